@@ -1,0 +1,35 @@
+//! Layer 2: what is meant, after everything that was written has been checked. One file a section.
+
+pub mod alert;
+pub mod api;
+pub mod limits;
+pub mod redact;
+pub mod rules;
+pub mod sources;
+pub mod store;
+pub mod ui;
+
+use std::path::PathBuf;
+
+/// The checked configuration. Built only by `config::check`; the default is that of an empty file.
+#[derive(Clone, Debug, Default)]
+pub struct Config {
+    /// Stores, positions, audit; owner-only. Empty until the places are resolved.
+    pub data_dir: PathBuf,
+    /// Where records come from.
+    pub sources: Vec<sources::SourceConfig>,
+    /// Which rules run.
+    pub rules: rules::RulesConfig,
+    /// What is stored and how.
+    pub store: store::StoreConfig,
+    /// How findings become alerts.
+    pub alert: alert::AlertConfig,
+    /// Who may talk to us.
+    pub api: api::ApiConfig,
+    /// What is removed before anything is stored.
+    pub redact: redact::RedactConfig,
+    /// Bounds.
+    pub limits: limits::LimitsConfig,
+    /// The desk.
+    pub ui: ui::UiConfig,
+}

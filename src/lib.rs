@@ -1,0 +1,9 @@
+//! Watchfloor: logs in, one schema, rules over events, alerts with verdicts, nothing lost.
+//!
+//! The modules stand in the order of the data path. A file may use lower layers only; `tests/it/tidy.rs`
+//! checks it. TBD
+
+pub mod config;
+pub mod model;
+pub mod stdx;
+pub mod wire;

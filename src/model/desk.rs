@@ -1,0 +1,168 @@
+//! What front ends ask the workbench for and what they get: one vocabulary for the screen, the API and scripts.
+
+use crate::model::alert::{Action, Alert, AlertId, AuditEntry, Pending};
+use crate::model::event::Event;
+use crate::model::finding::RuleInfo;
+use crate::model::ledger::SourceLedger;
+use crate::stdx::time::Timestamp;
+
+/// Which alerts to list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AlertQuery {
+    /// The filter language (`model::query`); empty matches all.
+    pub filter: String,
+    /// `-risk,last_seen`: fields by importance, `-` for descending. Empty: `-risk,-last_seen`.
+    pub sort: String,
+    /// At most this many rows; 0 means the default (1,000).
+    pub limit: usize,
+    /// Rows to skip.
+    pub offset: usize,
+}
+
+/// A page of alerts.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AlertPage {
+    /// The rows, sorted. Pending actions of the asking actor are applied and marked in `pending`.
+    pub rows: Vec<Alert>,
+    /// Rows that match the filter.
+    pub matching: usize,
+    /// All rows there are.
+    pub total: usize,
+    /// Pending actions of the asking actor that are not yet applied for others.
+    pub pending: Vec<Pending>,
+}
+
+/// Everything about one alert.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AlertDetail {
+    /// The alert, pending actions of the asking actor applied.
+    pub alert: Alert,
+    /// The rule as it is loaded now, if it is.
+    pub rule: Option<RuleInfo>,
+    /// The evidence events that are still stored, oldest first.
+    pub events: Vec<Event>,
+    /// The audit entries about it, oldest first (notes are entries too).
+    pub history: Vec<AuditEntry>,
+}
+
+/// What became of an action.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Acted {
+    /// Hand this to undo.
+    pub pending_id: u64,
+    /// Until then undo leaves no trace.
+    pub deadline: Timestamp,
+    /// Alerts it is about.
+    pub alerts: usize,
+    /// Alerts that were left alone because they changed since the caller saw them, with their revision now.
+    pub conflicts: Vec<(AlertId, u64)>,
+}
+
+/// What undo did.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Undone {
+    /// The action taken back.
+    pub action: Action,
+    /// True: before the deadline, no trace. False: a counter-action was recorded.
+    pub without_trace: bool,
+    /// The alerts it was about.
+    pub alerts: Vec<AlertId>,
+}
+
+/// Something that front ends want to know at once.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Change {
+    /// An alert was raised or changed.
+    Alert(Box<Alert>),
+    /// The ledger moved (at most a few times a second).
+    Status(Box<StatusReport>),
+    /// Changes were missed (slow reader, reconnect): read everything again.
+    Gap,
+}
+
+/// The state of the whole program.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StatusReport {
+    /// `ok`, `degraded` or `unhealthy`.
+    pub health: String,
+    /// Why it is not ok; empty otherwise.
+    pub problems: Vec<String>,
+    /// The program's version.
+    pub version: String,
+    /// When it started.
+    pub started: Timestamp,
+    /// Now, by the reporting program's clock.
+    pub now: Timestamp,
+    /// A row a source.
+    pub sources: Vec<SourceLedger>,
+    /// Named queues: (name, depth, capacity).
+    pub queues: Vec<(String, usize, usize)>,
+    /// Compiled rules that are on.
+    pub rules_loaded: usize,
+    /// Rules that did not compile.
+    pub rules_failed: usize,
+    /// Rules switched off by hand.
+    pub rules_off: usize,
+    /// Alerts in the store.
+    pub alerts: u64,
+    /// Events in the store.
+    pub events: u64,
+    /// Bytes of the store on disk.
+    pub store_bytes: u64,
+    /// Where the store is.
+    pub data_dir: String,
+    /// Wall time minus event time of the newest event, microseconds; negative: unknown.
+    pub lag_us: i64,
+}
+
+/// What kind of refusal a [`Problem`] is; decides exit codes and HTTP states.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProblemKind {
+    /// The request makes no sense (400, exit 2).
+    Invalid,
+    /// No such thing (404).
+    NotFound,
+    /// It changed meanwhile (409).
+    Conflict,
+    /// This actor may not (403).
+    Forbidden,
+    /// Not now: a full disk, a stopped daemon, a lost connection (503).
+    Unavailable,
+    /// Our fault (500).
+    Internal,
+}
+
+/// An error for a person: what went wrong, the detail, and what to do about it. Lower case, no full stop.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Problem {
+    /// The kind.
+    pub kind: ProblemKind,
+    /// What was attempted and failed.
+    pub message: String,
+    /// More about it; may be empty.
+    pub detail: String,
+    /// What to do; may be empty.
+    pub hint: String,
+}
+
+impl Problem {
+    /// A problem of some kind with a message.
+    pub fn new(kind: ProblemKind, message: impl Into<String>) -> Problem {
+        Problem { kind, message: message.into(), detail: String::new(), hint: String::new() }
+    }
+
+    /// Add the detail.
+    #[must_use]
+    pub fn detail(mut self, detail: impl Into<String>) -> Problem {
+        self.detail = detail.into();
+        self
+    }
+
+    /// Add what to do.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Problem {
+        self.hint = hint.into();
+        self
+    }
+}

@@ -1,0 +1,49 @@
+//! The conservation ledger: per source, every record ends in exactly one column.
+
+/// Counts of one source since its store was made. `received = stored + rejected + duplicate + shed + in_flight`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ledger {
+    /// Records as the carrier split them.
+    pub received: u64,
+    /// Records that became (part of) a stored event; in `scan`: a judged one.
+    pub stored: u64,
+    /// Records kept as rejects.
+    pub rejected: u64,
+    /// Records met before.
+    pub duplicate: u64,
+    /// Records dropped by a named rule where a protocol cannot wait.
+    pub shed: u64,
+    /// Records read and not yet in another column: open assemblies and the current batch.
+    pub in_flight: u64,
+    /// Events made of the stored records; beside the balance, not part of it.
+    pub events: u64,
+}
+
+impl Ledger {
+    /// Do the books balance?
+    pub fn balances(&self) -> bool {
+        self.received == self.stored + self.rejected + self.duplicate + self.shed + self.in_flight
+    }
+
+    /// Add another ledger, column by column.
+    pub fn add(&mut self, other: &Ledger) {
+        self.received += other.received;
+        self.stored += other.stored;
+        self.rejected += other.rejected;
+        self.duplicate += other.duplicate;
+        self.shed += other.shed;
+        self.in_flight += other.in_flight;
+        self.events += other.events;
+    }
+}
+
+/// One source's row, as shown.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SourceLedger {
+    /// The source's name.
+    pub name: String,
+    /// Its counts.
+    pub ledger: Ledger,
+    /// Event time of the newest event, microseconds, 0 for none.
+    pub newest_event_us: i64,
+}

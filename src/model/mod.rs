@@ -1,0 +1,13 @@
+//! Layer 1: the vocabulary of the product, pure data: records, events, findings, alerts, verdicts.
+
+pub mod alert;
+pub mod class;
+pub mod desk;
+pub mod endpoint;
+pub mod event;
+pub mod field;
+pub mod finding;
+pub mod ledger;
+pub mod record;
+pub mod severity;
+pub mod verdict;

@@ -1,0 +1,134 @@
+//! Records as a carrier splits them from a source: byte ranges in one shared buffer, with their origin.
+
+use std::sync::Arc;
+
+use crate::stdx::id::Id128;
+use crate::stdx::time::Timestamp;
+
+/// Where a run of records comes from: one file, one standard input, one connection.
+#[derive(Clone, Debug)]
+pub struct Stream {
+    /// The same again after a restart, a rename or a rotation; part of event ids. Never from device or inode.
+    pub id: Id128,
+    /// The configured source's name: a row in the ledger.
+    pub source: Arc<str>,
+    /// The path or address a person would know it by.
+    pub path: Arc<str>,
+    /// The tenant, `default` unless configured.
+    pub tenant: Arc<str>,
+    /// The host when records do not name one (configured, or from a part of the path).
+    pub host: Option<Arc<str>>,
+    /// `auto` or the name of a format to force.
+    pub format: Arc<str>,
+    /// Labels to add to every event (field name, value).
+    pub labels: Arc<[(Arc<str>, Arc<str>)]>,
+    /// When the file was last changed: the anchor for years missing in its lines.
+    pub modified: Timestamp,
+    /// Followed live (true) or read once to its end (false).
+    pub live: bool,
+    /// A first read of old logs: its alerts ring no bell.
+    pub backfill: bool,
+}
+
+/// How the carrier ended a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Framing {
+    /// The record is complete.
+    Whole,
+    /// Over the size limit; only its head is in the buffer. It must be rejected.
+    TooLong,
+    /// The carrier could not read it (a damaged chunk); the buffer holds the reason as text. It must be rejected.
+    Damaged,
+}
+
+/// The shape of the bytes of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// A line of text, without its line end.
+    Line,
+    /// One JSON document.
+    Json,
+    /// One EVTX record, turned into JSON by the carrier (`{"Event": {"System": …, "EventData": …}}`).
+    Evtx,
+}
+
+/// One record: a range of the batch's buffer.
+#[derive(Clone, Copy, Debug)]
+pub struct Record {
+    /// First byte in [`Batch::data`].
+    pub start: u32,
+    /// Length in bytes.
+    pub len: u32,
+    /// Where the record begins in the (decompressed) stream: bytes; for EVTX the record number.
+    pub offset: u64,
+    /// How it ended.
+    pub framing: Framing,
+    /// What its bytes are.
+    pub shape: Shape,
+}
+
+/// A position to be saved by the commit, opaque to everybody but the source that wrote it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// The configured source's name.
+    pub source: Arc<str>,
+    /// The row's key within the source.
+    pub key: String,
+    /// What the source wrote (JSON); `None` removes the row.
+    pub value: Option<String>,
+}
+
+/// Records of one stream, handed down the path together and acknowledged together.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    /// Where they come from.
+    pub stream: Arc<Stream>,
+    /// The bytes of all records.
+    pub data: Vec<u8>,
+    /// The records, in order.
+    pub records: Vec<Record>,
+    /// The stream is finished (or idle and live): open assemblies of the decoder must be closed.
+    pub flush: Flush,
+    /// Saved in the same transaction as what becomes of the records.
+    pub positions: Vec<Position>,
+}
+
+/// What the end of a batch means for records that wait for others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flush {
+    /// More will come.
+    No,
+    /// A live stream has been quiet for a while: close assemblies that are old by the wall clock.
+    Idle,
+    /// The stream is over: close everything.
+    End,
+}
+
+impl Batch {
+    /// The bytes of a record.
+    pub fn bytes(&self, record: &Record) -> &[u8] {
+        let start = record.start as usize;
+        self.data.get(start..start + record.len as usize).unwrap_or_default()
+    }
+}
+
+/// A record that could not be read, kept with its reason.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reject {
+    /// Derived like an event id; equal again on redelivery.
+    pub id: Id128,
+    /// The configured source's name.
+    pub source: Arc<str>,
+    /// The path or address.
+    pub path: Arc<str>,
+    /// Where it begins in the stream.
+    pub offset: u64,
+    /// When we met it.
+    pub at: Timestamp,
+    /// A short stable word for counting: `too_long`, `not_json`, `bad_time`, `damaged`, `unknown_format`, …
+    pub reason: &'static str,
+    /// What exactly was wrong, for a person.
+    pub detail: String,
+    /// The head of the record, redacted, at most `limits::REJECT_HEAD_BYTES_MAX`.
+    pub head: Vec<u8>,
+}

@@ -1,0 +1,16 @@
+//! Every limit of the data path by name. Configuration may change the ones in `config::limits`.
+
+/// A record longer than this is rejected with its head kept.
+pub const RECORD_BYTES_MAX: usize = 1 << 20;
+/// What is kept of a rejected record.
+pub const REJECT_HEAD_BYTES_MAX: usize = 4 << 10;
+/// A batch ends at this many records or…
+pub const BATCH_RECORDS_MAX: usize = 5_000;
+/// …at this many bytes.
+pub const BATCH_BYTES_MAX: usize = 4 << 20;
+/// How many batches a source may read ahead of the commit.
+pub const READ_AHEAD_BATCHES_MAX: usize = 2;
+/// Fields of one event; what is over is counted and left out.
+pub const EVENT_FIELDS_MAX: usize = 1_000;
+/// Depth of a JSON document that a decoder follows.
+pub const JSON_DEPTH_MAX: usize = 64;

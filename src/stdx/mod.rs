@@ -1,0 +1,9 @@
+//! Layer 0: what every stage needs and none owns: time, ids, limits, queues, tasks, the field interner.
+
+pub mod id;
+pub mod intern;
+pub mod limits;
+pub mod queue;
+pub mod stop;
+pub mod task;
+pub mod time;
