@@ -59,7 +59,7 @@ impl<'a> Value<'a> {
     }
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 enum Stored {
     Str { start: u32, len: u32 },
     Int(i64),
@@ -69,7 +69,7 @@ enum Stored {
 }
 
 /// One normalised event.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Event {
     /// Identity, from the record's coordinates.
     pub id: EventId,
