@@ -5,5 +5,6 @@
 
 pub mod config;
 pub mod model;
+pub mod normalise;
 pub mod stdx;
 pub mod wire;

@@ -14,3 +14,7 @@ pub const READ_AHEAD_BATCHES_MAX: usize = 2;
 pub const EVENT_FIELDS_MAX: usize = 1_000;
 /// Depth of a JSON document that a decoder follows.
 pub const JSON_DEPTH_MAX: usize = 64;
+/// What is kept of the sentence that says why a record was rejected.
+pub const REJECT_DETAIL_BYTES_MAX: usize = 1 << 10;
+/// An event further in the future than this has no believable time: 24 h, in microseconds.
+pub const EVENT_FUTURE_US_MAX: i64 = 24 * 3_600 * 1_000_000;

@@ -1,0 +1,66 @@
+//! Which format a record has, and the names that `--as` and `format =` may force.
+
+use crate::model::record::{Record, Shape};
+
+/// The formats that can be forced or found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Format {
+    /// Find out, record by record.
+    Auto,
+    /// EVTX, or Windows events as JSON in any of the known shapes.
+    Windows,
+    /// Any JSON object.
+    Json,
+    /// Records of the Linux audit system.
+    Auditd,
+    /// Syslog lines and ISO-stamped lines.
+    Syslog,
+}
+
+/// The names for `format =` and `--as`, with what each reads.
+pub fn formats() -> &'static [(&'static str, &'static str)] {
+    &[
+        ("auto", "find out, record by record"),
+        ("evtx", "Windows event log files"),
+        ("winlogbeat", "Windows events as JSON from winlogbeat 6, 7 or 8"),
+        ("nxlog", "Windows events as flat JSON from NXLog"),
+        ("windows_json", "Windows events as JSON in any known shape"),
+        ("auditd", "records of the Linux audit system"),
+        ("syslog", "RFC 3164, RFC 5424 and lines that begin with an ISO 8601 time"),
+        ("json", "JSON objects of any shape, one a line or a document"),
+    ]
+}
+
+impl Format {
+    /// Read a name from [`formats`].
+    pub fn parse(name: &str) -> Option<Format> {
+        Some(match name {
+            "auto" => Format::Auto,
+            "evtx" | "winlogbeat" | "nxlog" | "windows_json" => Format::Windows,
+            "auditd" => Format::Auditd,
+            "syslog" => Format::Syslog,
+            "json" => Format::Json,
+            _ => return None,
+        })
+    }
+}
+
+/// Which decoder a record goes to. `None`: nothing we know.
+pub fn sniff(record: &Record, bytes: &[u8]) -> Option<Format> {
+    if record.shape != Shape::Line {
+        return Some(Format::Windows);
+    }
+    let text = bytes.trim_ascii_start();
+    match text.first()? {
+        b'{' | b'[' => Some(Format::Windows),
+        _ if is_auditd(text) => Some(Format::Auditd),
+        _ => Some(Format::Syslog),
+    }
+}
+
+/// `type=X msg=audit(…)`, `node=H type=X msg=audit(…)`, or `audit(…)` behind a syslog header's end.
+fn is_auditd(text: &[u8]) -> bool {
+    let head = text.get(..256).unwrap_or(text);
+    let begins = head.starts_with(b"type=") || head.starts_with(b"node=");
+    begins && memchr::memmem::find(head, b"msg=audit(").is_some()
+}
