@@ -11,3 +11,4 @@ pub mod ledger;
 pub mod record;
 pub mod severity;
 pub mod verdict;
+pub mod windows_fields;
