@@ -3,8 +3,10 @@
 //! The modules stand in the order of the data path. A file may use lower layers only; `tests/it/tidy.rs`
 //! checks it. TBD
 
+pub mod alert;
 pub mod config;
 pub mod model;
 pub mod normalise;
 pub mod stdx;
+
 pub mod wire;

@@ -47,3 +47,26 @@ pub struct SourceLedger {
     /// Event time of the newest event, microseconds, 0 for none.
     pub newest_event_us: i64,
 }
+
+/// What one batch moves in its source's ledger. `in_flight` falls when an assembly closes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LedgerDelta {
+    /// The configured source's name.
+    pub source: String,
+    /// Records split by the carrier.
+    pub received: u64,
+    /// Records that became (part of) a stored event.
+    pub stored: u64,
+    /// Records kept as rejects.
+    pub rejected: u64,
+    /// Records met before.
+    pub duplicate: u64,
+    /// Records dropped by a named rule.
+    pub shed: u64,
+    /// Change of the records held in open assemblies.
+    pub in_flight: i64,
+    /// Events made.
+    pub events: u64,
+    /// Event time of the newest event, microseconds, 0 for none.
+    pub newest_event_us: i64,
+}

@@ -132,3 +132,26 @@ pub struct Reject {
     /// The head of the record, redacted, at most `limits::REJECT_HEAD_BYTES_MAX`.
     pub head: Vec<u8>,
 }
+
+/// A reject as it is read back from the store.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StoredReject {
+    /// Running number in the store; newer ones are higher.
+    pub sequence: u64,
+    /// Derived like an event id.
+    pub id: Id128,
+    /// The configured source's name.
+    pub source: String,
+    /// The path or address.
+    pub path: String,
+    /// Where it begins in the stream.
+    pub offset: u64,
+    /// When we met it.
+    pub at: Timestamp,
+    /// The short stable word.
+    pub reason: String,
+    /// What exactly was wrong.
+    pub detail: String,
+    /// The head of the record, redacted. Untrusted bytes.
+    pub head: Vec<u8>,
+}

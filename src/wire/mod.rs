@@ -1,3 +1,4 @@
 //! Layer 2: versioned JSON forms for files, the API and standard output; converted by hand from the model.
 
 pub mod event_v1;
+pub mod stored_v1;
