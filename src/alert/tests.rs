@@ -74,10 +74,9 @@ fn the_gap_slides_and_ends_the_episode() {
 fn late_findings_extend_backwards_without_changing_the_id() {
     let mut engine = engine();
     let first = grown(engine.apply(vec![finding("r", "a", 10 * MINUTE, 1)]));
-    let later = grown(engine.apply(vec![
-        finding("r", "a", 6 * MINUTE, 2),
-        finding("r", "a", 2 * MINUTE, 3),
-    ]));
+    let later = grown(
+        engine.apply(vec![finding("r", "a", 6 * MINUTE, 2), finding("r", "a", 2 * MINUTE, 3)]),
+    );
     assert_eq!(later[0].alert, first[0].alert);
     assert_eq!(later[0].first_seen, Timestamp(2 * MINUTE));
     assert_eq!(later[0].last_seen, Timestamp(10 * MINUTE));
@@ -93,8 +92,13 @@ fn hosts_rules_tenants_and_groups_do_not_mix() {
     other_tenant.tenant = "blue".into();
     let mut grouped = finding("r", "a", 0, 4);
     grouped.group = vec![("source.ip".to_owned(), "192.0.2.1".to_owned())];
-    let findings =
-        vec![finding("r", "a", 0, 0), finding("r", "b", 0, 1), finding("s", "a", 0, 2), other_tenant, grouped];
+    let findings = vec![
+        finding("r", "a", 0, 0),
+        finding("r", "b", 0, 1),
+        finding("s", "a", 0, 2),
+        other_tenant,
+        grouped,
+    ];
     assert_eq!(grown(engine.apply(findings)).len(), 5);
 }
 

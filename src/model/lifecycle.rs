@@ -127,10 +127,9 @@ fn set_status(alert: &mut Alert, status: Status) {
 /// Closed by somebody who said that it does not matter when it goes on.
 fn closed_as_harmless(alert: &Alert) -> bool {
     match &alert.verdict {
-        Some(verdict) => matches!(
-            verdict.kind,
-            VerdictKind::FalsePositive | VerdictKind::BenignTruePositive
-        ),
+        Some(verdict) => {
+            matches!(verdict.kind, VerdictKind::FalsePositive | VerdictKind::BenignTruePositive)
+        }
         None => alert.status == Status::FalsePositive,
     }
 }

@@ -356,7 +356,10 @@ mod tests {
             note: "a\u{1b}]0;x\u{7}\n\"q\"".into(),
         };
         let golden = [
-            (Action::Status(Status::FalsePositive), r#"{"kind":"status","status":"false_positive"}"#),
+            (
+                Action::Status(Status::FalsePositive),
+                r#"{"kind":"status","status":"false_positive"}"#,
+            ),
             (
                 Action::Verdict(verdict),
                 r#"{"kind":"verdict","verdict":{"kind":"benign_true_positive","reasons":["approved_change"],"confidence":"high","note":"a\u001b]0;x\u0007\n\"q\""}}"#,
