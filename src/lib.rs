@@ -8,5 +8,5 @@ pub mod config;
 pub mod model;
 pub mod normalise;
 pub mod stdx;
-
+pub mod tui;
 pub mod wire;
