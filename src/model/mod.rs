@@ -10,6 +10,7 @@ pub mod field;
 pub mod finding;
 pub mod ledger;
 pub mod lifecycle;
+pub mod query;
 pub mod record;
 pub mod severity;
 pub mod verdict;

@@ -1,0 +1,250 @@
+//! Values with a meaning: numbers, durations, times, networks, text patterns.
+
+use std::net::IpAddr;
+use std::ops::{Bound, RangeBounds as _};
+
+use regex::{Regex, RegexBuilder};
+
+use crate::model::query::{Op, PATTERN_BYTES_MAX, QueryError, Term, Value};
+use crate::model::severity::Severity;
+use crate::stdx::time::{SECOND_US, Timestamp};
+
+const DAY_US: i64 = 86_400 * SECOND_US;
+
+/// Can the word be an end of a range?
+pub(super) fn is_ordered(word: &str) -> bool {
+    number(word).is_some()
+        || duration_us(word).is_some()
+        || instant(word).is_some()
+        || Severity::parse(word).is_some()
+}
+
+/// A finite number.
+pub(super) fn number(word: &str) -> Option<f64> {
+    let starts_well = word.starts_with(|first: char| first.is_ascii_digit() || first == '-');
+    word.parse::<f64>().ok().filter(|value| starts_well && value.is_finite())
+}
+
+/// `90s`, `30m`, `4h`, `7d`, `2w` in microseconds.
+pub(super) fn duration_us(word: &str) -> Option<i64> {
+    let unit = word.chars().next_back()?;
+    let seconds = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 3_600,
+        'd' => 86_400,
+        'w' => 7 * 86_400,
+        _ => return None,
+    };
+    let count = word.get(..word.len() - 1)?;
+    if count.is_empty() || !count.bytes().all(|digit| digit.is_ascii_digit()) {
+        return None;
+    }
+    let count: i64 = count.parse().ok()?;
+    count.checked_mul(seconds)?.checked_mul(SECOND_US)
+}
+
+/// `2026-11-22`, `2026-11-22T10:00`, or an instant with its zone; without a zone it is UTC.
+pub(super) fn instant(word: &str) -> Option<Timestamp> {
+    if let Some(at) = Timestamp::parse_rfc3339(word) {
+        return Some(at);
+    }
+    let local: jiff::civil::DateTime = word.parse().ok()?;
+    let at = local.to_zoned(jiff::tz::TimeZone::UTC).ok()?;
+    Some(Timestamp(at.timestamp().as_microsecond()))
+}
+
+fn is_date(word: &str) -> bool {
+    word.len() == "2026-11-22".len() && !word.contains(':')
+}
+
+/// Both ends of what is allowed.
+pub(super) type Bounds<T> = (Bound<T>, Bound<T>);
+
+/// The bounds that a term's operator and value spell, when every end reads as `T`.
+pub(super) fn bounds<T: Copy>(term: &Term, read: impl Fn(&str) -> Option<T>) -> Option<Bounds<T>> {
+    let word = match &term.value {
+        Value::Word(word) | Value::Quoted(word) => word,
+        Value::Range(low, high) if matches!(term.op, Op::Is | Op::Equal) => {
+            return Some((Bound::Included(read(low)?), Bound::Included(read(high)?)));
+        }
+        _ => return None,
+    };
+    let value = read(word)?;
+    Some(match term.op {
+        Op::Is | Op::Equal => (Bound::Included(value), Bound::Included(value)),
+        Op::Greater => (Bound::Excluded(value), Bound::Unbounded),
+        Op::GreaterEqual => (Bound::Included(value), Bound::Unbounded),
+        Op::Less => (Bound::Unbounded, Bound::Excluded(value)),
+        Op::LessEqual => (Bound::Unbounded, Bound::Included(value)),
+        Op::Like | Op::NotEqual => return None,
+    })
+}
+
+/// A check of a number.
+pub(super) fn numbers(term: &Term, name: &str) -> Result<Bounds<f64>, QueryError> {
+    bounds(term, number).ok_or_else(|| {
+        let message = format!("{name} takes a number");
+        QueryError::new(message, term.value_span.clone()).hint(format!("{name}>=10, {name}:10..20"))
+    })
+}
+
+/// A check of a time: by how long ago it was, or by when it was.
+#[derive(Clone, Debug)]
+pub(super) enum When {
+    /// Microseconds ago.
+    Ago(Bounds<i64>),
+    /// Microseconds since the epoch.
+    At(Bounds<i64>),
+}
+
+impl When {
+    pub(super) fn read(term: &Term, name: &str) -> Result<When, QueryError> {
+        if let Some(ago) = bounds(term, duration_us) {
+            return Ok(When::Ago(ago));
+        }
+        if let (Value::Word(day), Op::Is | Op::Equal) = (&term.value, term.op)
+            && let Some(at) = instant(day).filter(|_| is_date(day))
+        {
+            let next = at.plus_micros(DAY_US).micros();
+            return Ok(When::At((Bound::Included(at.micros()), Bound::Excluded(next))));
+        }
+        let at = bounds(term, |word| instant(word).map(Timestamp::micros));
+        at.map(When::At).ok_or_else(|| {
+            let message = format!("{name} takes a duration or a time");
+            QueryError::new(message, term.value_span.clone())
+                .hint(format!("{name}<4h, {name}>30m, {name}:2026-11-22"))
+        })
+    }
+
+    pub(super) fn contains(&self, at: Timestamp, now: Timestamp) -> bool {
+        match self {
+            When::Ago(bounds) => bounds.contains(&now.micros_since(at)),
+            When::At(bounds) => bounds.contains(&at.micros()),
+        }
+    }
+}
+
+/// A network, or a single address.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Network {
+    base: u128,
+    mask: u128,
+    v4: bool,
+}
+
+impl Network {
+    /// `10.20.0.0/16`, `2001:db8::/32`, `10.0.0.7`.
+    pub(super) fn parse(text: &str) -> Option<Network> {
+        let (address, prefix) = match text.split_once('/') {
+            Some((address, prefix)) => (address, Some(prefix.parse::<u32>().ok()?)),
+            None => (text, None),
+        };
+        let address: IpAddr = address.parse().ok()?;
+        let (bits, width, v4) = number_of(address);
+        let prefix = prefix.unwrap_or(width);
+        if prefix > width {
+            return None;
+        }
+        let mask = u128::MAX.checked_shl(width - prefix).unwrap_or(0);
+        Some(Network { base: bits & mask, mask, v4 })
+    }
+
+    /// Is the text an address in this network?
+    pub(super) fn contains(&self, text: &str) -> bool {
+        let Ok(address) = text.parse::<IpAddr>() else {
+            return false;
+        };
+        let (bits, _, v4) = number_of(address);
+        v4 == self.v4 && bits & self.mask == self.base
+    }
+}
+
+fn number_of(address: IpAddr) -> (u128, u32, bool) {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => (u128::from(u32::from(v4)), 32, true),
+        IpAddr::V6(v6) => (u128::from(v6), 128, false),
+    }
+}
+
+/// How `:` reads a plain word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Natural {
+    /// Names: the whole value.
+    Whole,
+    /// Prose: anywhere in the value.
+    Containing,
+}
+
+/// A check of text, in any case.
+#[derive(Clone, Debug)]
+pub(super) struct Pattern(Regex);
+
+impl Pattern {
+    /// The check that a term spells for text.
+    pub(super) fn read(term: &Term, natural: Natural) -> Result<Pattern, QueryError> {
+        let containing = match term.op {
+            Op::Like => true,
+            Op::Is => natural == Natural::Containing,
+            Op::Equal | Op::NotEqual => false,
+            Op::Greater | Op::GreaterEqual | Op::Less | Op::LessEqual => {
+                let message = "text has no order";
+                let error = QueryError::new(message, term.value_span.clone());
+                return Err(error.hint("use : = != or ~"));
+            }
+        };
+        let source = match &term.value {
+            Value::Regex(source) => source.clone(),
+            Value::Quoted(text) if containing => regex::escape(text),
+            Value::Quoted(text) => format!(r"\A{}\z", regex::escape(text)),
+            Value::Range(low, high) => format!(r"\A{}\z", regex::escape(&format!("{low}..{high}"))),
+            // A word with wild cards describes the whole value, except after `~`.
+            Value::Word(word) if containing && (term.op == Op::Like || !is_glob(word)) => {
+                glob(word)
+            }
+            Value::Word(word) => format!(r"\A{}\z", glob(word)),
+            Value::List(_) => {
+                return Err(QueryError::new("a list in a list", term.value_span.clone()));
+            }
+        };
+        Pattern::compile(&source).map_err(|reason| {
+            let message = format!("this pattern is not valid: {reason}");
+            QueryError::new(message, term.value_span.clone())
+        })
+    }
+
+    fn compile(source: &str) -> Result<Pattern, &'static str> {
+        RegexBuilder::new(source)
+            .case_insensitive(true)
+            .dot_matches_new_line(true)
+            .size_limit(PATTERN_BYTES_MAX)
+            .dfa_size_limit(PATTERN_BYTES_MAX)
+            .build()
+            .map(Pattern)
+            .map_err(|error| match error {
+                regex::Error::CompiledTooBig(_) => "it is too big",
+                _ => "it is not a regular expression",
+            })
+    }
+
+    pub(super) fn matches(&self, text: &str) -> bool {
+        self.0.is_match(text)
+    }
+}
+
+fn is_glob(word: &str) -> bool {
+    word.contains(['*', '?'])
+}
+
+fn glob(word: &str) -> String {
+    let mut out = String::with_capacity(word.len() + 8);
+    let mut buffer = [0_u8; 4];
+    for letter in word.chars() {
+        match letter {
+            '*' => out.push_str(".*"),
+            '?' => out.push('.'),
+            other => out.push_str(&regex::escape(other.encode_utf8(&mut buffer))),
+        }
+    }
+    out
+}
