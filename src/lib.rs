@@ -7,6 +7,7 @@ pub mod alert;
 pub mod config;
 pub mod model;
 pub mod normalise;
+pub mod pipeline;
 pub mod stdx;
 pub mod tui;
 pub mod wire;

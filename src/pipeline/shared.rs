@@ -1,0 +1,160 @@
+//! What the running pipeline shows to the layers above: health, queues, sources, rules, and pushed changes.
+//! The pipeline writes it, `service` reads it; nothing here is durable.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::RwLock;
+
+use crate::model::desk::Change;
+use crate::model::finding::RuleInfo;
+use crate::model::ledger::SourceLedger;
+use crate::pipeline::changes::Changes;
+use crate::stdx::time::Timestamp;
+
+/// How bad a reported problem is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Health {
+    /// All is well.
+    Ok,
+    /// Work goes on; somebody should look.
+    Degraded,
+    /// Nothing is acknowledged until it is repaired.
+    Unhealthy,
+}
+
+impl Health {
+    /// The word in [`crate::model::desk::StatusReport::health`].
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Health::Ok => "ok",
+            Health::Degraded => "degraded",
+            Health::Unhealthy => "unhealthy",
+        }
+    }
+}
+
+/// What is true now. Copied as a whole by readers.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    /// Problems by a stable key (`disk`, `source auth`): how bad and what, for a person.
+    pub problems: BTreeMap<String, (HealthProblem, String)>,
+    /// Named queues: depth and capacity.
+    pub queues: BTreeMap<String, (usize, usize)>,
+    /// A row a configured source, records in flight included. Empty: the store's rows are shown.
+    pub sources: Vec<SourceLedger>,
+    /// Every rule that compiled, those switched off included.
+    pub rules: Vec<Arc<RuleInfo>>,
+    /// Rules that did not compile.
+    pub rules_failed: usize,
+}
+
+/// [`Health`] without `Ok`: a problem is never fine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum HealthProblem {
+    /// Work goes on.
+    Degraded,
+    /// Nothing is acknowledged.
+    Unhealthy,
+}
+
+impl Snapshot {
+    /// The worst of the problems.
+    pub fn health(&self) -> Health {
+        match self.problems.values().map(|(bad, _)| *bad).max() {
+            None => Health::Ok,
+            Some(HealthProblem::Degraded) => Health::Degraded,
+            Some(HealthProblem::Unhealthy) => Health::Unhealthy,
+        }
+    }
+}
+
+/// One a process: made by whoever starts the pipeline, handed to the stages and to the workbench.
+#[derive(Debug)]
+pub struct Shared {
+    started: Timestamp,
+    changes: Changes,
+    // A lock, because writers in several threads each change a part and readers want a consistent whole
+    // a few times a second. Held for a copy, never across an await.
+    snapshot: RwLock<Snapshot>,
+    rules_asked: AtomicU64,
+}
+
+impl Default for Shared {
+    fn default() -> Shared {
+        Shared {
+            started: Timestamp::now(),
+            changes: Changes::default(),
+            snapshot: RwLock::new(Snapshot::default()),
+            rules_asked: AtomicU64::new(0),
+        }
+    }
+}
+
+impl Shared {
+    /// When the program started.
+    pub fn started(&self) -> Timestamp {
+        self.started
+    }
+
+    /// The hub of pushed changes.
+    pub fn changes(&self) -> &Changes {
+        &self.changes
+    }
+
+    /// Tell front ends about alerts that a commit raised or changed.
+    pub fn publish_alerts(&self, alerts: impl IntoIterator<Item = crate::model::alert::Alert>) {
+        for alert in alerts {
+            self.changes.publish(Change::Alert(Box::new(alert)));
+        }
+    }
+
+    /// What is true now.
+    pub fn snapshot(&self) -> Snapshot {
+        self.snapshot.read().clone()
+    }
+
+    /// Change a part of what is true.
+    pub fn update(&self, change: impl FnOnce(&mut Snapshot)) {
+        change(&mut self.snapshot.write());
+    }
+
+    /// Report a problem under its key, or that it is over.
+    pub fn set_problem(&self, key: &str, problem: Option<(HealthProblem, String)>) {
+        self.update(|snapshot| match problem {
+            Some(problem) => {
+                snapshot.problems.insert(key.to_owned(), problem);
+            }
+            None => {
+                snapshot.problems.remove(key);
+            }
+        });
+    }
+
+    /// Ask the detector to read again which rules are off.
+    pub fn ask_for_rules(&self) {
+        self.rules_asked.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// How often that was asked. The detector compares it with the number it last acted on.
+    pub fn rules_asked(&self) -> u64 {
+        self.rules_asked.load(Ordering::Acquire)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn health_is_the_worst_open_problem() {
+        let shared = Shared::default();
+        assert_eq!(shared.snapshot().health(), Health::Ok);
+        shared.set_problem("disk", Some((HealthProblem::Unhealthy, "the disk is full".into())));
+        shared.set_problem("source auth", Some((HealthProblem::Degraded, "no such file".into())));
+        assert_eq!(shared.snapshot().health(), Health::Unhealthy);
+        shared.set_problem("disk", None);
+        assert_eq!(shared.snapshot().health(), Health::Degraded);
+    }
+}
