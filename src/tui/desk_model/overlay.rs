@@ -1,0 +1,307 @@
+//! Our own actions that can still be undone without trace: shown over the stored alerts, kept in a journal.
+//!
+//! What is on screen is the stored alert with the pending entries laid over it, in order. Undo before the deadline
+//! drops an entry, and the stored alert shows again.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::model::alert::{Action, Alert, AlertId};
+use crate::model::desk::{Acted, Problem, Undone};
+use crate::model::lifecycle;
+use crate::model::verdict::Verdict;
+use crate::stdx::time::{SECOND_US, Timestamp};
+use crate::tui::desk_model::DeskModel;
+use crate::tui::desk_model::edit::{Tone, Wish};
+use crate::tui::desk_model::marks::{Marks, Targets};
+
+/// How long an action can be undone without trace, until the workbench says when exactly.
+pub const UNDO_WINDOW_US: i64 = 10 * SECOND_US;
+/// Entries that the journal keeps for `undo` after their deadline.
+pub const JOURNAL_MAX: usize = 200;
+
+/// One action of ours.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// Our number for it.
+    pub token: u64,
+    /// The workbench's number, once it has answered.
+    pub pending_id: Option<u64>,
+    /// The alerts.
+    pub targets: Vec<AlertId>,
+    /// What was done.
+    pub action: Action,
+    /// Until then undo leaves no trace.
+    pub deadline: Timestamp,
+    marks_before: Marks,
+    cursor_before: Option<AlertId>,
+    handled_before: Vec<AlertId>,
+}
+
+/// The journal.
+#[derive(Debug, Default)]
+pub struct Journal {
+    /// In force and before their deadline, oldest first.
+    pending: Vec<Entry>,
+    /// Past their deadline: undo sends a counter-action.
+    past: Vec<Entry>,
+    /// Asked to be undone before the workbench had answered.
+    dropped: Vec<Entry>,
+    /// The stored alerts under pending entries.
+    base: HashMap<AlertId, Arc<Alert>>,
+    last_token: u64,
+    last_verdict: Option<Verdict>,
+}
+
+impl Journal {
+    /// Is an action of ours on this alert still undoable without trace?
+    pub fn is_pending(&self, id: AlertId) -> bool {
+        self.pending.iter().any(|entry| entry.targets.contains(&id))
+    }
+
+    /// The entry that `undo` would take back, if it is before its deadline.
+    pub fn newest_pending(&self) -> Option<&Entry> {
+        self.pending.last()
+    }
+
+    /// Entries that can be undone, newest first: pending ones, then those past their deadline.
+    pub fn undoable(&self) -> impl Iterator<Item = &Entry> {
+        self.pending.iter().rev().chain(self.past.iter().rev())
+    }
+
+    /// What `.` does: the last verdict with its reasons, without its note.
+    pub fn repeat(&self) -> Option<Action> {
+        self.last_verdict.clone().map(Action::Verdict)
+    }
+
+    /// The stored alert with our pending actions over it; the stored one is remembered.
+    pub(super) fn over(&mut self, stored: Arc<Alert>, me: &str) -> Arc<Alert> {
+        if !self.is_pending(stored.id) {
+            return stored;
+        }
+        self.base.insert(stored.id, Arc::clone(&stored));
+        self.shown(stored, me)
+    }
+
+    fn shown(&self, stored: Arc<Alert>, me: &str) -> Arc<Alert> {
+        let mut shown = stored;
+        for entry in &self.pending {
+            if entry.targets.contains(&shown.id) {
+                act_on(Arc::make_mut(&mut shown), &entry.action, me);
+            }
+        }
+        shown
+    }
+
+    /// Entries past their deadline are in force: what they show becomes the stored state until news comes.
+    pub(super) fn expire(&mut self, now: Timestamp, me: &str) {
+        let (past, pending): (Vec<Entry>, Vec<Entry>) =
+            std::mem::take(&mut self.pending).into_iter().partition(|entry| entry.deadline <= now);
+        self.pending = pending;
+        for entry in past {
+            for id in &entry.targets {
+                if !self.is_pending(*id) {
+                    self.base.remove(id);
+                } else if let Some(base) = self.base.get_mut(id) {
+                    act_on(Arc::make_mut(base), &entry.action, me);
+                }
+            }
+            self.past.push(entry);
+        }
+        let over = self.past.len().saturating_sub(JOURNAL_MAX);
+        self.past.drain(..over);
+    }
+}
+
+/// What an action makes of an alert. The revision stays that of the stored alert: it is what the workbench compares.
+fn act_on(alert: &mut Alert, action: &Action, me: &str) {
+    let (revision, updated) = (alert.revision, alert.updated);
+    lifecycle::apply(alert, action, me, updated);
+    alert.revision = revision;
+}
+
+/// An action in a few words: `false positive`, `assign to kai`, `snooze 4h`.
+pub fn describe(action: &Action) -> String {
+    match action {
+        Action::Status(status) => status.as_str().replace('_', " "),
+        Action::Verdict(verdict) => verdict.kind.as_str().replace('_', " "),
+        Action::ClearVerdict => "reopen".to_owned(),
+        Action::Assign(Some(owner)) => format!("assign to {owner}"),
+        Action::Assign(None) => "assign to nobody".to_owned(),
+        Action::Note(_) => "note".to_owned(),
+        Action::Snooze(Some(until)) => {
+            let shown = until.to_jiff().strftime("%m-%d %H:%M");
+            format!("snooze until {shown}Z")
+        }
+        Action::Snooze(None) => "wake".to_owned(),
+    }
+}
+
+/// Does the action deal with an alert, so that the next unhandled one comes?
+pub fn handles(action: &Action) -> bool {
+    match action {
+        Action::Verdict(_) | Action::Snooze(Some(_)) => true,
+        Action::Status(status) => status.is_closed(),
+        Action::ClearVerdict | Action::Assign(_) | Action::Note(_) | Action::Snooze(None) => false,
+    }
+}
+
+impl DeskModel {
+    pub(super) fn act(&mut self, targets: Targets, action: Action, advance: bool) -> Vec<Wish> {
+        let known = |id: &AlertId| self.rows.get(*id).map(|alert| (*id, Some(alert.revision)));
+        let seen: Vec<_> = targets.ids.iter().filter_map(known).collect();
+        if seen.is_empty() {
+            self.say(Tone::Warn, "no alert under the cursor");
+            return Vec::new();
+        }
+        self.journal.last_token += 1;
+        let token = self.journal.last_token;
+        if let Action::Verdict(verdict) = &action {
+            self.journal.last_verdict = Some(Verdict { note: String::new(), ..verdict.clone() });
+        }
+        let ids: Vec<AlertId> = seen.iter().map(|(id, _)| *id).collect();
+        let was_handled = ids.iter().copied().filter(|id| self.rows.is_handled(*id)).collect();
+        for id in &ids {
+            if let Some(alert) = self.rows.get(*id).cloned()
+                && !self.journal.is_pending(*id)
+            {
+                self.journal.base.insert(*id, alert);
+            }
+        }
+        let marks_before = if targets.from_marks { self.marks_taken() } else { Marks::default() };
+        self.journal.pending.push(Entry {
+            token,
+            pending_id: None,
+            targets: ids.clone(),
+            action: action.clone(),
+            deadline: self.now.plus_micros(UNDO_WINDOW_US),
+            marks_before,
+            cursor_before: self.cursor.id(),
+            handled_before: was_handled,
+        });
+        for id in &ids {
+            self.redraw(*id);
+            if handles(&action) {
+                self.rows.set_handled(*id, true);
+            }
+        }
+        if advance && handles(&action) {
+            self.advance();
+        }
+        self.notice = None;
+        vec![Wish::Act { targets: seen, action }]
+    }
+
+    /// Show an alert again from its stored state and what is pending on it.
+    fn redraw(&mut self, id: AlertId) {
+        let Some(stored) = self.journal.base.get(&id).cloned() else { return };
+        let shown = self.journal.shown(stored, &self.me);
+        self.rows.put(shown);
+        if !self.journal.is_pending(id) {
+            self.journal.base.remove(&id);
+        }
+    }
+
+    pub(super) fn acted(&mut self, wish: &Wish, answer: Result<Acted, Problem>) -> Vec<Wish> {
+        let Wish::Act { targets, action } = wish else { return Vec::new() };
+        let asked = |entry: &Entry| {
+            entry.pending_id.is_none()
+                && entry.action == *action
+                && entry.targets.iter().eq(targets.iter().map(|(id, _)| id))
+        };
+        if let Some(index) = self.journal.dropped.iter().position(asked) {
+            self.journal.dropped.remove(index);
+            return answer
+                .map_or_else(|_| Vec::new(), |acted| vec![Wish::Undo(Some(acted.pending_id))]);
+        }
+        let mut waiting = self.journal.past.iter().chain(&self.journal.pending);
+        let Some(token) = waiting.find(|entry| asked(entry)).map(|entry| entry.token) else {
+            return Vec::new();
+        };
+        match answer {
+            Ok(acted) => {
+                let conflicts: Vec<AlertId> = acted.conflicts.iter().map(|(id, _)| *id).collect();
+                let all = self.journal.pending.iter_mut().chain(self.journal.past.iter_mut());
+                for entry in all.filter(|entry| entry.token == token) {
+                    entry.pending_id = Some(acted.pending_id);
+                    entry.deadline = acted.deadline;
+                    entry.targets.retain(|id| !conflicts.contains(id));
+                }
+                self.journal.pending.retain(|entry| !entry.targets.is_empty());
+                self.after_conflicts(&conflicts)
+            }
+            Err(problem) => {
+                self.take_back(token);
+                self.say_problem(&problem);
+                Vec::new()
+            }
+        }
+    }
+
+    fn after_conflicts(&mut self, conflicts: &[AlertId]) -> Vec<Wish> {
+        let Some(first) = conflicts.first() else { return Vec::new() };
+        for id in conflicts {
+            self.rows.set_handled(*id, false);
+            self.redraw(*id);
+        }
+        let name = self.rows.get(*first).map_or_else(String::new, |alert| alert.rule_name.clone());
+        self.say(
+            Tone::Warn,
+            format!("{} left alone, changed meanwhile: {name}; look again", conflicts.len()),
+        );
+        vec![Wish::Reload]
+    }
+
+    /// Drop an entry as if it had never been: alerts, marks, dimming, and the cursor go back.
+    fn take_back(&mut self, token: u64) -> Option<Entry> {
+        let index = self.journal.pending.iter().position(|entry| entry.token == token)?;
+        let entry = self.journal.pending.remove(index);
+        for id in &entry.targets {
+            self.redraw(*id);
+            self.rows.set_handled(*id, entry.handled_before.contains(id));
+        }
+        self.marks_restored(entry.marks_before.clone());
+        if let Some(id) = entry.cursor_before.filter(|id| self.rows.place(*id).is_some()) {
+            let height = self.cursor.height();
+            self.move_cursor(super::cursor::Move::To(id), height);
+        }
+        Some(entry)
+    }
+
+    pub(super) fn undo(&mut self) -> Vec<Wish> {
+        if let Some(token) = self.journal.newest_pending().map(|entry| entry.token) {
+            let Some(entry) = self.take_back(token) else { return Vec::new() };
+            self.say(Tone::Info, format!("undone: {}", describe(&entry.action)));
+            return match entry.pending_id {
+                Some(id) => vec![Wish::Undo(Some(id))],
+                None => {
+                    self.journal.dropped.push(entry);
+                    Vec::new()
+                }
+            };
+        }
+        let last = self.journal.past.pop().and_then(|entry| entry.pending_id);
+        vec![Wish::Undo(last)]
+    }
+
+    pub(super) fn undone(&mut self, answer: Result<Undone, Problem>) -> Vec<Wish> {
+        match answer {
+            Ok(undone) => {
+                let what = describe(&undone.action);
+                for id in &undone.alerts {
+                    self.rows.set_handled(*id, false);
+                }
+                if undone.without_trace {
+                    self.say(Tone::Info, format!("undone: {what}"));
+                } else {
+                    self.say(Tone::Info, format!("undone: {what}; history shows both"));
+                }
+                vec![Wish::Reload]
+            }
+            Err(problem) => {
+                self.say_problem(&problem);
+                vec![Wish::Reload]
+            }
+        }
+    }
+}
