@@ -140,8 +140,8 @@ impl DeskModel {
             Move::Page(pages) => self.scroll(step(pages.saturating_mul((height - 1).max(1)))),
             Move::First => self.cursor.stand(&self.rows, 0),
             Move::Last => self.cursor.stand(&self.rows, last),
-            Move::NextUnhandled => self.to_unhandled(place, true),
-            Move::PreviousUnhandled => self.to_unhandled(place, false),
+            Move::NextUnhandled => self.go_unhandled(place, true),
+            Move::PreviousUnhandled => self.go_unhandled(place, false),
             Move::To(id) => {
                 if let Some(place) = self.rows.place(id) {
                     self.cursor.stand(&self.rows, place);
@@ -161,7 +161,7 @@ impl DeskModel {
         self.cursor.lost = None;
     }
 
-    fn to_unhandled(&mut self, place: usize, forward: bool) {
+    fn go_unhandled(&mut self, place: usize, forward: bool) {
         match self.find_unhandled(place, forward) {
             Some(found) => self.cursor.stand(&self.rows, found),
             None if forward => self.say_none_left("below"),

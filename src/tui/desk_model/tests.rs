@@ -397,9 +397,9 @@ fn a_conflict_is_taken_back_and_said() {
     let first = model.cursor().id().unwrap();
     let action = verdict(VerdictKind::FalsePositive);
     let targets = model.targets();
-    model.reduce(Edit::Act { targets, action, advance: true });
+    let wish = model.reduce(Edit::Act { targets, action, advance: true }).remove(0);
     let acted = Acted { pending_id: 7, deadline: START, alerts: 0, conflicts: vec![(first, 9)] };
-    model.reduce(Edit::Acted { token: 1, answer: Ok(acted) });
+    model.reduce(Edit::Acted { wish, answer: Ok(acted) });
     assert_eq!(model.rows().get(first).unwrap().status, Status::Open);
     assert!(model.notice().unwrap().text.contains("changed meanwhile"));
 }
