@@ -4,13 +4,13 @@
 //! checks it. TBD
 
 pub mod alert;
+pub mod carrier;
 pub mod config;
+pub mod config;
+pub mod model;
 pub mod model;
 pub mod normalise;
 pub mod pipeline;
-pub mod carrier;
-pub mod config;
-pub mod model;
 pub mod source;
 pub mod stdx;
 pub mod tui;
