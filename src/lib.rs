@@ -6,8 +6,6 @@
 pub mod alert;
 pub mod carrier;
 pub mod config;
-pub mod config;
-pub mod model;
 pub mod model;
 pub mod normalise;
 pub mod pipeline;
