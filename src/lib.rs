@@ -4,12 +4,10 @@
 //! checks it. TBD
 
 pub mod alert;
-pub mod carrier;
 pub mod config;
 pub mod model;
 pub mod normalise;
 pub mod pipeline;
-pub mod source;
 pub mod stdx;
 pub mod tui;
 pub mod wire;

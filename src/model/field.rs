@@ -57,6 +57,11 @@ fields! {
     AUDITD_TYPE = "auditd.message_type", AUDITD_RESULT = "auditd.result", AUDITD_SESSION = "auditd.session",
     AUDITD_SYSCALL = "auditd.data.syscall", AUDITD_KEY = "auditd.data.key", SYSLOG_FACILITY = "log.syslog.facility.name",
     SYSLOG_SEVERITY = "log.syslog.severity.name", SYSLOG_APPNAME = "log.syslog.appname", SYSLOG_PROCID = "log.syslog.procid",
+    SYSLOG_PRIORITY = "log.syslog.priority", SYSLOG_MSGID = "log.syslog.msgid",
+    SSH_METHOD = "system.auth.ssh.method", SSH_SIGNATURE = "system.auth.ssh.signature",
+    PAM_MODULE = "system.auth.pam.module", PAM_SERVICE = "system.auth.pam.service", USER_LOGNAME = "system.auth.logname",
+    USER_TARGET_HOME = "system.auth.useradd.home", USER_TARGET_SHELL = "system.auth.useradd.shell",
+    SESSION_ID = "session.id", RULE_NAME = "rule.name",
 }
 
 impl FieldId {

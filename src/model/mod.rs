@@ -11,6 +11,7 @@ pub mod finding;
 pub mod ledger;
 pub mod lifecycle;
 pub mod query;
+pub mod linux_fields;
 pub mod record;
 pub mod severity;
 pub mod verdict;

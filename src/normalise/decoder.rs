@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::model::record::{Batch, Framing, Stream};
 use crate::normalise::Context;
+use crate::normalise::linux::Linux;
 use crate::normalise::output::Output;
 use crate::normalise::settings::Settings;
 use crate::normalise::sniff::{Format, sniff};
@@ -14,21 +15,24 @@ pub struct Decoder {
     stream: Arc<Stream>,
     settings: Arc<Settings>,
     forced: Option<Format>,
+    linux: Linux,
 }
 
 impl Decoder {
     /// A decoder without history.
     pub fn new(stream: Arc<Stream>, settings: Arc<Settings>) -> Decoder {
         let forced = Format::parse(&stream.format).filter(|format| *format != Format::Auto);
-        Decoder { stream, settings, forced }
+        Decoder { stream, settings, forced, linux: Linux::new() }
     }
 
     /// Take up what [`Decoder::state`] gave before the restart. Unreadable state is an empty one.
-    pub fn restore(&mut self, _state: &[u8]) {}
+    pub fn restore(&mut self, state: &[u8]) {
+        self.linux.restore(state);
+    }
 
     /// What the records read so far leave for later ones, for the commit; `None` when nothing does.
     pub fn state(&self) -> Option<Vec<u8>> {
-        None
+        self.linux.state()
     }
 
     /// Records that were received and are neither in an event nor rejected yet.
@@ -65,6 +69,7 @@ impl Decoder {
             Framing::Whole => {}
         }
         match self.forced.or_else(|| sniff(context.record, context.bytes)) {
+            Some(Format::Syslog) => self.linux.decode(context, out),
             Some(_) | None => out.reject(context, "unknown_format", "no decoder knows this record"),
         }
     }

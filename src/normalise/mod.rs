@@ -6,6 +6,7 @@
 
 pub mod complete;
 pub mod decoder;
+pub mod linux;
 pub mod output;
 pub mod redact;
 pub mod settings;

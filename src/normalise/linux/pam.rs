@@ -1,0 +1,198 @@
+//! PAM modules writing through whatever program they are loaded into: sessions, failures, password changes.
+
+use crate::model::class::Class;
+use crate::model::event::Event;
+use crate::model::field;
+use crate::normalise::linux::kind::{Kind, Outcome, source_address, user_name};
+
+const FAILURE: Kind =
+    Kind::new(Class::LogonFailure, "authentication", "start", "pam_authentication", Outcome::Failure);
+/// The same attempt is `ssh_login` in a line of sshd itself, which carries the class.
+const SSH_FAILURE: Kind =
+    Kind::new(Class::Other, "authentication", "start", "pam_authentication", Outcome::Failure);
+const SUCCESS: Kind =
+    Kind::new(Class::Other, "authentication", "start", "pam_authentication", Outcome::Success);
+const LOCKED: Kind =
+    Kind::new(Class::Other, "authentication", "info", "account_locked", Outcome::Failure);
+const OPENED: Kind = Kind::new(Class::Other, "session", "start", "session_opened", Outcome::Success);
+const CLOSED: Kind = Kind::new(Class::Other, "session", "end", "session_closed", Outcome::Success);
+const PASSWORD: Kind =
+    Kind::new(Class::AccountChange, "iam", "change", "password_changed", Outcome::Success);
+
+/// Map a message that a PAM module wrote. `false`: it is none, or none that is known.
+pub fn map(message: &str, event: &mut Event) -> bool {
+    if let Some((module, service, text)) = module_prefix(message) {
+        event.push_str(field::PAM_MODULE, module);
+        event.push_str(field::PAM_SERVICE, service);
+        return from_module(service, text, event);
+    }
+    // `PAM 2 more authentication failures; logname= …` comes from the library, without a module.
+    if message.starts_with("PAM ") && message.contains(" more authentication failure") {
+        SSH_FAILURE.set(event);
+        credentials(message, event);
+        return true;
+    }
+    false
+}
+
+/// `pam_unix(sshd:auth): text`, or the old `(pam_unix) text`.
+fn module_prefix(message: &str) -> Option<(&str, &str, &str)> {
+    if let Some(rest) = message.strip_prefix("(pam_") {
+        let (_, text) = rest.split_once(") ")?;
+        let module = message.get(1..)?.split(')').next()?;
+        return Some((module, "", text));
+    }
+    if !message.starts_with("pam_") {
+        return None;
+    }
+    let (module, rest) = message.split_once('(')?;
+    let (service, text) = rest.split_once("): ")?;
+    let fits = module.len() <= 32 && service.len() <= 64 && !service.contains(' ');
+    fits.then_some((module, service, text))
+}
+
+fn from_module(service: &str, text: &str, event: &mut Event) -> bool {
+    let program = service.split(':').next().unwrap_or("");
+    let in_sshd = program == "sshd";
+    if text.starts_with("authentication failure") {
+        if in_sshd { SSH_FAILURE.set(event) } else { FAILURE.set(event) }
+        credentials(text, event);
+        return true;
+    }
+    if text.starts_with("authentication success") {
+        SUCCESS.set(event);
+        credentials(text, event);
+        return true;
+    }
+    if let Some(rest) = text.strip_prefix("session opened for user ") {
+        opened(program, rest, event);
+        return true;
+    }
+    if let Some(rest) = text.strip_prefix("session closed for user ") {
+        CLOSED.set(event);
+        if !matches!(program, "sudo" | "cron" | "crond" | "systemd-user") {
+            event.class = Class::Logoff;
+        }
+        user_name(event, account(rest).0);
+        return true;
+    }
+    if text.starts_with("check pass; user unknown") {
+        SSH_FAILURE.set(event);
+        event.push_str(field::EVENT_REASON, "user unknown");
+        return true;
+    }
+    if let Some(name) = text.strip_prefix("password changed for ") {
+        PASSWORD.set(event);
+        event.push_str(field::USER_TARGET_NAME, name.trim());
+        return true;
+    }
+    if text.contains("temporarily locked") || text.contains(" tally ") {
+        LOCKED.set(event);
+        let after = text.split_once("user ").map_or("", |(_, after)| after);
+        user_name(event, after.split([' ', ',']).next().unwrap_or(""));
+        return true;
+    }
+    false
+}
+
+/// `NAME[(uid=N)] by [ACTOR](uid=N)`.
+fn opened(program: &str, rest: &str, event: &mut Event) {
+    OPENED.set(event);
+    let (target, by) = rest.rsplit_once(" by ").unwrap_or((rest, ""));
+    let (target, target_id) = account(target);
+    let (actor, actor_id) = account(by);
+    let changes_user = matches!(program, "sudo" | "sudo-i" | "su" | "su-l" | "doas" | "runuser" | "pkexec");
+    if changes_user {
+        event.class = Class::PrivilegeUse;
+        user_name(event, actor);
+        set_id(field::USER_ID, actor_id, event);
+        event.push_str(field::USER_EFFECTIVE_NAME, target);
+        set_id(field::USER_EFFECTIVE_ID, target_id, event);
+        return;
+    }
+    event.class = match program {
+        "sshd" | "systemd-user" => Class::Other,
+        "cron" | "crond" | "atd" => Class::TaskSchedule,
+        _ => Class::Logon,
+    };
+    user_name(event, target);
+    set_id(field::USER_ID, target_id, event);
+}
+
+/// `NAME(uid=N)` or `NAME`.
+fn account(text: &str) -> (&str, &str) {
+    match text.trim_end().strip_suffix(')').and_then(|head| head.rsplit_once("(uid=")) {
+        Some((name, id)) => (name, id),
+        None => (text.trim_end(), ""),
+    }
+}
+
+fn set_id(field: field::FieldId, id: &str, event: &mut Event) {
+    if !id.is_empty() {
+        event.push_str(field, id);
+    }
+}
+
+/// `…; logname= uid=0 euid=0 tty=ssh ruser= rhost=192.0.2.7  user=root`: `user=` is last and runs to the end.
+fn credentials(text: &str, event: &mut Event) {
+    let after_rhost = text.split_once(" rhost=").map_or("", |(_, rest)| rest);
+    let host_end = after_rhost.find(' ').unwrap_or(after_rhost.len());
+    let (host, rest) = after_rhost.split_at_checked(host_end).unwrap_or((after_rhost, ""));
+    source_address(event, host);
+    if let Some((_, name)) = rest.split_once("user=") {
+        user_name(event, name.trim_end());
+    }
+    if let Some(tty) = part(text, " tty=") {
+        event.push_str(field::PROCESS_TTY, tty);
+    }
+    if let Some(actor) = part(text, " logname=") {
+        event.push_str(field::USER_LOGNAME, actor);
+    }
+}
+
+fn part<'a>(text: &'a str, key: &str) -> Option<&'a str> {
+    let (_, rest) = text.split_once(key)?;
+    let value = rest.split(' ').next()?;
+    (!value.is_empty()).then_some(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mapped(message: &str) -> Event {
+        let mut event = Event::with_capacity(8, 128);
+        assert!(map(message, &mut event), "{message}");
+        event
+    }
+
+    #[test]
+    fn failures_name_the_host_and_the_user() {
+        let text = "pam_unix(sshd:auth): authentication failure; logname= uid=0 euid=0 tty=ssh ruser= rhost=192.0.2.7  user=a rhost=203.0.113.9";
+        let event = mapped(text);
+        assert_eq!(event.str(field::SOURCE_IP), Some("192.0.2.7"));
+        assert_eq!(event.str(field::USER_NAME), Some("a rhost=203.0.113.9"));
+        assert_eq!(event.class, Class::Other);
+        let event = mapped("pam_unix(su:auth): authentication failure; logname=bob uid=1000 euid=0 tty=pts/1 ruser=bob rhost=  user=root");
+        assert_eq!(event.class, Class::LogonFailure);
+        assert_eq!(event.str(field::USER_NAME), Some("root"));
+        assert_eq!(event.str(field::PROCESS_TTY), Some("pts/1"));
+        assert!(!event.has(field::SOURCE_IP));
+    }
+
+    #[test]
+    fn sessions_know_who_became_whom() {
+        let event = mapped("pam_unix(sudo:session): session opened for user root(uid=0) by bob(uid=1000)");
+        assert_eq!(event.str(field::USER_NAME), Some("bob"));
+        assert_eq!(event.str(field::USER_EFFECTIVE_NAME), Some("root"));
+        assert_eq!(event.class, Class::PrivilegeUse);
+        let event = mapped("pam_unix(cron:session): session opened for user root by (uid=0)");
+        assert_eq!(event.str(field::USER_NAME), Some("root"));
+        assert_eq!(event.class, Class::TaskSchedule);
+        let event = mapped("pam_unix(sshd:session): session closed for user bob");
+        assert_eq!(event.class, Class::Logoff);
+        let event = mapped("pam_unix(chpasswd:chauthtok): password changed for bob");
+        assert_eq!(event.str(field::USER_TARGET_NAME), Some("bob"));
+        assert_eq!(event.class, Class::AccountChange);
+    }
+}

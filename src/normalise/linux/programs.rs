@@ -1,0 +1,64 @@
+//! Which family of programs a syslog line belongs to, and from there to the family's own file.
+
+use crate::model::event::Event;
+use crate::model::field;
+use crate::normalise::linux::scrub::Scrub;
+use crate::normalise::linux::{accounts, cron, kernel, pam, sshd, su, sudo, systemd};
+
+/// `/usr/sbin/cron` → `cron`, `(systemd)` → `systemd`.
+pub fn base_name(program: &str) -> &str {
+    let name = program.rsplit('/').next().unwrap_or(program);
+    let inner = name.strip_prefix('(').and_then(|rest| rest.strip_suffix(')'));
+    inner.unwrap_or(name)
+}
+
+/// Map the message by program; what nobody knows stays a generic event with its `message`.
+/// `event.provider` gets the family's name (`sshd` for `sshd-session`), which rules bind to.
+pub fn map(program: &str, message: &str, scrub: &mut Scrub<'_>, event: &mut Event) {
+    let name = base_name(program);
+    let family = family(name);
+    let provider = if matches!(family, "" | "accounts") { name } else { family };
+    event.push_str(field::EVENT_PROVIDER, provider);
+    let dataset = match family {
+        "" | "systemd" => "system.syslog",
+        "kernel" => "system.kernel",
+        "cron" => "system.cron",
+        _ => "system.auth",
+    };
+    event.push_str(field::EVENT_DATASET, dataset);
+    let text = message.trim();
+    if text.starts_with("pam_") || text.starts_with("(pam_") || text.starts_with("PAM ") {
+        if pam::map(text, event) {
+            return;
+        }
+    }
+    match family {
+        "sshd" => sshd::map(text, event),
+        "sudo" => sudo::map(text, scrub, event),
+        "doas" => sudo::map_doas(text, scrub, event),
+        "su" => su::map(text, event),
+        "login" => su::map_login(text, event),
+        "cron" => cron::map(text, scrub, event),
+        "accounts" => accounts::map(name, text, event),
+        "kernel" => kernel::map(text, event),
+        "systemd" | "systemd-logind" => systemd::map(text, event),
+        _ => false,
+    };
+}
+
+fn family(name: &str) -> &'static str {
+    match name {
+        "sshd" | "sshd-session" | "sshd-auth" => "sshd",
+        "sudo" => "sudo",
+        "doas" => "doas",
+        "su" | "su-l" | "runuser" => "su",
+        "login" => "login",
+        "cron" | "CRON" | "crond" | "CROND" | "crontab" | "anacron" | "atd" => "cron",
+        "useradd" | "userdel" | "usermod" | "groupadd" | "groupdel" | "groupmod" | "passwd" | "chage"
+        | "chfn" | "chsh" | "gpasswd" | "newusers" | "chpasswd" | "adduser" | "deluser" => "accounts",
+        "kernel" => "kernel",
+        "systemd" => "systemd",
+        "systemd-logind" | "elogind" => "systemd-logind",
+        _ => "",
+    }
+}

@@ -1,0 +1,274 @@
+//! Syslog lines to events: RFC 3164, RFC 5424 and ISO-stamped lines; repeats are expanded; the program decides the rest.
+//!
+//! What is carried from line to line (and over a restart): the newest time, for years that lines do not state, and the
+//! last message of each host, for `last message repeated`.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::event::{Event, Value};
+use crate::model::field;
+use crate::normalise::Context;
+use crate::normalise::complete::{EventTime, Place, finish};
+use crate::normalise::linux::header::{self, FACILITIES, Header, SEVERITIES};
+use crate::normalise::linux::programs;
+use crate::normalise::linux::scrub::Scrub;
+use crate::normalise::linux::stamp::{Wall, Years};
+use crate::normalise::output::Output;
+use crate::stdx::time::Timestamp;
+
+/// One line stands for at most this many events; a larger count is kept in `event.repeats`, so that one
+/// forged line cannot fill the store.
+pub const REPEATS_MAX: u64 = 1_000;
+/// Hosts whose last message is remembered.
+const HOSTS_MAX: usize = 64;
+/// A longer message is not remembered.
+const REMEMBERED_BYTES_MAX: usize = 4 << 10;
+
+/// The syslog decoder of one stream.
+#[derive(Debug, Default)]
+pub struct Syslog {
+    years: Years,
+    last: BTreeMap<String, Last>,
+}
+
+/// The last message of a host.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Last {
+    program: Option<String>,
+    pid: Option<String>,
+    message: String,
+}
+
+/// [`Syslog`]'s state as the commit keeps it.
+#[derive(Serialize, Deserialize)]
+struct Saved {
+    newest_us: Option<i64>,
+    last: BTreeMap<String, Last>,
+}
+
+impl Syslog {
+    /// A decoder without history.
+    pub fn new() -> Syslog {
+        Syslog::default()
+    }
+
+    /// What later lines depend on, for the commit; `None` while there is nothing.
+    pub fn state(&self) -> Option<Vec<u8>> {
+        if self.years.last.is_none() && self.last.is_empty() {
+            return None;
+        }
+        let saved = Saved { newest_us: self.years.last.map(|at| at.0), last: self.last.clone() };
+        serde_json::to_vec(&saved).ok()
+    }
+
+    /// Take up what [`Syslog::state`] gave. Unreadable state is an empty one.
+    pub fn restore(&mut self, state: &[u8]) {
+        if let Ok(saved) = serde_json::from_slice::<Saved>(state) {
+            self.years = Years { last: saved.newest_us.map(Timestamp) };
+            self.last = saved.last;
+        }
+    }
+
+    /// Decode one line: one event, several for a repeat, or a reject.
+    pub fn decode(&mut self, context: &Context<'_>, out: &mut Output) {
+        // A crash leaves blocks of zeros before the first line that was written after it.
+        let bytes = trim_zeros(context.bytes);
+        if memchr::memchr(0, bytes).is_some() {
+            return out.reject(context, "binary", "the line holds zero bytes");
+        }
+        let line = String::from_utf8_lossy(bytes);
+        let Some(header) = header::parse(&line) else {
+            return out.reject(context, "unknown_format", "no time and no priority at its start");
+        };
+        let time = self.time(context, header.wall.as_ref());
+        let host = header.host.unwrap_or("");
+        match repeated(header.message) {
+            None => {
+                let event = build(context, &header, &line, time, 0, out);
+                out.event(event);
+                self.remember(host, &header);
+            }
+            Some(Repeat::Inline(count, message)) => {
+                let inner = Header { message, ..header.clone() };
+                expand(context, &inner, &line, time, count, out);
+                self.remember(host, &inner);
+            }
+            Some(Repeat::Last(count)) => match self.last.get(host).cloned() {
+                Some(last) => {
+                    let again = Header {
+                        program: header.program.or(last.program.as_deref()),
+                        pid: header.pid.or(last.pid.as_deref()),
+                        message: &last.message,
+                        ..header.clone()
+                    };
+                    expand(context, &again, &line, time, count, out);
+                }
+                None => {
+                    let event = build(context, &header, &line, time, 0, out);
+                    out.event(event);
+                }
+            },
+        }
+    }
+
+    fn time(&mut self, context: &Context<'_>, wall: Option<&Wall>) -> EventTime {
+        let Some(wall) = wall else { return EventTime::None("missing_time") };
+        let stream = context.stream;
+        let anchor = if stream.live || stream.modified.0 <= 0 {
+            context.ingested.max(stream.modified)
+        } else {
+            stream.modified
+        };
+        match self.years.resolve(wall, anchor) {
+            Some(at) => EventTime::At(at),
+            None => EventTime::None("bad_time"),
+        }
+    }
+
+    fn remember(&mut self, host: &str, header: &Header<'_>) {
+        if header.message.len() > REMEMBERED_BYTES_MAX {
+            self.last.remove(host);
+            return;
+        }
+        if !self.last.contains_key(host) {
+            if self.last.len() >= HOSTS_MAX {
+                self.last.pop_first();
+            }
+            self.last.insert(host.to_owned(), Last::default());
+        }
+        if let Some(last) = self.last.get_mut(host) {
+            put(&mut last.program, header.program);
+            put(&mut last.pid, header.pid);
+            last.message.clear();
+            last.message.push_str(header.message);
+        }
+    }
+}
+
+/// Overwrite in place: this runs for every line.
+fn put(slot: &mut Option<String>, text: Option<&str>) {
+    match (slot.as_mut(), text) {
+        (Some(known), Some(text)) => {
+            known.clear();
+            known.push_str(text);
+        }
+        (_, text) => *slot = text.map(str::to_owned),
+    }
+}
+
+fn trim_zeros(bytes: &[u8]) -> &[u8] {
+    let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
+    bytes.get(zeros..).unwrap_or_default()
+}
+
+enum Repeat<'a> {
+    /// rsyslog: `message repeated 5 times: [ text]`.
+    Inline(u64, &'a str),
+    /// sysklogd: `last message repeated 5 times`.
+    Last(u64),
+}
+
+fn repeated(message: &str) -> Option<Repeat<'_>> {
+    if let Some(rest) = message.strip_prefix("message repeated ") {
+        let (count, rest) = rest.split_once(" times: [")?;
+        let inner = rest.trim_end().strip_suffix(']')?;
+        let count = count.parse().ok()?;
+        return Some(Repeat::Inline(count, inner.strip_prefix(' ').unwrap_or(inner)));
+    }
+    let rest = message.strip_prefix("last message repeated ")?;
+    let (count, _) = rest.split_once(" time")?;
+    Some(Repeat::Last(count.parse().ok()?))
+}
+
+/// One record, `count` events.
+fn expand(
+    context: &Context<'_>,
+    header: &Header<'_>,
+    line: &str,
+    time: EventTime,
+    count: u64,
+    out: &mut Output,
+) {
+    for index in 0..count.clamp(1, REPEATS_MAX) {
+        let mut event = build(context, header, line, time, index, out);
+        if count > REPEATS_MAX {
+            event.push_named("event.repeats", Value::Int(i64::try_from(count).unwrap_or(i64::MAX)));
+        }
+        if index == 0 { out.event(event) } else { out.extra_event(event) }
+    }
+}
+
+fn build(
+    context: &Context<'_>,
+    header: &Header<'_>,
+    line: &str,
+    time: EventTime,
+    index: u64,
+    out: &mut Output,
+) -> Event {
+    let mut event = Event::with_capacity(32, 512 + 3 * line.len());
+    event.id = context.nth_place_id(index);
+    let message = without_solaris_id(header.message);
+    let mut scrub = Scrub::new(context.settings, out);
+    let text: Cow<'_, str> = scrub.text(message);
+    event.push_str(field::MESSAGE, text.trim());
+    push_priority(header.priority, &mut event);
+    push_program(header, &mut event);
+    if !header.structured.is_empty() {
+        push_structured(header.structured, &mut scrub, &mut event);
+    }
+    programs::map(header.program.unwrap_or(""), message, &mut scrub, &mut event);
+    finish(&mut event, time, header.host, Some(line), &Place::of(context), out);
+    event
+}
+
+/// Solaris writes `[ID 800047 auth.notice] ` before the text.
+fn without_solaris_id(message: &str) -> &str {
+    let text = message.strip_prefix("[ID ").and_then(|rest| rest.split_once("] "));
+    text.map_or(message, |(_, text)| text)
+}
+
+fn push_priority(priority: Option<u8>, event: &mut Event) {
+    let Some(priority) = priority else { return };
+    event.push_int(field::SYSLOG_PRIORITY, i64::from(priority));
+    if let Some(name) = FACILITIES.get(usize::from(priority / 8)) {
+        event.push_str(field::SYSLOG_FACILITY, name);
+    }
+    if let Some(name) = SEVERITIES.get(usize::from(priority % 8)) {
+        event.push_str(field::SYSLOG_SEVERITY, name);
+    }
+}
+
+fn push_program(header: &Header<'_>, event: &mut Event) {
+    if let Some(program) = header.program {
+        event.push_str(field::SYSLOG_APPNAME, program);
+        event.push_str(field::PROCESS_NAME, programs::base_name(program));
+    }
+    if let Some(pid) = header.pid {
+        match pid.parse::<u32>() {
+            Ok(pid) => event.push_int(field::PROCESS_PID, i64::from(pid)),
+            Err(_) => event.push_str(field::SYSLOG_PROCID, pid),
+        }
+    }
+    if let Some(id) = header.message_id {
+        event.push_str(field::SYSLOG_MSGID, id);
+    }
+}
+
+fn push_structured(structured: &str, scrub: &mut Scrub<'_>, event: &mut Event) {
+    header::structured_params(structured, &mut |id, name, value| {
+        // Names come from the sender: only tame ones become field names, and they are bounded in length.
+        let tame = |text: &str| {
+            text.len() <= 64 && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"')
+        };
+        if tame(id) && tame(name) {
+            let key = format!("log.syslog.structured_data.{id}.{name}");
+            event.push_named(&key, Value::Str(&scrub.text(value)));
+        } else {
+            event.fields_dropped += 1;
+        }
+    });
+}
