@@ -23,13 +23,19 @@ const FAILED: Kind =
 
 /// Map a line of one of the tools.
 pub fn map(program: &str, message: &str, event: &mut Event) -> bool {
-    if message.starts_with("failed ") || message.contains(" failed") || message.starts_with("cannot ") {
+    if message.starts_with("failed ")
+        || message.contains(" failed")
+        || message.starts_with("cannot ")
+    {
         FAILED.set(event);
         quoted_user(message, event);
         event.push_str(field::EVENT_REASON, message);
         return true;
     }
-    added(message, event) || members(message, event) || removed(message, event) || changed(program, message, event)
+    added(message, event)
+        || members(message, event)
+        || removed(message, event)
+        || changed(program, message, event)
 }
 
 /// `new user: name=a, UID=1, GID=1, home=/home/a, shell=/bin/sh, from=none`, `new group: name=a, GID=1`,
@@ -37,9 +43,8 @@ pub fn map(program: &str, message: &str, event: &mut Event) -> bool {
 fn added(message: &str, event: &mut Event) -> bool {
     let Some((what, parts)) = message.split_once(": name=") else { return false };
     let (name, rest) = parts.split_once(", ").unwrap_or((parts, ""));
-    let part = |key: &str| {
-        rest.split(", ").find_map(|part| part.strip_prefix(key)?.strip_prefix('='))
-    };
+    let part =
+        |key: &str| rest.split(", ").find_map(|part| part.strip_prefix(key)?.strip_prefix('='));
     if what == "new user" || what == "new account" {
         USER_ADDED.set(event);
         event.push_str(field::USER_TARGET_NAME, name);
@@ -74,9 +79,10 @@ fn members(message: &str, event: &mut Event) -> bool {
         return true;
     }
     let Some(rest) = message.strip_prefix("user ") else { return false };
-    for (verb, link, kind) in
-        [(" added by ", " to group ", &MEMBER_ADDED), (" removed by ", " from group ", &MEMBER_REMOVED)]
-    {
+    for (verb, link, kind) in [
+        (" added by ", " to group ", &MEMBER_ADDED),
+        (" removed by ", " from group ", &MEMBER_REMOVED),
+    ] {
         if let Some((target, rest)) = rest.split_once(verb)
             && let Some((actor, group)) = rest.split_once(link)
         {
@@ -118,7 +124,9 @@ fn changed(program: &str, message: &str, event: &mut Event) -> bool {
         push(event, field::USER_NAME, names.next());
         return true;
     }
-    let starts = ["change ", "changed ", "lock ", "unlock ", "set "].iter().any(|word| message.starts_with(word));
+    let starts = ["change ", "changed ", "lock ", "unlock ", "set "]
+        .iter()
+        .any(|word| message.starts_with(word));
     if !starts {
         return false;
     }
@@ -172,18 +180,66 @@ mod tests {
     #[test]
     fn what_the_tools_write() {
         for (program, text, action, user, group) in [
-            ("useradd", "new user: name=eve, UID=0, GID=0, home=/root, shell=/bin/bash, from=none", "user_added", Some("eve"), None),
+            (
+                "useradd",
+                "new user: name=eve, UID=0, GID=0, home=/root, shell=/bin/bash, from=none",
+                "user_added",
+                Some("eve"),
+                None,
+            ),
             ("useradd", "new group: name=eve, GID=1001", "group_added", None, Some("eve")),
-            ("groupadd", "group added to /etc/group: name=eve, GID=1001", "group_added", None, Some("eve")),
-            ("usermod", "add 'eve' to group 'sudo'", "group_member_added", Some("eve"), Some("sudo")),
-            ("gpasswd", "user eve added by root to group sudo", "group_member_added", Some("eve"), Some("sudo")),
+            (
+                "groupadd",
+                "group added to /etc/group: name=eve, GID=1001",
+                "group_added",
+                None,
+                Some("eve"),
+            ),
+            (
+                "usermod",
+                "add 'eve' to group 'sudo'",
+                "group_member_added",
+                Some("eve"),
+                Some("sudo"),
+            ),
+            (
+                "gpasswd",
+                "user eve added by root to group sudo",
+                "group_member_added",
+                Some("eve"),
+                Some("sudo"),
+            ),
             ("userdel", "delete user 'eve'", "user_deleted", Some("eve"), None),
-            ("userdel", "delete `eve' from group `users'", "group_member_removed", Some("eve"), Some("users")),
+            (
+                "userdel",
+                "delete `eve' from group `users'",
+                "group_member_removed",
+                Some("eve"),
+                Some("users"),
+            ),
             ("userdel", "removed group 'eve' owned by 'eve'", "group_deleted", None, Some("eve")),
-            ("passwd", "password for 'eve' changed by 'root'", "password_changed", Some("eve"), None),
-            ("usermod", "change user 'eve' shell from '/bin/sh' to '/bin/bash'", "user_changed", Some("eve"), None),
+            (
+                "passwd",
+                "password for 'eve' changed by 'root'",
+                "password_changed",
+                Some("eve"),
+                None,
+            ),
+            (
+                "usermod",
+                "change user 'eve' shell from '/bin/sh' to '/bin/bash'",
+                "user_changed",
+                Some("eve"),
+                None,
+            ),
             ("chage", "changed password expiry for eve", "user_changed", Some("eve"), None),
-            ("useradd", "failed adding user 'eve', data deleted", "account_change_failed", Some("eve"), None),
+            (
+                "useradd",
+                "failed adding user 'eve', data deleted",
+                "account_change_failed",
+                Some("eve"),
+                None,
+            ),
         ] {
             let mut event = Event::default();
             assert!(map(program, text, &mut event), "{text}");

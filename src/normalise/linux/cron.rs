@@ -6,7 +6,8 @@ use crate::model::field;
 use crate::normalise::linux::kind::{Kind, Outcome, user_name};
 use crate::normalise::linux::scrub::Scrub;
 
-const RUN: Kind = Kind::new(Class::TaskSchedule, "process", "start", "cron_command", Outcome::Unknown);
+const RUN: Kind =
+    Kind::new(Class::TaskSchedule, "process", "start", "cron_command", Outcome::Unknown);
 const EDITED: Kind =
     Kind::new(Class::TaskSchedule, "configuration", "change", "crontab_changed", Outcome::Success);
 const READ: Kind =
@@ -18,12 +19,9 @@ const DENIED: Kind =
 const JOB: Kind = Kind::new(Class::TaskSchedule, "process", "info", "job", Outcome::Unknown);
 
 /// Map `(root) CMD (command)`, `(bob) REPLACE (bob)` and the other lines of the cron family.
-pub fn map(
-    message: &str,
-    scrub: &mut Scrub<'_>,
-    event: &mut Event,
-) -> bool {
-    let Some((name, rest)) = message.strip_prefix('(').and_then(|rest| rest.split_once(") ")) else {
+pub fn map(message: &str, scrub: &mut Scrub<'_>, event: &mut Event) -> bool {
+    let Some((name, rest)) = message.strip_prefix('(').and_then(|rest| rest.split_once(") "))
+    else {
         return job(message, event);
     };
     let (verb, detail) = rest.split_once(" (").unwrap_or((rest, ""));
@@ -76,7 +74,10 @@ mod tests {
         let line = "(root) CMD (   cd / && run-parts --report /etc/cron.hourly)";
         assert!(with_scrub(|scrub| map(line, scrub, &mut event)));
         assert_eq!(event.str(field::USER_NAME), Some("root"));
-        assert_eq!(event.str(field::PROCESS_COMMAND_LINE), Some("   cd / && run-parts --report /etc/cron.hourly"));
+        assert_eq!(
+            event.str(field::PROCESS_COMMAND_LINE),
+            Some("   cd / && run-parts --report /etc/cron.hourly")
+        );
         let mut event = Event::default();
         assert!(with_scrub(|scrub| map("(bob) REPLACE (bob)", scrub, &mut event)));
         assert_eq!(event.str(field::EVENT_ACTION), Some("crontab_changed"));

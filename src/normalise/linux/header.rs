@@ -93,9 +93,30 @@ fn position(names: &[&str], word: &str) -> Option<u8> {
 
 /// Facility names by number.
 pub const FACILITIES: [&str; 24] = [
-    "kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "authpriv", "ftp",
-    "ntp", "security", "console", "solaris-cron", "local0", "local1", "local2", "local3", "local4", "local5",
-    "local6", "local7",
+    "kern",
+    "user",
+    "mail",
+    "daemon",
+    "auth",
+    "syslog",
+    "lpr",
+    "news",
+    "uucp",
+    "cron",
+    "authpriv",
+    "ftp",
+    "ntp",
+    "security",
+    "console",
+    "solaris-cron",
+    "local0",
+    "local1",
+    "local2",
+    "local3",
+    "local4",
+    "local5",
+    "local6",
+    "local7",
 ];
 
 /// Severity names by number.
@@ -152,7 +173,8 @@ impl<'a> Header<'a> {
 
 /// `program[pid]: message`, `program: message`, `program[pid] message`.
 fn tag(text: &str) -> Option<Tag<'_>> {
-    let end = text.bytes().take(TAG_BYTES_MAX).position(|byte| matches!(byte, b':' | b'[' | b' '))?;
+    let end =
+        text.bytes().take(TAG_BYTES_MAX).position(|byte| matches!(byte, b':' | b'[' | b' '))?;
     if end == 0 {
         return None;
     }
@@ -163,7 +185,11 @@ fn tag(text: &str) -> Option<Tag<'_>> {
             return None;
         }
         let message = rest.strip_prefix(':').unwrap_or(rest);
-        return Some(Tag { program, pid: Some(pid), message: message.strip_prefix(' ').unwrap_or(message) });
+        return Some(Tag {
+            program,
+            pid: Some(pid),
+            message: message.strip_prefix(' ').unwrap_or(message),
+        });
     }
     // `a:b` is an address or a path, not a program and its message.
     let message = rest.strip_prefix(':')?;
@@ -181,7 +207,9 @@ fn is_host(word: &str) -> bool {
         ["INFO", "WARN", "WARNING", "ERROR", "DEBUG", "TRACE", "FATAL", "NOTICE", "CRITICAL"];
     !word.is_empty()
         && word.len() <= HOST_BYTES_MAX
-        && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b':' | b'%'))
+        && word.bytes().all(|byte| {
+            byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b':' | b'%')
+        })
         && word.bytes().any(|byte| byte.is_ascii_alphanumeric())
         && !LEVELS.contains(&word)
 }
@@ -284,22 +312,69 @@ mod tests {
     #[test]
     fn the_usual_lines() {
         for (line, host, program, pid, message) in [
-            ("Mar 27 13:06:56 web1 sshd[1291]: Server", Some("web1"), Some("sshd"), Some("1291"), "Server"),
-            ("<38>Mar  7 13:06:56 web1 sudo:   bob : x", Some("web1"), Some("sudo"), None, "  bob : x"),
-            ("2026-11-22T10:00:00+00:00 vm-host sshd[1234]: Failed", Some("vm-host"), Some("sshd"), Some("1234"), "Failed"),
-            ("2020-03-23 06:47:42.801612-0700  localhost sshd[3186]: x", Some("localhost"), Some("sshd"), Some("3186"), "x"),
-            ("Mar 27 13:06:56 web1 last message repeated 2 times", Some("web1"), None, None, "last message repeated 2 times"),
+            (
+                "Mar 27 13:06:56 web1 sshd[1291]: Server",
+                Some("web1"),
+                Some("sshd"),
+                Some("1291"),
+                "Server",
+            ),
+            (
+                "<38>Mar  7 13:06:56 web1 sudo:   bob : x",
+                Some("web1"),
+                Some("sudo"),
+                None,
+                "  bob : x",
+            ),
+            (
+                "2026-11-22T10:00:00+00:00 vm-host sshd[1234]: Failed",
+                Some("vm-host"),
+                Some("sshd"),
+                Some("1234"),
+                "Failed",
+            ),
+            (
+                "2020-03-23 06:47:42.801612-0700  localhost sshd[3186]: x",
+                Some("localhost"),
+                Some("sshd"),
+                Some("3186"),
+                "x",
+            ),
+            (
+                "Mar 27 13:06:56 web1 last message repeated 2 times",
+                Some("web1"),
+                None,
+                None,
+                "last message repeated 2 times",
+            ),
             ("Mar 27 13:06:56 kernel: hi", None, Some("kernel"), None, "hi"),
             ("<13>bob: hello", None, Some("bob"), None, "hello"),
             ("<13>hello world", None, None, None, "hello world"),
-            ("Jun 21 16:47:46 <auth.info> box sshd[1]: x", Some("box"), Some("sshd"), Some("1"), "x"),
+            (
+                "Jun 21 16:47:46 <auth.info> box sshd[1]: x",
+                Some("box"),
+                Some("sshd"),
+                Some("1"),
+                "x",
+            ),
             ("2026-11-22 10:00:00 INFO started", None, None, None, "INFO started"),
             ("Mar 27 13:06:56 fe80::1 app: x", Some("fe80::1"), Some("app"), None, "x"),
         ] {
             let header = parse(line).unwrap();
-            assert_eq!((header.host, header.program, header.pid, header.message), (host, program, pid, message), "{line}");
+            assert_eq!(
+                (header.host, header.program, header.pid, header.message),
+                (host, program, pid, message),
+                "{line}"
+            );
         }
-        for line in ["", "hello", "{\"a\":1}", "Foo 27 13:06:56 x", "<999>x", "type=SYSCALL msg=audit(1:1): x"] {
+        for line in [
+            "",
+            "hello",
+            "{\"a\":1}",
+            "Foo 27 13:06:56 x",
+            "<999>x",
+            "type=SYSCALL msg=audit(1:1): x",
+        ] {
             assert_eq!(parse(line), None, "{line}");
         }
     }
@@ -315,7 +390,9 @@ mod tests {
         assert_eq!(header.message_id, Some("ID47"));
         assert_eq!(header.message, "An event");
         let mut seen = Vec::new();
-        structured_params(header.structured, &mut |id, name, value| seen.push(format!("{id} {name}={value}")));
+        structured_params(header.structured, &mut |id, name, value| {
+            seen.push(format!("{id} {name}={value}"))
+        });
         assert_eq!(seen, ["a@32473 iut=3", "a@32473 b=x\"] y", "c@1 d="]);
         let header = parse("<34>1 - - su - - - 'su root' failed").unwrap();
         assert_eq!((header.wall, header.host, header.message), (None, None, "'su root' failed"));

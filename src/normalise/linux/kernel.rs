@@ -5,14 +5,16 @@ use crate::model::event::{Event, Value};
 use crate::model::field;
 use crate::normalise::linux::kind::{Kind, Outcome, source_address, source_port};
 
-const OOM_KILL: Kind = Kind::new(Class::ProcessStop, "process", "end", "oom_kill", Outcome::Success);
+const OOM_KILL: Kind =
+    Kind::new(Class::ProcessStop, "process", "end", "oom_kill", Outcome::Success);
 const OOM: Kind = Kind::new(Class::Other, "host", "info", "oom", Outcome::Unknown);
 const CRASH: Kind = Kind::new(Class::Other, "process", "error", "segfault", Outcome::Failure);
 const PACKET: Kind = Kind::new(Class::Other, "network", "info", "packet", Outcome::Unknown);
 const PACKET_DENIED: Kind =
     Kind::new(Class::Other, "network", "denied", "packet_denied", Outcome::Failure);
 const USB_NEW: Kind = Kind::new(Class::Other, "host", "info", "usb_connected", Outcome::Unknown);
-const USB_GONE: Kind = Kind::new(Class::Other, "host", "info", "usb_disconnected", Outcome::Unknown);
+const USB_GONE: Kind =
+    Kind::new(Class::Other, "host", "info", "usb_disconnected", Outcome::Unknown);
 
 /// Map a kernel line, with or without its `[ 12.345]` time since boot.
 pub fn map(message: &str, event: &mut Event) -> bool {
@@ -23,7 +25,9 @@ pub fn map(message: &str, event: &mut Event) -> bool {
 fn without_uptime(message: &str) -> &str {
     let text = message.trim_start();
     match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        Some((uptime, rest)) if uptime.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'.' | b' ')) => {
+        Some((uptime, rest))
+            if uptime.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'.' | b' ')) =>
+        {
             rest.trim_start()
         }
         _ => text,
@@ -33,19 +37,26 @@ fn without_uptime(message: &str) -> &str {
 /// `Out of memory: Killed process 12 (name) total-vm:…, UID:0 …`, also of a memory control group and in the
 /// older words `Kill process 12 (name) score 9 or sacrifice child`; `name invoked oom-killer: …`.
 fn killed(text: &str, event: &mut Event) -> bool {
-    let victim = ["Out of memory: ", "Memory cgroup out of memory: ", "Out of memory (oom_kill_allocating_task): ", ""]
-        .iter()
-        .find_map(|prefix| text.strip_prefix(prefix))
-        .and_then(|rest| {
-            rest.strip_prefix("Killed process ").or_else(|| rest.strip_prefix("Kill process "))
-        });
+    let victim = [
+        "Out of memory: ",
+        "Memory cgroup out of memory: ",
+        "Out of memory (oom_kill_allocating_task): ",
+        "",
+    ]
+    .iter()
+    .find_map(|prefix| text.strip_prefix(prefix))
+    .and_then(|rest| {
+        rest.strip_prefix("Killed process ").or_else(|| rest.strip_prefix("Kill process "))
+    });
     if let Some(rest) = victim {
         let (pid, rest) = rest.split_once([' ', ',']).unwrap_or((rest, ""));
         OOM_KILL.set(event);
         push_pid(pid.trim_end_matches(','), event);
         // The name is the process's own choice and may hold brackets; the sizes after it do not.
         let name = rest.split_once('(').and_then(|(_, rest)| {
-            rest.rsplit_once(") total-vm").or_else(|| rest.rsplit_once(") score")).or_else(|| rest.rsplit_once(')'))
+            rest.rsplit_once(") total-vm")
+                .or_else(|| rest.rsplit_once(") score"))
+                .or_else(|| rest.rsplit_once(')'))
         });
         if let Some((name, _)) = name {
             event.set_str(field::PROCESS_NAME, name);
@@ -61,7 +72,10 @@ fn killed(text: &str, event: &mut Event) -> bool {
         event.set_str(field::PROCESS_NAME, name);
         return true;
     }
-    if text.starts_with("oom-kill:") || text.starts_with("oom_reaper:") || text.starts_with("Out of memory") {
+    if text.starts_with("oom-kill:")
+        || text.starts_with("oom_reaper:")
+        || text.starts_with("Out of memory")
+    {
         OOM.set(event);
         return true;
     }
@@ -86,14 +100,20 @@ fn crashed(text: &str, event: &mut Event) -> bool {
 
 /// `[UFW BLOCK] IN=eth0 OUT= MAC=… SRC=… DST=… PROTO=TCP SPT=… DPT=…`.
 fn packet(text: &str, event: &mut Event) -> bool {
-    let Some(at) = text.find("IN=").filter(|_| text.contains(" SRC=") && text.contains(" DST=")) else {
+    let Some(at) = text.find("IN=").filter(|_| text.contains(" SRC=") && text.contains(" DST="))
+    else {
         return false;
     };
     let (label, parts) = text.split_at_checked(at).unwrap_or(("", text));
     let label = label.trim().trim_matches(['[', ']', ':']);
     let upper = label.to_ascii_uppercase();
-    let denied = ["BLOCK", "DROP", "REJECT", "DENY", "DENIED"].iter().any(|word| upper.contains(word));
-    if denied { PACKET_DENIED.set(event) } else { PACKET.set(event) }
+    let denied =
+        ["BLOCK", "DROP", "REJECT", "DENY", "DENIED"].iter().any(|word| upper.contains(word));
+    if denied {
+        PACKET_DENIED.set(event)
+    } else {
+        PACKET.set(event)
+    }
     if !label.is_empty() {
         event.push_str(field::RULE_NAME, label);
     }
@@ -178,12 +198,15 @@ mod tests {
     fn crashes_packets_and_sticks() {
         let event = mapped("a.out[77]: segfault at 0 ip 0 sp 0 error 4 in libc.so.6[7f+1]");
         assert_eq!(event.get(field::PROCESS_PID), Some(Value::Int(77)));
-        let event = mapped("[ 3529.2] [UFW BLOCK] IN=eth0 OUT= MAC=00 SRC=192.0.2.1 DST=192.0.2.2 LEN=1 PROTO=UDP SPT=53 DPT=36427");
+        let event = mapped(
+            "[ 3529.2] [UFW BLOCK] IN=eth0 OUT= MAC=00 SRC=192.0.2.1 DST=192.0.2.2 LEN=1 PROTO=UDP SPT=53 DPT=36427",
+        );
         assert_eq!(event.str(field::SOURCE_IP), Some("192.0.2.1"));
         assert_eq!(event.get(field::DESTINATION_PORT), Some(Value::Int(36_427)));
         assert_eq!(event.str(field::EVENT_ACTION), Some("packet_denied"));
         assert_eq!(event.str(field::RULE_NAME), Some("UFW BLOCK"));
-        let event = mapped("usb 1-1: New USB device found, idVendor=0930, idProduct=6544, bcdDevice=1");
+        let event =
+            mapped("usb 1-1: New USB device found, idVendor=0930, idProduct=6544, bcdDevice=1");
         assert_eq!(event.str(field::EVENT_ACTION), Some("usb_connected"));
     }
 }

@@ -5,8 +5,13 @@ use crate::model::event::Event;
 use crate::model::field;
 use crate::normalise::linux::kind::{Kind, Outcome, source_address, user_name};
 
-const FAILURE: Kind =
-    Kind::new(Class::LogonFailure, "authentication", "start", "pam_authentication", Outcome::Failure);
+const FAILURE: Kind = Kind::new(
+    Class::LogonFailure,
+    "authentication",
+    "start",
+    "pam_authentication",
+    Outcome::Failure,
+);
 /// The same attempt is `ssh_login` in a line of sshd itself, which carries the class.
 const SSH_FAILURE: Kind =
     Kind::new(Class::Other, "authentication", "start", "pam_authentication", Outcome::Failure);
@@ -14,7 +19,8 @@ const SUCCESS: Kind =
     Kind::new(Class::Other, "authentication", "start", "pam_authentication", Outcome::Success);
 const LOCKED: Kind =
     Kind::new(Class::Other, "authentication", "info", "account_locked", Outcome::Failure);
-const OPENED: Kind = Kind::new(Class::Other, "session", "start", "session_opened", Outcome::Success);
+const OPENED: Kind =
+    Kind::new(Class::Other, "session", "start", "session_opened", Outcome::Success);
 const CLOSED: Kind = Kind::new(Class::Other, "session", "end", "session_closed", Outcome::Success);
 const PASSWORD: Kind =
     Kind::new(Class::AccountChange, "iam", "change", "password_changed", Outcome::Success);
@@ -55,7 +61,11 @@ fn from_module(service: &str, text: &str, event: &mut Event) -> bool {
     let program = service.split(':').next().unwrap_or("");
     let in_sshd = program == "sshd";
     if text.starts_with("authentication failure") {
-        if in_sshd { SSH_FAILURE.set(event) } else { FAILURE.set(event) }
+        if in_sshd {
+            SSH_FAILURE.set(event)
+        } else {
+            FAILURE.set(event)
+        }
         credentials(text, event);
         return true;
     }
@@ -101,7 +111,8 @@ fn opened(program: &str, rest: &str, event: &mut Event) {
     let (target, by) = rest.rsplit_once(" by ").unwrap_or((rest, ""));
     let (target, target_id) = account(target);
     let (actor, actor_id) = account(by);
-    let changes_user = matches!(program, "sudo" | "sudo-i" | "su" | "su-l" | "doas" | "runuser" | "pkexec");
+    let changes_user =
+        matches!(program, "sudo" | "sudo-i" | "su" | "su-l" | "doas" | "runuser" | "pkexec");
     if changes_user {
         event.class = Class::PrivilegeUse;
         user_name(event, actor);
@@ -173,7 +184,9 @@ mod tests {
         assert_eq!(event.str(field::SOURCE_IP), Some("192.0.2.7"));
         assert_eq!(event.str(field::USER_NAME), Some("a rhost=203.0.113.9"));
         assert_eq!(event.class, Class::Other);
-        let event = mapped("pam_unix(su:auth): authentication failure; logname=bob uid=1000 euid=0 tty=pts/1 ruser=bob rhost=  user=root");
+        let event = mapped(
+            "pam_unix(su:auth): authentication failure; logname=bob uid=1000 euid=0 tty=pts/1 ruser=bob rhost=  user=root",
+        );
         assert_eq!(event.class, Class::LogonFailure);
         assert_eq!(event.str(field::USER_NAME), Some("root"));
         assert_eq!(event.str(field::PROCESS_TTY), Some("pts/1"));
@@ -182,7 +195,8 @@ mod tests {
 
     #[test]
     fn sessions_know_who_became_whom() {
-        let event = mapped("pam_unix(sudo:session): session opened for user root(uid=0) by bob(uid=1000)");
+        let event =
+            mapped("pam_unix(sudo:session): session opened for user root(uid=0) by bob(uid=1000)");
         assert_eq!(event.str(field::USER_NAME), Some("bob"));
         assert_eq!(event.str(field::USER_EFFECTIVE_NAME), Some("root"));
         assert_eq!(event.class, Class::PrivilegeUse);

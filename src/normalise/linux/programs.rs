@@ -27,10 +27,8 @@ pub fn map(program: &str, message: &str, scrub: &mut Scrub<'_>, event: &mut Even
     };
     event.push_str(field::EVENT_DATASET, dataset);
     let text = message.trim();
-    if text.starts_with("pam_") || text.starts_with("(pam_") || text.starts_with("PAM ") {
-        if pam::map(text, event) {
-            return;
-        }
+    if pam::map(text, event) {
+        return;
     }
     match family {
         "sshd" => sshd::map(text, event),
@@ -54,8 +52,9 @@ fn family(name: &str) -> &'static str {
         "su" | "su-l" | "runuser" => "su",
         "login" => "login",
         "cron" | "CRON" | "crond" | "CROND" | "crontab" | "anacron" | "atd" => "cron",
-        "useradd" | "userdel" | "usermod" | "groupadd" | "groupdel" | "groupmod" | "passwd" | "chage"
-        | "chfn" | "chsh" | "gpasswd" | "newusers" | "chpasswd" | "adduser" | "deluser" => "accounts",
+        "useradd" | "userdel" | "usermod" | "groupadd" | "groupdel" | "groupmod" | "passwd"
+        | "chage" | "chfn" | "chsh" | "gpasswd" | "newusers" | "chpasswd" | "adduser"
+        | "deluser" => "accounts",
         "kernel" => "kernel",
         "systemd" => "systemd",
         "systemd-logind" | "elogind" => "systemd-logind",

@@ -111,7 +111,8 @@ fn accepted(rest: &str, event: &mut Event) -> bool {
 }
 
 fn logins(text: &str, event: &mut Event) -> bool {
-    if let Some(rest) = text.strip_prefix("Invalid user").or_else(|| text.strip_prefix("Illegal user"))
+    if let Some(rest) =
+        text.strip_prefix("Invalid user").or_else(|| text.strip_prefix("Illegal user"))
     {
         return user_and_peer(rest, &INVALID_USER, event);
     }
@@ -186,7 +187,11 @@ fn connections(text: &str, preauth: bool, event: &mut Event) -> bool {
         return false;
     };
     let before_login = preauth || text.starts_with("Timeout before");
-    if before_login { PREAUTH_END.set(event) } else { DISCONNECTED.set(event) }
+    if before_login {
+        PREAUTH_END.set(event)
+    } else {
+        DISCONNECTED.set(event)
+    }
     let rest = rest.strip_prefix("connection from ").unwrap_or(rest);
     user_then_address(rest, event);
     true
@@ -245,7 +250,9 @@ fn protocol(text: &str, event: &mut Event) -> bool {
             return true;
         }
     }
-    if text.starts_with("Bad protocol version identification ") || text.starts_with("Protocol major versions differ") {
+    if text.starts_with("Bad protocol version identification ")
+        || text.starts_with("Protocol major versions differ")
+    {
         PROBE.set(event);
         if let Some(peer) = Peer::from_end(text).or_else(|| Peer::without_port(text)) {
             peer.set(event);
@@ -386,16 +393,70 @@ mod tests {
     #[test]
     fn outcomes_of_logins() {
         let ip = Some("192.0.2.7");
-        check("Failed password for invalid user admin from 192.0.2.7 port 22 ssh2", "ssh_login", Some("admin"), ip, Some(22));
-        check("Failed password for root from 192.0.2.7 port 2233 ssh2", "ssh_login", Some("root"), ip, Some(2233));
-        check("Failed none for invalid user  from 192.0.2.7 port 1 ssh2", "ssh_login", None, ip, Some(1));
-        check("Failed publickey for bob from 2001:db8::7 port 22 ssh2: RSA SHA256:abc", "ssh_login", Some("bob"), Some("2001:db8::7"), Some(22));
-        check("Accepted publickey for bob from 192.0.2.7 port 22 ssh2: RSA-CERT ID x from 203.0.113.9 port 7 (serial 0)", "ssh_login", Some("bob"), ip, Some(22));
+        check(
+            "Failed password for invalid user admin from 192.0.2.7 port 22 ssh2",
+            "ssh_login",
+            Some("admin"),
+            ip,
+            Some(22),
+        );
+        check(
+            "Failed password for root from 192.0.2.7 port 2233 ssh2",
+            "ssh_login",
+            Some("root"),
+            ip,
+            Some(2233),
+        );
+        check(
+            "Failed none for invalid user  from 192.0.2.7 port 1 ssh2",
+            "ssh_login",
+            None,
+            ip,
+            Some(1),
+        );
+        check(
+            "Failed publickey for bob from 2001:db8::7 port 22 ssh2: RSA SHA256:abc",
+            "ssh_login",
+            Some("bob"),
+            Some("2001:db8::7"),
+            Some(22),
+        );
+        check(
+            "Accepted publickey for bob from 192.0.2.7 port 22 ssh2: RSA-CERT ID x from 203.0.113.9 port 7 (serial 0)",
+            "ssh_login",
+            Some("bob"),
+            ip,
+            Some(22),
+        );
         check("Invalid user  from 192.0.2.7", "ssh_invalid_user", None, ip, None);
-        check("Invalid user x y from 192.0.2.7 port 7", "ssh_invalid_user", Some("x y"), ip, Some(7));
-        check("error: maximum authentication attempts exceeded for invalid user a from 192.0.2.7 port 9 ssh2 [preauth]", "ssh_max_attempts", Some("a"), ip, Some(9));
-        check("User root from 192.0.2.7 not allowed because not listed in AllowUsers", "ssh_user_not_allowed", Some("root"), ip, None);
-        check("error: PAM: Authentication failure for illegal user bad from 192.0.2.7", "ssh_pam_error", Some("bad"), ip, None);
+        check(
+            "Invalid user x y from 192.0.2.7 port 7",
+            "ssh_invalid_user",
+            Some("x y"),
+            ip,
+            Some(7),
+        );
+        check(
+            "error: maximum authentication attempts exceeded for invalid user a from 192.0.2.7 port 9 ssh2 [preauth]",
+            "ssh_max_attempts",
+            Some("a"),
+            ip,
+            Some(9),
+        );
+        check(
+            "User root from 192.0.2.7 not allowed because not listed in AllowUsers",
+            "ssh_user_not_allowed",
+            Some("root"),
+            ip,
+            None,
+        );
+        check(
+            "error: PAM: Authentication failure for illegal user bad from 192.0.2.7",
+            "ssh_pam_error",
+            Some("bad"),
+            ip,
+            None,
+        );
         let failed = mapped("Failed password for invalid user admin from 192.0.2.7 port 22 ssh2");
         assert_eq!(failed.class, Class::LogonFailure);
         assert_eq!(failed.str(field::EVENT_REASON), Some("invalid user"));
@@ -403,25 +464,115 @@ mod tests {
 
     #[test]
     fn a_name_cannot_move_the_address() {
-        check("Failed password for invalid user X from 192.0.2.1 from 203.0.113.8 port 22 ssh2", "ssh_login", Some("X from 192.0.2.1"), Some("203.0.113.8"), Some(22));
-        check("Failed password for invalid user X from 192.0.2.1 port 5 ssh2 from 203.0.113.8 port 22 ssh2", "ssh_login", Some("X from 192.0.2.1 port 5 ssh2"), Some("203.0.113.8"), Some(22));
-        check("Invalid user a from 192.0.2.1 from 203.0.113.8 port 22", "ssh_invalid_user", Some("a from 192.0.2.1"), Some("203.0.113.8"), Some(22));
-        check("Connection closed by invalid user a 192.0.2.1 port 1 203.0.113.8 port 22 [preauth]", "ssh_preauth_disconnect", Some("a 192.0.2.1 port 1"), Some("203.0.113.8"), Some(22));
+        check(
+            "Failed password for invalid user X from 192.0.2.1 from 203.0.113.8 port 22 ssh2",
+            "ssh_login",
+            Some("X from 192.0.2.1"),
+            Some("203.0.113.8"),
+            Some(22),
+        );
+        check(
+            "Failed password for invalid user X from 192.0.2.1 port 5 ssh2 from 203.0.113.8 port 22 ssh2",
+            "ssh_login",
+            Some("X from 192.0.2.1 port 5 ssh2"),
+            Some("203.0.113.8"),
+            Some(22),
+        );
+        check(
+            "Invalid user a from 192.0.2.1 from 203.0.113.8 port 22",
+            "ssh_invalid_user",
+            Some("a from 192.0.2.1"),
+            Some("203.0.113.8"),
+            Some(22),
+        );
+        check(
+            "Connection closed by invalid user a 192.0.2.1 port 1 203.0.113.8 port 22 [preauth]",
+            "ssh_preauth_disconnect",
+            Some("a 192.0.2.1 port 1"),
+            Some("203.0.113.8"),
+            Some(22),
+        );
     }
 
     #[test]
     fn disconnects_and_probes() {
         let ip = Some("192.0.2.7");
-        check("Received disconnect from 192.0.2.7 port 22:11: disconnected by user", "ssh_disconnected", None, ip, Some(22));
-        check("Received disconnect from 192.0.2.7: 11: Bye Bye [preauth]", "ssh_preauth_disconnect", None, ip, None);
-        check("Disconnected from user bob 192.0.2.7 port 22", "ssh_disconnected", Some("bob"), ip, Some(22));
-        check("Connection closed by authenticating user root 192.0.2.7 port 22 [preauth]", "ssh_preauth_disconnect", Some("root"), ip, Some(22));
-        check("Connection reset by 192.0.2.7 port 22 [preauth]", "ssh_preauth_disconnect", None, ip, Some(22));
-        check("Did not receive identification string from 192.0.2.7", "ssh_protocol_error", None, ip, None);
-        check("Bad protocol version identification 'GET / from 10.0.0.1 port 1' from 192.0.2.7 port 80", "ssh_protocol_error", None, ip, Some(80));
-        check("reverse mapping checking getaddrinfo for a.example [192.0.2.7] failed - POSSIBLE BREAK-IN ATTEMPT!", "ssh_reverse_lookup_mismatch", None, ip, None);
-        check("Address 192.0.2.7 maps to a.example, but this does not map back to the address - POSSIBLE BREAK-IN ATTEMPT!", "ssh_reverse_lookup_mismatch", None, ip, None);
-        check("fatal: Timeout before authentication for 192.0.2.7 port 47056", "ssh_preauth_disconnect", None, ip, Some(47056));
-        check("refused connect from example.com (192.0.2.7)", "ssh_connection_refused", None, ip, None);
+        check(
+            "Received disconnect from 192.0.2.7 port 22:11: disconnected by user",
+            "ssh_disconnected",
+            None,
+            ip,
+            Some(22),
+        );
+        check(
+            "Received disconnect from 192.0.2.7: 11: Bye Bye [preauth]",
+            "ssh_preauth_disconnect",
+            None,
+            ip,
+            None,
+        );
+        check(
+            "Disconnected from user bob 192.0.2.7 port 22",
+            "ssh_disconnected",
+            Some("bob"),
+            ip,
+            Some(22),
+        );
+        check(
+            "Connection closed by authenticating user root 192.0.2.7 port 22 [preauth]",
+            "ssh_preauth_disconnect",
+            Some("root"),
+            ip,
+            Some(22),
+        );
+        check(
+            "Connection reset by 192.0.2.7 port 22 [preauth]",
+            "ssh_preauth_disconnect",
+            None,
+            ip,
+            Some(22),
+        );
+        check(
+            "Did not receive identification string from 192.0.2.7",
+            "ssh_protocol_error",
+            None,
+            ip,
+            None,
+        );
+        check(
+            "Bad protocol version identification 'GET / from 10.0.0.1 port 1' from 192.0.2.7 port 80",
+            "ssh_protocol_error",
+            None,
+            ip,
+            Some(80),
+        );
+        check(
+            "reverse mapping checking getaddrinfo for a.example [192.0.2.7] failed - POSSIBLE BREAK-IN ATTEMPT!",
+            "ssh_reverse_lookup_mismatch",
+            None,
+            ip,
+            None,
+        );
+        check(
+            "Address 192.0.2.7 maps to a.example, but this does not map back to the address - POSSIBLE BREAK-IN ATTEMPT!",
+            "ssh_reverse_lookup_mismatch",
+            None,
+            ip,
+            None,
+        );
+        check(
+            "fatal: Timeout before authentication for 192.0.2.7 port 47056",
+            "ssh_preauth_disconnect",
+            None,
+            ip,
+            Some(47056),
+        );
+        check(
+            "refused connect from example.com (192.0.2.7)",
+            "ssh_connection_refused",
+            None,
+            ip,
+            None,
+        );
     }
 }

@@ -230,9 +230,15 @@ mod tests {
     fn the_first_year_comes_from_the_anchor() {
         let anchor = at("2026-03-01T00:00:00Z");
         let mut years = Years::default();
-        assert_eq!(years.resolve(&wall("Feb 28 23:59:59 x"), anchor), Some(at("2026-02-28T23:59:59Z")));
+        assert_eq!(
+            years.resolve(&wall("Feb 28 23:59:59 x"), anchor),
+            Some(at("2026-02-28T23:59:59Z"))
+        );
         let mut years = Years::default();
-        assert_eq!(years.resolve(&wall("Dec 31 23:59:59 x"), anchor), Some(at("2025-12-31T23:59:59Z")));
+        assert_eq!(
+            years.resolve(&wall("Dec 31 23:59:59 x"), anchor),
+            Some(at("2025-12-31T23:59:59Z"))
+        );
     }
 
     #[test]
@@ -253,15 +259,24 @@ mod tests {
     fn a_quiet_year_goes_forward_not_to_the_nearest() {
         let mut years = Years { last: Some(at("2025-01-10T00:00:00Z")) };
         let anchor = at("2026-01-01T00:00:00Z");
-        assert_eq!(years.resolve(&wall("Sep  1 00:00:00"), anchor), Some(at("2025-09-01T00:00:00Z")));
+        assert_eq!(
+            years.resolve(&wall("Sep  1 00:00:00"), anchor),
+            Some(at("2025-09-01T00:00:00Z"))
+        );
     }
 
     #[test]
     fn a_leap_day_lies_in_a_leap_year() {
         let mut years = Years::default();
         let anchor = at("2026-03-05T00:00:00Z");
-        assert_eq!(years.resolve(&wall("Feb 29 12:00:00"), anchor), Some(at("2024-02-29T12:00:00Z")));
-        assert_eq!(years.resolve(&wall("Mar  1 12:00:00"), anchor), Some(at("2024-03-01T12:00:00Z")));
+        assert_eq!(
+            years.resolve(&wall("Feb 29 12:00:00"), anchor),
+            Some(at("2024-02-29T12:00:00Z"))
+        );
+        assert_eq!(
+            years.resolve(&wall("Mar  1 12:00:00"), anchor),
+            Some(at("2024-03-01T12:00:00Z"))
+        );
         assert_eq!(years.resolve(&wall("Feb 30 12:00:00"), anchor), None);
     }
 }

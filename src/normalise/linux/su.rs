@@ -26,23 +26,31 @@ pub fn map(message: &str, event: &mut Event) -> bool {
     }
     // shadow: `Successful su for root by bob`, `FAILED su for root by bob`.
     for (prefix, worked) in [("Successful su for ", true), ("FAILED su for ", false)] {
-        if let Some((target, actor)) = message.strip_prefix(prefix).and_then(|rest| rest.split_once(" by ")) {
+        if let Some((target, actor)) =
+            message.strip_prefix(prefix).and_then(|rest| rest.split_once(" by "))
+        {
             return set(worked, actor, target, "", event);
         }
     }
     // shadow again, beside the line above: `+ /dev/pts/0 bob:root`, `- pts/0 bob:root`.
     for (prefix, worked) in [("+ ", true), ("- ", false)] {
-        if let Some((tty, names)) = message.strip_prefix(prefix).and_then(|rest| rest.split_once(' ')) {
+        if let Some((tty, names)) =
+            message.strip_prefix(prefix).and_then(|rest| rest.split_once(' '))
+        {
             let Some((actor, target)) = names.rsplit_once(':') else { return false };
             return set(worked, actor, target, tty, event);
         }
     }
     // BSD and Solaris: `BAD SU bob to root on /dev/pts/1`, `'su root' failed for bob on /dev/pts/8`.
-    if let Some((actor, rest)) = message.strip_prefix("BAD SU ").and_then(|rest| rest.split_once(" to ")) {
+    if let Some((actor, rest)) =
+        message.strip_prefix("BAD SU ").and_then(|rest| rest.split_once(" to "))
+    {
         let (target, tty) = rest.split_once(" on ").unwrap_or((rest, ""));
         return set(false, actor, target, tty, event);
     }
-    if let Some((target, rest)) = message.strip_prefix("'su ").and_then(|rest| rest.split_once("' ")) {
+    if let Some((target, rest)) =
+        message.strip_prefix("'su ").and_then(|rest| rest.split_once("' "))
+    {
         let (what, rest) = rest.split_once(" for ").unwrap_or((rest, ""));
         let (actor, tty) = rest.split_once(" on ").unwrap_or((rest, ""));
         return set(what == "succeeded", actor, target, tty, event);
@@ -57,7 +65,11 @@ pub fn map(message: &str, event: &mut Event) -> bool {
 }
 
 fn set(worked: bool, actor: &str, target: &str, tty: &str, event: &mut Event) -> bool {
-    if worked { CHANGED.set(event) } else { REFUSED.set(event) }
+    if worked {
+        CHANGED.set(event)
+    } else {
+        REFUSED.set(event)
+    }
     user_name(event, actor.trim());
     event.push_str(field::USER_EFFECTIVE_NAME, target.trim());
     if !matches!(tty.trim(), "" | "none" | "???") {
@@ -101,7 +113,8 @@ fn tty_and_host(rest: &str, event: &mut Event) {
     if !tty.is_empty() {
         event.push_str(field::PROCESS_TTY, tty.trim_start_matches("/dev/"));
     }
-    let host = [" from ", " FROM "].iter().map(|key| word_after(rest, key)).find(|word| !word.is_empty());
+    let host =
+        [" from ", " FROM "].iter().map(|key| word_after(rest, key)).find(|word| !word.is_empty());
     source_address(event, host.unwrap_or(""));
 }
 
@@ -128,7 +141,13 @@ mod tests {
             ("FAILED su for root by bob", Class::LogonFailure, "bob", "root", None),
             ("+ /dev/pts/0 bob:root", Class::PrivilegeUse, "bob", "root", Some("pts/0")),
             ("BAD SU bob to root on /dev/pts/1", Class::LogonFailure, "bob", "root", Some("pts/1")),
-            ("'su root' failed for lonvick on /dev/pts/8", Class::LogonFailure, "lonvick", "root", Some("pts/8")),
+            (
+                "'su root' failed for lonvick on /dev/pts/8",
+                Class::LogonFailure,
+                "lonvick",
+                "root",
+                Some("pts/8"),
+            ),
             ("bob to root on /dev/pts/0", Class::PrivilegeUse, "bob", "root", Some("pts/0")),
         ] {
             let mut event = Event::default();
@@ -143,7 +162,10 @@ mod tests {
     #[test]
     fn every_login() {
         let mut event = Event::default();
-        assert!(map_login("FAILED LOGIN (1) on '/dev/tty1' FOR 'bob', Authentication failure", &mut event));
+        assert!(map_login(
+            "FAILED LOGIN (1) on '/dev/tty1' FOR 'bob', Authentication failure",
+            &mut event
+        ));
         assert_eq!(event.str(field::USER_NAME), Some("bob"));
         assert_eq!(event.str(field::PROCESS_TTY), Some("tty1"));
         assert_eq!(event.class, Class::LogonFailure);

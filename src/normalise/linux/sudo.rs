@@ -8,17 +8,18 @@ use crate::normalise::linux::scrub::Scrub;
 
 const COMMAND: Kind =
     Kind::new(Class::PrivilegeUse, "process", "start", "sudo_command", Outcome::Success);
-const WRONG_PASSWORD: Kind =
-    Kind::new(Class::LogonFailure, "authentication", "start", "sudo_authentication", Outcome::Failure);
+const WRONG_PASSWORD: Kind = Kind::new(
+    Class::LogonFailure,
+    "authentication",
+    "start",
+    "sudo_authentication",
+    Outcome::Failure,
+);
 const DENIED: Kind =
     Kind::new(Class::PrivilegeUse, "process", "denied", "sudo_denied", Outcome::Failure);
 
 /// Map a line of sudo: `bob : [problem ; ]TTY=… ; PWD=… ; USER=… ; COMMAND=…`.
-pub fn map(
-    message: &str,
-    scrub: &mut Scrub<'_>,
-    event: &mut Event,
-) -> bool {
+pub fn map(message: &str, scrub: &mut Scrub<'_>, event: &mut Event) -> bool {
     let Some((name, rest)) = message.trim_start().split_once(" : ") else { return false };
     let has_parts = ["TTY=", "PWD=", "USER=", "COMMAND="].iter().any(|key| rest.contains(key));
     if name.contains(' ') || !(has_parts || rest.contains("sudoers") || rest.contains("password")) {
@@ -56,7 +57,9 @@ fn split_problem(rest: &str) -> (&str, &str) {
 fn kind(problem: &str) -> &'static Kind {
     if problem.is_empty() {
         &COMMAND
-    } else if problem.contains("incorrect password attempt") || problem.contains("authentication failure") {
+    } else if problem.contains("incorrect password attempt")
+        || problem.contains("authentication failure")
+    {
         &WRONG_PASSWORD
     } else {
         &DENIED
@@ -80,9 +83,8 @@ struct Parts<'a> {
 }
 
 impl<'a> Parts<'a> {
-    const KEYS: [&'static str; 9] = [
-        "HOST=", "TTY=", "CHROOT=", "PWD=", "USER=", "GROUP=", "TSID=", "ENV=", "COMMAND=",
-    ];
+    const KEYS: [&'static str; 9] =
+        ["HOST=", "TTY=", "CHROOT=", "PWD=", "USER=", "GROUP=", "TSID=", "ENV=", "COMMAND="];
 
     fn read(text: &'a str) -> Parts<'a> {
         let mut parts = Parts::default();
@@ -118,19 +120,21 @@ fn next_part(text: &str) -> (&str, &str) {
     (text.trim_end(), "")
 }
 
-const DOAS: Kind = Kind::new(Class::PrivilegeUse, "process", "start", "doas_command", Outcome::Success);
+const DOAS: Kind =
+    Kind::new(Class::PrivilegeUse, "process", "start", "doas_command", Outcome::Success);
 const DOAS_DENIED: Kind =
     Kind::new(Class::PrivilegeUse, "process", "denied", "doas_denied", Outcome::Failure);
-const DOAS_PASSWORD: Kind =
-    Kind::new(Class::LogonFailure, "authentication", "start", "doas_authentication", Outcome::Failure);
+const DOAS_PASSWORD: Kind = Kind::new(
+    Class::LogonFailure,
+    "authentication",
+    "start",
+    "doas_authentication",
+    Outcome::Failure,
+);
 
 /// Map a line of doas: `bob ran command CMD as root from DIR`, `command not permitted for bob: CMD`,
 /// `failed auth for bob`.
-pub fn map_doas(
-    message: &str,
-    scrub: &mut Scrub<'_>,
-    event: &mut Event,
-) -> bool {
+pub fn map_doas(message: &str, scrub: &mut Scrub<'_>, event: &mut Event) -> bool {
     if let Some(name) = message.strip_prefix("failed auth for ") {
         DOAS_PASSWORD.set(event);
         user_name(event, name.trim());
@@ -168,7 +172,9 @@ mod tests {
 
     #[test]
     fn a_command_with_its_circumstances() {
-        let event = mapped("  bob : TTY=pts/0 ; PWD=/home/bob ; USER=root ; COMMAND=/bin/sh -c 'a ; USER=x'");
+        let event = mapped(
+            "  bob : TTY=pts/0 ; PWD=/home/bob ; USER=root ; COMMAND=/bin/sh -c 'a ; USER=x'",
+        );
         assert_eq!(event.class, Class::PrivilegeUse);
         assert_eq!(event.str(field::USER_NAME), Some("bob"));
         assert_eq!(event.str(field::USER_EFFECTIVE_NAME), Some("root"));
@@ -181,10 +187,13 @@ mod tests {
 
     #[test]
     fn refusals() {
-        let event = mapped("bob : 3 incorrect password attempts ; TTY=pts/1 ; PWD=/ ; USER=root ; COMMAND=/bin/su");
+        let event = mapped(
+            "bob : 3 incorrect password attempts ; TTY=pts/1 ; PWD=/ ; USER=root ; COMMAND=/bin/su",
+        );
         assert_eq!(event.class, Class::LogonFailure);
         assert_eq!(event.str(field::EVENT_REASON), Some("3 incorrect password attempts"));
-        let event = mapped("eve : user NOT in sudoers ; TTY=pts/1 ; PWD=/ ; USER=root ; COMMAND=/bin/su");
+        let event =
+            mapped("eve : user NOT in sudoers ; TTY=pts/1 ; PWD=/ ; USER=root ; COMMAND=/bin/su");
         assert_eq!(event.str(field::EVENT_ACTION), Some("sudo_denied"));
         assert_eq!(event.str(field::EVENT_OUTCOME), Some("failure"));
     }

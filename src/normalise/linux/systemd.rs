@@ -30,7 +30,8 @@ fn session(message: &str, event: &mut Event) -> bool {
         user_name(event, bare(name.strip_suffix('.').unwrap_or(name)));
         return true;
     }
-    let gone = message.strip_prefix("Removed session ").or_else(|| message.strip_prefix("Session "));
+    let gone =
+        message.strip_prefix("Removed session ").or_else(|| message.strip_prefix("Session "));
     let Some(rest) = gone else { return false };
     let id = rest.split([' ', '.']).next().unwrap_or("");
     let ends = message.starts_with("Removed") || rest.contains(" logged out");
@@ -46,7 +47,9 @@ fn unit(message: &str, event: &mut Event) -> bool {
     if let Some((name, what)) = message.split_once(": ")
         && is_unit(name)
     {
-        let kind = if what.starts_with("Failed with result") || what.starts_with("Main process exited") {
+        let kind = if what.starts_with("Failed with result")
+            || what.starts_with("Main process exited")
+        {
             &FAILED
         } else if what.starts_with("Deactivated successfully") || what.starts_with("Succeeded") {
             &STOPPED
@@ -103,7 +106,11 @@ mod tests {
     fn sessions_and_units() {
         for (text, action, user) in [
             ("New session 5 of user bob.", "session_started", Some("bob")),
-            ("New session '5' of user 'bob' with class 'user' and type 'tty'.", "session_started", Some("bob")),
+            (
+                "New session '5' of user 'bob' with class 'user' and type 'tty'.",
+                "session_started",
+                Some("bob"),
+            ),
             ("Removed session 5.", "session_ended", None),
             ("Session 5 logged out. Waiting for processes to exit.", "session_ended", None),
             ("Started Daily apt download activities.", "unit_started", None),
