@@ -16,30 +16,17 @@ use crate::stdx::time::Timestamp;
 /// How bad a reported problem is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Health {
-    /// All is well.
-    Ok,
     /// Work goes on; somebody should look.
     Degraded,
     /// Nothing is acknowledged until it is repaired.
     Unhealthy,
 }
 
-impl Health {
-    /// The word in [`crate::model::desk::StatusReport::health`].
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Health::Ok => "ok",
-            Health::Degraded => "degraded",
-            Health::Unhealthy => "unhealthy",
-        }
-    }
-}
-
 /// What is true now. Copied as a whole by readers.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
     /// Problems by a stable key (`disk`, `source auth`): how bad and what, for a person.
-    pub problems: BTreeMap<String, (HealthProblem, String)>,
+    pub problems: BTreeMap<String, (Health, String)>,
     /// Named queues: depth and capacity.
     pub queues: BTreeMap<String, (usize, usize)>,
     /// A row a configured source, records in flight included. Empty: the store's rows are shown.
@@ -50,22 +37,13 @@ pub struct Snapshot {
     pub rules_failed: usize,
 }
 
-/// [`Health`] without `Ok`: a problem is never fine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum HealthProblem {
-    /// Work goes on.
-    Degraded,
-    /// Nothing is acknowledged.
-    Unhealthy,
-}
-
 impl Snapshot {
-    /// The worst of the problems.
-    pub fn health(&self) -> Health {
+    /// The worst of the problems in a word: `ok`, `degraded`, `unhealthy`.
+    pub fn health(&self) -> &'static str {
         match self.problems.values().map(|(bad, _)| *bad).max() {
-            None => Health::Ok,
-            Some(HealthProblem::Degraded) => Health::Degraded,
-            Some(HealthProblem::Unhealthy) => Health::Unhealthy,
+            None => "ok",
+            Some(Health::Degraded) => "degraded",
+            Some(Health::Unhealthy) => "unhealthy",
         }
     }
 }
@@ -121,7 +99,7 @@ impl Shared {
     }
 
     /// Report a problem under its key, or that it is over.
-    pub fn set_problem(&self, key: &str, problem: Option<(HealthProblem, String)>) {
+    pub fn set_problem(&self, key: &str, problem: Option<(Health, String)>) {
         self.update(|snapshot| match problem {
             Some(problem) => {
                 snapshot.problems.insert(key.to_owned(), problem);
@@ -150,11 +128,11 @@ mod tests {
     #[test]
     fn health_is_the_worst_open_problem() {
         let shared = Shared::default();
-        assert_eq!(shared.snapshot().health(), Health::Ok);
-        shared.set_problem("disk", Some((HealthProblem::Unhealthy, "the disk is full".into())));
-        shared.set_problem("source auth", Some((HealthProblem::Degraded, "no such file".into())));
-        assert_eq!(shared.snapshot().health(), Health::Unhealthy);
+        assert_eq!(shared.snapshot().health(), "ok");
+        shared.set_problem("disk", Some((Health::Unhealthy, "the disk is full".into())));
+        shared.set_problem("source auth", Some((Health::Degraded, "no such file".into())));
+        assert_eq!(shared.snapshot().health(), "unhealthy");
         shared.set_problem("disk", None);
-        assert_eq!(shared.snapshot().health(), Health::Degraded);
+        assert_eq!(shared.snapshot().health(), "degraded");
     }
 }

@@ -1,4 +1,8 @@
 //! Layer 2: versioned JSON forms for files, the API and standard output; converted by hand from the model.
 
+pub mod alert_v1;
+pub mod desk_v1;
 pub mod event_v1;
+pub mod problem_v1;
+pub mod status_v1;
 pub mod stored_v1;

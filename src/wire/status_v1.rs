@@ -1,0 +1,262 @@
+//! The state of the program and its endpoints as JSON. `watchfloor status --format json` prints this form.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::desk;
+use crate::model::endpoint;
+use crate::model::ledger;
+use crate::model::severity::Severity;
+use crate::wire::problem_v1::{WireError, time};
+
+/// The state of the whole program.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// `ok`, `degraded` or `unhealthy`.
+    pub health: String,
+    /// Why it is not ok.
+    pub problems: Vec<String>,
+    /// The program's version.
+    pub version: String,
+    /// When it started.
+    pub started: String,
+    /// Now, by its clock.
+    pub now: String,
+    /// A row a source.
+    pub sources: Vec<Source>,
+    /// Named queues.
+    pub queues: Vec<Queue>,
+    /// Rules that are on.
+    pub rules_loaded: usize,
+    /// Rules that did not compile.
+    pub rules_failed: usize,
+    /// Rules switched off by hand.
+    pub rules_off: usize,
+    /// Alerts in the store.
+    pub alerts: u64,
+    /// Events in the store.
+    pub events: u64,
+    /// Bytes of the store on disk.
+    pub store_bytes: u64,
+    /// Where the store is.
+    pub data_dir: String,
+    /// Wall time minus the newest event's, microseconds; `null`: unknown.
+    pub lag_us: Option<i64>,
+}
+
+/// One source's ledger.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Source {
+    /// Its name.
+    pub name: String,
+    /// Records.
+    pub received: u64,
+    /// Of them stored.
+    pub stored: u64,
+    /// Of them kept as rejects.
+    pub rejected: u64,
+    /// Of them met before.
+    pub duplicate: u64,
+    /// Of them dropped by a named rule.
+    pub shed: u64,
+    /// Of them not yet decided.
+    pub in_flight: u64,
+    /// Events made of the stored records.
+    pub events: u64,
+    /// Event time of the newest event, microseconds; `null`: none.
+    pub newest_event_us: Option<i64>,
+}
+
+/// One queue.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Queue {
+    /// Its name.
+    pub name: String,
+    /// Items waiting.
+    pub depth: usize,
+    /// The bound.
+    pub capacity: usize,
+}
+
+/// One endpoint.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Endpoint {
+    /// Its name.
+    #[serde(rename = "host.name")]
+    pub host: String,
+    /// `windows`, `linux` or empty.
+    #[serde(rename = "host.os.type")]
+    pub os: String,
+    /// Events stored.
+    pub events: u64,
+    /// Event time of the first event.
+    pub first_seen: String,
+    /// Event time of the newest event.
+    pub last_seen: String,
+    /// Alerts that are not closed.
+    pub alerts_open: u64,
+    /// The worst of them.
+    pub worst: Option<String>,
+}
+
+impl From<&desk::StatusReport> for Status {
+    fn from(report: &desk::StatusReport) -> Status {
+        Status {
+            health: report.health.clone(),
+            problems: report.problems.clone(),
+            version: report.version.clone(),
+            started: report.started.to_string(),
+            now: report.now.to_string(),
+            sources: report.sources.iter().map(Source::from).collect(),
+            queues: report
+                .queues
+                .iter()
+                .map(|(name, depth, capacity)| Queue {
+                    name: name.clone(),
+                    depth: *depth,
+                    capacity: *capacity,
+                })
+                .collect(),
+            rules_loaded: report.rules_loaded,
+            rules_failed: report.rules_failed,
+            rules_off: report.rules_off,
+            alerts: report.alerts,
+            events: report.events,
+            store_bytes: report.store_bytes,
+            data_dir: report.data_dir.clone(),
+            lag_us: Some(report.lag_us).filter(|lag| *lag >= 0),
+        }
+    }
+}
+
+impl TryFrom<Status> for desk::StatusReport {
+    type Error = WireError;
+
+    fn try_from(wire: Status) -> Result<desk::StatusReport, WireError> {
+        Ok(desk::StatusReport {
+            health: wire.health,
+            problems: wire.problems,
+            version: wire.version,
+            started: time("started", &wire.started)?,
+            now: time("now", &wire.now)?,
+            sources: wire.sources.into_iter().map(ledger::SourceLedger::from).collect(),
+            queues: wire
+                .queues
+                .into_iter()
+                .map(|queue| (queue.name, queue.depth, queue.capacity))
+                .collect(),
+            rules_loaded: wire.rules_loaded,
+            rules_failed: wire.rules_failed,
+            rules_off: wire.rules_off,
+            alerts: wire.alerts,
+            events: wire.events,
+            store_bytes: wire.store_bytes,
+            data_dir: wire.data_dir,
+            lag_us: wire.lag_us.unwrap_or(-1),
+        })
+    }
+}
+
+impl From<&ledger::SourceLedger> for Source {
+    fn from(source: &ledger::SourceLedger) -> Source {
+        let ledger::Ledger { received, stored, rejected, duplicate, shed, in_flight, events } =
+            source.ledger;
+        Source {
+            name: source.name.clone(),
+            received,
+            stored,
+            rejected,
+            duplicate,
+            shed,
+            in_flight,
+            events,
+            newest_event_us: Some(source.newest_event_us).filter(|newest| *newest != 0),
+        }
+    }
+}
+
+impl From<Source> for ledger::SourceLedger {
+    fn from(wire: Source) -> ledger::SourceLedger {
+        ledger::SourceLedger {
+            name: wire.name,
+            ledger: ledger::Ledger {
+                received: wire.received,
+                stored: wire.stored,
+                rejected: wire.rejected,
+                duplicate: wire.duplicate,
+                shed: wire.shed,
+                in_flight: wire.in_flight,
+                events: wire.events,
+            },
+            newest_event_us: wire.newest_event_us.unwrap_or(0),
+        }
+    }
+}
+
+impl From<&endpoint::Endpoint> for Endpoint {
+    fn from(endpoint: &endpoint::Endpoint) -> Endpoint {
+        Endpoint {
+            host: endpoint.host.clone(),
+            os: endpoint.os.clone(),
+            events: endpoint.events,
+            first_seen: endpoint.first_seen.to_string(),
+            last_seen: endpoint.last_seen.to_string(),
+            alerts_open: endpoint.alerts_open,
+            worst: endpoint.worst.map(|worst| worst.as_str().to_owned()),
+        }
+    }
+}
+
+impl TryFrom<Endpoint> for endpoint::Endpoint {
+    type Error = WireError;
+
+    fn try_from(wire: Endpoint) -> Result<endpoint::Endpoint, WireError> {
+        let worst = wire.worst.map(|word| {
+            Severity::parse(&word).ok_or_else(|| WireError::new("worst", word.as_str()))
+        });
+        Ok(endpoint::Endpoint {
+            host: wire.host,
+            os: wire.os,
+            events: wire.events,
+            first_seen: time("first_seen", &wire.first_seen)?,
+            last_seen: time("last_seen", &wire.last_seen)?,
+            alerts_open: wire.alerts_open,
+            worst: worst.transpose()?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_status_is_read_and_written_without_loss() {
+        let golden = json!({
+            "health": "degraded", "problems": ["source auth: no such file"], "version": "0.1.0",
+            "started": "2026-11-22T08:00:00.000000Z", "now": "2026-11-22T08:08:48.613002Z",
+            "sources": [{"name": "auth", "received": 10, "stored": 7, "rejected": 1, "duplicate": 0, "shed": 0,
+                "in_flight": 2, "events": 9, "newest_event_us": null}],
+            "queues": [{"name": "batches", "depth": 1, "capacity": 2}],
+            "rules_loaded": 45, "rules_failed": 1, "rules_off": 2, "alerts": 3, "events": 9,
+            "store_bytes": 4096, "data_dir": "/var/lib/watchfloor", "lag_us": null,
+        });
+        let wire: Status = serde_json::from_value(golden.clone()).unwrap();
+        let model = desk::StatusReport::try_from(wire).unwrap();
+        assert!(model.sources.iter().all(|source| source.ledger.balances()));
+        assert_eq!(model.lag_us, -1);
+        assert_eq!(serde_json::to_value(Status::from(&model)).unwrap(), golden);
+    }
+
+    #[test]
+    fn an_endpoint_is_read_and_written_without_loss() {
+        let golden = json!({
+            "host.name": "web01", "host.os.type": "linux", "events": 5, "alerts_open": 1, "worst": "high",
+            "first_seen": "2026-11-22T08:00:00.000000Z", "last_seen": "2026-11-22T08:08:48.613002Z",
+        });
+        let wire: Endpoint = serde_json::from_value(golden.clone()).unwrap();
+        let model = endpoint::Endpoint::try_from(wire).unwrap();
+        assert_eq!(serde_json::to_value(Endpoint::from(&model)).unwrap(), golden);
+    }
+}
