@@ -1,9 +1,10 @@
 //! Watchfloor: logs in, one schema, rules over events, alerts with verdicts, nothing lost.
 //!
-//! The modules stand in the order of the data path. A file may use lower layers only; `tests/it/tidy.rs`
-//! checks it. TBD
+//! The modules stand in the order of the layers; those of layer 3 in the order of the data path.
+//! A file may use lower layers only; `tests/it/tidy.rs` checks it.
 
 pub mod alert;
+pub mod cli;
 pub mod config;
 pub mod model;
 pub mod normalise;

@@ -1,2 +1,7 @@
-//! Thin binary.
-fn main() {}
+//! The thin binary: parse, run, print one error chain, set the exit code.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    watchfloor::cli::main(std::env::args_os())
+}

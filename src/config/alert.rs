@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::config::reader::Reader;
+
 /// Episodes and undo.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AlertConfig {
@@ -20,5 +22,29 @@ impl Default for AlertConfig {
             evidence_max: 50,
             undo: Duration::from_secs(10),
         }
+    }
+}
+
+/// Take the section's keys.
+pub fn read(reader: &mut Reader) -> AlertConfig {
+    let default = AlertConfig::default();
+    let evidence = reader.number(
+        "alert.evidence_max",
+        default.evidence_max as u64,
+        1,
+        "Events kept as evidence of one alert.",
+    );
+    AlertConfig {
+        dedupe: reader.duration(
+            "alert.dedupe",
+            default.dedupe,
+            "The sliding gap, in event time, that ends an episode.",
+        ),
+        evidence_max: usize::try_from(evidence).unwrap_or(default.evidence_max),
+        undo: reader.duration(
+            "alert.undo",
+            default.undo,
+            "How long a shared action can be undone without trace.",
+        ),
     }
 }

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::config::reader::Reader;
+
 /// The listener.
 #[derive(Clone, Debug, PartialEq, Default)]
 pub struct ApiConfig {
@@ -9,4 +11,20 @@ pub struct ApiConfig {
     pub socket: Option<PathBuf>,
     /// The group that may use the socket beside its owner; `None`: the owner's.
     pub socket_group: Option<String>,
+}
+
+/// Take the section's keys.
+pub fn read(reader: &mut Reader) -> ApiConfig {
+    ApiConfig {
+        socket: reader
+            .optional_text(
+                "api.socket",
+                "The Unix socket; empty: `watchfloor.sock` in the data directory.",
+            )
+            .map(PathBuf::from),
+        socket_group: reader.optional_text(
+            "api.socket_group",
+            "The group that may use the socket beside its owner; empty: the owner's.",
+        ),
+    }
 }

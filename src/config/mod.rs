@@ -1,8 +1,15 @@
-//! Layer 2: what is meant, after everything that was written has been checked. One file a section.
+//! Layer 2: what was written becomes what is meant. One file a section; every problem is reported at
+//! once, with its key path, its place and the nearest valid name.
+//!
+//! Values come in four layers, later ones win: defaults, the TOML file, `WATCHFLOOR_SECTION__KEY`,
+//! flags. Only [`check::check`] makes a [`Config`].
 
 pub mod alert;
 pub mod api;
+pub mod check;
 pub mod limits;
+pub mod places;
+pub mod reader;
 pub mod redact;
 pub mod rules;
 pub mod sources;

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::config::reader::Reader;
+
 /// One configured source.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SourceConfig {
@@ -92,4 +94,82 @@ impl Default for FileSource {
             rescan: Duration::from_secs(10),
         }
     }
+}
+
+/// Take the keys of the `index`-th `[[sources]]`.
+pub fn read(reader: &mut Reader, index: usize) -> SourceConfig {
+    let key = |name: &str| format!("sources[{index}].{name}");
+    let name = reader.text(&key("name"), "", "Names the row in the ledger; unique.");
+    if name.is_empty() {
+        let hint = "for example name = \"auth\"".to_owned();
+        reader.complain(&key("name"), "every source needs a name".to_owned(), hint);
+    }
+    let kinds = [("file", true), ("stdin", false)];
+    let is_file = reader.choice(&key("type"), "file", &kinds, "What the source is.");
+    let kind = match is_file {
+        Some(false) => SourceKind::Stdin,
+        Some(true) | None => SourceKind::File(read_file(reader, index)),
+    };
+    SourceConfig {
+        kind,
+        format: reader.text(
+            &key("format"),
+            "auto",
+            "`auto` or a name from `watchfloor formats list`.",
+        ),
+        host: read_host(reader, index),
+        host_aliases: lower(reader.map(&key("host_aliases"))),
+        labels: reader.map(&key("labels")),
+        name,
+    }
+}
+
+fn read_file(reader: &mut Reader, index: usize) -> FileSource {
+    let key = |name: &str| format!("sources[{index}].{name}");
+    let default = FileSource::default();
+    let paths = reader.texts(&key("paths"), &[], "Files, folders (read recursively) and globs.");
+    if paths.is_empty() {
+        let hint = "for example paths = [\"/var/log/auth.log\"]".to_owned();
+        reader.complain(&key("paths"), "a file source needs at least one path".to_owned(), hint);
+    }
+    let from = [("start", From::Start), ("end", From::End)];
+    FileSource {
+        paths,
+        exclude: reader.texts(&key("exclude"), &[], "Globs to leave out."),
+        from: reader
+            .choice(&key("from"), "start", &from, "Where to begin in files never seen before.")
+            .unwrap_or_default(),
+        idle: reader.duration(
+            &key("idle"),
+            default.idle,
+            "A live file that is quiet this long closes what waits for more records.",
+        ),
+        rescan: reader.duration(
+            &key("rescan"),
+            default.rescan,
+            "How often to look for files that native events did not report.",
+        ),
+    }
+}
+
+fn read_host(reader: &mut Reader, index: usize) -> HostRule {
+    let fixed = reader.optional_text(
+        &format!("sources[{index}].host"),
+        "The host of records that do not name one.",
+    );
+    let from_path = reader.number(
+        &format!("sources[{index}].host_from_path"),
+        0,
+        0,
+        "The host is this component of the path, counted from its end: 1 is the file's folder.",
+    );
+    match (fixed, usize::try_from(from_path).unwrap_or(0)) {
+        (Some(name), _) => HostRule::Fixed(name.to_lowercase()),
+        (None, 0) => HostRule::Record,
+        (None, component) => HostRule::PathComponent(component),
+    }
+}
+
+fn lower(map: BTreeMap<String, String>) -> BTreeMap<String, String> {
+    map.into_iter().map(|(from, to)| (from.to_lowercase(), to.to_lowercase())).collect()
 }

@@ -1,4 +1,8 @@
-//! Layer 4: the one place that knows every stage, and what it tells the layers above.
+//! Layer 4: the only place that knows all stages, and what it tells the layers above. [`scan`] and
+//! [`normalise`] run the stages once over files.
 
 pub mod changes;
+pub mod inputs;
+pub mod normalise;
+pub mod scan;
 pub mod shared;

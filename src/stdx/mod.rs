@@ -3,6 +3,7 @@
 pub mod id;
 pub mod intern;
 pub mod limits;
+pub mod pool;
 pub mod queue;
 pub mod stop;
 pub mod task;

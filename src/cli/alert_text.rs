@@ -1,0 +1,91 @@
+//! One alert with everything about it, as text for a person or as JSON for a script.
+
+use std::fmt::Write;
+
+use crate::cli::output::plain;
+use crate::model::alert::AuditEntry;
+use crate::model::desk::AlertDetail;
+use crate::wire::event_v1;
+
+/// Everything as one JSON object.
+pub(crate) fn json(detail: &AlertDetail) -> serde_json::Value {
+    let alert = &detail.alert;
+    let pairs = |pairs: &[(String, String)]| -> Vec<serde_json::Value> {
+        pairs.iter().map(|(field, value)| serde_json::json!([field, value])).collect()
+    };
+    serde_json::json!({
+        "id": alert.id.to_string(),
+        "status": alert.status.as_str(),
+        "severity": alert.severity.as_str(),
+        "risk": alert.risk,
+        "risk_parts": alert.risk_parts.iter().map(|(what, points)| serde_json::json!([what, points])).collect::<Vec<_>>(),
+        "rule": {"id": alert.rule_id, "name": alert.rule_name, "tags": alert.tags},
+        "host": {"name": alert.host},
+        "user": {"name": alert.user},
+        "group": pairs(&alert.group),
+        "matched": pairs(&alert.matched),
+        "count": alert.count,
+        "first_seen": alert.first_seen.to_string(),
+        "last_seen": alert.last_seen.to_string(),
+        "assignee": alert.assignee,
+        "snoozed_until": alert.snoozed_until.map(|at| at.to_string()),
+        "backfill": alert.backfill,
+        "verdict": alert.verdict.as_ref().map(|verdict| serde_json::json!({
+            "kind": verdict.kind.as_str(), "reasons": verdict.reasons,
+            "confidence": verdict.confidence.as_str(), "note": verdict.note,
+        })),
+        "events": detail.events.iter().map(event_v1::to_nested).collect::<Vec<_>>(),
+        "history": detail.history.iter().map(entry).collect::<Vec<_>>(),
+    })
+}
+
+fn entry(entry: &AuditEntry) -> serde_json::Value {
+    serde_json::json!({
+        "sequence": entry.sequence, "at": entry.at.to_string(), "actor": entry.actor,
+        "place": entry.place, "action": entry.action,
+        "detail": serde_json::from_str::<serde_json::Value>(&entry.detail)
+            .unwrap_or_else(|_| entry.detail.clone().into()),
+        "hash": entry.hash,
+    })
+}
+
+/// Everything as lines of text; hidden characters are replaced.
+pub(crate) fn text(detail: &AlertDetail) -> String {
+    let alert = &detail.alert;
+    let mut out = String::new();
+    let mut line = |label: &str, value: &str| {
+        let _ = writeln!(out, "{label:<11} {}", plain(value).replace('\n', " "));
+    };
+    line("alert", &alert.id.to_string());
+    line("rule", &format!("{} ({})", alert.rule_name, alert.rule_id));
+    line("severity", alert.severity.as_str());
+    let parts: Vec<String> =
+        alert.risk_parts.iter().map(|(what, points)| format!("{what} {points}")).collect();
+    line("risk", &format!("{} = {}", alert.risk, parts.join(" + ")));
+    line("status", alert.status.as_str());
+    line("host", &alert.host);
+    line("user", &alert.user);
+    line("count", &alert.count.to_string());
+    line("first seen", &alert.first_seen.to_string());
+    line("last seen", &alert.last_seen.to_string());
+    line("assignee", alert.assignee.as_deref().unwrap_or("-"));
+    if let Some(verdict) = &alert.verdict {
+        line("verdict", &format!("{} {}", verdict.kind.as_str(), verdict.note));
+    }
+    for (field, value) in alert.group.iter().chain(&alert.matched) {
+        line("why", &format!("{field} = {value}"));
+    }
+    line("tags", &alert.tags.join(" "));
+    for event in &detail.events {
+        let what = event
+            .str(crate::model::field::PROCESS_COMMAND_LINE)
+            .or_else(|| event.str(crate::model::field::MESSAGE))
+            .unwrap_or("");
+        line("event", &format!("{} {} {} {what}", event.timestamp, event.id, event.class));
+    }
+    for entry in &detail.history {
+        let by = format!("{} {} by {} ({})", entry.at, entry.action, entry.actor, entry.place);
+        line("history", &format!("{by} {}", entry.detail));
+    }
+    out
+}

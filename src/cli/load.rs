@@ -1,0 +1,107 @@
+//! From flags, environment and file to a checked configuration, and the logging that goes with it.
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+
+use crate::cli::{Common, output};
+use crate::config::Config;
+use crate::config::check::{Checked, Written, check};
+use crate::config::places::Places;
+use crate::model::desk::{Problem, ProblemKind};
+use crate::normalise;
+use crate::stdx::time::Timestamp;
+
+/// The configuration, or every problem on standard error and one summary as the error.
+pub(crate) fn config(common: &Common) -> anyhow::Result<Config> {
+    let checked = checked(common)?;
+    if checked.problems.is_empty() {
+        return Ok(checked.config);
+    }
+    for problem in &checked.problems {
+        output::complain(&problem.to_string());
+    }
+    let count = checked.problems.len();
+    let word = if count == 1 { "problem" } else { "problems" };
+    Err(Problem::new(ProblemKind::Invalid, format!("{count} {word} in the configuration"))
+        .hint("watchfloor config show --origin lists every key with its value and where it comes from")
+        .into())
+}
+
+/// Everything that was written, checked, problems included.
+pub(crate) fn checked(common: &Common) -> anyhow::Result<Checked> {
+    Ok(check(&written(common)?))
+}
+
+/// The file that would be read: the named one, else the default place if something is there.
+pub(crate) fn file(common: &Common) -> Option<PathBuf> {
+    common.config.clone().or_else(|| {
+        let default = Places::of_this_user().config_file;
+        default.exists().then_some(default)
+    })
+}
+
+fn written(common: &Common) -> anyhow::Result<Written> {
+    let file = match file(common) {
+        Some(path) => {
+            let text = std::fs::read_to_string(&path)
+                .with_context(|| format!("cannot read the configuration {}", path.display()))?;
+            Some((path, text))
+        }
+        None => None,
+    };
+    let mut flags = Vec::new();
+    if let Some(dir) = &common.data_dir {
+        flags.push(("data_dir".to_owned(), dir.display().to_string(), "--data-dir".to_owned()));
+    }
+    for setting in &common.set {
+        let Some((key, value)) = setting.split_once('=') else {
+            return Err(Problem::new(ProblemKind::Invalid, format!("--set {setting}: no = in it"))
+                .hint("write --set KEY=VALUE, for example --set alert.dedupe=10m")
+                .into());
+        };
+        flags.push((key.to_owned(), value.to_owned(), format!("--set {key}")));
+    }
+    Ok(Written { file, env: std::env::vars().collect(), flags })
+}
+
+/// Structured logs on standard error. `WATCHFLOOR_LOG` takes the filter syntax of `tracing`.
+pub(crate) fn logging(common: &Common, json: bool) {
+    let default = match common.verbose {
+        0 => "watchfloor=warn",
+        1 => "watchfloor=info",
+        _ => "watchfloor=debug",
+    };
+    let filter = std::env::var("WATCHFLOOR_LOG").unwrap_or_else(|_| default.to_owned());
+    let filter = tracing_subscriber::EnvFilter::builder().parse_lossy(filter);
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A second call (tests in one process) keeps the first subscriber.
+    let _ = if json { builder.json().try_init() } else { builder.with_target(false).try_init() };
+}
+
+/// A time on the command line: RFC 3339, or a date or date and time in UTC.
+pub(crate) fn time(text: &str) -> Result<Timestamp, BadTime> {
+    let text = text.trim();
+    Timestamp::parse_rfc3339(text)
+        .or_else(|| Timestamp::parse_rfc3339(&format!("{text}Z")))
+        .or_else(|| Timestamp::parse_rfc3339(&format!("{text}T00:00:00Z")))
+        .ok_or(BadTime)
+}
+
+/// A time that cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("expected a time such as 2026-11-22T08:00:00Z or 2026-11-22")]
+pub(crate) struct BadTime;
+
+/// Is this the name of a format (or `auto`)? The error lists the nearest.
+pub(crate) fn format_name(name: &str) -> anyhow::Result<()> {
+    let names: Vec<&str> = normalise::formats().iter().map(|(name, _)| *name).collect();
+    if name == "auto" || names.contains(&name) {
+        return Ok(());
+    }
+    let hint = match crate::config::reader::nearest(name, names) {
+        near if near.is_empty() => "watchfloor formats list shows the names".to_owned(),
+        near => near,
+    };
+    Err(Problem::new(ProblemKind::Invalid, format!("no format is called {name:?}")).hint(hint).into())
+}

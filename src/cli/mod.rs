@@ -1,0 +1,132 @@
+//! Layer 9: the command line. One file a command; this one holds the list, the common flags and the
+//! single place where an error is printed.
+
+mod completions;
+mod config;
+mod formats;
+mod load;
+mod output;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::model::desk::{Problem, ProblemKind};
+
+/// Findings were found and `--exit-code` was given.
+const EXIT_FINDINGS: u8 = 3;
+
+#[derive(Parser)]
+#[command(name = "watchfloor", version, about, max_term_width = 100, after_help = EXAMPLES)]
+struct Arguments {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+const EXAMPLES: &str = "Examples:
+  watchfloor demo                                the workbench on a built-in scenario
+  watchfloor scan /var/log --rules ~/sigma       one-shot detection over files
+  watchfloor serve --config watchfloor.toml      the headless daemon
+  watchfloor attach                              the workbench on a running daemon
+  watchfloor alerts list 'is:open sev>=high'     the queue for scripts";
+
+/// Flags every command understands.
+#[derive(clap::Args, Clone, Debug, Default)]
+pub(crate) struct Common {
+    /// The configuration file [default: the user's or /etc/watchfloor/watchfloor.toml]
+    #[arg(long, global = true, value_name = "FILE", env = "WATCHFLOOR_CONFIG")]
+    config: Option<PathBuf>,
+    /// Where stores, positions and audit live
+    #[arg(long, global = true, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Set one configuration key, for example --set alert.dedupe=10m
+    #[arg(long, global = true, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// Say more on standard error (-v info, -vv debug)
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Check, show or write the configuration
+    Config(config::Arguments),
+    /// The log formats that can be read, and the names for --as
+    Formats(formats::Arguments),
+    /// Shell completions for bash, zsh, fish, elvish or PowerShell
+    Completions(completions::Arguments),
+}
+
+/// How a command ended well.
+pub(crate) enum Outcome {
+    /// Exit code 0.
+    Done,
+    /// Exit code 3: there were findings, and the caller asked to be told so.
+    #[allow(dead_code, reason = "constructed by scan")]
+    Findings,
+    /// Exit code 1, everything was said already.
+    Failed,
+}
+
+/// Run the program with these arguments.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // clap prints help and version to standard output, errors to standard error.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
+        }
+    };
+    match run(arguments) {
+        Ok(Outcome::Done) => ExitCode::SUCCESS,
+        Ok(Outcome::Findings) => ExitCode::from(EXIT_FINDINGS),
+        Ok(Outcome::Failed) => ExitCode::FAILURE,
+        Err(error) => report(&error),
+    }
+}
+
+fn run(arguments: Arguments) -> anyhow::Result<Outcome> {
+    let common = arguments.common;
+    match arguments.command {
+        Some(Command::Config(arguments)) => config::run(&common, &arguments),
+        Some(Command::Formats(arguments)) => formats::run(&arguments),
+        Some(Command::Completions(arguments)) => completions::run(&arguments),
+        None => Ok(Outcome::Done),
+    }
+}
+
+/// The one printer of errors: the chain of causes, then what to do. A closed pipe is not an error.
+fn report(error: &anyhow::Error) -> ExitCode {
+    let broken_pipe = error.chain().any(|cause| {
+        cause
+            .downcast_ref::<std::io::Error>()
+            .is_some_and(|io| io.kind() == std::io::ErrorKind::BrokenPipe)
+    });
+    if broken_pipe {
+        return ExitCode::SUCCESS;
+    }
+    output::complain(&format!("watchfloor: {error:#}"));
+    let problem = error.chain().find_map(|cause| cause.downcast_ref::<Problem>());
+    if let Some(problem) = problem {
+        if !problem.detail.is_empty() {
+            output::complain(&format!("  {}", problem.detail));
+        }
+        if !problem.hint.is_empty() {
+            output::complain(&format!("  hint: {}", problem.hint));
+        }
+        if problem.kind == ProblemKind::Invalid {
+            return ExitCode::from(2);
+        }
+    }
+    ExitCode::FAILURE
+}
+
+/// The whole command tree, for completions and for the tests of the documentation.
+pub fn command() -> clap::Command {
+    <Arguments as clap::CommandFactory>::command()
+}

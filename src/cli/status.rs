@@ -1,0 +1,93 @@
+//! `watchfloor status`: sources with their ledger, queues, stores, rules.
+
+use std::io::Write;
+
+use clap::Args;
+
+use crate::cli::output::{self, Format};
+use crate::cli::{Common, Outcome, open_desk};
+use crate::model::desk::StatusReport;
+
+#[derive(Args)]
+pub(crate) struct Arguments {
+    /// How to print
+    #[arg(long, value_enum, default_value = "table")]
+    format: Format,
+}
+
+pub(crate) fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Outcome> {
+    let opened = open_desk::open(common)?;
+    let status = opened.wait(opened.desk.status())?;
+    let mut out = output::stdout();
+    match arguments.format {
+        Format::Table => table(&mut out, &status)?,
+        Format::Csv => {
+            let columns = ["name", "received", "stored", "rejected", "duplicate", "shed", "in_flight"];
+            output::records(&mut out, Format::Csv, &columns, sources(&status))?;
+        }
+        Format::Json | Format::Ndjson => writeln!(out, "{}", json(&status))?,
+    }
+    out.flush()?;
+    Ok(if status.health == "unhealthy" { Outcome::Failed } else { Outcome::Done })
+}
+
+fn sources(status: &StatusReport) -> Vec<serde_json::Value> {
+    status
+        .sources
+        .iter()
+        .map(|source| {
+            let ledger = &source.ledger;
+            serde_json::json!({
+                "name": source.name, "received": ledger.received, "stored": ledger.stored,
+                "rejected": ledger.rejected, "duplicate": ledger.duplicate, "shed": ledger.shed,
+                "in_flight": ledger.in_flight, "events": ledger.events,
+                "balances": ledger.balances(),
+            })
+        })
+        .collect()
+}
+
+fn json(status: &StatusReport) -> serde_json::Value {
+    serde_json::json!({
+        "status": status.health, "problems": status.problems, "version": status.version,
+        "started": status.started.to_string(), "now": status.now.to_string(),
+        "sources": sources(status),
+        "queues": status.queues.iter().map(|(name, depth, capacity)| {
+            serde_json::json!({"name": name, "depth": depth, "capacity": capacity})
+        }).collect::<Vec<_>>(),
+        "rules_loaded": status.rules_loaded, "rules_failed": status.rules_failed,
+        "rules_off": status.rules_off, "alerts_count": status.alerts, "events": status.events,
+        "store_bytes": status.store_bytes, "data_dir": status.data_dir, "lag_us": status.lag_us,
+    })
+}
+
+fn table(out: &mut impl Write, status: &StatusReport) -> anyhow::Result<()> {
+    writeln!(out, "{}  version {}  {}", status.health, status.version, status.data_dir)?;
+    for problem in &status.problems {
+        writeln!(out, "  ! {}", output::plain(problem))?;
+    }
+    writeln!(
+        out,
+        "{} alerts, {} events, {} bytes on disk; {} rules on, {} failed, {} off",
+        status.alerts, status.events, status.store_bytes, status.rules_loaded,
+        status.rules_failed, status.rules_off
+    )?;
+    for (name, depth, capacity) in &status.queues {
+        writeln!(out, "queue {name}: {depth} of {capacity}")?;
+    }
+    let rows = status.sources.iter().map(|source| {
+        let l = &source.ledger;
+        let balance = if l.balances() { "yes" } else { "NO" };
+        let numbers = [l.received, l.stored, l.rejected, l.duplicate, l.shed, l.in_flight, l.events];
+        let mut row = vec![source.name.clone()];
+        row.extend(numbers.iter().map(u64::to_string));
+        row.push(balance.to_owned());
+        row
+    });
+    let header = [
+        "SOURCE", "RECEIVED", "STORED", "REJECTED", "DUPLICATE", "SHED", "IN FLIGHT", "EVENTS",
+        "BALANCES",
+    ];
+    writeln!(out, "{}", output::table(&header, rows))?;
+    Ok(())
+}

@@ -1,0 +1,450 @@
+//! Layered values by key path: sections take what they know, the rest is unknown and reported.
+//!
+//! Taking a key also records its documentation, default and origin: `config show --origin` and the
+//! generated reference are that record, so they cannot drift from what is read.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use toml::de::{DeTable, DeValue};
+use toml::{Spanned, Value};
+
+/// Where a value comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// Nobody set it.
+    Default,
+    /// A line of the configuration file.
+    File(PathBuf, usize),
+    /// An environment variable.
+    Env(String),
+    /// A flag of the command line.
+    Flag(String),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Origin::Default => out.write_str("default"),
+            Origin::File(path, line) => write!(out, "{}:{line}", path.display()),
+            Origin::Env(name) | Origin::Flag(name) => out.write_str(name),
+        }
+    }
+}
+
+/// One thing wrong with the configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigProblem {
+    /// `store.keep_original`; empty for the file as a whole.
+    pub key: String,
+    /// Where it stands.
+    pub origin: Origin,
+    /// What is wrong.
+    pub message: String,
+    /// What to write instead; may be empty.
+    pub hint: String,
+}
+
+impl fmt::Display for ConfigProblem {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}: ", self.origin)?;
+        if !self.key.is_empty() {
+            write!(out, "{}: ", self.key)?;
+        }
+        out.write_str(&self.message)?;
+        if !self.hint.is_empty() {
+            write!(out, " ({})", self.hint)?;
+        }
+        Ok(())
+    }
+}
+
+/// A key with its documentation and the value in force.
+#[derive(Clone, Debug)]
+pub struct Shown {
+    /// The key path.
+    pub key: String,
+    /// The value as TOML.
+    pub value: String,
+    /// Where the value comes from.
+    pub origin: Origin,
+    /// The default as TOML.
+    pub default: String,
+    /// One sentence.
+    pub doc: &'static str,
+}
+
+/// The values given, waiting to be taken.
+#[derive(Default)]
+pub struct Reader {
+    given: BTreeMap<String, (Value, Origin)>,
+    taken: BTreeSet<String>,
+    open: Vec<String>,
+    /// Every key taken so far.
+    pub shown: Vec<Shown>,
+    /// Everything wrong so far.
+    pub problems: Vec<ConfigProblem>,
+}
+
+impl Reader {
+    /// Add the values of a TOML file. A syntax error is a problem, not a failure.
+    pub fn add_file(&mut self, path: &std::path::Path, text: &str) {
+        let (table, errors) = DeTable::parse_recoverable(text);
+        for error in errors {
+            let line = error.span().map_or(1, |span| line_of(text, span.start));
+            self.problems.push(ConfigProblem {
+                key: String::new(),
+                origin: Origin::File(path.to_owned(), line),
+                message: error.message().to_owned(),
+                hint: String::new(),
+            });
+        }
+        self.flatten("", table.get_ref(), &|at| Origin::File(path.to_owned(), line_of(text, at)));
+    }
+
+    /// Set one value, over whatever was there. Text that reads as TOML (`true`, `5`, `["a"]`) is taken as such.
+    pub fn set(&mut self, key: &str, text: &str, origin: Origin) {
+        let value = format!("v = {text}")
+            .parse::<toml::Table>()
+            .ok()
+            .and_then(|mut table| table.remove("v"))
+            .unwrap_or_else(|| Value::String(text.to_owned()));
+        self.given.insert(key.to_owned(), (value, origin));
+    }
+
+    /// How many tables stand under `name` (`[[name]]`).
+    pub fn tables(&self, name: &str) -> usize {
+        let prefix = format!("{name}[");
+        self.given
+            .keys()
+            .filter_map(|key| key.strip_prefix(&prefix)?.split(']').next()?.parse::<usize>().ok())
+            .max()
+            .map_or(0, |last| last + 1)
+    }
+
+    /// Was this key written anywhere?
+    pub fn is_given(&self, key: &str) -> bool {
+        self.given.contains_key(key)
+    }
+
+    /// Text.
+    pub fn text(&mut self, key: &str, default: &str, doc: &'static str) -> String {
+        self.take(
+            key,
+            default.to_owned(),
+            doc,
+            "text",
+            |text| quote(text),
+            |value| value.as_str().map(str::to_owned),
+        )
+    }
+
+    /// Text that may be missing.
+    pub fn optional_text(&mut self, key: &str, doc: &'static str) -> Option<String> {
+        Some(self.text(key, "", doc)).filter(|text| !text.is_empty())
+    }
+
+    /// One of a closed set of words.
+    pub fn choice<T: Copy>(
+        &mut self,
+        key: &str,
+        default: &str,
+        choices: &[(&str, T)],
+        doc: &'static str,
+    ) -> Option<T> {
+        let text = self.text(key, default, doc);
+        let found = choices.iter().find(|(word, _)| *word == text).map(|(_, meaning)| *meaning);
+        if found.is_none() {
+            let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
+            self.complain(
+                key,
+                format!("{text:?} is none of {}", words.join(", ")),
+                nearest(&text, words),
+            );
+        }
+        found
+    }
+
+    /// True or false.
+    pub fn truth(&mut self, key: &str, default: bool, doc: &'static str) -> bool {
+        self.take(key, default, doc, "true or false", bool::to_string, |value| match value {
+            Value::Boolean(truth) => Some(*truth),
+            _ => None,
+        })
+    }
+
+    /// A whole number, at least `least`.
+    pub fn number(&mut self, key: &str, default: u64, least: u64, doc: &'static str) -> u64 {
+        let expected = if least > 0 { "a whole number above 0" } else { "a whole number" };
+        self.take(key, default, doc, expected, u64::to_string, |value| {
+            value.as_integer().and_then(|n| u64::try_from(n).ok()).filter(|n| *n >= least)
+        })
+    }
+
+    /// A size in bytes: a number or `"64 MiB"`.
+    pub fn size(&mut self, key: &str, default: u64, doc: &'static str) -> u64 {
+        self.take(
+            key,
+            default,
+            doc,
+            "a size such as \"64 MiB\"",
+            |n| quote(&show_size(*n)),
+            |value| match value {
+                Value::Integer(n) => u64::try_from(*n).ok(),
+                Value::String(text) => parse_size(text),
+                _ => None,
+            },
+        )
+    }
+
+    /// A length of time: `"250ms"`, `"5m"`, `"24h"`.
+    pub fn duration(&mut self, key: &str, default: Duration, doc: &'static str) -> Duration {
+        let show = |d: &Duration| quote(&show_duration(*d));
+        self.take(key, default, doc, "a time such as \"5m\" or \"250ms\"", show, |value| {
+            value.as_str().and_then(parse_duration)
+        })
+    }
+
+    /// A list of texts.
+    pub fn texts(&mut self, key: &str, default: &[&str], doc: &'static str) -> Vec<String> {
+        let default: Vec<String> = default.iter().map(|text| (*text).to_owned()).collect();
+        let show = |list: &Vec<String>| {
+            format!("[{}]", list.iter().map(|text| quote(text)).collect::<Vec<_>>().join(", "))
+        };
+        self.take(key, default, doc, "a list of texts", show, |value| match value {
+            Value::String(one) => Some(vec![one.clone()]),
+            Value::Array(items) => {
+                items.iter().map(|item| item.as_str().map(str::to_owned)).collect()
+            }
+            _ => None,
+        })
+    }
+
+    /// A table of free keys with text values.
+    pub fn map(&mut self, key: &str) -> BTreeMap<String, String> {
+        let prefix = format!("{key}.");
+        self.open.push(prefix.clone());
+        let mut map = BTreeMap::new();
+        let mut wrong = Vec::new();
+        for (path, (value, _)) in self.given.range(prefix.clone()..) {
+            let Some(name) = path.strip_prefix(&prefix) else { break };
+            match value.as_str() {
+                Some(text) => {
+                    map.insert(name.to_owned(), text.to_owned());
+                }
+                None => wrong.push(path.clone()),
+            }
+        }
+        for path in wrong {
+            self.complain(&path, "expected a text".to_owned(), String::new());
+        }
+        map
+    }
+
+    /// Report a problem with a key's value.
+    pub fn complain(&mut self, key: &str, message: String, hint: String) {
+        let origin = self.given.get(key).map_or(Origin::Default, |(_, origin)| origin.clone());
+        self.problems.push(ConfigProblem { key: key.to_owned(), origin, message, hint });
+    }
+
+    /// Report every key that nobody took.
+    pub fn finish(&mut self) {
+        let known: Vec<String> = self.taken.iter().cloned().collect();
+        let unknown: Vec<String> = self
+            .given
+            .keys()
+            .filter(|key| !self.taken.contains(*key))
+            .filter(|key| !self.open.iter().any(|prefix| key.starts_with(prefix.as_str())))
+            .cloned()
+            .collect();
+        for key in unknown {
+            let hint = nearest(&key, known.iter().map(String::as_str).collect());
+            self.complain(&key, "unknown key".to_owned(), hint);
+        }
+    }
+
+    fn take<T>(
+        &mut self,
+        key: &str,
+        default: T,
+        doc: &'static str,
+        expected: &str,
+        show: impl Fn(&T) -> String,
+        read: impl Fn(&Value) -> Option<T>,
+    ) -> T {
+        self.taken.insert(key.to_owned());
+        let default_shown = show(&default);
+        let given = self.given.get(key).cloned();
+        let (value, origin) = match given {
+            None => (default, Origin::Default),
+            Some((value, origin)) => match read(&value) {
+                Some(meant) => (meant, origin),
+                None => {
+                    self.complain(
+                        key,
+                        format!("expected {expected}, found {value}"),
+                        String::new(),
+                    );
+                    (default, origin)
+                }
+            },
+        };
+        self.shown.push(Shown {
+            key: key.to_owned(),
+            value: show(&value),
+            origin,
+            default: default_shown,
+            doc,
+        });
+        value
+    }
+
+    fn flatten(&mut self, prefix: &str, table: &DeTable<'_>, origin: &dyn Fn(usize) -> Origin) {
+        for (name, value) in table {
+            let key = if prefix.is_empty() {
+                name.get_ref().to_string()
+            } else {
+                format!("{prefix}.{}", name.get_ref())
+            };
+            self.flatten_value(key, value, origin(name.span().start), origin);
+        }
+    }
+
+    fn flatten_value(
+        &mut self,
+        key: String,
+        value: &Spanned<DeValue<'_>>,
+        at: Origin,
+        origin: &dyn Fn(usize) -> Origin,
+    ) {
+        match value.get_ref() {
+            DeValue::Table(inner) => self.flatten(&key, inner, origin),
+            DeValue::Array(items)
+                if !items.is_empty() && items.iter().all(|item| item.get_ref().is_table()) =>
+            {
+                for (index, item) in items.iter().enumerate() {
+                    if let DeValue::Table(inner) = item.get_ref() {
+                        self.flatten(&format!("{key}[{index}]"), inner, origin);
+                    }
+                }
+            }
+            plain => {
+                self.given.insert(key, (to_value(plain), at));
+            }
+        }
+    }
+}
+
+fn to_value(value: &DeValue<'_>) -> Value {
+    match value {
+        DeValue::String(text) => Value::String(text.to_string()),
+        DeValue::Boolean(truth) => Value::Boolean(*truth),
+        DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
+            .map_or_else(|_| Value::String(number.as_str().to_owned()), Value::Integer),
+        DeValue::Float(number) => {
+            number.as_str().parse().map_or(Value::Float(f64::NAN), Value::Float)
+        }
+        DeValue::Datetime(at) => Value::String(at.to_string()),
+        DeValue::Array(items) => {
+            Value::Array(items.iter().map(|item| to_value(item.get_ref())).collect())
+        }
+        DeValue::Table(_) => Value::String(String::new()),
+    }
+}
+
+fn line_of(text: &str, at: usize) -> usize {
+    let before = text.as_bytes().get(..at).unwrap_or(text.as_bytes());
+    1 + before.iter().filter(|byte| **byte == b'\n').count()
+}
+
+fn quote(text: &str) -> String {
+    Value::String(text.to_owned()).to_string()
+}
+
+/// `did you mean X`, or nothing when nothing is near.
+pub fn nearest(word: &str, known: Vec<&str>) -> String {
+    known
+        .into_iter()
+        .map(|candidate| (strsim::normalized_damerau_levenshtein(word, candidate), candidate))
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .filter(|(score, _)| *score >= 0.6)
+        .map_or_else(String::new, |(_, candidate)| format!("did you mean {candidate}"))
+}
+
+/// Read `250ms`, `10s`, `5m`, `4h`, `7d`.
+pub fn parse_duration(text: &str) -> Option<Duration> {
+    let text = text.trim();
+    let split = text.find(|c: char| !c.is_ascii_digit())?;
+    let (number, unit) = text.split_at_checked(split)?;
+    let number: u64 = number.parse().ok()?;
+    let millis = match unit.trim() {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" | "min" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        "w" => 604_800_000,
+        _ => return None,
+    };
+    number.checked_mul(millis).map(Duration::from_millis)
+}
+
+fn show_duration(duration: Duration) -> String {
+    let millis = duration.as_millis();
+    for (unit, size) in [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000)] {
+        if millis > 0 && millis % size == 0 {
+            return format!("{}{unit}", millis / size);
+        }
+    }
+    format!("{millis}ms")
+}
+
+const UNITS: [(&str, u64); 4] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)];
+
+fn parse_size(text: &str) -> Option<u64> {
+    let text = text.trim();
+    let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at_checked(split)?;
+    let number: u64 = number.parse().ok()?;
+    let unit = unit.trim();
+    if unit.is_empty() {
+        return Some(number);
+    }
+    let (_, size) = UNITS.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit))?;
+    number.checked_mul(*size)
+}
+
+fn show_size(bytes: u64) -> String {
+    UNITS
+        .iter()
+        .find(|(_, size)| bytes >= *size && bytes % size == 0)
+        .map_or_else(|| format!("{bytes} B"), |(unit, size)| format!("{} {unit}", bytes / size))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_and_sizes_round_trip() {
+        for text in ["250ms", "5m", "24h", "10s", "7d"] {
+            let shown = show_duration(parse_duration(text).unwrap());
+            assert_eq!(parse_duration(&shown), parse_duration(text));
+        }
+        assert_eq!(parse_size("64 MiB"), Some(64 << 20));
+        assert_eq!(show_size(64 << 20), "64 MiB");
+        assert_eq!(parse_size("12 parsecs"), None);
+        assert_eq!(parse_duration("5"), None);
+    }
+
+    #[test]
+    fn later_layers_win_and_remember_where_they_came_from() {
+        let mut reader = Reader::default();
+        reader.add_file("x.toml".as_ref(), "[ui]\ntheme = \"mono\"\n");
+        reader.set("ui.theme", "dark", Origin::Env("WATCHFLOOR_UI__THEME".to_owned()));
+        assert_eq!(reader.text("ui.theme", "d", ""), "dark");
+        assert_eq!(reader.shown[0].origin.to_string(), "WATCHFLOOR_UI__THEME");
+    }
+}

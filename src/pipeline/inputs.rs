@@ -1,0 +1,222 @@
+//! What the one-shot commands read: paths become files, files become batches, batches become events.
+
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use ahash::AHashMap;
+
+use crate::config::Config;
+use crate::config::sources::{HostRule, SourceConfig, SourceKind};
+use crate::model::ledger::Ledger;
+use crate::model::record::{Batch, Flush};
+use crate::normalise::{Decoder, Output, Settings};
+use crate::source::file::{FileSettings, expand, read_once};
+use crate::source::{Source, SourceError, stdin::Stdin};
+use crate::stdx::id::Id128;
+use crate::stdx::stop::StopToken;
+use crate::stdx::{limits, queue, task};
+
+/// What to read, as the command line says it.
+#[derive(Clone, Debug)]
+pub struct Inputs {
+    /// Files, folders, globs; `-` is standard input.
+    pub paths: Vec<String>,
+    /// `auto` or a format's name.
+    pub format: String,
+    /// The host of records that do not name one.
+    pub host: Option<String>,
+}
+
+/// Is told how far reading has come, from any thread.
+pub trait Watcher: Sync {
+    /// Bytes there are to read, compressed.
+    fn expect_bytes(&self, bytes: u64);
+    /// Bytes of a file that is done.
+    fn read_bytes(&self, bytes: u64);
+}
+
+/// One thing to read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// A file.
+    File(PathBuf),
+    /// Standard input.
+    Stdin,
+}
+
+/// Everything to read, with what was wrong with the paths.
+pub struct Plan {
+    /// In order; each file once.
+    pub inputs: Vec<Input>,
+    /// Paths that lead nowhere, in a person's words.
+    pub problems: Vec<String>,
+    /// For files.
+    settings: FileSettings,
+    /// For standard input.
+    source: SourceConfig,
+    config: Config,
+    decode: Arc<Settings>,
+}
+
+/// What decoding one input came to, beside what was handed on.
+#[derive(Debug, Default)]
+pub struct InputReport {
+    /// Its books.
+    pub ledger: Ledger,
+    /// Trouble, in a person's words.
+    pub problems: Vec<String>,
+}
+
+impl Plan {
+    /// Expand the paths. Reads folders, opens no file.
+    pub fn new(config: &Config, inputs: &Inputs, keep_original: bool) -> anyhow::Result<Plan> {
+        let mut source = SourceConfig::files("command line", Vec::new());
+        source.format.clone_from(&inputs.format);
+        if let Some(host) = &inputs.host {
+            source.host = HostRule::Fixed(host.clone());
+        }
+        let (stdin, paths): (Vec<String>, Vec<String>) =
+            inputs.paths.iter().cloned().partition(|path| path == "-");
+        let (files, errors) = expand(&paths, &[]);
+        let mut decode = Settings::new(config)?;
+        decode.keep_original = keep_original;
+        let mut list: Vec<Input> = files.into_iter().map(Input::File).collect();
+        if !stdin.is_empty() {
+            list.push(Input::Stdin);
+        }
+        let settings = FileSettings::new(&source, &config.limits);
+        if !stdin.is_empty() {
+            source.kind = SourceKind::Stdin;
+        }
+        Ok(Plan {
+            inputs: list,
+            problems: errors.iter().map(chain).collect(),
+            settings,
+            source,
+            config: config.clone(),
+            decode: Arc::new(decode),
+        })
+    }
+
+    /// Compressed bytes of all files.
+    pub fn bytes(&self) -> u64 {
+        self.inputs.iter().map(size).sum()
+    }
+
+    /// Read and decode one input to its end. `take` gets every decoded batch; `Break` stops.
+    pub fn read(
+        &self,
+        input: &Input,
+        take: &mut dyn FnMut(&mut Output) -> ControlFlow<()>,
+    ) -> InputReport {
+        let mut decoding = Decoding::new(Arc::clone(&self.decode));
+        let mut emit = |batch: Batch| decoding.decode(&batch, take);
+        let problems = match input {
+            Input::File(path) => match read_once(path, &self.settings, &mut emit) {
+                Ok(summary) => summary.problems.iter().map(chain).collect(),
+                Err(error) => vec![chain(&error)],
+            },
+            Input::Stdin => self.read_stdin(&mut emit),
+        };
+        InputReport { ledger: decoding.ledger(), problems }
+    }
+
+    fn read_stdin(&self, emit: &mut dyn FnMut(Batch) -> ControlFlow<()>) -> Vec<String> {
+        let (sender, receiver) = queue::bounded("stdin", limits::READ_AHEAD_BATCHES_MAX);
+        let source = Box::new(Stdin::new(&self.source, &self.config.limits));
+        let stop = StopToken::new();
+        let inner = stop.clone();
+        let started = task::thread("stdin", move || source.run(Vec::new(), sender, inner));
+        let reader = match started {
+            Ok(reader) => reader,
+            Err(error) => return vec![format!("cannot start the reader of standard input: {error}")],
+        };
+        while let Some(batch) = receiver.receive() {
+            if emit(batch).is_break() {
+                // The reader may wait for input that never comes; it ends with the process.
+                stop.stop();
+                return Vec::new();
+            }
+        }
+        match reader.join() {
+            Ok(Ok(())) => Vec::new(),
+            Ok(Err(error)) => vec![chain(&error)],
+            Err(panic) => vec![format!("the reader failed: {}", task::panic_text(&*panic))],
+        }
+    }
+}
+
+/// The decoders of the streams of one input (an archive has several), with the books they keep.
+struct Decoding {
+    settings: Arc<Settings>,
+    decoders: AHashMap<Id128, Decoder>,
+    totals: Ledger,
+    output: Output,
+}
+
+impl Decoding {
+    fn new(settings: Arc<Settings>) -> Decoding {
+        Decoding {
+            settings,
+            decoders: AHashMap::new(),
+            totals: Ledger::default(),
+            output: Output::default(),
+        }
+    }
+
+    fn decode(
+        &mut self,
+        batch: &Batch,
+        take: &mut dyn FnMut(&mut Output) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
+        let settings = &self.settings;
+        let decoder = self.decoders.entry(batch.stream.id).or_insert_with(|| {
+            Decoder::new(Arc::clone(&batch.stream), Arc::clone(settings))
+        });
+        self.output = Output::default();
+        decoder.decode(batch, &mut self.output);
+        if batch.flush == Flush::End && decoder.open_records() == 0 {
+            self.decoders.remove(&batch.stream.id);
+        }
+        self.totals.received += self.output.received;
+        self.totals.stored += self.output.stored;
+        self.totals.rejected += self.output.rejected;
+        self.totals.events += self.output.events.len() as u64;
+        take(&mut self.output)
+    }
+
+    fn ledger(&self) -> Ledger {
+        let mut ledger = self.totals;
+        ledger.in_flight = self.decoders.values().map(Decoder::open_records).sum();
+        ledger
+    }
+}
+
+/// Bytes of an input as it lies on disk; 0 when it cannot be asked.
+pub fn size(input: &Input) -> u64 {
+    match input {
+        Input::File(path) => std::fs::metadata(path).map_or(0, |about| about.len()),
+        Input::Stdin => 0,
+    }
+}
+
+/// The name of an input for a person.
+pub fn name(input: &Input) -> String {
+    match input {
+        Input::File(path) => Path::display(path).to_string(),
+        Input::Stdin => "-".to_owned(),
+    }
+}
+
+/// An error with its causes on one line.
+fn chain(error: &SourceError) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,6 @@
+//! The one integration binary: a module a topic.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::print_stderr)]
+
+mod coverage;
+mod support;
+mod tidy;

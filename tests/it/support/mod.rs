@@ -1,0 +1,39 @@
+//! What integration tests share: where data lies, the release binary, scratch folders.
+#![allow(dead_code)]
+
+pub mod daemon;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The repository's root.
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// A file or folder of the third-party test data. Missing data is a failure in CI and a loud skip elsewhere.
+pub fn data(relative: &str) -> Option<PathBuf> {
+    let base = std::env::var_os("WATCHFLOOR_TEST_DATA")
+        .map_or_else(|| root().join("../shared/data"), PathBuf::from);
+    let path = base.join(relative);
+    if path.exists() {
+        return Some(path);
+    }
+    assert!(std::env::var_os("CI").is_none(), "test data is missing: {}", path.display());
+    eprintln!("SKIPPED: test data is missing: {} (set WATCHFLOOR_TEST_DATA)", path.display());
+    None
+}
+
+/// The program: the release build where `script/test` made one, else the test profile's.
+pub fn program() -> PathBuf {
+    std::env::var_os("WATCHFLOOR_BIN")
+        .map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_watchfloor")), PathBuf::from)
+}
+
+/// A command of the program with no configuration but what the test gives.
+pub fn watchfloor(data_dir: &Path) -> Command {
+    let mut command = Command::new(program());
+    command.env("WATCHFLOOR_DATA_DIR", data_dir).env("XDG_CONFIG_HOME", data_dir);
+    command.env_remove("WATCHFLOOR_CONFIG");
+    command
+}
