@@ -4,11 +4,13 @@
 //! A file may use lower layers only; `tests/it/tidy.rs` checks it.
 
 pub mod alert;
+pub mod carrier;
 pub mod cli;
 pub mod config;
 pub mod model;
 pub mod normalise;
 pub mod pipeline;
+pub mod source;
 pub mod stdx;
 pub mod tui;
 pub mod wire;

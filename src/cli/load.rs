@@ -103,5 +103,7 @@ pub(crate) fn format_name(name: &str) -> anyhow::Result<()> {
         near if near.is_empty() => "watchfloor formats list shows the names".to_owned(),
         near => near,
     };
-    Err(Problem::new(ProblemKind::Invalid, format!("no format is called {name:?}")).hint(hint).into())
+    Err(Problem::new(ProblemKind::Invalid, format!("no format is called {name:?}"))
+        .hint(hint)
+        .into())
 }

@@ -54,7 +54,8 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Outc
             line.clear();
             if arguments.flat {
                 event_v1::write_flat(event, &mut line);
-            } else if let Err(error) = serde_json::to_writer(&mut line, &event_v1::to_nested(event)) {
+            } else if let Err(error) = serde_json::to_writer(&mut line, &event_v1::to_nested(event))
+            {
                 failed = Some(anyhow::Error::from(error));
                 return ControlFlow::Break(());
             }
@@ -91,7 +92,11 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Outc
         let ledger = &report.ledger;
         output::complain(&format!(
             "{} records received = {} stored + {} rejected + {} in flight; {} events in {} files",
-            ledger.received, ledger.stored, ledger.rejected, ledger.in_flight, ledger.events,
+            ledger.received,
+            ledger.stored,
+            ledger.rejected,
+            ledger.in_flight,
+            ledger.events,
             report.files
         ));
         for (reason, count) in &report.rejects {

@@ -394,7 +394,7 @@ pub fn parse_duration(text: &str) -> Option<Duration> {
 fn show_duration(duration: Duration) -> String {
     let millis = duration.as_millis();
     for (unit, size) in [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000)] {
-        if millis > 0 && millis % size == 0 {
+        if millis > 0 && millis.is_multiple_of(size) {
             return format!("{}{unit}", millis / size);
         }
     }
@@ -419,7 +419,7 @@ fn parse_size(text: &str) -> Option<u64> {
 fn show_size(bytes: u64) -> String {
     UNITS
         .iter()
-        .find(|(_, size)| bytes >= *size && bytes % size == 0)
+        .find(|(_, size)| bytes >= *size && bytes.is_multiple_of(*size))
         .map_or_else(|| format!("{bytes} B"), |(unit, size)| format!("{} {unit}", bytes / size))
 }
 

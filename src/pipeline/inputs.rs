@@ -130,7 +130,9 @@ impl Plan {
         let started = task::thread("stdin", move || source.run(Vec::new(), sender, inner));
         let reader = match started {
             Ok(reader) => reader,
-            Err(error) => return vec![format!("cannot start the reader of standard input: {error}")],
+            Err(error) => {
+                return vec![format!("cannot start the reader of standard input: {error}")];
+            }
         };
         while let Some(batch) = receiver.receive() {
             if emit(batch).is_break() {
@@ -171,9 +173,10 @@ impl Decoding {
         take: &mut dyn FnMut(&mut Output) -> ControlFlow<()>,
     ) -> ControlFlow<()> {
         let settings = &self.settings;
-        let decoder = self.decoders.entry(batch.stream.id).or_insert_with(|| {
-            Decoder::new(Arc::clone(&batch.stream), Arc::clone(settings))
-        });
+        let decoder = self
+            .decoders
+            .entry(batch.stream.id)
+            .or_insert_with(|| Decoder::new(Arc::clone(&batch.stream), Arc::clone(settings)));
         self.output = Output::default();
         decoder.decode(batch, &mut self.output);
         if batch.flush == Flush::End && decoder.open_records() == 0 {

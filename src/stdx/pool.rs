@@ -67,16 +67,26 @@ mod tests {
     fn results_come_in_order_and_a_break_stops() {
         let items: Vec<u64> = (0..200).collect();
         let mut seen = Vec::new();
-        ordered(4, &items, |n| n * 2, |n| {
-            seen.push(n);
-            ControlFlow::Continue(())
-        });
+        ordered(
+            4,
+            &items,
+            |n| n * 2,
+            |n| {
+                seen.push(n);
+                ControlFlow::Continue(())
+            },
+        );
         assert_eq!(seen, items.iter().map(|n| n * 2).collect::<Vec<_>>());
         let mut few = 0;
-        ordered(4, &items, |n| *n, |_| {
-            few += 1;
-            if few == 3 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        });
+        ordered(
+            4,
+            &items,
+            |n| *n,
+            |_| {
+                few += 1;
+                if few == 3 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            },
+        );
         assert_eq!(few, 3);
     }
 }

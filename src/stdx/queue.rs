@@ -35,6 +35,17 @@ pub enum Received<T> {
     Closed,
 }
 
+/// What became of an item that was offered.
+#[derive(Debug)]
+pub enum Offered<T> {
+    /// It is in the queue.
+    Taken,
+    /// The queue stayed full; here it is again.
+    Full(T),
+    /// The receiver is gone.
+    Closed,
+}
+
 /// A queue of at most `capacity` items.
 pub fn bounded<T>(name: &'static str, capacity: usize) -> (Sender<T>, Receiver<T>) {
     let (sender, receiver) = channel::bounded(capacity);
@@ -51,6 +62,15 @@ impl<T> Sender<T> {
     #[must_use]
     pub fn send(&self, item: T) -> bool {
         self.inner.send(item).is_ok()
+    }
+
+    /// Hand an item on, waiting at most `limit` while the queue is full.
+    pub fn offer(&self, item: T, limit: Duration) -> Offered<T> {
+        match self.inner.send_timeout(item, limit) {
+            Ok(()) => Offered::Taken,
+            Err(channel::SendTimeoutError::Timeout(item)) => Offered::Full(item),
+            Err(channel::SendTimeoutError::Disconnected(_)) => Offered::Closed,
+        }
     }
 
     /// Items waiting now.

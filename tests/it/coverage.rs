@@ -61,8 +61,11 @@ fn every_named_test_exists_and_done_rows_name_one() {
     for row in rows() {
         let (id, state, tests) = (&row[0], &row[2], row.get(4).cloned().unwrap_or_default());
         assert!(["done", "partly", "planned"].contains(&state.as_str()), "{id}: state {state:?}");
-        let tests: Vec<&str> =
-            tests.split(',').map(|name| name.trim().trim_matches('`')).filter(|n| !n.is_empty()).collect();
+        let tests: Vec<&str> = tests
+            .split(',')
+            .map(|name| name.trim().trim_matches('`'))
+            .filter(|n| !n.is_empty())
+            .collect();
         if state == "done" && tests.is_empty() {
             wrong.push(format!("{id}: done without a test"));
         }

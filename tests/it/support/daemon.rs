@@ -55,7 +55,8 @@ impl Daemon {
     pub fn wait_ready(&self) {
         let deadline = Instant::now() + Duration::from_secs(60);
         loop {
-            let output = command(&self.config).args(["status", "--format", "json"]).output().unwrap();
+            let output =
+                command(&self.config).args(["status", "--format", "json"]).output().unwrap();
             if output.status.success() {
                 return;
             }

@@ -1,0 +1,236 @@
+//! What a file holds by its first bytes, never by its name, and the bounded decompression of it.
+
+use std::cell::Cell;
+use std::io::{self, BufReader, Read};
+use std::rc::Rc;
+
+use flate2::read::MultiGzDecoder;
+
+use super::FileSettings;
+use crate::carrier::{evtx, json_documents};
+
+/// First bytes looked at to tell what a stream is.
+pub const PEEK_BYTES: usize = 16 << 10;
+/// A small file may compress as well as it likes.
+const RATIO_FREE_BYTES: u64 = 16 << 20;
+/// Largest window of a zstd frame: 128 MiB, the most that `zstd` decompresses unasked.
+const ZSTD_WINDOW_LOG_MAX: u32 = 27;
+
+/// The wrapper around the records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Packing {
+    /// None.
+    Plain,
+    /// RFC 1952, one or more members.
+    Gzip,
+    /// RFC 8878, one or more frames.
+    Zstd,
+    /// An archive of streams.
+    Zip,
+}
+
+/// How the bytes split into records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// Lines of text.
+    Lines,
+    /// A JSON array, or pretty-printed documents.
+    Json,
+    /// A Windows event log.
+    Evtx,
+}
+
+/// The wrapper by the first bytes of a file.
+pub fn packing(head: &[u8]) -> Packing {
+    match head {
+        [0x1f, 0x8b, 8, ..] => Packing::Gzip,
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => Packing::Zstd,
+        [b'P', b'K', 3, 4, ..] | [b'P', b'K', 5, 6, ..] => Packing::Zip,
+        _ => Packing::Plain,
+    }
+}
+
+/// The carrier by the first bytes of a stream.
+pub fn content(head: &[u8]) -> Content {
+    if evtx::recognise(head) {
+        Content::Evtx
+    } else if json_documents::recognise(head) {
+        Content::Json
+    } else {
+        Content::Lines
+    }
+}
+
+/// Decompresses, and fails with a reason when more comes out than the limits allow.
+pub struct Unpacked<'a> {
+    inner: Box<dyn Read + 'a>,
+    bytes_in: Rc<Cell<u64>>,
+    bytes_out: u64,
+    bytes_max: u64,
+    ratio_max: u64,
+}
+
+impl<'a> Unpacked<'a> {
+    /// Wrap a compressed reader.
+    ///
+    /// # Errors
+    /// The decoder cannot be made (out of memory).
+    pub fn new(
+        reader: impl Read + 'a,
+        packing: Packing,
+        settings: &FileSettings,
+    ) -> io::Result<Unpacked<'a>> {
+        let bytes_in = Rc::new(Cell::new(0));
+        let counted = Counted { inner: reader, count: bytes_in.clone() };
+        let inner: Box<dyn Read + 'a> = match packing {
+            Packing::Gzip => {
+                Box::new(MultiGzDecoder::new(BufReader::with_capacity(64 << 10, counted)))
+            }
+            Packing::Zstd => {
+                let mut decoder = zstd::Decoder::new(counted)?;
+                decoder.window_log_max(ZSTD_WINDOW_LOG_MAX)?;
+                Box::new(decoder)
+            }
+            Packing::Plain | Packing::Zip => Box::new(counted),
+        };
+        Ok(Unpacked {
+            inner,
+            bytes_in,
+            bytes_out: 0,
+            bytes_max: settings.decompressed_bytes_max,
+            ratio_max: settings.decompression_ratio_max,
+        })
+    }
+}
+
+impl<'a> Unpacked<'a> {
+    /// Bound a member of an archive that somebody else decompresses, by its compressed size.
+    pub fn member(reader: impl Read + 'a, bytes_in: u64, settings: &FileSettings) -> Unpacked<'a> {
+        Unpacked {
+            inner: Box::new(reader),
+            bytes_in: Rc::new(Cell::new(bytes_in)),
+            bytes_out: 0,
+            bytes_max: settings.decompressed_bytes_max,
+            ratio_max: settings.decompression_ratio_max,
+        }
+    }
+}
+
+impl Read for Unpacked<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(into)?;
+        self.bytes_out += count as u64;
+        let bytes_in = self.bytes_in.get().max(1);
+        if self.bytes_out > self.bytes_max {
+            let text = format!("decompresses to more than {} bytes", self.bytes_max);
+            return Err(io::Error::other(text));
+        }
+        if self.bytes_out > RATIO_FREE_BYTES && self.bytes_out / bytes_in > self.ratio_max {
+            let text = format!("decompresses to more than {} times its size", self.ratio_max);
+            return Err(io::Error::other(text));
+        }
+        Ok(count)
+    }
+}
+
+struct Counted<T> {
+    inner: T,
+    count: Rc<Cell<u64>>,
+}
+
+impl<T: Read> Read for Counted<T> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(into)?;
+        self.count.set(self.count.get() + count as u64);
+        Ok(count)
+    }
+}
+
+/// A reader whose first bytes have been looked at and are read again.
+pub struct Peeked<'a> {
+    head: io::Cursor<Vec<u8>>,
+    error: Option<io::Error>,
+    inner: &'a mut dyn Read,
+}
+
+impl<'a> Peeked<'a> {
+    /// Look at the first bytes. An error in them comes up when they have been read.
+    pub fn new(inner: &'a mut dyn Read) -> Peeked<'a> {
+        let mut head = Vec::new();
+        let error = Read::take(&mut *inner, PEEK_BYTES as u64).read_to_end(&mut head).err();
+        Peeked { head: io::Cursor::new(head), error, inner }
+    }
+
+    /// The first bytes; fewer than [`PEEK_BYTES`] only when there are no more.
+    pub fn head(&self) -> &[u8] {
+        self.head.get_ref()
+    }
+}
+
+impl Read for Peeked<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        match self.head.read(into)? {
+            0 => match self.error.take() {
+                Some(error) => Err(error),
+                None => self.inner.read(into),
+            },
+            count => Ok(count),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::limits::LimitsConfig;
+    use crate::config::sources::SourceConfig;
+
+    #[test]
+    fn formats_are_told_by_their_first_bytes() {
+        assert_eq!(packing(b"\x1f\x8b\x08\0"), Packing::Gzip);
+        assert_eq!(packing(&zstd::encode_all(&b"x"[..], 1).unwrap()), Packing::Zstd);
+        assert_eq!(packing(b"PK\x03\x04"), Packing::Zip);
+        assert_eq!(packing(b"PK"), Packing::Plain);
+        assert_eq!(content(b"ElfFile\0"), Content::Evtx);
+        assert_eq!(content(b"[{"), Content::Json);
+        assert_eq!(content(b""), Content::Lines);
+    }
+
+    #[test]
+    fn more_than_the_limits_allow_is_refused() {
+        let zeroes = vec![0_u8; 32 << 20];
+        let packed = zstd::encode_all(&zeroes[..], 1).unwrap();
+        let limits = LimitsConfig { decompressed_bytes_max: 1 << 20, ..LimitsConfig::default() };
+        let config = SourceConfig::files("test", Vec::new());
+        let read = |limits: &LimitsConfig| {
+            let settings = FileSettings::new(&config, limits);
+            let mut unpacked = Unpacked::new(&packed[..], Packing::Zstd, &settings).unwrap();
+            io::copy(&mut unpacked, &mut io::sink()).map_err(|error| error.to_string())
+        };
+        assert!(read(&limits).unwrap_err().contains("more than 1048576 bytes"));
+        assert!(read(&LimitsConfig::default()).unwrap_err().contains("1000 times"));
+        let limits = LimitsConfig { decompression_ratio_max: 1 << 40, ..LimitsConfig::default() };
+        assert_eq!(read(&limits), Ok(32 << 20));
+    }
+
+    #[test]
+    fn an_error_in_the_first_bytes_comes_after_them() {
+        struct Cut(usize);
+        impl Read for Cut {
+            fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+                if self.0 == 0 {
+                    return Err(io::Error::other("cut"));
+                }
+                let count = self.0.min(into.len());
+                into[..count].fill(b'x');
+                self.0 -= count;
+                Ok(count)
+            }
+        }
+        let mut cut = Cut(10);
+        let mut peeked = Peeked::new(&mut cut);
+        let mut seen = Vec::new();
+        assert!(peeked.read_to_end(&mut seen).is_err());
+        assert_eq!(seen, b"xxxxxxxxxx");
+    }
+}

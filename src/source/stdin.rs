@@ -1,0 +1,256 @@
+//! Standard input, read to its end. Lines are handed on as they arrive, not when a batch is full, and a
+//! pause closes what waits for more records. Anything else (compressed, an event log, a JSON array)
+//! is read as a file would be.
+
+use std::io::{self, Read};
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use super::file::FileSettings;
+use super::file::identity::{HEAD_BYTES, once_id};
+use super::file::once::read_stream;
+use super::file::open::{Content, PEEK_BYTES, Packing, content, packing};
+use super::{Source, SourceError};
+use crate::carrier::lines::Lines;
+use crate::config::limits::LimitsConfig;
+use crate::config::sources::SourceConfig;
+use crate::model::record::{Batch, Flush, Position, Stream};
+use crate::stdx::queue;
+use crate::stdx::stop::StopToken;
+use crate::stdx::time::Timestamp;
+
+/// The path that records from here are known by.
+const NAME: &str = "<stdin>";
+/// How often a stop is looked for while nothing arrives.
+const WAIT: Duration = Duration::from_millis(100);
+/// A pause this long closes what waits for more records.
+const IDLE: Duration = Duration::from_secs(2);
+
+/// The source `type = "stdin"`, or any other pipe in tests.
+pub struct Stdin<R = io::Stdin> {
+    settings: FileSettings,
+    input: R,
+}
+
+impl Stdin {
+    /// Standard input as a configured source.
+    pub fn new(config: &SourceConfig, limits: &LimitsConfig) -> Stdin {
+        Stdin::over(io::stdin(), config, limits)
+    }
+}
+
+impl<R: Read + AsFd + Send> Stdin<R> {
+    /// The same over another pipe.
+    pub fn over(input: R, config: &SourceConfig, limits: &LimitsConfig) -> Stdin<R> {
+        let settings = FileSettings { backfill: false, ..FileSettings::new(config, limits) };
+        Stdin { settings, input }
+    }
+}
+
+impl<R: Read + AsFd + Send> Source for Stdin<R> {
+    fn name(&self) -> &str {
+        &self.settings.source
+    }
+
+    fn run(
+        self: Box<Self>,
+        _saved: Vec<Position>,
+        out: queue::Sender<Batch>,
+        stop: StopToken,
+    ) -> Result<(), SourceError> {
+        let Stdin { settings, input } = *self;
+        let mut input = Waiting { input, stop };
+        let mut first = vec![0; PEEK_BYTES];
+        let count = match input.read(&mut first) {
+            Ok(count) => count,
+            Err(_) if input.stop.is_stopped() => return Ok(()),
+            Err(source) => return Err(SourceError::Stdin { source }),
+        };
+        first.truncate(count);
+        if packing(&first) != Packing::Plain || content(&first) != Content::Lines {
+            let mut whole = io::Cursor::new(first).chain(input);
+            let mut send = |batch| match out.send(batch) {
+                true => std::ops::ControlFlow::Continue(()),
+                false => std::ops::ControlFlow::Break(()),
+            };
+            read_stream(&mut whole, NAME, Timestamp::now(), &settings, &mut send);
+            return Ok(());
+        }
+        let lines = Lines::new(settings.bounds, 0);
+        Live { settings, lines, stream: None, out, unflushed: false }.run(first, input)
+    }
+}
+
+/// Lines that arrive one after the other.
+struct Live {
+    settings: FileSettings,
+    lines: Lines,
+    stream: Option<Arc<Stream>>,
+    out: queue::Sender<Batch>,
+    /// Records were sent since the last flush.
+    unflushed: bool,
+}
+
+impl Live {
+    fn run<R: Read + AsFd>(
+        mut self,
+        first: Vec<u8>,
+        mut input: Waiting<R>,
+    ) -> Result<(), SourceError> {
+        let mut first = io::Cursor::new(first);
+        let mut last = Instant::now();
+        loop {
+            let seen = first.position() > 0;
+            if seen && !input.ready(WAIT) {
+                if self.unflushed && last.elapsed() >= IDLE && !self.send(Flush::Idle) {
+                    return Ok(());
+                }
+                if input.stop.is_stopped() {
+                    return Ok(());
+                }
+                continue;
+            }
+            let outcome = match seen {
+                false => self.lines.fill(&mut |into| first.read(into)),
+                true => self.lines.fill(&mut |into| input.read(into)),
+            };
+            last = Instant::now();
+            while self.lines.is_full() {
+                if !self.send(Flush::No) {
+                    return Ok(());
+                }
+            }
+            match outcome {
+                Ok(0) => {
+                    self.lines.finish();
+                    self.send(Flush::End);
+                    return Ok(());
+                }
+                // More is there already: let the batch grow.
+                Ok(_) if input.ready(Duration::ZERO) => {}
+                Ok(_) => {
+                    if self.lines.has_records() && !self.send(Flush::No) {
+                        return Ok(());
+                    }
+                }
+                Err(_) if input.stop.is_stopped() => return Ok(()),
+                Err(source) => {
+                    self.send(Flush::End);
+                    return Err(SourceError::Stdin { source });
+                }
+            }
+        }
+    }
+
+    /// Hand on what is complete. `false`: nobody takes it any more.
+    fn send(&mut self, flush: Flush) -> bool {
+        let chunk = self.lines.take();
+        let settings = &self.settings;
+        let stream = match (&self.stream, chunk.records.first()) {
+            (Some(stream), _) => stream.clone(),
+            (None, None) => return true,
+            (None, Some(record)) => {
+                let line = chunk.bytes(record);
+                let line = line.get(..HEAD_BYTES).unwrap_or(line);
+                let id = once_id(&settings.tenant, &settings.source, line, NAME);
+                let stream = settings.stream(id, NAME, Timestamp::now());
+                let stream = Arc::new(Stream { live: true, ..stream });
+                self.stream = Some(stream.clone());
+                stream
+            }
+        };
+        self.unflushed = flush == Flush::No;
+        let (data, records) = (chunk.data, chunk.records);
+        self.out.send(Batch { stream, data, records, flush, positions: Vec::new() })
+    }
+}
+
+/// A pipe that can be waited for, and given up when a stop is asked for.
+struct Waiting<R> {
+    input: R,
+    stop: StopToken,
+}
+
+impl<R: AsFd> Waiting<R> {
+    /// Can something (or the end) be read within `limit`?
+    fn ready(&self, limit: Duration) -> bool {
+        let mut polled = [PollFd::new(&self.input, PollFlags::IN)];
+        let limit = Timespec::try_from(limit).ok();
+        poll(&mut polled, limit.as_ref()).is_ok_and(|count| count > 0)
+    }
+}
+
+impl<R: Read + AsFd> Read for Waiting<R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        loop {
+            if self.ready(WAIT) {
+                return self.input.read(into);
+            }
+            if self.stop.is_stopped() {
+                return Err(io::Error::from(io::ErrorKind::ConnectionAborted));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+    use crate::stdx::task;
+
+    fn start() -> (UnixStream, queue::Receiver<Batch>, StopToken, std::thread::JoinHandle<bool>) {
+        let (writer, reader) = UnixStream::pair().unwrap();
+        let (out, batches) = queue::bounded("test", 2);
+        let stop = StopToken::new();
+        let config = SourceConfig::files("stdin", Vec::new());
+        let source = Box::new(Stdin::over(reader, &config, &LimitsConfig::default()));
+        let token = stop.clone();
+        let work = move || source.run(Vec::new(), out, token).is_ok();
+        (writer, batches, stop, task::thread("stdin", work).unwrap())
+    }
+
+    fn texts(batch: &Batch) -> Vec<String> {
+        let text = |record| String::from_utf8_lossy(batch.bytes(record)).into_owned();
+        batch.records.iter().map(text).collect()
+    }
+
+    #[test]
+    fn lines_are_handed_on_as_they_arrive_and_the_rest_at_the_end() {
+        let (mut writer, batches, _stop, thread) = start();
+        writer.write_all(b"one\ntw").unwrap();
+        let batch = batches.receive().unwrap();
+        assert_eq!(texts(&batch), ["one"]);
+        assert!(batch.stream.live);
+        writer.write_all(b"o\nthree").unwrap();
+        assert_eq!(texts(&batches.receive().unwrap()), ["two"]);
+        drop(writer);
+        let batch = batches.receive().unwrap();
+        assert_eq!((texts(&batch), batch.flush), (vec!["three".to_owned()], Flush::End));
+        assert!(batches.receive().is_none());
+        assert!(thread.join().unwrap());
+    }
+
+    #[test]
+    fn compressed_input_is_read_as_a_file_would_be() {
+        let (mut writer, batches, _stop, thread) = start();
+        writer.write_all(&zstd::encode_all(&b"[{\"a\":1},\n{\"b\":2}]"[..], 1).unwrap()).unwrap();
+        drop(writer);
+        assert_eq!(texts(&batches.receive().unwrap()), ["{\"a\":1}", "{\"b\":2}"]);
+        assert!(thread.join().unwrap());
+    }
+
+    #[test]
+    fn a_stop_is_honoured_while_nothing_arrives() {
+        let (writer, batches, stop, thread) = start();
+        stop.stop();
+        assert!(batches.receive().is_none());
+        assert!(thread.join().unwrap());
+        drop(writer);
+    }
+}
