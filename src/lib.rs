@@ -7,6 +7,7 @@ pub mod alert;
 pub mod carrier;
 pub mod cli;
 pub mod config;
+pub mod detect;
 pub mod model;
 pub mod normalise;
 pub mod pipeline;

@@ -1,0 +1,478 @@
+//! Which events a rule is for: its `logsource` as channel, provider, event code, class or program.
+//!
+//! An event code alone binds nothing: 4104 of another provider is another event. A logsource that names
+//! something we do not read binds no event at all; its rules are counted as unbound.
+
+use rsigma_parser::LogSource;
+
+use crate::model::class::Class;
+use crate::model::event::{Event, Value};
+use crate::model::field;
+
+/// The operating system or product an event speaks of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Product {
+    /// Windows event logs.
+    Windows,
+    /// auditd, syslog of a Linux host, Sysmon for Linux.
+    Linux,
+    /// Kubernetes audit.
+    Kubernetes,
+}
+
+/// What of an event decides which rules look at it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Kind<'e> {
+    /// The product, if it can be told.
+    pub product: Option<Product>,
+    /// `winlog.channel`, or for collected events the channel that the provider writes to.
+    pub channel: &'e str,
+    /// `winlog.provider_name`.
+    pub provider: &'e str,
+    /// `event.code` as a number.
+    pub code: Option<u32>,
+    /// The class given by the decoder.
+    pub class: Class,
+    /// The program that wrote a syslog line.
+    pub program: &'e str,
+    /// The syslog facility.
+    pub facility: &'e str,
+    /// Made of kernel audit records.
+    pub audit: bool,
+}
+
+impl<'e> Kind<'e> {
+    /// Look at an event once.
+    pub fn of(event: &'e Event) -> Kind<'e> {
+        let mut kind = Kind { class: event.class, ..Kind::default() };
+        let mut system = "";
+        for (id, value) in event.iter() {
+            match (id, value) {
+                (field::WINLOG_CHANNEL, Value::Str(text)) => kind.channel = text,
+                (field::WINLOG_PROVIDER_NAME, Value::Str(text)) => kind.provider = text,
+                (field::EVENT_CODE, value) => {
+                    kind.code = value.as_int().and_then(|code| u32::try_from(code).ok())
+                }
+                (field::SYSLOG_APPNAME, Value::Str(text)) => kind.program = text,
+                (field::SYSLOG_FACILITY, Value::Str(text)) => kind.facility = text,
+                (field::AUDITD_TYPE, _) => kind.audit = true,
+                (field::HOST_OS_TYPE, Value::Str(text)) => system = text,
+                _ => {}
+            }
+        }
+        kind.product = kind.tell_product(system);
+        if kind.channel.is_empty() || kind.channel.eq_ignore_ascii_case("ForwardedEvents") {
+            kind.channel = home_channel(kind.provider, kind.code).unwrap_or(kind.channel);
+        }
+        kind
+    }
+
+    fn tell_product(&self, system: &str) -> Option<Product> {
+        if self.provider.eq_ignore_ascii_case("Linux-Sysmon") || self.audit {
+            Some(Product::Linux)
+        } else if !self.channel.is_empty() || !self.provider.is_empty() || system == "windows" {
+            Some(Product::Windows)
+        } else if self.class == Class::K8sAudit {
+            Some(Product::Kubernetes)
+        } else if !self.program.is_empty() || system == "linux" {
+            Some(Product::Linux)
+        } else {
+            None
+        }
+    }
+}
+
+const SYSMON: &str = "Microsoft-Windows-Sysmon/Operational";
+const POWERSHELL: &[&str] =
+    &["Microsoft-Windows-PowerShell/Operational", "PowerShellCore/Operational"];
+
+/// The channel a provider writes to, for events whose own channel is that of the collector.
+fn home_channel(provider: &str, code: Option<u32>) -> Option<&'static str> {
+    let known: &[(&str, &str)] = &[
+        ("Microsoft-Windows-Sysmon", SYSMON),
+        ("Microsoft-Windows-Security-Auditing", "Security"),
+        ("Microsoft-Windows-PowerShell", "Microsoft-Windows-PowerShell/Operational"),
+        ("PowerShellCore", "PowerShellCore/Operational"),
+        ("PowerShell", "Windows PowerShell"),
+        ("Service Control Manager", "System"),
+        ("Microsoft-Windows-Windows Defender", "Microsoft-Windows-Windows Defender/Operational"),
+        ("Microsoft-Windows-TaskScheduler", "Microsoft-Windows-TaskScheduler/Operational"),
+        ("Microsoft-Windows-WMI-Activity", "Microsoft-Windows-WMI-Activity/Operational"),
+        ("Microsoft-Windows-Bits-Client", "Microsoft-Windows-Bits-Client/Operational"),
+        ("Microsoft-Windows-DNS-Client", "Microsoft-Windows-DNS-Client/Operational"),
+    ];
+    if provider.eq_ignore_ascii_case("Microsoft-Windows-Eventlog") {
+        return Some(if code == Some(1102) { "Security" } else { "System" });
+    }
+    known.iter().find(|(name, _)| provider.eq_ignore_ascii_case(name)).map(|(_, channel)| *channel)
+}
+
+/// One way in which an event can be what a category or service names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Form {
+    /// Any of these channels (any at all, if empty).
+    pub channels: &'static [&'static str],
+    /// Any of these providers.
+    pub providers: &'static [&'static str],
+    /// Any of these event codes.
+    pub codes: &'static [u32],
+    /// Any of these classes.
+    pub classes: &'static [Class],
+    /// None of these classes.
+    pub not_classes: &'static [Class],
+    /// Any of these programs (compared without case), or…
+    pub programs: &'static [&'static str],
+    /// …any of these facilities.
+    pub facilities: &'static [&'static str],
+    /// Made of kernel audit records.
+    pub audit: bool,
+    /// Written by some program to syslog.
+    pub syslog: bool,
+}
+
+impl Form {
+    fn fits(&self, kind: &Kind<'_>) -> bool {
+        let named =
+            |list: &[&str], text: &str| list.iter().any(|name| name.eq_ignore_ascii_case(text));
+        (self.codes.is_empty() || kind.code.is_some_and(|code| self.codes.contains(&code)))
+            && (self.classes.is_empty() || self.classes.contains(&kind.class))
+            && !self.not_classes.contains(&kind.class)
+            && (!self.audit || kind.audit)
+            && (!self.syslog || !kind.program.is_empty())
+            && (self.channels.is_empty() || named(self.channels, kind.channel))
+            && (self.providers.is_empty() || named(self.providers, kind.provider))
+            && (self.programs.is_empty() && self.facilities.is_empty()
+                || named(self.programs, kind.program)
+                || named(self.facilities, kind.facility))
+    }
+}
+
+/// What a logsource means: the product, and one form of the category and one of the service.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Binding {
+    product: Option<Product>,
+    category: Vec<Form>,
+    service: Vec<Form>,
+}
+
+impl Binding {
+    /// The binding of a logsource, or `None` if nothing that we read is meant.
+    pub fn of(source: &LogSource) -> Option<Binding> {
+        let lower = |text: &Option<String>| text.as_deref().map(str::to_ascii_lowercase);
+        let (product, category, service) =
+            (lower(&source.product), lower(&source.category), lower(&source.service));
+        let product = match product.as_deref() {
+            None => None,
+            Some("windows") => Some(Product::Windows),
+            Some("linux") => Some(Product::Linux),
+            Some("kubernetes") => Some(Product::Kubernetes),
+            Some(_) => return None,
+        };
+        if product.is_none() && category.is_none() && service.is_none() {
+            return None;
+        }
+        let forms = |word: &Option<String>,
+                     meaning: fn(Option<Product>, &str) -> Option<Vec<Form>>| {
+            match word {
+                None => Some(Vec::new()),
+                Some(word) => meaning(product, word),
+            }
+        };
+        Some(Binding {
+            product,
+            category: forms(&category, category_forms)?,
+            service: forms(&service, service_forms)?,
+        })
+    }
+
+    /// Is an event of this kind meant?
+    pub fn fits(&self, kind: &Kind<'_>) -> bool {
+        let one_of = |forms: &[Form]| forms.is_empty() || forms.iter().any(|form| form.fits(kind));
+        self.product.is_none_or(|product| kind.product == Some(product))
+            && one_of(&self.category)
+            && one_of(&self.service)
+    }
+
+    /// The only channels whose events can fit, if the binding names channels.
+    pub fn channels(&self) -> Option<Vec<&'static str>> {
+        let named = |forms: &[Form]| {
+            let all = !forms.is_empty() && forms.iter().all(|form| !form.channels.is_empty());
+            all.then(|| {
+                forms.iter().flat_map(|form| form.channels.iter().copied()).collect::<Vec<_>>()
+            })
+        };
+        named(&self.service).or_else(|| named(&self.category))
+    }
+}
+
+fn sysmon(codes: &'static [u32]) -> Form {
+    Form { channels: &[SYSMON], codes, ..Form::default() }
+}
+
+fn classes(classes: &'static [Class]) -> Vec<Form> {
+    vec![Form { classes, ..Form::default() }]
+}
+
+fn category_forms(product: Option<Product>, word: &str) -> Option<Vec<Form>> {
+    match product {
+        Some(Product::Windows) => windows_category(word),
+        Some(Product::Linux) => Some(classes(match word {
+            "process_creation" => &[Class::ProcessStart],
+            "process_termination" => &[Class::ProcessStop],
+            "network_connection" => &[Class::NetworkConnect],
+            "file_event" => &[Class::FileCreate, Class::FileModify],
+            "file_change" => &[Class::FileModify],
+            "file_rename" => &[Class::FileRename],
+            "file_delete" => &[Class::FileDelete],
+            "dns_query" | "dns" => &[Class::Dns],
+            "webserver" => &[Class::WebRequest],
+            _ => return None,
+        })),
+        Some(Product::Kubernetes) => (word == "application").then(|| classes(&[Class::K8sAudit])),
+        None => match word {
+            "process_creation" => Some(classes(&[Class::ProcessStart])),
+            "network_connection" => Some(classes(&[Class::NetworkConnect])),
+            "file_event" => Some(classes(&[Class::FileCreate, Class::FileModify])),
+            "webserver" => Some(classes(&[Class::WebRequest])),
+            "dns" => Some(classes(&[Class::Dns])),
+            _ => None,
+        },
+    }
+}
+
+fn windows_category(word: &str) -> Option<Vec<Form>> {
+    let security = |codes| Form { channels: &["Security"], codes, ..Form::default() };
+    let powershell = |codes| Form { channels: POWERSHELL, codes, ..Form::default() };
+    let classic = |codes| Form { channels: &["Windows PowerShell"], codes, ..Form::default() };
+    let kernel_file = || Form { providers: &["Microsoft-Windows-Kernel-File"], ..Form::default() };
+    let form = match word {
+        "process_creation" => return Some(vec![sysmon(&[1]), security(&[4688])]),
+        "process_termination" => return Some(vec![sysmon(&[5]), security(&[4689])]),
+        "file_change" => sysmon(&[2]),
+        "network_connection" => sysmon(&[3]),
+        "sysmon_status" => sysmon(&[4, 16]),
+        "sysmon_error" => sysmon(&[255]),
+        "driver_load" => sysmon(&[6]),
+        "image_load" => sysmon(&[7]),
+        "create_remote_thread" => sysmon(&[8]),
+        "raw_access_thread" | "raw_access_read" => sysmon(&[9]),
+        "process_access" => sysmon(&[10]),
+        "file_event" => sysmon(&[11]),
+        "registry_event" => sysmon(&[12, 13, 14]),
+        "registry_add" => Form { not_classes: &[Class::RegistryDelete], ..sysmon(&[12]) },
+        "registry_delete" => Form { classes: &[Class::RegistryDelete], ..sysmon(&[12]) },
+        "registry_set" => sysmon(&[13]),
+        "registry_rename" => sysmon(&[14]),
+        "create_stream_hash" => sysmon(&[15]),
+        "pipe_created" => sysmon(&[17, 18]),
+        "wmi_event" => sysmon(&[19, 20, 21]),
+        "dns_query" | "dns" => sysmon(&[22]),
+        "file_delete" => sysmon(&[23, 26]),
+        "clipboard_capture" => sysmon(&[24]),
+        "process_tampering" => sysmon(&[25]),
+        "file_block" | "file_block_executable" => sysmon(&[27]),
+        "file_block_shredding" => sysmon(&[28]),
+        "file_executable_detected" => sysmon(&[29]),
+        "ps_module" => powershell(&[4103]),
+        "ps_script" => powershell(&[4104]),
+        "ps_classic_start" => classic(&[400]),
+        "ps_classic_provider_start" => classic(&[600]),
+        "ps_classic_script" => classic(&[800]),
+        "file_access" => Form { codes: &[12], ..kernel_file() },
+        "file_rename" => Form { codes: &[19, 27], ..kernel_file() },
+        "webserver" => Form { classes: &[Class::WebRequest], ..Form::default() },
+        _ => return None,
+    };
+    Some(vec![form])
+}
+
+fn service_forms(product: Option<Product>, word: &str) -> Option<Vec<Form>> {
+    match product {
+        Some(Product::Windows) => {
+            let channels = windows_channels(word)?;
+            Some(vec![Form { channels, ..Form::default() }])
+        }
+        Some(Product::Kubernetes) => (word == "audit").then(|| classes(&[Class::K8sAudit])),
+        Some(Product::Linux) | None => linux_service(word).map(|form| vec![form]),
+    }
+}
+
+fn linux_service(word: &str) -> Option<Form> {
+    let programs = |programs| Form { programs, ..Form::default() };
+    Some(match word {
+        "auditd" => Form { audit: true, ..Form::default() },
+        "sshd" => programs(&["sshd", "sshd-session", "sshd-auth"]),
+        "sudo" => programs(&["sudo"]),
+        "cron" => programs(&["cron", "crond", "anacron", "crontab"]),
+        "vsftpd" => programs(&["vsftpd"]),
+        "clamav" => programs(&["clamd", "clamav", "clamscan", "freshclam"]),
+        "guacamole" => programs(&["guacd", "guacamole"]),
+        "apache" => programs(&["apache", "apache2", "httpd"]),
+        "nginx" => programs(&["nginx"]),
+        "modsecurity" => programs(&["modsecurity", "apache2", "httpd", "nginx"]),
+        "auth" => Form {
+            programs: &[
+                "sshd",
+                "sshd-session",
+                "sudo",
+                "su",
+                "login",
+                "passwd",
+                "useradd",
+                "userdel",
+                "usermod",
+                "groupadd",
+                "groupdel",
+                "chage",
+                "polkitd",
+                "pkexec",
+                "systemd-logind",
+                "gdm-password]",
+                "lightdm",
+            ],
+            facilities: &["auth", "authpriv", "security"],
+            ..Form::default()
+        },
+        "syslog" => Form { syslog: true, ..Form::default() },
+        _ => return None,
+    })
+}
+
+fn windows_channels(word: &str) -> Option<&'static [&'static str]> {
+    Some(match word {
+        "security" => &["Security"],
+        "system" => &["System"],
+        "application" => &["Application"],
+        "sysmon" => &[SYSMON],
+        "powershell" => POWERSHELL,
+        "powershell-classic" => &["Windows PowerShell"],
+        "taskscheduler" => &["Microsoft-Windows-TaskScheduler/Operational"],
+        "windefend" => &["Microsoft-Windows-Windows Defender/Operational"],
+        "wmi" => &["Microsoft-Windows-WMI-Activity/Operational"],
+        "dns-server" => &["DNS Server"],
+        "dns-server-audit" => {
+            &["Microsoft-Windows-DNS-Server/Audit", "Microsoft-Windows-DNSServer/Audit"]
+        }
+        "dns-server-analytic" => {
+            &["Microsoft-Windows-DNS-Server/Analytical", "Microsoft-Windows-DNSServer/Analytical"]
+        }
+        "dns-client" => &[
+            "Microsoft-Windows-DNS-Client/Operational",
+            "Microsoft-Windows-DNS Client Events/Operational",
+        ],
+        "driver-framework" => &["Microsoft-Windows-DriverFrameworks-UserMode/Operational"],
+        "ntlm" => &["Microsoft-Windows-NTLM/Operational"],
+        "dhcp" => &["Microsoft-Windows-DHCP-Server/Operational"],
+        "msexchange-management" => &["MSExchange Management"],
+        "printservice-admin" => &["Microsoft-Windows-PrintService/Admin"],
+        "printservice-operational" => &["Microsoft-Windows-PrintService/Operational"],
+        "codeintegrity-operational" => &["Microsoft-Windows-CodeIntegrity/Operational"],
+        "security-mitigations" => &[
+            "Microsoft-Windows-Security-Mitigations/KernelMode",
+            "Microsoft-Windows-Security-Mitigations/UserMode",
+            "Microsoft-Windows-Security-Mitigations/Kernel Mode",
+            "Microsoft-Windows-Security-Mitigations/User Mode",
+        ],
+        "smbclient-security" => &["Microsoft-Windows-SmbClient/Security"],
+        "smbclient-connectivity" => &["Microsoft-Windows-SmbClient/Connectivity"],
+        "smbserver-connectivity" => &["Microsoft-Windows-SMBServer/Connectivity"],
+        "firewall-as" => &["Microsoft-Windows-Windows Firewall With Advanced Security/Firewall"],
+        "bits-client" => &["Microsoft-Windows-Bits-Client/Operational"],
+        "applocker" => &[
+            "Microsoft-Windows-AppLocker/MSI and Script",
+            "Microsoft-Windows-AppLocker/EXE and DLL",
+            "Microsoft-Windows-AppLocker/Packaged app-Deployment",
+            "Microsoft-Windows-AppLocker/Packaged app-Execution",
+        ],
+        "openssh" => &["OpenSSH/Operational"],
+        "ldap" => &["Microsoft-Windows-LDAP-Client/Debug"],
+        "bitlocker" => &["Microsoft-Windows-BitLocker/BitLocker Management"],
+        "vhdmp" => &["Microsoft-Windows-VHDMP-Operational", "Microsoft-Windows-VHDMP/Operational"],
+        "appxdeployment-server" => &["Microsoft-Windows-AppXDeploymentServer/Operational"],
+        "appxpackaging-om" => &["Microsoft-Windows-AppxPackaging/Operational"],
+        "appmodel-runtime" => &["Microsoft-Windows-AppModel-Runtime/Admin"],
+        "lsa-server" => &["Microsoft-Windows-LSA/Operational"],
+        "capi2" => &["Microsoft-Windows-CAPI2/Operational"],
+        "certificateservicesclient-lifecycle-system" => {
+            &["Microsoft-Windows-CertificateServicesClient-Lifecycle-System/Operational"]
+        }
+        "diagnosis-scripted" => &["Microsoft-Windows-Diagnosis-Scripted/Operational"],
+        "shell-core" => &["Microsoft-Windows-Shell-Core/Operational"],
+        "terminalservices-localsessionmanager" => {
+            &["Microsoft-Windows-TerminalServices-LocalSessionManager/Operational"]
+        }
+        "iis-configuration" => &["Microsoft-IIS-Configuration/Operational"],
+        "microsoft-servicebus-client" => {
+            &["Microsoft-ServiceBus-Client", "Microsoft-ServiceBus-Client/Operational"]
+        }
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn binding(product: &str, category: &str, service: &str) -> Option<Binding> {
+        let word = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        Binding::of(&LogSource {
+            product: word(product),
+            category: word(category),
+            service: word(service),
+            ..LogSource::default()
+        })
+    }
+
+    fn windows(channel: &str, provider: &str, code: i64) -> Event {
+        let mut event = Event::with_capacity(4, 64);
+        event.push_str(field::WINLOG_CHANNEL, channel);
+        event.push_str(field::WINLOG_PROVIDER_NAME, provider);
+        event.push_int(field::EVENT_CODE, code);
+        event
+    }
+
+    #[test]
+    fn an_event_code_alone_never_crosses_providers() {
+        let process = binding("windows", "process_creation", "").unwrap();
+        let sysmon = windows(SYSMON, "Microsoft-Windows-Sysmon", 1);
+        let security = windows("Security", "Microsoft-Windows-Security-Auditing", 4688);
+        let other = windows("Application", "Somebody", 1);
+        assert!(process.fits(&Kind::of(&sysmon)));
+        assert!(process.fits(&Kind::of(&security)));
+        assert!(!process.fits(&Kind::of(&other)));
+        let scripts = binding("windows", "ps_script", "").unwrap();
+        assert!(!scripts.fits(&Kind::of(&windows("System", "Other", 4104))));
+    }
+
+    #[test]
+    fn collected_events_find_their_channel_by_provider() {
+        let forwarded = windows("ForwardedEvents", "Microsoft-Windows-Sysmon", 1);
+        assert!(binding("windows", "", "sysmon").unwrap().fits(&Kind::of(&forwarded)));
+        assert!(!binding("windows", "", "security").unwrap().fits(&Kind::of(&forwarded)));
+    }
+
+    #[test]
+    fn linux_services_go_by_program_and_products_do_not_mix() {
+        let mut line = Event::with_capacity(2, 32);
+        line.push_str(field::SYSLOG_APPNAME, "sshd");
+        assert!(binding("linux", "", "sshd").unwrap().fits(&Kind::of(&line)));
+        assert!(binding("linux", "", "auth").unwrap().fits(&Kind::of(&line)));
+        assert!(!binding("linux", "", "cron").unwrap().fits(&Kind::of(&line)));
+        assert!(!binding("windows", "", "security").unwrap().fits(&Kind::of(&line)));
+    }
+
+    #[test]
+    fn what_we_do_not_read_is_unbound() {
+        for (product, category, service) in [
+            ("aws", "", "cloudtrail"),
+            ("", "antivirus", ""),
+            ("windows", "nonsense", ""),
+            ("", "", ""),
+        ] {
+            assert!(
+                binding(product, category, service).is_none(),
+                "{product} {category} {service}"
+            );
+        }
+    }
+}

@@ -1,0 +1,267 @@
+//! One event as rules see it: rule field names are slots, filled in one pass over the event's fields.
+//!
+//! Nothing is copied: values borrow from the event, and a value is lower-cased at most once however many rules
+//! look at it. The same view is also an event of the `rsigma` crates, for the parts that are left to them.
+
+use std::borrow::Cow;
+use std::cell::OnceCell;
+
+use ahash::AHashMap;
+use rsigma_eval::EventValue;
+use rsigma_eval::matcher::ascii_lowercase_cow;
+use smallvec::SmallVec;
+
+use crate::detect::fields;
+use crate::model::event::{Event, Value};
+use crate::model::field::{self, FieldId};
+
+/// A rule field name as a small number.
+pub type Slot = u16;
+
+/// The field names that any rule uses, and which of our fields feed them.
+#[derive(Debug, Default)]
+pub struct SlotTable {
+    names: Vec<String>,
+    by_name: AHashMap<String, Slot>,
+    /// By field id: the slots it feeds, with its place in their order of preference.
+    feeds: Vec<SmallVec<[(Slot, u8); 2]>>,
+}
+
+impl SlotTable {
+    /// The slot of a rule's field name, made on first sight. `None` when there are more names than slots.
+    pub fn slot(&mut self, name: &str) -> Option<Slot> {
+        if let Some(slot) = self.by_name.get(name) {
+            return Some(*slot);
+        }
+        let slot = Slot::try_from(self.names.len()).ok()?;
+        for (place, candidate) in fields::candidates(name).iter().enumerate() {
+            let Some(id) = FieldId::intern(candidate) else { continue };
+            let index = usize::from(id.0);
+            if self.feeds.len() <= index {
+                self.feeds.resize_with(index + 1, SmallVec::new);
+            }
+            if let Some(feeds) = self.feeds.get_mut(index) {
+                feeds.push((slot, u8::try_from(place).unwrap_or(u8::MAX)));
+            }
+        }
+        self.names.push(name.to_owned());
+        self.by_name.insert(name.to_owned(), slot);
+        Some(slot)
+    }
+
+    /// The slot of a name that some rule uses.
+    pub fn lookup(&self, name: &str) -> Option<Slot> {
+        self.by_name.get(name).copied()
+    }
+
+    /// How many slots there are.
+    pub fn len(&self) -> usize {
+        self.names.len()
+    }
+
+    /// No rule names any field?
+    pub fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+}
+
+#[derive(Default)]
+struct Filled<'e> {
+    /// Of which event this is: slots are not cleared between events.
+    turn: u32,
+    place: u8,
+    /// The field stands several times.
+    many: bool,
+    field: Option<FieldId>,
+    value: Option<Value<'e>>,
+    lowered: OnceCell<Cow<'e, str>>,
+}
+
+/// The values of one event by slot; used again for the next event.
+pub struct View<'r, 'e> {
+    table: &'r SlotTable,
+    event: Option<&'e Event>,
+    turn: u32,
+    slots: Vec<Filled<'e>>,
+}
+
+impl<'r, 'e> View<'r, 'e> {
+    /// An empty view.
+    pub fn new(table: &'r SlotTable) -> View<'r, 'e> {
+        let mut slots = Vec::new();
+        slots.resize_with(table.len(), Filled::default);
+        View { table, event: None, turn: 0, slots }
+    }
+
+    /// Show `event` from now on.
+    pub fn show(&mut self, event: &'e Event) {
+        self.event = Some(event);
+        self.turn = self.turn.wrapping_add(1);
+        if self.turn == 0 {
+            self.slots.iter_mut().for_each(|slot| *slot = Filled::default());
+            self.turn = 1;
+        }
+        for (id, value) in event.iter() {
+            let Some(feeds) = self.table.feeds.get(usize::from(id.0)) else { continue };
+            for (slot, place) in feeds {
+                let Some(filled) = self.slots.get_mut(usize::from(*slot)) else { continue };
+                if filled.turn != self.turn || *place < filled.place {
+                    filled.turn = self.turn;
+                    filled.place = *place;
+                    filled.many = false;
+                    filled.field = Some(id);
+                    filled.value = Some(value);
+                    filled.lowered.take();
+                } else if filled.field == Some(id) {
+                    filled.many = true;
+                }
+            }
+        }
+    }
+
+    /// The event shown.
+    pub fn event(&self) -> Option<&'e Event> {
+        self.event
+    }
+
+    fn filled(&self, slot: Slot) -> Option<&Filled<'e>> {
+        self.slots.get(usize::from(slot)).filter(|filled| filled.turn == self.turn)
+    }
+
+    /// The field that fills the slot.
+    pub fn field(&self, slot: Slot) -> Option<FieldId> {
+        self.filled(slot).and_then(|filled| filled.field)
+    }
+
+    /// The slot's first value.
+    pub fn first(&self, slot: Slot) -> Option<Value<'e>> {
+        self.filled(slot).and_then(|filled| filled.value)
+    }
+
+    /// Has the slot's field several values?
+    pub fn many(&self, slot: Slot) -> bool {
+        self.filled(slot).is_some_and(|filled| filled.many)
+    }
+
+    /// All values of the slot.
+    pub fn all(&self, slot: Slot) -> impl Iterator<Item = Value<'e>> {
+        let field = self.field(slot);
+        self.event.into_iter().flat_map(move |event| {
+            event.iter().filter(move |(id, _)| Some(*id) == field).map(|(_, value)| value)
+        })
+    }
+
+    /// The slot's first value as lower-case text, if it is text or a number.
+    pub fn lowered(&self, slot: Slot) -> Option<&str> {
+        let filled = self.filled(slot)?;
+        let value = filled.value?;
+        if matches!(value, Value::Null) {
+            return None;
+        }
+        Some(filled.lowered.get_or_init(|| match value {
+            Value::Str(text) => ascii_lowercase_cow(text),
+            other => other.to_text(),
+        }))
+    }
+
+    /// The slot's value in the library's form; several values are an array.
+    pub fn library_value(&self, slot: Slot) -> Option<EventValue<'e>> {
+        let filled = self.filled(slot)?;
+        if filled.many {
+            return Some(EventValue::Array(self.all(slot).map(library_value).collect()));
+        }
+        filled.value.map(library_value)
+    }
+
+    /// Every text of the event that a rule without field names looks at, with its field.
+    pub fn texts(&self) -> impl Iterator<Item = (FieldId, &'e str)> {
+        let event = self.event;
+        event.into_iter().flat_map(|event| {
+            event
+                .iter()
+                .filter_map(|(id, value)| Some((id, value.as_str()?)))
+                .filter(|(id, text)| searched(*id, text))
+        })
+    }
+}
+
+/// Whether keywords look at a field. The input kept beside its fields says the same again when it is JSON, and
+/// where we found the record is not part of it.
+fn searched(id: FieldId, text: &str) -> bool {
+    match id {
+        field::EVENT_ORIGINAL => !text.starts_with(['{', '[']),
+        field::LOG_FILE_PATH | field::SOURCE_NAME | field::ORGANIZATION_ID => false,
+        _ => true,
+    }
+}
+
+fn library_value(value: Value<'_>) -> EventValue<'_> {
+    match value {
+        Value::Str(text) => EventValue::Str(Cow::Borrowed(text)),
+        Value::Int(number) => EventValue::Int(number),
+        Value::Float(number) => EventValue::Float(number),
+        Value::Bool(truth) => EventValue::Bool(truth),
+        Value::Null => EventValue::Null,
+    }
+}
+
+impl rsigma_eval::Event for View<'_, '_> {
+    fn get_field(&self, path: &str) -> Option<EventValue<'_>> {
+        self.library_value(self.table.lookup(path)?)
+    }
+
+    fn any_string_value(&self, pred: &dyn Fn(&str) -> bool) -> bool {
+        self.texts().any(|(_, text)| pred(text))
+    }
+
+    fn all_string_values(&self) -> Vec<Cow<'_, str>> {
+        self.texts().map(|(_, text)| Cow::Borrowed(text)).collect()
+    }
+
+    fn to_json(&self) -> serde_json::Value {
+        let mut map = serde_json::Map::new();
+        for (id, value) in self.event.into_iter().flat_map(Event::iter) {
+            map.insert(id.name().to_owned(), library_value(value).to_json());
+        }
+        serde_json::Value::Object(map)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_preferred_field_fills_the_slot_whatever_the_order() {
+        let mut table = SlotTable::default();
+        let command = table.slot("CommandLine").unwrap();
+        let image = table.slot("Image").unwrap();
+        let mut event = Event::with_capacity(4, 64);
+        event.push_str(field::PROCESS_COMMAND_LINE, "mapped");
+        event.push_named("winlog.event_data.CommandLine", Value::Str("As Written"));
+        let mut view = View::new(&table);
+        view.show(&event);
+        assert_eq!(view.lowered(command), Some("as written"));
+        assert_eq!(view.first(image), None);
+        let other = Event::with_capacity(0, 0);
+        view.show(&other);
+        assert_eq!(view.first(command), None);
+        assert_eq!(view.lowered(command), None);
+    }
+
+    #[test]
+    fn lists_are_arrays_and_originals_in_json_are_not_searched() {
+        let mut table = SlotTable::default();
+        let args = table.slot("process.args").unwrap();
+        let mut event = Event::with_capacity(4, 64);
+        event.push_str(field::PROCESS_ARGS, "a");
+        event.push_str(field::PROCESS_ARGS, "b");
+        event.push_str(field::EVENT_ORIGINAL, "{\"a\": 1}");
+        let mut view = View::new(&table);
+        view.show(&event);
+        assert!(
+            matches!(view.library_value(args), Some(EventValue::Array(list)) if list.len() == 2)
+        );
+        assert_eq!(view.texts().count(), 2);
+    }
+}
