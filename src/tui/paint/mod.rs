@@ -9,3 +9,4 @@ pub mod role;
 pub mod safe;
 pub mod screen;
 pub mod theme;
+pub mod theme_file;
