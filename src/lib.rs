@@ -6,7 +6,9 @@
 pub mod alert;
 pub mod carrier;
 pub mod cli;
+pub mod client;
 pub mod config;
+pub mod desk;
 pub mod detect;
 pub mod model;
 pub mod normalise;

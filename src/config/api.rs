@@ -1,13 +1,13 @@
 //! `[api]`: who may talk to us.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::config::reader::Reader;
 
 /// The listener.
 #[derive(Clone, Debug, PartialEq, Default)]
 pub struct ApiConfig {
-    /// The Unix socket; `None`: `watchfloor.sock` in the runtime or data directory.
+    /// The Unix socket; `None`: `watchfloor.sock` in the data folder, which only its owner can reach.
     pub socket: Option<PathBuf>,
     /// The group that may use the socket beside its owner; `None`: the owner's.
     pub socket_group: Option<String>,
@@ -26,5 +26,12 @@ pub fn read(reader: &mut Reader) -> ApiConfig {
             "api.socket_group",
             "The group that may use the socket beside its owner; empty: the owner's.",
         ),
+    }
+}
+
+impl ApiConfig {
+    /// Where the socket is.
+    pub fn socket_path(&self, data_dir: &Path) -> PathBuf {
+        self.socket.clone().unwrap_or_else(|| data_dir.join("watchfloor.sock"))
     }
 }

@@ -111,6 +111,9 @@ pub enum Change {
     Status(Box<StatusReport>),
     /// Changes were missed (slow reader, reconnect): read everything again.
     Gap,
+    /// The connection to the daemon is gone, for this reason; what comes next says that it is back. Only
+    /// remote desks see it.
+    Lost(String),
 }
 
 /// The state of the whole program.

@@ -430,7 +430,8 @@ impl From<&desk::Change> for Change {
         match change {
             desk::Change::Alert(alert) => Change::Alert { alert: Box::new((&**alert).into()) },
             desk::Change::Status(report) => Change::Status { status: Box::new((&**report).into()) },
-            desk::Change::Gap => Change::Gap,
+            // A lost connection is seen by the one who lost it; on the wire there is nothing to say.
+            desk::Change::Gap | desk::Change::Lost(_) => Change::Gap,
         }
     }
 }

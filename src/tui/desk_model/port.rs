@@ -31,12 +31,16 @@ impl DeskModel {
     pub fn receive(&mut self, message: &Msg) -> Vec<Effect> {
         match message {
             Msg::Reply { request, result } => self.reply(request, result),
+            Msg::Change(Change::Lost(reason)) => {
+                self.live.link = Link::Offline(self.now(), reason.clone());
+                Vec::new()
+            }
             Msg::Change(change) => {
                 self.heard();
                 match change {
                     Change::Alert(alert) => self.apply(Edit::Alert(alert.clone())),
                     Change::Status(report) => self.apply(Edit::Status(report.clone())),
-                    Change::Gap => self.apply(Edit::Missed),
+                    Change::Gap | Change::Lost(_) => self.apply(Edit::Missed),
                 }
             }
             Msg::Timer(_) | Msg::Resized(..) => Vec::new(),

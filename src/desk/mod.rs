@@ -1,0 +1,162 @@
+//! Layer 7: one face of the workbench for every front end, whether the store is here or behind a daemon.
+
+use std::path::Path;
+
+use crate::client::{self, Client};
+use crate::model::alert::{Action, AlertId, Pending};
+use crate::model::desk::{
+    Acted, AlertDetail, AlertPage, AlertQuery, AuditReport, Change, Problem, RejectRow,
+    StatusReport, Undone,
+};
+use crate::model::endpoint::Endpoint;
+use crate::model::event::Event;
+use crate::model::finding::RuleInfo;
+use crate::stdx::time::Timestamp;
+
+/// The desk. Cheap to clone.
+#[derive(Clone, Debug)]
+pub enum Desk {
+    /// The store is somebody else's.
+    Remote(Client),
+}
+
+/// Changes as they happen.
+#[derive(Debug)]
+pub enum Feed {
+    /// Pushed by a daemon.
+    Remote(Box<client::feed::Feed>),
+}
+
+impl Feed {
+    /// The next change; `None`: there will be none, the program stops. May be dropped and called again.
+    pub async fn next(&mut self) -> Option<Change> {
+        match self {
+            Feed::Remote(feed) => Some(feed.next().await),
+        }
+    }
+}
+
+/// The same method on whichever it is.
+macro_rules! forward {
+    ($self:ident.$method:ident($($argument:expr),*)) => {
+        match $self {
+            Desk::Remote(desk) => desk.$method($($argument),*).await,
+        }
+    };
+}
+
+impl Desk {
+    /// A desk on the daemon that listens on `socket`.
+    pub async fn attach(socket: &Path) -> Result<Desk, Problem> {
+        Client::connect(socket).await.map(Desk::Remote)
+    }
+
+    /// Who acts here.
+    pub fn actor(&self) -> String {
+        match self {
+            Desk::Remote(client) => client.actor(),
+        }
+    }
+
+    /// A page of alerts.
+    pub async fn alerts(&self, query: &AlertQuery) -> Result<AlertPage, Problem> {
+        forward!(self.alerts(query))
+    }
+
+    /// Everything about one alert.
+    pub async fn alert(&self, id: AlertId) -> Result<AlertDetail, Problem> {
+        forward!(self.alert(id))
+    }
+
+    /// Do something to alerts, each with the revision that was seen (`None`: whatever it is now).
+    pub async fn act(
+        &self,
+        alerts: &[(AlertId, Option<u64>)],
+        action: Action,
+    ) -> Result<Acted, Problem> {
+        forward!(self.act(alerts, action))
+    }
+
+    /// Take back this action, or the actor's last.
+    pub async fn undo(&self, pending_id: Option<u64>) -> Result<Undone, Problem> {
+        forward!(self.undo(pending_id))
+    }
+
+    /// The actor's actions that are not yet applied for others.
+    pub async fn pending(&self) -> Result<Vec<Pending>, Problem> {
+        forward!(self.pending())
+    }
+
+    /// Stored events that the filter lets through, newest first.
+    pub async fn events_search(
+        &self,
+        query: &str,
+        from: Option<Timestamp>,
+        to: Option<Timestamp>,
+        limit: usize,
+    ) -> Result<Vec<Event>, Problem> {
+        forward!(self.events_search(query, from, to, limit))
+    }
+
+    /// A host's events around a time, oldest first.
+    pub async fn events_around(
+        &self,
+        host: &str,
+        at: Timestamp,
+        minutes: u32,
+    ) -> Result<Vec<Event>, Problem> {
+        forward!(self.events_around(host, at, minutes))
+    }
+
+    /// The endpoints.
+    pub async fn endpoints(&self) -> Result<Vec<Endpoint>, Problem> {
+        forward!(self.endpoints())
+    }
+
+    /// The state of the program.
+    pub async fn status(&self) -> Result<StatusReport, Problem> {
+        forward!(self.status())
+    }
+
+    /// Records that could not be read, newest first.
+    pub async fn rejects(&self, limit: usize, offset: usize) -> Result<Vec<RejectRow>, Problem> {
+        forward!(self.rejects(limit, offset))
+    }
+
+    /// The rules and, where one is off, who said so and why.
+    pub async fn rules(&self) -> Result<Vec<(RuleInfo, Option<String>)>, Problem> {
+        forward!(self.rules())
+    }
+
+    /// Switch a rule off.
+    pub async fn rule_off(&self, id: &str, reason: &str) -> Result<(), Problem> {
+        forward!(self.rule_off(id, reason))
+    }
+
+    /// Switch a rule on.
+    pub async fn rule_on(&self, id: &str) -> Result<(), Problem> {
+        forward!(self.rule_on(id))
+    }
+
+    /// The actor's draft note about an alert.
+    pub async fn draft(&self, alert: AlertId) -> Result<Option<String>, Problem> {
+        forward!(self.draft(alert))
+    }
+
+    /// Keep the actor's draft note about an alert, or drop it.
+    pub async fn save_draft(&self, alert: AlertId, text: Option<String>) -> Result<(), Problem> {
+        forward!(self.save_draft(alert, text))
+    }
+
+    /// Check the chain of hashes of the audit log.
+    pub async fn audit_verify(&self) -> Result<AuditReport, Problem> {
+        forward!(self.audit_verify())
+    }
+
+    /// Changes from now on. Subscribe first, then read: no change falls between.
+    pub async fn subscribe(&self) -> Feed {
+        match self {
+            Desk::Remote(client) => Feed::Remote(Box::new(client.subscribe().await)),
+        }
+    }
+}
