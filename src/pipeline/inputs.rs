@@ -111,15 +111,23 @@ impl Plan {
         take: &mut dyn FnMut(&mut Output) -> ControlFlow<()>,
     ) -> InputReport {
         let mut decoding = Decoding::new(Arc::clone(&self.decode));
-        let mut emit = |batch: Batch| decoding.decode(&batch, take);
-        let problems = match input {
-            Input::File(path) => match read_once(path, &self.settings, &mut emit) {
+        let problems = self.batches(input, &mut |batch| decoding.decode(&batch, take));
+        InputReport { ledger: decoding.ledger(), problems }
+    }
+
+    /// Read one input to its end without decoding. Returns what was wrong, in a person's words.
+    pub fn batches(
+        &self,
+        input: &Input,
+        emit: &mut dyn FnMut(Batch) -> ControlFlow<()>,
+    ) -> Vec<String> {
+        match input {
+            Input::File(path) => match read_once(path, &self.settings, emit) {
                 Ok(summary) => summary.problems.iter().map(chain).collect(),
                 Err(error) => vec![chain(&error)],
             },
-            Input::Stdin => self.read_stdin(&mut emit),
-        };
-        InputReport { ledger: decoding.ledger(), problems }
+            Input::Stdin => self.read_stdin(emit),
+        }
     }
 
     fn read_stdin(&self, emit: &mut dyn FnMut(Batch) -> ControlFlow<()>) -> Vec<String> {

@@ -38,7 +38,7 @@ const DENIED: &[(&str, &[&str])] = &[
     ("cli", &["store", "source"]),
 ];
 
-/// Lines of code (not blank, not comment) a file may have.
+/// Lines of code (not blank, not comment, not the unit tests at its end) a file may have.
 const CODE_LINES_MAX: usize = 500;
 
 fn sources() -> Vec<(PathBuf, String)> {
@@ -120,6 +120,7 @@ fn every_file_says_what_it_is_and_stays_readable() {
         let code = text
             .lines()
             .map(str::trim)
+            .take_while(|line| *line != "#[cfg(test)]")
             .filter(|line| !line.is_empty() && !line.starts_with("//"))
             .count();
         if code > CODE_LINES_MAX {

@@ -1,0 +1,152 @@
+//! The thread in the middle of the path: batches in, commits out. It owns all state that must not be
+//! shared: decoders, correlation rows, open episodes.
+//!
+//! Each commit takes what waits, up to the limits of one batch: under light load that is one line, under
+//! heavy load thousands, so latency and throughput need no setting.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use ahash::AHashMap;
+
+use crate::alert::Engine;
+use crate::config::limits::LimitsConfig;
+use crate::detect::Detector;
+use crate::model::finding::Finding;
+use crate::model::ledger::LedgerDelta;
+use crate::model::record::{Batch, Flush};
+use crate::normalise::{Decoder, Output, Settings};
+use crate::pipeline::muted::Muted;
+use crate::stdx::id::Id128;
+use crate::stdx::queue;
+use crate::stdx::time::Timestamp;
+use crate::store::Commit;
+
+/// One stream's decoder and what the store last heard of it.
+struct Seat {
+    decoder: Decoder,
+    source: Arc<str>,
+    saved: Option<Vec<u8>>,
+}
+
+/// Everything between the sources and the commit.
+pub(crate) struct Analyst {
+    settings: Arc<Settings>,
+    limits: LimitsConfig,
+    detector: Detector,
+    engine: Engine,
+    muted: Arc<Muted>,
+    seats: AHashMap<Id128, Seat>,
+    /// Decoder states of the last run whose streams have not come up yet.
+    restored: AHashMap<Id128, Vec<u8>>,
+}
+
+impl Analyst {
+    pub(crate) fn new(
+        settings: Arc<Settings>,
+        limits: LimitsConfig,
+        detector: Detector,
+        engine: Engine,
+        muted: Arc<Muted>,
+        decoder_states: Vec<(Id128, Vec<u8>)>,
+    ) -> Analyst {
+        Analyst {
+            settings,
+            limits,
+            detector,
+            engine,
+            muted,
+            seats: AHashMap::new(),
+            restored: decoder_states.into_iter().collect(),
+        }
+    }
+
+    /// Work until the sources are gone and the queue is empty, or the committer is gone.
+    pub(crate) fn run(mut self, batches: &queue::Receiver<Batch>, commits: &queue::Sender<Commit>) {
+        while let Some(first) = batches.receive() {
+            let mut waiting = vec![first];
+            let mut records: usize = waiting.iter().map(|batch| batch.records.len()).sum();
+            while records < self.limits.batch_records_max {
+                let Some(next) = batches.try_receive() else { break };
+                records += next.records.len();
+                waiting.push(next);
+            }
+            if !commits.send(self.analyse(&waiting)) {
+                return;
+            }
+        }
+    }
+
+    /// Everything that follows from these batches, to be made real in one transaction.
+    fn analyse(&mut self, batches: &[Batch]) -> Commit {
+        let mut commit = Commit { at: Timestamp::now(), ..Commit::default() };
+        let mut books: BTreeMap<Arc<str>, LedgerDelta> = BTreeMap::new();
+        let mut findings: Vec<Finding> = Vec::new();
+        for batch in batches {
+            let source = &batch.stream.source;
+            let delta = books.entry(Arc::clone(source)).or_insert_with(|| LedgerDelta {
+                source: source.to_string(),
+                ..LedgerDelta::default()
+            });
+            let output = self.decode(batch, delta);
+            self.detector.analyse(&output.events, batch.stream.backfill, &mut findings);
+            commit.events.extend(output.events);
+            commit.rejects.extend(output.rejects);
+            commit.positions.extend(batch.positions.iter().cloned());
+            self.save_decoder(batch, &mut commit);
+        }
+        self.muted.retain(&mut findings);
+        commit.alerts = self.engine.apply(findings);
+        let rows = self.detector.take_changes();
+        commit.detection = rows.into_iter().map(|row| (row.key, row.value)).collect();
+        commit.ledger = books.into_values().collect();
+        commit
+    }
+
+    fn decode(&mut self, batch: &Batch, delta: &mut LedgerDelta) -> Output {
+        let restored = &mut self.restored;
+        let settings = &self.settings;
+        let seat = self.seats.entry(batch.stream.id).or_insert_with(|| {
+            let mut decoder = Decoder::new(Arc::clone(&batch.stream), Arc::clone(settings));
+            let saved = restored.remove(&batch.stream.id);
+            if let Some(state) = &saved {
+                decoder.restore(state);
+            }
+            Seat { decoder, source: Arc::clone(&batch.stream.source), saved }
+        });
+        debug_assert_eq!(seat.source, batch.stream.source, "a stream belongs to one source");
+        let open_before = seat.decoder.open_records();
+        let mut output = Output::default();
+        seat.decoder.decode(batch, &mut output);
+        let open = seat.decoder.open_records();
+        delta.received += output.received;
+        delta.stored += output.stored;
+        delta.rejected += output.rejected;
+        delta.events += output.events.len() as u64;
+        delta.in_flight += signed(open) - signed(open_before);
+        let newest = output.events.iter().map(|event| event.timestamp.micros()).max();
+        delta.newest_event_us = delta.newest_event_us.max(newest.unwrap_or(0));
+        output
+    }
+
+    /// Hand the decoder's state to the commit if it changed; forget the decoder of a finished stream.
+    fn save_decoder(&mut self, batch: &Batch, commit: &mut Commit) {
+        let id = batch.stream.id;
+        let Some(seat) = self.seats.get_mut(&id) else { return };
+        let over = batch.flush == Flush::End && seat.decoder.open_records() == 0;
+        let state = if over { None } else { seat.decoder.state() };
+        if state != seat.saved {
+            // A later batch of the same stream in this commit replaces what an earlier one said.
+            commit.decoders.retain(|(known, _)| *known != id);
+            commit.decoders.push((id, state.clone()));
+            seat.saved = state;
+        }
+        if over {
+            self.seats.remove(&id);
+        }
+    }
+}
+
+fn signed(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,200 @@
+//! The running pipeline: check and open happen before, [`start`] spawns, [`Running::stop`] drains.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use anyhow::Context;
+use tokio::runtime::Handle;
+
+use crate::alert::Engine;
+use crate::config::Config;
+use crate::detect::{Detector, Loaded, RuleSet, StateRow};
+use crate::model::record::Batch;
+use crate::normalise::Settings;
+use crate::pipeline::analyst::Analyst;
+use crate::pipeline::committer::Committer;
+use crate::pipeline::inputs::{Inputs, Plan};
+use crate::pipeline::muted::Muted;
+use crate::pipeline::shared::{HealthProblem, Shared};
+use crate::source::{self, Source};
+use crate::stdx::stop::StopToken;
+use crate::stdx::{limits, queue, task};
+use crate::store::{Commit, Store};
+
+/// Commits that may wait while one is made: with one, reading and judging go on during the disk's sync.
+const COMMITS_WAITING_MAX: usize = 1;
+
+/// What to run.
+pub struct Parts {
+    /// The checked configuration.
+    pub config: Config,
+    /// Its open store.
+    pub store: Arc<Store>,
+    /// What front ends see.
+    pub shared: Arc<Shared>,
+    /// Rules that are off.
+    pub muted: Arc<Muted>,
+    /// Read once beside the configured sources, as old logs (`watchfloor open`).
+    pub evidence: Option<Inputs>,
+}
+
+/// The threads of a running pipeline.
+pub struct Running {
+    stop: StopToken,
+    sources: Vec<(String, JoinHandle<()>)>,
+    analyst: JoinHandle<()>,
+    committer: JoinHandle<u64>,
+}
+
+/// Restore all state from the store, then start every thread. Call on a runtime.
+pub async fn start(parts: Parts) -> anyhow::Result<Running> {
+    let Parts { config, store, shared, muted, evidence } = parts;
+    let settings = Arc::new(Settings::new(&config)?);
+    let rules = load_rules(&config, &shared);
+    let mut detector = Detector::new(rules, config.limits.correlation_rows_max);
+    let rows = store.detection_rows().await?;
+    detector.restore(rows.into_iter().map(|(key, value)| StateRow { key, value: Some(value) }).collect());
+    let engine = Engine::new(config.alert.clone()).restore(store.open_episodes().await?);
+    let states = store.decoder_states().await?;
+    muted.set(store.rules_off().await?.into_iter().map(|off| off.rule_id));
+    let analyst =
+        Analyst::new(settings, config.limits.clone(), detector, engine, muted, states);
+
+    let stop = StopToken::new();
+    let (batch_sender, batches) = queue::bounded("batches", limits::READ_AHEAD_BATCHES_MAX);
+    let (commit_sender, commits) = queue::bounded::<Commit>("commits", COMMITS_WAITING_MAX);
+    shared.update(|snapshot| {
+        for (name, capacity) in
+            [("batches", limits::READ_AHEAD_BATCHES_MAX), ("commits", COMMITS_WAITING_MAX)]
+        {
+            snapshot.queues.insert(name.to_owned(), (0, capacity));
+        }
+        snapshot.sources = store.ledger();
+    });
+    let committer = Committer {
+        store: Arc::clone(&store),
+        shared: Arc::clone(&shared),
+        runtime: Handle::current(),
+        stop: stop.clone(),
+    };
+    let committer = task::thread("commit", move || committer.run(&commits))?;
+    let analyst = task::thread("analyse", move || analyst.run(&batches, &commit_sender))?;
+    let mut sources = Vec::new();
+    for section in &config.sources {
+        let built = source::build(section, &config.limits)
+            .with_context(|| format!("cannot set up the source {}", section.name))?;
+        let saved = store.positions(&section.name).await?;
+        let run = SourceRun { shared: Arc::clone(&shared), stop: stop.clone() };
+        let sender = batch_sender.clone();
+        let name = section.name.clone();
+        let thread = task::thread(&format!("source {name}"), move || run.run(built, saved, sender))?;
+        sources.push((name, thread));
+    }
+    if let Some(inputs) = evidence {
+        let plan = Plan::new(&config, &inputs, config.store.keep_original)?;
+        for problem in &plan.problems {
+            shared.set_problem(problem, Some((HealthProblem::Degraded, problem.clone())));
+        }
+        let (shared, stop) = (Arc::clone(&shared), stop.clone());
+        let thread = task::thread("evidence", move || read_evidence(&plan, &batch_sender, &shared, &stop))?;
+        sources.push(("evidence".to_owned(), thread));
+    }
+    Ok(Running { stop, sources, analyst, committer })
+}
+
+fn load_rules(config: &Config, shared: &Shared) -> Arc<RuleSet> {
+    let Loaded { rules, problems } = RuleSet::load(&config.rules, &Default::default());
+    for problem in &problems {
+        tracing::warn!(file = problem.file, line = problem.line, reason = problem.reason, "rule does not run");
+    }
+    if !problems.is_empty() {
+        let text = format!("{} rules do not run: watchfloor rules check lists them", problems.len());
+        shared.set_problem("rules", Some((HealthProblem::Degraded, text)));
+    }
+    shared.update(|snapshot| {
+        snapshot.rules = rules.rules().to_vec();
+        snapshot.rules_failed = problems.len();
+    });
+    Arc::new(rules)
+}
+
+/// What a source's thread needs beside the source.
+struct SourceRun {
+    shared: Arc<Shared>,
+    stop: StopToken,
+}
+
+impl SourceRun {
+    fn run(
+        self,
+        source: Box<dyn Source>,
+        saved: Vec<crate::model::record::Position>,
+        out: queue::Sender<Batch>,
+    ) {
+        let name = source.name().to_owned();
+        if let Err(error) = source.run(saved, out, self.stop) {
+            let text = format!("{:#}", anyhow::Error::from(error));
+            tracing::error!(source = name, error = text, "a source stopped");
+            self.shared.set_problem(&format!("source {name}"), Some((HealthProblem::Degraded, text)));
+        }
+    }
+}
+
+fn read_evidence(plan: &Plan, out: &queue::Sender<Batch>, shared: &Shared, stop: &StopToken) {
+    for input in &plan.inputs {
+        let problems = plan.batches(input, &mut |batch| {
+            if stop.is_stopped() || !out.send(batch) {
+                return std::ops::ControlFlow::Break(());
+            }
+            std::ops::ControlFlow::Continue(())
+        });
+        for problem in problems {
+            shared.set_problem(&problem, Some((HealthProblem::Degraded, problem.clone())));
+        }
+        if stop.is_stopped() {
+            return;
+        }
+    }
+}
+
+/// How a stop ended.
+#[derive(Debug, Default)]
+pub struct Stopped {
+    /// Commits that could not be made; their records are read again at the next start.
+    pub commits_given_up: u64,
+    /// Threads that failed, in a person's words.
+    pub failures: Vec<String>,
+}
+
+impl Running {
+    /// Has every source come to its end (standard input, evidence)?
+    pub fn sources_are_over(&self) -> bool {
+        self.sources.iter().all(|(_, thread)| thread.is_finished())
+    }
+
+    /// Did a thread of the path end although nobody asked for it?
+    pub fn is_broken(&self) -> bool {
+        !self.stop.is_stopped()
+            && (self.committer.is_finished() || self.analyst.is_finished())
+            && !self.sources_are_over()
+    }
+
+    /// Stop the sources, drain down the path, commit what was read. Blocks until that is done.
+    pub fn stop(self) -> Stopped {
+        self.stop.stop();
+        let mut stopped = Stopped::default();
+        for (name, thread) in self.sources {
+            if let Err(panic) = thread.join() {
+                stopped.failures.push(format!("source {name}: {}", task::panic_text(&*panic)));
+            }
+        }
+        if let Err(panic) = self.analyst.join() {
+            stopped.failures.push(format!("analyse: {}", task::panic_text(&*panic)));
+        }
+        match self.committer.join() {
+            Ok(given_up) => stopped.commits_given_up = given_up,
+            Err(panic) => stopped.failures.push(format!("commit: {}", task::panic_text(&*panic))),
+        }
+        stopped
+    }
+}
