@@ -10,6 +10,8 @@ mod load;
 mod normalise;
 mod output;
 mod progress;
+mod scan;
+mod scan_summary;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -57,6 +59,8 @@ pub(crate) struct Common {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Judge log files with Sigma rules and print the findings
+    Scan(scan::Arguments),
     /// Print the ECS events of log files as JSON lines
     Normalise(normalise::Arguments),
     /// Check, show or write the configuration
@@ -99,6 +103,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn run(arguments: Arguments) -> anyhow::Result<Outcome> {
     let common = arguments.common;
     match arguments.command {
+        Some(Command::Scan(arguments)) => scan::run(&common, &arguments),
         Some(Command::Normalise(arguments)) => normalise::run(&common, &arguments),
         Some(Command::Config(arguments)) => config::run(&common, &arguments),
         Some(Command::Formats(arguments)) => formats::run(&arguments),

@@ -18,8 +18,16 @@ use crate::stdx::time::Timestamp;
 
 /// The columns of machine formats, in CSV's order.
 const COLUMNS: [&str; 10] = [
-    "@timestamp", "rule.level", "rule.id", "rule.name", "host.name", "user.name", "event.id",
-    "source_path", "rule.tags", "matched",
+    "@timestamp",
+    "rule.level",
+    "rule.id",
+    "rule.name",
+    "host.name",
+    "user.name",
+    "event.id",
+    "source_path",
+    "rule.tags",
+    "matched",
 ];
 
 #[derive(Args)]
@@ -96,16 +104,15 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Outc
     let progress = Progress::files(!arguments.quiet);
     let mut printer = Printer::new(arguments.format)?;
     let mut failed = None;
-    let report = scan(&config, &inputs, &options, &progress, &mut |result| {
-        match printer.print(&result) {
+    let report =
+        scan(&config, &inputs, &options, &progress, &mut |result| match printer.print(&result) {
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => {
                 failed = Some(error);
                 ControlFlow::Break(())
             }
-        }
-    })
-    .context("cannot scan")?;
+        })
+        .context("cannot scan")?;
     progress.finish();
     if let Some(error) = failed {
         return Err(error);
@@ -214,8 +221,7 @@ fn line(finding: &Finding) -> String {
     let at = finding.timestamp.to_string();
     let at = at.get(..19).unwrap_or(&at);
     let level = finding.rule.level.as_str();
-    let text =
-        format!("{at}Z  {level:<8}  {:<20}  {}  {why}", finding.host, finding.rule.title);
+    let text = format!("{at}Z  {level:<8}  {:<20}  {}  {why}", finding.host, finding.rule.title);
     output::plain(&text).replace('\n', " ")
 }
 

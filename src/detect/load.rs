@@ -35,6 +35,12 @@ impl RuleProblem {
     }
 }
 
+impl std::fmt::Display for RuleProblem {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "{}:{}: {}", self.file, self.line, self.reason)
+    }
+}
+
 /// What came of loading.
 #[derive(Debug, Default)]
 pub struct Loaded {

@@ -4,4 +4,5 @@
 pub mod changes;
 pub mod inputs;
 pub mod normalise;
+pub mod scan;
 pub mod shared;

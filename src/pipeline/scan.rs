@@ -96,7 +96,7 @@ pub fn scan(
         problems: plan.problems.clone(),
         rules_loaded: rules.rules().len(),
         rules_failed: problems.len(),
-        rules_unbound: rules.unbound(),
+        rules_unbound: rules.unbound().len(),
         ..ScanReport::default()
     };
     report.problems.extend(problems.iter().map(ToString::to_string));
