@@ -17,3 +17,4 @@ pub mod source;
 pub mod stdx;
 pub mod tui;
 pub mod wire;
+pub mod store;

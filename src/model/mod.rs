@@ -14,5 +14,6 @@ pub mod linux_fields;
 pub mod query;
 pub mod record;
 pub mod severity;
+pub mod sort;
 pub mod verdict;
 pub mod windows_fields;

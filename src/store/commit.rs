@@ -1,0 +1,369 @@
+//! The commit: the one place where a batch becomes real. Events reach the disk first, then one
+//! transaction says everything that follows from them, and how far the event log counts.
+
+use std::sync::Arc;
+
+use hashbrown::HashSet;
+use sqlx::sqlite::Sqlite;
+use sqlx::{QueryBuilder, SqliteConnection};
+
+use crate::model::alert::{Alert, AlertId};
+use crate::model::episode::{AlertChange, OpenEpisode};
+use crate::model::event::{Event, EventId};
+use crate::model::ledger::LedgerDelta;
+use crate::model::lifecycle::{self, Absorbed};
+use crate::model::record::{Position, Reject};
+use crate::stdx::id::Id128;
+use crate::stdx::time::Timestamp;
+use crate::store::audit::{self, ChainHead, NewEntry, PRODUCT};
+use crate::store::board::BoardRow;
+use crate::store::event_log::Appended;
+use crate::store::frame::{Frame, Place};
+use crate::store::recent::EvidenceRow;
+use crate::store::rows::{self, ROWS_AT_ONCE, signed};
+use crate::store::{Store, StoreError, folder, schema};
+
+/// Everything that becomes real together. After an error nothing of it stands, and the same commit
+/// can be tried again.
+#[derive(Clone, Debug, Default)]
+pub struct Commit {
+    /// When (wall clock): `created` and `updated` of alerts, `at` of audit entries.
+    pub at: Timestamp,
+    /// Events to store, in order.
+    pub events: Vec<Event>,
+    /// What the alert stage said.
+    pub alerts: Vec<AlertChange>,
+    /// Correlation rows that changed (key, value); `None` removes the row.
+    pub detection: Vec<(String, Option<Vec<u8>>)>,
+    /// Decoder states by stream; `None` removes the row.
+    pub decoders: Vec<(Id128, Option<Vec<u8>>)>,
+    /// Source positions.
+    pub positions: Vec<Position>,
+    /// What moves in the ledger.
+    pub ledger: Vec<LedgerDelta>,
+    /// Records that could not be read.
+    pub rejects: Vec<Reject>,
+}
+
+/// What a commit changed, for those who look on.
+#[derive(Clone, Debug, Default)]
+pub struct Committed {
+    /// Alerts that were raised or changed, as they are now.
+    pub alerts: Vec<(Arc<Alert>, Absorbed)>,
+    /// Events stored.
+    pub events: u64,
+}
+
+/// What the alert side of a commit comes to, worked out before anything is written.
+struct Plan {
+    rows: Vec<BoardRow>,
+    absorbed: Vec<Absorbed>,
+    closed: Vec<AlertId>,
+}
+
+impl Store {
+    /// Make a batch real: append its events, sync them, then one transaction. Call it from the thread
+    /// that owns the pipeline (it waits for the disk), and poll it to its end.
+    pub async fn commit(&self, commit: &Commit) -> Result<Committed, StoreError> {
+        folder::check_space(&self.dir, self.config.free_bytes_min)?;
+        let mut guard = self.writer.lock().await;
+        let writer = &mut *guard;
+        let frame = if commit.events.is_empty() {
+            None
+        } else {
+            let packed = writer.packer.pack(&commit.events);
+            Some(packed.map_err(|source| StoreError::io("pack events for", &self.dir, source))?)
+        };
+        let appended = match &frame {
+            Some(frame) => Some(writer.log.append(&frame.bytes)?),
+            None => None,
+        };
+        let stored = frame.as_ref().zip(appended);
+        let plan = self.plan(commit);
+        let mut head = writer.head.clone();
+        let number = writer.commits + 1;
+        let evidence = writer.recent.locate(stored, &wanted(commit));
+        let sql = &mut writer.sql;
+        schema::begin(sql).await.inspect_err(|_| writer.log.discard())?;
+        let outcome = async {
+            write_alerts(sql, commit, &plan, &mut head).await?;
+            write_events(sql, stored, &evidence).await?;
+            write_states(sql, commit).await?;
+            write_books(sql, commit, number).await
+        }
+        .await;
+        let written = schema::end(sql, outcome).await;
+        if let Err(error) = written {
+            // A failed COMMIT may have reached the disk all the same: the database knows.
+            if commits(&mut writer.sql).await.ok() != Some(number) {
+                writer.log.discard();
+                return Err(error);
+            }
+        }
+        writer.head = head;
+        writer.commits = number;
+        if let Some((frame, place)) = stored {
+            writer.log.confirm(place);
+            self.events.confirm(frame, place);
+        }
+        if let Some((frame, place)) = frame.zip(appended) {
+            writer.recent.add(frame, place);
+        }
+        Ok(self.show(commit, plan))
+    }
+
+    /// Merge episodes into the alerts as they are now; the writer is held, so they stay that way.
+    fn plan(&self, commit: &Commit) -> Plan {
+        let board = self.board.read();
+        let mut plan = Plan { rows: Vec::new(), absorbed: Vec::new(), closed: Vec::new() };
+        for change in &commit.alerts {
+            let episode = match change {
+                AlertChange::Grown(episode) => episode,
+                AlertChange::Closed(id) => {
+                    plan.closed.push(*id);
+                    continue;
+                }
+            };
+            let known = board.get(&episode.alert);
+            let (alert, absorbed) =
+                lifecycle::absorb(known.map(|row| &*row.alert), episode, commit.at);
+            plan.rows.push(BoardRow {
+                alert: Arc::new(alert),
+                touched_revision: known.map_or(0, |row| row.touched_revision),
+                touched_actor: known.map_or_else(|| "".into(), |row| row.touched_actor.clone()),
+            });
+            plan.absorbed.push(absorbed);
+        }
+        plan
+    }
+
+    fn show(&self, commit: &Commit, plan: Plan) -> Committed {
+        let changed = plan.rows.iter().map(|row| Arc::clone(&row.alert)).zip(plan.absorbed);
+        let alerts = changed.filter(|(_, absorbed)| *absorbed != Absorbed::Unchanged).collect();
+        let mut board = self.board.write();
+        plan.rows.into_iter().for_each(|row| board.put(row));
+        Committed { alerts, events: commit.events.len() as u64 }
+    }
+}
+
+/// Evidence whose place should be known: of all that grew.
+fn wanted(commit: &Commit) -> HashSet<EventId> {
+    let grown = commit.alerts.iter().filter_map(|change| match change {
+        AlertChange::Grown(episode) => Some(episode),
+        AlertChange::Closed(_) => None,
+    });
+    grown.flat_map(|episode| episode.evidence.iter().copied()).collect()
+}
+
+/// The running number of the last commit, as the database has it.
+pub(crate) async fn commits(connection: &mut SqliteConnection) -> Result<u64, StoreError> {
+    let text: Option<String> = sqlx::query_scalar("SELECT value FROM meta WHERE key = 'commits'")
+        .fetch_optional(connection)
+        .await
+        .map_err(|source| StoreError::sql("say how many commits it has", source))?;
+    Ok(text.and_then(|text| text.parse().ok()).unwrap_or(0))
+}
+
+async fn write_alerts(
+    sql: &mut SqliteConnection,
+    commit: &Commit,
+    plan: &Plan,
+    head: &mut ChainHead,
+) -> Result<(), StoreError> {
+    rows::put_alerts(sql, &plan.rows).await?;
+    let episodes: Vec<&OpenEpisode> = commit
+        .alerts
+        .iter()
+        .filter_map(|change| match change {
+            AlertChange::Grown(episode) => Some(&**episode),
+            AlertChange::Closed(_) => None,
+        })
+        .collect();
+    rows::put_episodes(sql, &episodes).await?;
+    rows::delete_episodes(sql, &plan.closed).await?;
+    for (row, absorbed) in plan.rows.iter().zip(&plan.absorbed) {
+        let action = match absorbed {
+            Absorbed::Created => "created",
+            Absorbed::Reopened => "reopened",
+            Absorbed::Unchanged | Absorbed::Repeated => continue,
+        };
+        let alert = &row.alert;
+        let detail = serde_json::json!({
+            "rule.id": alert.rule_id, "rule.name": alert.rule_name, "host.name": alert.host,
+            "severity": alert.severity.as_str(), "count": alert.count,
+        })
+        .to_string();
+        let entry = NewEntry {
+            at: commit.at,
+            actor: PRODUCT,
+            place: "pipeline",
+            subject: "alert",
+            subject_id: &alert.id.to_string(),
+            action,
+            detail: &detail,
+        };
+        audit::append(sql, head, entry).await?;
+    }
+    Ok(())
+}
+
+async fn write_events(
+    sql: &mut SqliteConnection,
+    stored: Option<(&Frame, Appended)>,
+    evidence: &[EvidenceRow],
+) -> Result<(), StoreError> {
+    for chunk in evidence.chunks(ROWS_AT_ONCE) {
+        let mut query = QueryBuilder::<Sqlite>::new(
+            "INSERT OR IGNORE INTO evidence (event, segment, block, block_bytes, raw_bytes, start, length) ",
+        );
+        query.push_values(chunk, |mut values, row| {
+            let Place { start, length, .. } = row.place;
+            values
+                .push_bind(row.event.as_bytes().to_vec())
+                .push_bind(signed(row.segment))
+                .push_bind(signed(row.block_offset))
+                .push_bind(i64::from(row.block_bytes))
+                .push_bind(i64::from(row.raw_bytes))
+                .push_bind(i64::from(start))
+                .push_bind(i64::from(length));
+        });
+        let done = query.build().persistent(false).execute(&mut *sql).await;
+        done.map_err(|source| StoreError::sql("write evidence places", source))?;
+    }
+    let Some((frame, place)) = stored else { return Ok(()) };
+    sqlx::query(
+        "INSERT INTO segments (number, length, events, raw_bytes, first_us, last_us)
+         VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (number) DO UPDATE SET
+           length = excluded.length, events = events + excluded.events,
+           raw_bytes = raw_bytes + excluded.raw_bytes,
+           first_us = min(first_us, excluded.first_us), last_us = max(last_us, excluded.last_us)",
+    )
+    .bind(signed(place.segment))
+    .bind(signed(place.end))
+    .bind(i64::from(frame.header.count))
+    .bind(signed(frame.raw_bytes))
+    .bind(frame.header.first.0)
+    .bind(frame.header.last.0)
+    .execute(&mut *sql)
+    .await
+    .map_err(|source| StoreError::sql("record the durable length", source))?;
+    for (host, summary) in &frame.hosts {
+        sqlx::query(
+            "INSERT INTO endpoints (host, os, events, first_seen, last_seen) VALUES (?, ?, ?, ?, ?)
+             ON CONFLICT (host) DO UPDATE SET
+               os = CASE WHEN excluded.os = '' THEN os ELSE excluded.os END,
+               events = events + excluded.events,
+               first_seen = min(first_seen, excluded.first_seen),
+               last_seen = max(last_seen, excluded.last_seen)",
+        )
+        .bind(host.as_str())
+        .bind(summary.os.as_str())
+        .bind(signed(summary.events))
+        .bind(summary.first.0)
+        .bind(summary.last.0)
+        .execute(&mut *sql)
+        .await
+        .map_err(|source| StoreError::sql("write endpoints", source))?;
+    }
+    Ok(())
+}
+
+async fn write_states(sql: &mut SqliteConnection, commit: &Commit) -> Result<(), StoreError> {
+    // One key may have changed twice in a commit; the last value counts, so order matters here.
+    for (key, value) in &commit.detection {
+        let query = match value {
+            Some(value) => {
+                sqlx::query("INSERT OR REPLACE INTO detection (key, value) VALUES (?, ?)")
+                    .bind(key.as_str())
+                    .bind(value.as_slice())
+            }
+            None => sqlx::query("DELETE FROM detection WHERE key = ?").bind(key.as_str()),
+        };
+        let done = query.execute(&mut *sql).await;
+        done.map_err(|source| StoreError::sql("write detection state", source))?;
+    }
+    for (stream, value) in &commit.decoders {
+        let stream = stream.as_bytes().as_slice();
+        let query = match value {
+            Some(value) => {
+                sqlx::query("INSERT OR REPLACE INTO decoders (stream, value) VALUES (?, ?)")
+                    .bind(stream)
+                    .bind(value.as_slice())
+            }
+            None => sqlx::query("DELETE FROM decoders WHERE stream = ?").bind(stream),
+        };
+        let done = query.execute(&mut *sql).await;
+        done.map_err(|source| StoreError::sql("write decoder state", source))?;
+    }
+    for position in &commit.positions {
+        let (source, key) = (&*position.source, position.key.as_str());
+        let query = match &position.value {
+            Some(value) => {
+                sqlx::query("INSERT OR REPLACE INTO positions (source, key, value) VALUES (?, ?, ?)")
+                    .bind(source)
+                    .bind(key)
+                    .bind(value.as_str())
+            }
+            None => sqlx::query("DELETE FROM positions WHERE source = ? AND key = ?")
+                .bind(source)
+                .bind(key),
+        };
+        let done = query.execute(&mut *sql).await;
+        done.map_err(|source| StoreError::sql("write positions", source))?;
+    }
+    Ok(())
+}
+
+async fn write_books(
+    sql: &mut SqliteConnection,
+    commit: &Commit,
+    number: u64,
+) -> Result<(), StoreError> {
+    for chunk in commit.rejects.chunks(ROWS_AT_ONCE) {
+        let mut query = QueryBuilder::<Sqlite>::new(
+            "INSERT OR IGNORE INTO rejects (id, source, path, start, at, reason, detail, head) ",
+        );
+        query.push_values(chunk, |mut values, reject| {
+            values
+                .push_bind(reject.id.as_bytes().to_vec())
+                .push_bind(&*reject.source)
+                .push_bind(&*reject.path)
+                .push_bind(signed(reject.offset))
+                .push_bind(reject.at.0)
+                .push_bind(reject.reason)
+                .push_bind(reject.detail.as_str())
+                .push_bind(reject.head.as_slice());
+        });
+        let done = query.build().persistent(false).execute(&mut *sql).await;
+        done.map_err(|source| StoreError::sql("write rejects", source))?;
+    }
+    for delta in &commit.ledger {
+        sqlx::query(
+            "INSERT INTO ledger (source, received, stored, rejected, duplicate, shed, in_flight,
+               events, newest_us) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+             ON CONFLICT (source) DO UPDATE SET
+               received = received + excluded.received, stored = stored + excluded.stored,
+               rejected = rejected + excluded.rejected, duplicate = duplicate + excluded.duplicate,
+               shed = shed + excluded.shed, in_flight = in_flight + excluded.in_flight,
+               events = events + excluded.events, newest_us = max(newest_us, excluded.newest_us)",
+        )
+        .bind(delta.source.as_str())
+        .bind(signed(delta.received))
+        .bind(signed(delta.stored))
+        .bind(signed(delta.rejected))
+        .bind(signed(delta.duplicate))
+        .bind(signed(delta.shed))
+        .bind(delta.in_flight)
+        .bind(signed(delta.events))
+        .bind(delta.newest_event_us)
+        .execute(&mut *sql)
+        .await
+        .map_err(|source| StoreError::sql("write the ledger", source))?;
+    }
+    sqlx::query("INSERT OR REPLACE INTO meta (key, value) VALUES ('commits', ?)")
+        .bind(number.to_string())
+        .execute(&mut *sql)
+        .await
+        .map_err(|source| StoreError::sql("count the commit", source))?;
+    Ok(())
+}

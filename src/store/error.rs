@@ -1,0 +1,127 @@
+//! What can go wrong with a store, in the words a person needs to act.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::model::alert::AlertId;
+use crate::wire::stored_v1::StoredError;
+
+/// Why a store could not be opened, written or read.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another program holds the store.
+    #[error("the store {} is in use{}", dir.display(), by(*pid))]
+    InUse {
+        /// The data folder.
+        dir: PathBuf,
+        /// The process that holds it, where it said so.
+        pid: Option<u32>,
+    },
+    /// A newer version made it. Nothing was touched.
+    #[error("{} was made by a newer version (format {found}, this program knows {known}): use that version", file.display())]
+    Newer {
+        /// The database.
+        file: PathBuf,
+        /// Its format.
+        found: i64,
+        /// Ours.
+        known: i64,
+    },
+    /// More events lie in the segments than the database knows of.
+    #[error("more than one batch of events lies beyond what the database records, in {}: run `watchfloor doctor --adopt-tail` to take them in, or move these files aside", list(files))]
+    TailTooLong {
+        /// The segments.
+        files: Vec<PathBuf>,
+    },
+    /// A file is not what was written.
+    #[error("{} is damaged: {what}", file.display())]
+    Damaged {
+        /// The file.
+        file: PathBuf,
+        /// How.
+        what: String,
+    },
+    /// No space is left. Nothing of the commit stands; the same commit can be tried again.
+    #[error("the disk of {} is full: {detail}; free some space, the program goes on by itself", dir.display())]
+    DiskFull {
+        /// The data folder or a file in it.
+        dir: PathBuf,
+        /// What was seen.
+        detail: String,
+    },
+    /// A file operation failed.
+    #[error("cannot {what} {}", path.display())]
+    Io {
+        /// What was attempted.
+        what: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The database refused. After a failed commit nothing of it stands.
+    #[error("the alert store cannot {what}")]
+    Sql {
+        /// What was attempted.
+        what: &'static str,
+        /// Why not.
+        source: sqlx::Error,
+    },
+    /// A row is not what was written.
+    #[error("a row of the alert store cannot be read")]
+    Row(#[source] StoredError),
+    /// No such alert.
+    #[error("there is no alert {0}")]
+    NoAlert(AlertId),
+    /// Nothing to take back.
+    #[error("{0}")]
+    NothingToUndo(&'static str),
+    /// Somebody else changed every alert of the action since.
+    #[error("somebody else changed the alert since: look at it again before taking the action back")]
+    Conflict,
+    /// The request breaks a limit.
+    #[error("{0}")]
+    Invalid(String),
+}
+
+impl StoreError {
+    /// A file error; running out of space has its own kind.
+    pub(crate) fn io(what: &'static str, path: &Path, source: io::Error) -> StoreError {
+        let full = matches!(
+            source.kind(),
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
+        );
+        if full {
+            return StoreError::DiskFull { dir: path.to_owned(), detail: source.to_string() };
+        }
+        StoreError::Io { what, path: path.to_owned(), source }
+    }
+
+    /// A database error; a full disk has its own kind.
+    pub(crate) fn sql(what: &'static str, source: sqlx::Error) -> StoreError {
+        // SQLITE_FULL is 13; extended codes keep it in the low byte.
+        const FULL: i64 = 13;
+        if let Some(database) = source.as_database_error() {
+            let code = database.code().and_then(|code| code.parse::<i64>().ok());
+            if code.is_some_and(|code| code & 0xff == FULL) {
+                let detail = database.message().to_owned();
+                return StoreError::DiskFull { dir: PathBuf::from("the alert store"), detail };
+            }
+        }
+        StoreError::Sql { what, source }
+    }
+
+    /// Will the same call work later, without anything else being changed?
+    pub fn is_temporary(&self) -> bool {
+        matches!(self, StoreError::DiskFull { .. } | StoreError::Sql { .. } | StoreError::Io { .. })
+    }
+}
+
+fn by(pid: Option<u32>) -> String {
+    pid.map_or_else(String::new, |pid| format!(" by process {pid}"))
+}
+
+fn list(files: &[PathBuf]) -> String {
+    let names: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
+    names.join(", ")
+}

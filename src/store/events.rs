@@ -1,0 +1,282 @@
+//! Reading the event log: by scan, with whole frames skipped by time and host, and by place for the
+//! evidence of an alert. Works beside the writer: it reads only what the books call durable.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufReader, Read};
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use hashbrown::HashMap;
+use parking_lot::RwLock;
+
+use crate::model::event::{Event, EventId};
+use crate::stdx::id::Id128;
+use crate::stdx::time::Timestamp;
+use crate::store::StoreError;
+use crate::store::event_log::{Appended, SEGMENT_START, segment_path};
+use crate::store::frame::{self, Block, FIXED_BYTES, Frame, Header};
+use crate::store::recent::EvidenceRow;
+use crate::wire::event_v1;
+
+/// Bytes read ahead while headers are walked.
+const WINDOW_BYTES: usize = 64 << 10;
+
+/// What to look for. Times and hosts skip whole frames; `matches` decides.
+#[derive(Clone, Debug, Default)]
+pub struct EventScan {
+    /// Not before this event time.
+    pub from: Option<Timestamp>,
+    /// Not after this event time.
+    pub to: Option<Timestamp>,
+    /// Only this endpoint (lower case), if the question names one.
+    pub host: Option<String>,
+    /// At most this many, the newest.
+    pub limit: usize,
+}
+
+/// What a search found and what it looked at.
+#[derive(Clone, Debug, Default)]
+pub struct Found {
+    /// Newest first.
+    pub events: Vec<Event>,
+    /// Events that were read and judged.
+    pub judged: u64,
+    /// Blocks that could not be read; logged, and worth a `doctor`.
+    pub blocks_damaged: u64,
+}
+
+/// What the books say of a segment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Segment {
+    pub number: u64,
+    pub length: u64,
+    pub events: u64,
+    pub first: Timestamp,
+    pub last: Timestamp,
+}
+
+/// Reads events. Cheap to clone, and every method may be called from any thread.
+#[derive(Clone, Debug)]
+pub struct EventReader {
+    folder: Arc<PathBuf>,
+    /// Written by the commit only, for the blink of a copy; read at the start of a search.
+    segments: Arc<RwLock<Vec<Segment>>>,
+}
+
+impl EventReader {
+    pub(crate) fn new(folder: PathBuf, mut segments: Vec<Segment>) -> EventReader {
+        segments.sort_unstable_by_key(|segment| segment.number);
+        EventReader { folder: Arc::new(folder), segments: Arc::new(RwLock::new(segments)) }
+    }
+
+    /// A frame became durable.
+    pub(crate) fn confirm(&self, frame: &Frame, at: Appended) {
+        let mut segments = self.segments.write();
+        let (first, last) = (frame.header.first, frame.header.last);
+        let count = u64::from(frame.header.count);
+        if let Some(segment) = segments.iter_mut().rev().find(|known| known.number == at.segment) {
+            segment.length = at.end;
+            segment.events += count;
+            segment.first = segment.first.min(first);
+            segment.last = segment.last.max(last);
+            return;
+        }
+        segments.push(Segment { number: at.segment, length: at.end, events: count, first, last });
+    }
+
+    /// Events stored, and bytes of the segments on disk.
+    pub fn totals(&self) -> (u64, u64) {
+        let segments = self.segments.read();
+        segments.iter().fold((0, 0), |(events, bytes), segment| {
+            (events + segment.events, bytes + segment.length)
+        })
+    }
+
+    /// The newest events that match, newest first. Reads and judges on the calling thread.
+    pub fn search(
+        &self,
+        scan: &EventScan,
+        matches: &(dyn Fn(&Event) -> bool + Sync),
+    ) -> Result<Found, StoreError> {
+        let mut newest = Newest { limit: scan.limit, events: BTreeMap::new() };
+        let mut found = Found::default();
+        let mut segments = self.segments.read().clone();
+        segments.sort_unstable_by_key(|segment| std::cmp::Reverse((segment.last, segment.number)));
+        for segment in segments {
+            if !overlaps(scan, segment.first, segment.last) || !newest.wants(segment.last) {
+                continue;
+            }
+            let path = segment_path(&self.folder, segment.number);
+            let io = |source| StoreError::io("read the event segment", &path, source);
+            let mut frames = list_frames(&path, segment.length, scan).map_err(io)?;
+            frames.sort_by_key(|(_, header)| std::cmp::Reverse(header.last));
+            let file = File::open(&path).map_err(io)?;
+            for (offset, header) in frames {
+                if !newest.wants(header.last) {
+                    break;
+                }
+                for block in header.blocks.iter().rev() {
+                    let Some(raw) = read_block(&file, offset, block).map_err(io)? else {
+                        tracing::warn!(path = %path.display(), offset, "a damaged block of events");
+                        found.blocks_damaged += 1;
+                        continue;
+                    };
+                    found.judged += u64::from(block.count);
+                    judge(&raw, scan, matches, &mut newest);
+                }
+            }
+        }
+        found.events = newest.events.into_values().rev().collect();
+        Ok(found)
+    }
+
+    /// The events of one endpoint within `minutes` before and after `at`, oldest first.
+    pub fn around(
+        &self,
+        host: &str,
+        at: Timestamp,
+        minutes: u32,
+        limit: usize,
+    ) -> Result<Found, StoreError> {
+        let reach = i64::from(minutes) * 60_000_000;
+        let scan = EventScan {
+            from: Some(at.plus_micros(-reach)),
+            to: Some(at.plus_micros(reach)),
+            host: Some(host.to_owned()),
+            limit,
+        };
+        let mut found = self.search(&scan, &|_| true)?;
+        found.events.reverse();
+        Ok(found)
+    }
+
+    /// Events by their known places; what cannot be read is left out.
+    pub(crate) fn by_place(&self, rows: &[EvidenceRow]) -> HashMap<EventId, Event> {
+        let mut blocks: BTreeMap<(u64, u64), Vec<&EvidenceRow>> = BTreeMap::new();
+        for row in rows {
+            blocks.entry((row.segment, row.block_offset)).or_default().push(row);
+        }
+        let mut events = HashMap::new();
+        let mut open: Option<(u64, File)> = None;
+        for ((segment, offset), rows) in blocks {
+            if open.as_ref().is_none_or(|(number, _)| *number != segment) {
+                let file = File::open(segment_path(&self.folder, segment));
+                open = file.ok().map(|file| (segment, file));
+            }
+            let (Some((_, file)), Some(first)) = (&open, rows.first()) else { continue };
+            let Some(raw) = read_packed(file, offset, first.block_bytes)
+                .ok()
+                .and_then(|packed| frame::unpack(&packed, first.raw_bytes, None))
+            else {
+                continue;
+            };
+            for row in rows {
+                let start = row.place.start as usize;
+                let line = raw.get(start..start + row.place.length as usize).unwrap_or_default();
+                // The place may be stale (a restored database): the id must agree.
+                if let Some(event) = event_v1::read_flat(line).filter(|e| e.id == row.event) {
+                    events.insert(row.event, event);
+                }
+            }
+        }
+        events
+    }
+}
+
+/// The newest events so far; an event met twice (redelivered) stands once.
+struct Newest {
+    limit: usize,
+    events: BTreeMap<(Timestamp, Id128), Event>,
+}
+
+impl Newest {
+    fn wants(&self, at: Timestamp) -> bool {
+        self.events.len() < self.limit
+            || self.events.first_key_value().is_some_and(|(key, _)| at >= key.0)
+    }
+
+    fn add(&mut self, event: Event) {
+        self.events.insert((event.timestamp, event.id), event);
+        if self.events.len() > self.limit {
+            self.events.pop_first();
+        }
+    }
+}
+
+fn overlaps(scan: &EventScan, first: Timestamp, last: Timestamp) -> bool {
+    scan.from.is_none_or(|from| last >= from) && scan.to.is_none_or(|to| first <= to)
+}
+
+fn wanted(scan: &EventScan, header: &Header) -> bool {
+    let host_there = match (&scan.host, &header.hosts) {
+        (Some(host), Some(hosts)) => {
+            hosts.binary_search_by(|known| known.as_str().cmp(frame::cut(host))).is_ok()
+        }
+        _ => true,
+    };
+    host_there && overlaps(scan, header.first, header.last)
+}
+
+/// Offsets and headers of the frames that may hold what is looked for.
+fn list_frames(
+    path: &std::path::Path,
+    length: u64,
+    scan: &EventScan,
+) -> std::io::Result<Vec<(u64, Header)>> {
+    let file = File::open(path)?;
+    let mut input = BufReader::with_capacity(WINDOW_BYTES, file);
+    input.seek_relative(i64::try_from(SEGMENT_START).unwrap_or(0))?;
+    let mut frames = Vec::new();
+    let mut offset = SEGMENT_START;
+    let mut bytes = Vec::new();
+    while offset < length {
+        let damaged = || std::io::Error::from(std::io::ErrorKind::InvalidData);
+        bytes.resize(FIXED_BYTES, 0);
+        input.read_exact(&mut bytes)?;
+        let variable = match frame::read_header(&bytes) {
+            Err(frame::Bad::Short(needed)) if needed > FIXED_BYTES as u64 => needed,
+            Ok(_) => FIXED_BYTES as u64,
+            Err(_) => return Err(damaged()),
+        };
+        bytes.resize(usize::try_from(variable).map_err(|_| damaged())?, 0);
+        input.read_exact(bytes.get_mut(FIXED_BYTES..).unwrap_or_default())?;
+        let header = frame::read_header(&bytes).map_err(|_| damaged())?;
+        let body = header.frame_bytes.saturating_sub(bytes.len() as u64);
+        let next = offset + header.frame_bytes;
+        if wanted(scan, &header) {
+            frames.push((offset, header));
+        }
+        input.seek_relative(i64::try_from(body).map_err(|_| damaged())?)?;
+        offset = next;
+    }
+    Ok(frames)
+}
+
+fn read_block(file: &File, frame_at: u64, block: &Block) -> std::io::Result<Option<Vec<u8>>> {
+    let packed = read_packed(file, frame_at + block.offset, block.bytes)?;
+    Ok(frame::unpack(&packed, block.raw, Some(block.crc)))
+}
+
+fn read_packed(file: &File, offset: u64, bytes: u32) -> std::io::Result<Vec<u8>> {
+    let mut packed = vec![0; bytes as usize];
+    file.read_exact_at(&mut packed, offset)?;
+    Ok(packed)
+}
+
+fn judge(
+    raw: &[u8],
+    scan: &EventScan,
+    matches: &(dyn Fn(&Event) -> bool + Sync),
+    newest: &mut Newest,
+) {
+    for line in raw.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+        let Some(event) = event_v1::read_flat(line) else { continue };
+        let at = event.timestamp;
+        let host_fits = scan.host.as_ref().is_none_or(|host| event.host() == host);
+        if host_fits && overlaps(scan, at, at) && newest.wants(at) && matches(&event) {
+            newest.add(event);
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! The store stage: one data folder with the alert store (SQLite) and the event log (segments).
+//!
+//! [`Store::commit`] is the one place where a batch becomes real. Alerts are also held in memory, for
+//! lists; the database is what counts. One process owns a store at a time; others go through its socket.
+
+mod audit;
+mod board;
+mod commit;
+mod desk_rows;
+mod error;
+mod event_log;
+mod events;
+mod folder;
+mod frame;
+mod reads;
+mod recent;
+mod rows;
+mod schema;
+mod verbs;
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+
+use parking_lot::RwLock;
+use sqlx::{Row, SqliteConnection, SqlitePool};
+
+pub use audit::AuditVerdict;
+pub use commit::{Commit, Committed};
+pub use desk_rows::RuleOff;
+pub use error::StoreError;
+pub use events::{EventReader, EventScan, Found};
+pub use folder::owner;
+pub use reads::{Counts, RejectQuery};
+pub use verbs::{ACTION_ALERTS_MAX, By, NOTE_BYTES_MAX};
+
+use crate::config::alert::AlertConfig;
+use crate::config::store::StoreConfig;
+use crate::stdx::time::Timestamp;
+use board::Board;
+use event_log::EventLog;
+use events::Segment;
+
+/// An open store. Share it behind an `Arc`.
+pub struct Store {
+    dir: PathBuf,
+    config: StoreConfig,
+    alert_config: AlertConfig,
+    /// Held across awaits on purpose: a transaction is many statements, and there is one writer.
+    writer: tokio::sync::Mutex<Writer>,
+    readers: SqlitePool,
+    /// Written after a commit or a verb, under the writer's lock; read by every list.
+    board: RwLock<Board>,
+    events: EventReader,
+    warnings: Vec<String>,
+    _lock: folder::FolderLock,
+}
+
+struct Writer {
+    sql: SqliteConnection,
+    log: EventLog,
+    packer: frame::Packer,
+    head: audit::ChainHead,
+    commits: u64,
+    recent: recent::Recent,
+}
+
+impl Store {
+    /// Open the store in `dir`, making it if it is not there. Cuts what a crash left beyond the books,
+    /// and carries out actions whose deadline has passed.
+    pub async fn open(
+        dir: &Path,
+        config: &StoreConfig,
+        alert_config: &AlertConfig,
+    ) -> Result<Store, StoreError> {
+        folder::prepare(dir)?;
+        let lock = folder::lock(dir)?;
+        let warnings: Vec<String> = folder::filesystem_warning(dir).into_iter().collect();
+        let database = folder::database_path(dir);
+        let mut sql = schema::open_writer(&database).await?;
+        let segments = read_segments(&mut sql).await?;
+        let books: Vec<(u64, u64)> =
+            segments.iter().map(|segment| (segment.number, segment.length)).collect();
+        let events_folder = folder::events_folder(dir);
+        let cut = event_log::recover(&events_folder, &books)?;
+        if cut > 0 {
+            tracing::info!(bytes = cut, "cut events of an unfinished commit");
+        }
+        let log = EventLog::open(&events_folder, &books, config.segment_bytes_max)?;
+        let packer = frame::Packer::new(config.compression_level)
+            .map_err(|source| StoreError::io("set up compression for", dir, source))?;
+        let mut board = Board::default();
+        rows::read_alerts(&mut sql).await?.into_iter().for_each(|row| board.put(row));
+        verbs::read_pending(&mut sql).await?.into_iter().for_each(|row| board.add_pending(row));
+        let head = audit::read_head(&mut sql).await?;
+        let commits = commit::commits(&mut sql).await?;
+        let readers = schema::open_readers(&database).await?;
+        let recent = recent::Recent::default();
+        let store = Store {
+            dir: dir.to_owned(),
+            config: config.clone(),
+            alert_config: alert_config.clone(),
+            writer: tokio::sync::Mutex::new(Writer { sql, log, packer, head, commits, recent }),
+            readers,
+            board: RwLock::new(board),
+            events: EventReader::new(events_folder, segments),
+            warnings,
+            _lock: lock,
+        };
+        store.apply_due(Timestamp::now()).await?;
+        Ok(store)
+    }
+
+    /// Where the store is.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Sentences about the place of the store that the operator should know.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// The reading end of the event log: clone it into the thread that searches.
+    pub fn events(&self) -> &EventReader {
+        &self.events
+    }
+
+    /// Finish: fold the write-ahead log into the database and close. Dropping is safe too.
+    pub async fn close(self) -> Result<(), StoreError> {
+        self.readers.close().await;
+        let writer = self.writer.into_inner();
+        sqlx::Connection::close(writer.sql)
+            .await
+            .map_err(|source| StoreError::sql("be closed", source))
+    }
+}
+
+async fn read_segments(sql: &mut SqliteConnection) -> Result<Vec<Segment>, StoreError> {
+    let rows = sqlx::query("SELECT number, length, events, first_us, last_us FROM segments")
+        .fetch_all(sql)
+        .await
+        .map_err(|source| StoreError::sql("read the lengths of segments", source))?;
+    let segments = rows.iter().map(|row| Segment {
+        number: rows::unsigned(row.get("number")),
+        length: rows::unsigned(row.get("length")),
+        events: rows::unsigned(row.get("events")),
+        first: Timestamp(row.get("first_us")),
+        last: Timestamp(row.get("last_us")),
+    });
+    Ok(segments.collect())
+}

@@ -1,0 +1,159 @@
+//! The SQLite database: opening it the way durability needs, and bringing its schema up to date.
+
+use std::fs::{File, OpenOptions};
+use std::io::Read;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::time::Duration;
+
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions, Connection, Executor, SqliteConnection};
+
+use crate::store::StoreError;
+
+/// Schema steps; the database's `user_version` is how many of them it has had.
+const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_first.sql")];
+/// "WFLR": says whose database it is.
+const APPLICATION_ID: i64 = 0x5746_4c52;
+/// How long a connection waits for another one's lock.
+const BUSY: Duration = Duration::from_secs(5);
+/// Readers beside the one writer.
+const READERS: u32 = 3;
+/// Where SQLite keeps `user_version` in the first page.
+const USER_VERSION_AT: usize = 60;
+
+/// The writer, connected and migrated.
+pub(crate) async fn open_writer(path: &Path) -> Result<SqliteConnection, StoreError> {
+    refuse_newer_header(path)?;
+    OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
+        .map_err(|source| StoreError::io("create the database", path, source))?;
+    refuse_newer_log(path).await?;
+    let mut writer = options(path)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .connect()
+        .await
+        .map_err(|source| StoreError::sql("be opened", source))?;
+    let mode: String = sqlx::query_scalar("PRAGMA journal_mode")
+        .fetch_one(&mut writer)
+        .await
+        .map_err(|source| StoreError::sql("say its journal mode", source))?;
+    if mode != "wal" {
+        let what = format!("the write-ahead log cannot be switched on (it is {mode:?})");
+        return Err(StoreError::Damaged { file: path.to_owned(), what });
+    }
+    migrate(&mut writer).await?;
+    Ok(writer)
+}
+
+/// A few read-only connections.
+pub(crate) async fn open_readers(path: &Path) -> Result<SqlitePool, StoreError> {
+    SqlitePoolOptions::new()
+        .max_connections(READERS)
+        .connect_with(options(path).pragma("query_only", "ON"))
+        .await
+        .map_err(|source| StoreError::sql("be opened for reading", source))
+}
+
+fn options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(false)
+        .foreign_keys(true)
+        .busy_timeout(BUSY)
+        .disable_statement_logging()
+}
+
+/// Look at the header of the file itself: a newer store is not opened at all.
+fn refuse_newer_header(path: &Path) -> Result<(), StoreError> {
+    let mut head = [0_u8; USER_VERSION_AT + 4];
+    let Ok(mut file) = File::open(path) else { return Ok(()) };
+    if file.read_exact(&mut head).is_err() {
+        return Ok(());
+    }
+    let version = head.last_chunk::<4>().map_or(0, |bytes| u32::from_be_bytes(*bytes));
+    refuse_newer(path, i64::from(version))
+}
+
+/// The newest pages may still lie in the write-ahead log.
+async fn refuse_newer_log(path: &Path) -> Result<(), StoreError> {
+    let mut reader = options(path)
+        .pragma("query_only", "ON")
+        .connect()
+        .await
+        .map_err(|source| StoreError::sql("be opened", source))?;
+    let found = user_version(&mut reader).await?;
+    reader.close().await.map_err(|source| StoreError::sql("be closed", source))?;
+    refuse_newer(path, found)
+}
+
+fn refuse_newer(path: &Path, found: i64) -> Result<(), StoreError> {
+    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+    if found > known {
+        return Err(StoreError::Newer { file: path.to_owned(), found, known });
+    }
+    Ok(())
+}
+
+async fn user_version(connection: &mut SqliteConnection) -> Result<i64, StoreError> {
+    sqlx::query_scalar("PRAGMA user_version")
+        .fetch_one(connection)
+        .await
+        .map_err(|source| StoreError::sql("say its version", source))
+}
+
+async fn migrate(writer: &mut SqliteConnection) -> Result<(), StoreError> {
+    let sql = |source| StoreError::sql("be brought up to date", source);
+    let done = usize::try_from(user_version(writer).await?).unwrap_or(0);
+    for (index, step) in MIGRATIONS.iter().enumerate().skip(done) {
+        begin(writer).await?;
+        let version = format!("PRAGMA user_version = {}", index + 1);
+        let owner = format!("PRAGMA application_id = {APPLICATION_ID}");
+        let outcome = async {
+            writer.execute(sqlx::raw_sql(*step)).await.map_err(sql)?;
+            for pragma in [version, owner] {
+                // Numbers of ours only: PRAGMA takes no parameters.
+                let pragma = sqlx::AssertSqlSafe(pragma);
+                writer.execute(sqlx::raw_sql(pragma)).await.map_err(sql)?;
+            }
+            Ok(())
+        }
+        .await;
+        end(writer, outcome).await?;
+    }
+    Ok(())
+}
+
+/// Begin a transaction. Plain statements, not the library's own kind: SQLite ends a transaction by
+/// itself when the disk is full, and the library would wait for that one for ever.
+pub(crate) async fn begin(sql: &mut SqliteConnection) -> Result<(), StoreError> {
+    if sql.execute("BEGIN IMMEDIATE").await.is_ok() {
+        return Ok(());
+    }
+    // An abandoned call may have left one open.
+    let _ = sql.execute("ROLLBACK").await;
+    let begun = sql.execute("BEGIN IMMEDIATE").await;
+    begun.map(|_| ()).map_err(|source| StoreError::sql("begin a transaction", source))
+}
+
+/// End it: commit what went well, roll back what did not.
+pub(crate) async fn end<T>(
+    sql: &mut SqliteConnection,
+    outcome: Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    let outcome = match outcome {
+        Ok(value) => match sql.execute("COMMIT").await {
+            Ok(_) => return Ok(value),
+            Err(source) => Err(StoreError::sql("commit", source)),
+        },
+        Err(error) => Err(error),
+    };
+    // Fails when SQLite has rolled back already; then there is nothing to do.
+    let _ = sql.execute("ROLLBACK").await;
+    outcome
+}

@@ -1,0 +1,287 @@
+//! The store as its callers use it: commits, crashes, full disks, verbs, undo, audit.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::event_log::Fault;
+use super::*;
+use crate::alert::Engine;
+use crate::model::event::Event;
+use crate::model::field;
+use crate::model::finding::{Finding, RuleInfo};
+use crate::model::ledger::LedgerDelta;
+use crate::model::record::{Position, Reject};
+use crate::model::severity::Severity;
+use crate::stdx::id::{Id128, IdHasher};
+
+async fn open(dir: &Path) -> Store {
+    Store::open(dir, &StoreConfig::default(), &AlertConfig::default()).await.unwrap()
+}
+
+fn event(number: u64) -> Event {
+    let mut event = Event::with_capacity(4, 64);
+    event.id = IdHasher::new("event").number(number).finish();
+    event.timestamp = Timestamp(1_000_000_000_000 + number as i64);
+    event.push_str(field::HOST_NAME, "web01");
+    event.push_str(field::HOST_OS_TYPE, "linux");
+    event.push_str(field::MESSAGE, "\u{1b}]0;owned\u{7} \u{202e}abc");
+    event
+}
+
+fn finding(number: u64, rule: &str) -> Finding {
+    let event = event(number);
+    Finding {
+        rule: Arc::new(RuleInfo {
+            id: rule.to_owned(),
+            title: "rule".to_owned(),
+            level: Severity::High,
+            tags: Vec::new(),
+            description: String::new(),
+            false_positives: Vec::new(),
+            file: String::new(),
+            line: 1,
+            group_by: Vec::new(),
+        }),
+        timestamp: event.timestamp,
+        tenant: "default".into(),
+        host: "web01".to_owned(),
+        user: "root".to_owned(),
+        event: event.id,
+        contributing: Vec::new(),
+        matched: vec![("message".to_owned(), "x'; DROP TABLE audit;--".to_owned())],
+        group: Vec::new(),
+        backfill: false,
+    }
+}
+
+/// One batch: events `numbers`, a finding on each of `found`.
+fn batch(engine: &mut Engine, numbers: std::ops::Range<u64>, found: &[u64]) -> Commit {
+    let count = numbers.end - numbers.start;
+    Commit {
+        at: Timestamp(5),
+        alerts: engine.apply(found.iter().map(|number| finding(*number, "r")).collect()),
+        detection: vec![("k".to_owned(), Some(numbers.end.to_le_bytes().to_vec()))],
+        decoders: vec![(Id128([7; 16]), Some(b"open".to_vec()))],
+        positions: vec![Position {
+            source: "auth".into(),
+            key: "file".to_owned(),
+            value: Some(numbers.end.to_string()),
+        }],
+        ledger: vec![LedgerDelta {
+            source: "auth".to_owned(),
+            received: count + 1,
+            stored: count,
+            rejected: 1,
+            events: count,
+            ..LedgerDelta::default()
+        }],
+        rejects: vec![Reject {
+            id: IdHasher::new("reject").number(numbers.start).finish(),
+            source: "auth".into(),
+            path: "/var/log/auth.log".into(),
+            offset: numbers.start,
+            at: Timestamp(5),
+            reason: "not_json",
+            detail: "x".to_owned(),
+            head: vec![0xff, 0x1b],
+        }],
+        events: numbers.map(event).collect(),
+    }
+}
+
+fn all(store: &Store) -> Vec<Event> {
+    let scan = EventScan { limit: 1_000_000, ..EventScan::default() };
+    store.events().search(&scan, &|_| true).unwrap().events
+}
+
+async fn assert_books(store: &Store, events: u64, commits: u64) {
+    let ledger = store.ledger().await.unwrap();
+    assert!(ledger[0].ledger.balances());
+    assert_eq!(ledger[0].ledger.stored, events);
+    assert_eq!(ledger[0].ledger.rejected, commits);
+    assert_eq!(all(store).len() as u64, events);
+    assert_eq!(store.counts().events, events);
+    let query = RejectQuery { limit: 1_000, ..RejectQuery::default() };
+    assert_eq!(store.rejects(&query).await.unwrap().len() as u64, commits);
+    assert_eq!(store.endpoints().await.unwrap()[0].events, events);
+    let verdict = store.audit_verify().await.unwrap();
+    assert_eq!(verdict.broken, None);
+}
+
+#[tokio::test]
+async fn a_commit_is_all_there_after_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut engine = Engine::new(AlertConfig::default());
+    let store = open(dir.path()).await;
+    let done = store.commit(&batch(&mut engine, 0..100, &[3, 50])).await.unwrap();
+    assert_eq!(done.alerts.len(), 1);
+    store.commit(&batch(&mut engine, 100..150, &[120])).await.unwrap();
+    drop(store);
+
+    let store = open(dir.path()).await;
+    assert_books(&store, 150, 2).await;
+    let page = store.alerts_page("ana", &|_| true, &crate::model::sort::DEFAULT, 10, 0);
+    assert_eq!((page.total, page.matching), (1, 1));
+    let alert = &page.rows[0];
+    assert_eq!((alert.count, alert.revision), (3, 2));
+    let evidence = store.evidence(alert).await.unwrap();
+    assert_eq!(evidence, [event(3), event(50), event(120)]);
+    let restored = Engine::new(AlertConfig::default()).restore(store.episodes().await.unwrap());
+    assert_eq!(restored.open_episodes(), 1);
+    assert_eq!(store.positions("auth").await.unwrap()[0].value.as_deref(), Some("150"));
+    assert_eq!(store.decoder_state(Id128([7; 16])).await.unwrap().as_deref(), Some(&b"open"[..]));
+    assert_eq!(store.detection_rows().await.unwrap().len(), 1);
+    let history = store.history("alert", &alert.id.to_string()).await.unwrap();
+    assert_eq!(history.len(), 1);
+    assert_eq!(history[0].action, "created");
+    let endpoint = &store.endpoints().await.unwrap()[0];
+    assert_eq!((endpoint.os.as_str(), endpoint.alerts_open), ("linux", 1));
+    assert_eq!(endpoint.worst, Some(Severity::High));
+}
+
+#[tokio::test]
+async fn a_full_disk_leaves_nothing_and_the_same_commit_succeeds_later() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut engine = Engine::new(AlertConfig::default());
+    let store = open(dir.path()).await;
+    store.commit(&batch(&mut engine, 0..10, &[1])).await.unwrap();
+    let next = batch(&mut engine, 10..500, &[20, 21]);
+
+    // Full while events are appended.
+    for bytes in [0, 1, 100] {
+        store.writer.lock().await.log.fault = Some(Fault::FullAfter(bytes));
+        let error = store.commit(&next).await.unwrap_err();
+        assert!(matches!(error, StoreError::DiskFull { .. }), "{error}");
+        assert_books(&store, 10, 1).await;
+    }
+    store.writer.lock().await.log.fault = None;
+
+    // Full while the database grows: events are on disk already.
+    let pages: i64 = {
+        let mut writer = store.writer.lock().await;
+        let pages = sqlx::query_scalar("PRAGMA page_count").fetch_one(&mut writer.sql).await.unwrap();
+        let limit = sqlx::AssertSqlSafe(format!("PRAGMA max_page_count = {pages}"));
+        sqlx::query(limit).execute(&mut writer.sql).await.unwrap();
+        pages
+    };
+    let mut big = next.clone();
+    big.detection.extend((0..200).map(|n| (format!("big{n}"), Some(vec![1; 4_000]))));
+    let error = store.commit(&big).await.unwrap_err();
+    assert!(matches!(error, StoreError::DiskFull { .. }), "{error}");
+    assert_books(&store, 10, 1).await;
+    {
+        let mut writer = store.writer.lock().await;
+        let limit = sqlx::AssertSqlSafe(format!("PRAGMA max_page_count = {}", pages + 100_000));
+        sqlx::query(limit).execute(&mut writer.sql).await.unwrap();
+    }
+    store.commit(&big).await.unwrap();
+    assert_books(&store, 500, 2).await;
+    drop(store);
+    assert_books(&open(dir.path()).await, 500, 2).await;
+}
+
+#[tokio::test]
+async fn too_little_space_is_refused_before_anything_is_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = StoreConfig { free_bytes_min: u64::MAX, ..StoreConfig::default() };
+    let store = Store::open(dir.path(), &config, &AlertConfig::default()).await.unwrap();
+    let mut engine = Engine::new(AlertConfig::default());
+    let error = store.commit(&batch(&mut engine, 0..10, &[])).await.unwrap_err();
+    assert!(matches!(error, StoreError::DiskFull { .. }) && error.is_temporary());
+    assert!(event_log::segment_numbers(&dir.path().join("events")).unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn one_owner_at_a_time_and_files_are_the_owners_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).await;
+    let again = Store::open(dir.path(), &StoreConfig::default(), &AlertConfig::default()).await;
+    let Err(StoreError::InUse { pid, .. }) = again else { panic!("opened twice") };
+    assert_eq!(pid, Some(std::process::id()));
+    assert_eq!(owner(dir.path()), Some(std::process::id()));
+    let mut engine = Engine::new(AlertConfig::default());
+    store.commit(&batch(&mut engine, 0..3, &[1])).await.unwrap();
+    let mut files = 0;
+    for folder in [dir.path().to_owned(), dir.path().join("events")] {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let entry = entry.unwrap();
+            let mode = entry.metadata().unwrap().permissions().mode();
+            assert_eq!(mode & 0o077, 0, "{:?}", entry.path());
+            files += 1;
+        }
+    }
+    assert!(files >= 5);
+    drop(store);
+    assert_eq!(owner(dir.path()), None);
+}
+
+#[tokio::test]
+async fn a_newer_store_is_refused_untouched() {
+    let dir = tempfile::tempdir().unwrap();
+    open(dir.path()).await.close().await.unwrap();
+    let path = folder::database_path(dir.path());
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[60..64].copy_from_slice(&99_u32.to_be_bytes());
+    std::fs::write(&path, &bytes).unwrap();
+    let result = Store::open(dir.path(), &StoreConfig::default(), &AlertConfig::default()).await;
+    let Err(StoreError::Newer { found: 99, .. }) = result else { panic!("not refused") };
+    assert_eq!(std::fs::read(&path).unwrap(), bytes);
+    assert!(!path.with_extension("db-wal").exists());
+}
+
+#[tokio::test]
+async fn the_search_skips_by_time_and_host_and_gives_the_newest_first() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = StoreConfig { segment_bytes_max: 2_000, ..StoreConfig::default() };
+    let store = Store::open(dir.path(), &config, &AlertConfig::default()).await.unwrap();
+    for round in 0..20_u64 {
+        let events = (round * 10..round * 10 + 10)
+            .map(|number| {
+                let mut event = event(number);
+                event.set_str(field::HOST_NAME, &format!("h{}", round % 4));
+                event
+            })
+            .collect();
+        store.commit(&Commit { events, ..Commit::default() }).await.unwrap();
+    }
+    assert!(event_log::segment_numbers(&dir.path().join("events")).unwrap().len() > 1);
+    let scan = EventScan { limit: 5, ..EventScan::default() };
+    let found = store.events().search(&scan, &|_| true).unwrap();
+    let ids: Vec<Id128> = found.events.iter().map(|event| event.id).collect();
+    assert_eq!(ids, [199, 198, 197, 196, 195].map(|number| event(number).id));
+    assert!(found.judged < 40, "{} judged", found.judged);
+    let scan = EventScan {
+        host: Some("h2".to_owned()),
+        from: Some(event(50).timestamp),
+        to: Some(event(65).timestamp),
+        limit: 100,
+    };
+    let found = store.events().search(&scan, &|_| true).unwrap();
+    assert_eq!(found.events.len(), 6);
+    assert_eq!(found.judged, 10);
+    let around = store.events().around("h2", event(60).timestamp, 1, 100).unwrap();
+    assert_eq!(around.events.len(), 50);
+    assert!(around.events.is_sorted_by_key(|event| event.timestamp));
+}
+
+#[tokio::test]
+async fn evidence_of_earlier_batches_is_found_by_place_and_by_search() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut engine = Engine::new(AlertConfig::default());
+    let store = open(dir.path()).await;
+    store.commit(&batch(&mut engine, 0..10, &[])).await.unwrap();
+    let mut joined = finding(15, "r");
+    joined.contributing = vec![event(2).id, event(12).id];
+    let mut commit = batch(&mut engine, 10..20, &[]);
+    commit.alerts = engine.apply(vec![joined]);
+    store.commit(&commit).await.unwrap();
+    let alert = store.alerts_page("a", &|_| true, &[], 1, 0).rows.remove(0);
+    let wanted = [event(2), event(12), event(15)];
+    assert_eq!(store.evidence_places(&alert.evidence).await.unwrap().len(), 3);
+    assert_eq!(store.evidence(&alert).await.unwrap(), wanted);
+    sqlx::query("DELETE FROM evidence").execute(&mut store.writer.lock().await.sql).await.unwrap();
+    assert_eq!(store.evidence(&alert).await.unwrap(), wanted);
+}
+
+mod verbs;

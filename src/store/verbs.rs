@@ -1,0 +1,461 @@
+//! What people do to alerts. An action waits as a durable row until its deadline, seen by its actor
+//! only; then it is carried out for all, with its audit entries, in one transaction.
+
+use std::sync::Arc;
+
+use serde_json::{Value as Json, json};
+use sqlx::{Row, SqliteConnection};
+
+use crate::model::alert::{Action, Alert, AlertId, Pending};
+use crate::model::desk::{Acted, Undone};
+use crate::model::lifecycle;
+use crate::stdx::time::{Timestamp, micros};
+use crate::store::audit::{self, ChainHead, NewEntry};
+use crate::store::board::BoardRow;
+use crate::store::rows::{put_alerts, signed, unsigned};
+use crate::store::{Store, StoreError, schema};
+use crate::wire::stored_v1::{self, HumanSide};
+
+/// Bytes of a note.
+pub const NOTE_BYTES_MAX: usize = 32 << 10;
+/// Alerts of one action.
+pub const ACTION_ALERTS_MAX: usize = 10_000;
+/// Bytes of an actor's, owner's or place's name.
+const NAME_BYTES_MAX: usize = 256;
+/// Actions waiting for their deadline, of all actors together.
+const PENDING_MAX: usize = 10_000;
+/// Applied actions of one actor that can still be taken back.
+const APPLIED_KEPT: i64 = 100;
+
+/// Who does something, and from where.
+#[derive(Clone, Copy, Debug)]
+pub struct By<'a> {
+    /// A user name.
+    pub actor: &'a str,
+    /// `local pid 123`, `socket uid 1000`, …
+    pub place: &'a str,
+}
+
+/// Changes that a transaction has written and the board has not taken in yet.
+struct Work {
+    head: ChainHead,
+    rows: Vec<BoardRow>,
+    done: Vec<u64>,
+}
+
+impl Store {
+    /// Ask for an action on alerts, each with the revision the actor saw (`None`: whatever it is).
+    /// Alerts that somebody else changed since are left alone and reported.
+    pub async fn act(
+        &self,
+        ids: &[(AlertId, Option<u64>)],
+        action: Action,
+        by: By<'_>,
+        now: Timestamp,
+    ) -> Result<Acted, StoreError> {
+        check_request(ids, &action, by)?;
+        let mut guard = self.writer.lock().await;
+        let (alerts, conflicts) = self.sort_out(ids, by.actor)?;
+        let deadline = now.plus_micros(micros(self.alert_config.undo));
+        if alerts.is_empty() {
+            return Ok(Acted { pending_id: 0, deadline, alerts: 0, conflicts });
+        }
+        if self.board.read().pending().len() >= PENDING_MAX {
+            return Err(StoreError::Invalid("too many actions are waiting: try again later".into()));
+        }
+        let written = sqlx::query(
+            "INSERT INTO pending (actor, place, alerts, action, at, deadline)
+             VALUES (?, ?, ?, ?, ?, ?)",
+        )
+        .bind(by.actor)
+        .bind(by.place)
+        .bind(stored_v1::write_ids(&alerts))
+        .bind(stored_v1::write_action(&action))
+        .bind(now.0)
+        .bind(deadline.0)
+        .execute(&mut guard.sql)
+        .await
+        .map_err(|source| StoreError::sql("keep the action", source))?;
+        let id = unsigned(written.last_insert_rowid());
+        let count = alerts.len();
+        let pending = Pending {
+            id,
+            actor: by.actor.to_owned(),
+            place: by.place.to_owned(),
+            alerts,
+            action,
+            at: now,
+            deadline,
+        };
+        self.board.write().add_pending(pending);
+        Ok(Acted { pending_id: id, deadline, alerts: count, conflicts })
+    }
+
+    /// Alerts that may be changed, and those that changed under the actor's eyes.
+    fn sort_out(
+        &self,
+        ids: &[(AlertId, Option<u64>)],
+        actor: &str,
+    ) -> Result<(Vec<AlertId>, Vec<(AlertId, u64)>), StoreError> {
+        let board = self.board.read();
+        let (mut alerts, mut conflicts) = (Vec::new(), Vec::new());
+        for (id, seen) in ids {
+            let row = board.get(id).ok_or(StoreError::NoAlert(*id))?;
+            // Repeats move the revision all the time; only a person's change makes a conflict.
+            let changed = seen.is_some_and(|seen| row.touched_revision > seen);
+            if changed && &*row.touched_actor != actor {
+                conflicts.push((*id, row.alert.revision));
+            } else if !alerts.contains(id) {
+                alerts.push(*id);
+            }
+        }
+        Ok((alerts, conflicts))
+    }
+
+    /// When the next action falls due.
+    pub fn next_deadline(&self) -> Option<Timestamp> {
+        self.board.read().pending().iter().map(|pending| pending.deadline).min()
+    }
+
+    /// Carry out every action whose deadline has passed. Returns the alerts that changed.
+    pub async fn apply_due(&self, now: Timestamp) -> Result<Vec<Arc<Alert>>, StoreError> {
+        self.apply_where(now, |pending| pending.deadline <= now).await
+    }
+
+    /// Carry out the actions of `actor` now, without waiting for the deadline (scripts do not undo).
+    pub async fn apply_now(
+        &self,
+        actor: &str,
+        now: Timestamp,
+    ) -> Result<Vec<Arc<Alert>>, StoreError> {
+        self.apply_where(now, |pending| pending.actor == actor).await
+    }
+
+    async fn apply_where(
+        &self,
+        now: Timestamp,
+        due: impl Fn(&Pending) -> bool,
+    ) -> Result<Vec<Arc<Alert>>, StoreError> {
+        if !self.board.read().pending().iter().any(&due) {
+            return Ok(Vec::new());
+        }
+        let mut guard = self.writer.lock().await;
+        let mut actions: Vec<Pending> =
+            self.board.read().pending().iter().filter(|pending| due(pending)).cloned().collect();
+        actions.sort_by_key(|pending| (pending.deadline, pending.id));
+        let mut work = Work { head: guard.head.clone(), rows: Vec::new(), done: Vec::new() };
+        let sql = &mut guard.sql;
+        schema::begin(sql).await?;
+        let outcome = async {
+            for pending in &actions {
+                self.apply_one(sql, pending, now, &mut work).await?;
+            }
+            Ok(())
+        }
+        .await;
+        schema::end(sql, outcome).await?;
+        guard.head = work.head;
+        Ok(self.take_in(work.rows, &work.done))
+    }
+
+    async fn apply_one(
+        &self,
+        sql: &mut SqliteConnection,
+        pending: &Pending,
+        now: Timestamp,
+        work: &mut Work,
+    ) -> Result<(), StoreError> {
+        let by = By { actor: &pending.actor, place: &pending.place };
+        let mut before: Vec<HumanSide> = Vec::new();
+        for id in &pending.alerts {
+            let Some(old) = self.current(id, work) else { continue };
+            let mut alert = Alert::clone(&old);
+            lifecycle::apply(&mut alert, &pending.action, &pending.actor, now);
+            let detail = describe(&pending.action, &old, &alert).to_string();
+            let kind = pending.action.kind();
+            // The entry says when it was asked for: that is when the person decided.
+            write_entry(sql, &mut work.head, by, pending.at, id, kind, &detail).await?;
+            before.push(HumanSide::of(&old));
+            keep(sql, work, alert, by.actor).await?;
+        }
+        sqlx::query("DELETE FROM pending WHERE id = ?")
+            .bind(signed(pending.id))
+            .execute(&mut *sql)
+            .await
+            .map_err(|source| StoreError::sql("carry out an action", source))?;
+        keep_applied(sql, pending, &before).await?;
+        work.done.push(pending.id);
+        Ok(())
+    }
+
+    /// An alert as this transaction has left it.
+    fn current(&self, id: &AlertId, work: &Work) -> Option<Arc<Alert>> {
+        let mine = work.rows.iter().rev().find(|row| row.alert.id == *id);
+        mine.map(|row| Arc::clone(&row.alert))
+            .or_else(|| self.board.read().get(id).map(|row| Arc::clone(&row.alert)))
+    }
+
+    fn take_in(&self, rows: Vec<BoardRow>, done: &[u64]) -> Vec<Arc<Alert>> {
+        let mut board = self.board.write();
+        board.remove_pending(done);
+        let changed = rows.iter().map(|row| Arc::clone(&row.alert)).collect();
+        rows.into_iter().for_each(|row| board.put(row));
+        changed
+    }
+
+    /// Take an action of `by.actor` back: this one, or the actor's newest. Before its deadline it
+    /// leaves no trace; after it, a counter-action is recorded. Returns the alerts that changed, too.
+    pub async fn undo(
+        &self,
+        id: Option<u64>,
+        by: By<'_>,
+        now: Timestamp,
+    ) -> Result<(Undone, Vec<Arc<Alert>>), StoreError> {
+        self.apply_due(now).await?;
+        let mut guard = self.writer.lock().await;
+        let waiting = {
+            let board = self.board.read();
+            let mine = board.pending().iter().filter(|pending| pending.actor == by.actor);
+            mine.filter(|pending| id.is_none_or(|id| pending.id == id))
+                .max_by_key(|pending| pending.id)
+                .cloned()
+        };
+        if let Some(pending) = waiting {
+            sqlx::query("DELETE FROM pending WHERE id = ?")
+                .bind(signed(pending.id))
+                .execute(&mut guard.sql)
+                .await
+                .map_err(|source| StoreError::sql("take an action back", source))?;
+            self.board.write().remove_pending(&[pending.id]);
+            let Pending { action, alerts, .. } = pending;
+            return Ok((Undone { action, without_trace: true, alerts }, Vec::new()));
+        }
+        let applied = read_applied(&mut guard.sql, by.actor, id).await?;
+        let (applied_id, action, before) =
+            applied.ok_or(StoreError::NothingToUndo("there is no action of yours to take back"))?;
+        let mut work = Work { head: guard.head.clone(), rows: Vec::new(), done: Vec::new() };
+        let sql = &mut guard.sql;
+        schema::begin(sql).await?;
+        let outcome = async {
+            for side in &before {
+                self.counter(sql, side, &action, by, now, &mut work).await?;
+            }
+            if work.rows.is_empty() && !before.is_empty() {
+                return Err(StoreError::Conflict);
+            }
+            let gone = sqlx::query("DELETE FROM applied WHERE id = ?")
+                .bind(signed(applied_id))
+                .execute(&mut *sql)
+                .await;
+            gone.map_err(|source| StoreError::sql("take an action back", source))
+        }
+        .await;
+        schema::end(sql, outcome).await?;
+        guard.head = work.head;
+        let changed = self.take_in(work.rows, &[]);
+        let alerts = changed.iter().map(|alert| alert.id).collect();
+        Ok((Undone { action, without_trace: false, alerts }, changed))
+    }
+
+    /// Put one alert back, unless somebody else changed it after the action.
+    async fn counter(
+        &self,
+        sql: &mut SqliteConnection,
+        side: &HumanSide,
+        action: &Action,
+        by: By<'_>,
+        now: Timestamp,
+        work: &mut Work,
+    ) -> Result<(), StoreError> {
+        let ours = self
+            .board
+            .read()
+            .get(&side.alert)
+            .is_some_and(|row| &*row.touched_actor == by.actor);
+        let Some(old) = self.current(&side.alert, work).filter(|_| ours) else {
+            return Ok(());
+        };
+        let mut alert = Alert::clone(&old);
+        side.restore(&mut alert, now);
+        let mut detail = describe(action, &old, &alert);
+        if let Some(fields) = detail.as_object_mut() {
+            fields.insert("undoes".to_owned(), Json::from(action.kind()));
+        }
+        let detail = detail.to_string();
+        write_entry(sql, &mut work.head, by, now, &side.alert, "undo", &detail).await?;
+        keep(sql, work, alert, by.actor).await
+    }
+}
+
+/// Write a changed alert and remember it for the board.
+async fn keep(
+    sql: &mut SqliteConnection,
+    work: &mut Work,
+    alert: Alert,
+    actor: &str,
+) -> Result<(), StoreError> {
+    let row = BoardRow {
+        touched_revision: alert.revision,
+        touched_actor: actor.into(),
+        alert: Arc::new(alert),
+    };
+    put_alerts(sql, std::slice::from_ref(&row)).await?;
+    work.rows.push(row);
+    Ok(())
+}
+
+async fn write_entry(
+    sql: &mut SqliteConnection,
+    head: &mut ChainHead,
+    by: By<'_>,
+    at: Timestamp,
+    alert: &AlertId,
+    action: &str,
+    detail: &str,
+) -> Result<(), StoreError> {
+    let subject_id = alert.to_string();
+    let entry = NewEntry {
+        at,
+        actor: by.actor,
+        place: by.place,
+        subject: "alert",
+        subject_id: &subject_id,
+        action,
+        detail,
+    };
+    audit::append(sql, head, entry).await
+}
+
+/// Keep what an applied action replaced, and forget the actor's oldest.
+async fn keep_applied(
+    sql: &mut SqliteConnection,
+    pending: &Pending,
+    before: &[HumanSide],
+) -> Result<(), StoreError> {
+    sqlx::query("INSERT INTO applied (id, actor, action, at, before) VALUES (?, ?, ?, ?, ?)")
+        .bind(signed(pending.id))
+        .bind(pending.actor.as_str())
+        .bind(stored_v1::write_action(&pending.action))
+        .bind(pending.at.0)
+        .bind(stored_v1::write_human(before))
+        .execute(&mut *sql)
+        .await
+        .map_err(|source| StoreError::sql("keep the way back", source))?;
+    sqlx::query(
+        "DELETE FROM applied WHERE actor = ?1 AND id NOT IN
+           (SELECT id FROM applied WHERE actor = ?1 ORDER BY id DESC LIMIT ?2)",
+    )
+    .bind(pending.actor.as_str())
+    .bind(APPLIED_KEPT)
+    .execute(&mut *sql)
+    .await
+    .map_err(|source| StoreError::sql("keep the way back", source))?;
+    Ok(())
+}
+
+type Applied = (u64, Action, Vec<HumanSide>);
+
+async fn read_applied(
+    sql: &mut SqliteConnection,
+    actor: &str,
+    id: Option<u64>,
+) -> Result<Option<Applied>, StoreError> {
+    let row = sqlx::query(
+        "SELECT id, action, before FROM applied WHERE actor = ?1 AND (?2 IS NULL OR id = ?2)
+         ORDER BY id DESC LIMIT 1",
+    )
+    .bind(actor)
+    .bind(id.map(signed))
+    .fetch_optional(sql)
+    .await
+    .map_err(|source| StoreError::sql("read the way back", source))?;
+    let Some(row) = row else { return Ok(None) };
+    let action = stored_v1::read_action(row.get("action")).map_err(StoreError::Row)?;
+    let before = stored_v1::read_human(row.get("before")).map_err(StoreError::Row)?;
+    Ok(Some((unsigned(row.get("id")), action, before)))
+}
+
+/// Every action that waits, as the database has it.
+pub(crate) async fn read_pending(sql: &mut SqliteConnection) -> Result<Vec<Pending>, StoreError> {
+    let rows = sqlx::query("SELECT * FROM pending ORDER BY id")
+        .fetch_all(sql)
+        .await
+        .map_err(|source| StoreError::sql("read waiting actions", source))?;
+    rows.iter()
+        .map(|row| {
+            Ok(Pending {
+                id: unsigned(row.get("id")),
+                actor: row.get("actor"),
+                place: row.get("place"),
+                alerts: stored_v1::read_ids(row.get("alerts")).map_err(StoreError::Row)?,
+                action: stored_v1::read_action(row.get("action")).map_err(StoreError::Row)?,
+                at: Timestamp(row.get("at")),
+                deadline: Timestamp(row.get("deadline")),
+            })
+        })
+        .collect()
+}
+
+/// The body of an audit entry: the action, and the old and new value of what it changed.
+fn describe(action: &Action, old: &Alert, new: &Alert) -> Json {
+    let mut detail = match action {
+        Action::Note(note) => json!({ "note": note }),
+        Action::Verdict(verdict) => json!({
+            "reasons": verdict.reasons, "confidence": verdict.confidence.as_str(),
+            "note": verdict.note,
+        }),
+        Action::Status(_) | Action::ClearVerdict | Action::Assign(_) | Action::Snooze(_) => json!({}),
+    };
+    let kind = |alert: &Alert| alert.verdict.as_ref().map(|verdict| verdict.kind.as_str());
+    let snoozed = |alert: &Alert| alert.snoozed_until.map(|at| at.to_string());
+    let changes = [
+        ("status", Json::from(old.status.as_str()), Json::from(new.status.as_str())),
+        ("verdict", Json::from(kind(old)), Json::from(kind(new))),
+        ("assignee", Json::from(old.assignee.clone()), Json::from(new.assignee.clone())),
+        ("snoozed_until", Json::from(snoozed(old)), Json::from(snoozed(new))),
+    ];
+    if let Some(fields) = detail.as_object_mut() {
+        for (name, before, after) in changes {
+            if before != after {
+                fields.insert(name.to_owned(), json!({ "from": before, "to": after }));
+            }
+        }
+    }
+    detail
+}
+
+fn check_request(
+    ids: &[(AlertId, Option<u64>)],
+    action: &Action,
+    by: By<'_>,
+) -> Result<(), StoreError> {
+    let invalid = |text: String| Err(StoreError::Invalid(text));
+    if ids.is_empty() {
+        return invalid("no alert was named".to_owned());
+    }
+    if ids.len() > ACTION_ALERTS_MAX {
+        return invalid(format!("one action may change at most {ACTION_ALERTS_MAX} alerts"));
+    }
+    let owner = match action {
+        Action::Assign(Some(who)) => who.as_str(),
+        _ => "",
+    };
+    if by.actor.is_empty() || [by.actor, by.place, owner].iter().any(|t| t.len() > NAME_BYTES_MAX) {
+        return invalid(format!("a name must be there and have at most {NAME_BYTES_MAX} bytes"));
+    }
+    let (note, reasons) = match action {
+        Action::Note(note) => (note.as_str(), 0),
+        Action::Verdict(verdict) => (verdict.note.as_str(), verdict.reasons.len()),
+        _ => ("", 0),
+    };
+    if note.len() > NOTE_BYTES_MAX {
+        return invalid(format!("a note may have at most {NOTE_BYTES_MAX} bytes"));
+    }
+    if matches!(action, Action::Note(text) if text.trim().is_empty()) {
+        return invalid("the note is empty".to_owned());
+    }
+    if reasons > 16 {
+        return invalid("a verdict may have at most 16 reason codes".to_owned());
+    }
+    Ok(())
+}
