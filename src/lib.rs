@@ -15,6 +15,6 @@ pub mod normalise;
 pub mod pipeline;
 pub mod source;
 pub mod stdx;
+pub mod store;
 pub mod tui;
 pub mod wire;
-pub mod store;

@@ -157,15 +157,15 @@ impl Store {
 
     /// Walk the whole chain.
     pub async fn audit_verify(&self) -> Result<AuditVerdict, StoreError> {
-        let mut verdict =
-            AuditVerdict { entries: 0, head: GENESIS.to_owned(), broken: None };
+        let mut verdict = AuditVerdict { entries: 0, head: GENESIS.to_owned(), broken: None };
         loop {
-            let rows = sqlx::query("SELECT * FROM audit WHERE sequence > ? ORDER BY sequence LIMIT ?")
-                .bind(signed(verdict.entries))
-                .bind(VERIFY_ROWS)
-                .fetch_all(&self.readers)
-                .await
-                .map_err(|source| StoreError::sql("read the audit log", source))?;
+            let rows =
+                sqlx::query("SELECT * FROM audit WHERE sequence > ? ORDER BY sequence LIMIT ?")
+                    .bind(signed(verdict.entries))
+                    .bind(VERIFY_ROWS)
+                    .fetch_all(&self.readers)
+                    .await
+                    .map_err(|source| StoreError::sql("read the audit log", source))?;
             if rows.is_empty() {
                 return Ok(verdict);
             }

@@ -298,12 +298,12 @@ async fn write_states(sql: &mut SqliteConnection, commit: &Commit) -> Result<(),
     for position in &commit.positions {
         let (source, key) = (&*position.source, position.key.as_str());
         let query = match &position.value {
-            Some(value) => {
-                sqlx::query("INSERT OR REPLACE INTO positions (source, key, value) VALUES (?, ?, ?)")
-                    .bind(source)
-                    .bind(key)
-                    .bind(value.as_str())
-            }
+            Some(value) => sqlx::query(
+                "INSERT OR REPLACE INTO positions (source, key, value) VALUES (?, ?, ?)",
+            )
+            .bind(source)
+            .bind(key)
+            .bind(value.as_str()),
             None => sqlx::query("DELETE FROM positions WHERE source = ? AND key = ?")
                 .bind(source)
                 .bind(key),

@@ -51,7 +51,8 @@ impl Store {
     ) -> Result<bool, StoreError> {
         let text = reason.unwrap_or_default();
         if reason.is_some() && (text.trim().is_empty() || text.len() > REASON_BYTES_MAX) {
-            let limit = format!("switching a rule off needs a reason of 1 to {REASON_BYTES_MAX} bytes");
+            let limit =
+                format!("switching a rule off needs a reason of 1 to {REASON_BYTES_MAX} bytes");
             return Err(StoreError::Invalid(limit));
         }
         let sql = |source| StoreError::sql("switch a rule", source);
@@ -125,11 +126,13 @@ impl Store {
                 .bind(actor)
                 .bind(alert.as_bytes().as_slice())
         } else {
-            sqlx::query("INSERT OR REPLACE INTO drafts (actor, alert, text, at) VALUES (?, ?, ?, ?)")
-                .bind(actor)
-                .bind(alert.as_bytes().as_slice())
-                .bind(text)
-                .bind(now.0)
+            sqlx::query(
+                "INSERT OR REPLACE INTO drafts (actor, alert, text, at) VALUES (?, ?, ?, ?)",
+            )
+            .bind(actor)
+            .bind(alert.as_bytes().as_slice())
+            .bind(text)
+            .bind(now.0)
         };
         let done = query.execute(&mut guard.sql).await;
         done.map(|_| ()).map_err(|source| StoreError::sql("keep the draft", source))

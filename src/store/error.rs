@@ -28,7 +28,10 @@ pub enum StoreError {
         known: i64,
     },
     /// More events lie in the segments than the database knows of.
-    #[error("more than one batch of events lies beyond what the database records, in {}: run `watchfloor doctor --adopt-tail` to take them in, or move these files aside", list(files))]
+    #[error(
+        "more than one batch of events lies beyond what the database records, in {}: run `watchfloor doctor --adopt-tail` to take them in, or move these files aside",
+        list(files)
+    )]
     TailTooLong {
         /// The segments.
         files: Vec<PathBuf>,
@@ -77,7 +80,9 @@ pub enum StoreError {
     #[error("{0}")]
     NothingToUndo(&'static str),
     /// Somebody else changed every alert of the action since.
-    #[error("somebody else changed the alert since: look at it again before taking the action back")]
+    #[error(
+        "somebody else changed the alert since: look at it again before taking the action back"
+    )]
     Conflict,
     /// The request breaks a limit.
     #[error("{0}")]

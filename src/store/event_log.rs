@@ -59,11 +59,10 @@ impl EventLog {
         let current = match last {
             Some((number, length)) if length < segment_bytes_max => {
                 let path = segment_path(folder, number);
-                let file = OpenOptions::new()
-                    .read(true)
-                    .write(true)
-                    .open(&path)
-                    .map_err(|source| StoreError::io("open the event segment", &path, source))?;
+                let file =
+                    OpenOptions::new().read(true).write(true).open(&path).map_err(|source| {
+                        StoreError::io("open the event segment", &path, source)
+                    })?;
                 Some(Current { number, file, length })
             }
             _ => None,
@@ -143,7 +142,8 @@ impl EventLog {
             sync_folder(&self.folder)?;
             Ok(file)
         });
-        let file = made.map_err(|source| StoreError::io("create the event segment", &path, source))?;
+        let file =
+            made.map_err(|source| StoreError::io("create the event segment", &path, source))?;
         self.next_number += 1;
         Ok(Current { number, file, length: SEGMENT_START })
     }
@@ -257,11 +257,8 @@ pub(crate) fn recover(folder: &Path, rows: &[(u64, u64)]) -> Result<u64, StoreEr
         let path = segment_path(folder, tail.number);
         let length = std::fs::metadata(&path).map_or(0, |data| data.len());
         cut += length.saturating_sub(tail.durable);
-        let done = if tail.unknown {
-            std::fs::remove_file(&path)
-        } else {
-            truncate(&path, tail.durable)
-        };
+        let done =
+            if tail.unknown { std::fs::remove_file(&path) } else { truncate(&path, tail.durable) };
         done.map_err(|source| StoreError::io("cut the event segment", &path, source))?;
     }
     sync_folder(folder).map_err(|source| StoreError::io("sync the folder", folder, source))?;

@@ -16,9 +16,9 @@ mod reads;
 mod recent;
 mod rows;
 mod schema;
-mod verbs;
 #[cfg(test)]
 mod tests;
+mod verbs;
 
 use std::path::{Path, PathBuf};
 

@@ -95,7 +95,10 @@ impl Store {
         Ok(events)
     }
 
-    pub(crate) async fn evidence_places(&self, ids: &[EventId]) -> Result<Vec<EvidenceRow>, StoreError> {
+    pub(crate) async fn evidence_places(
+        &self,
+        ids: &[EventId],
+    ) -> Result<Vec<EvidenceRow>, StoreError> {
         if ids.is_empty() {
             return Ok(Vec::new());
         }
@@ -107,7 +110,8 @@ impl Store {
         query.push(")");
         let rows = query.build().persistent(false).fetch_all(&self.readers).await;
         let rows = rows.map_err(|source| StoreError::sql("read evidence places", source))?;
-        let number = |row: &SqliteRow, column| u32::try_from(row.get::<i64, _>(column)).unwrap_or(0);
+        let number =
+            |row: &SqliteRow, column| u32::try_from(row.get::<i64, _>(column)).unwrap_or(0);
         let place = |row: &SqliteRow| EvidenceRow {
             event: id_at(row, "event"),
             segment: unsigned(row.get("segment")),

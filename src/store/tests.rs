@@ -159,7 +159,8 @@ async fn a_full_disk_leaves_nothing_and_the_same_commit_succeeds_later() {
     // Full while the database grows: events are on disk already.
     let pages: i64 = {
         let mut writer = store.writer.lock().await;
-        let pages = sqlx::query_scalar("PRAGMA page_count").fetch_one(&mut writer.sql).await.unwrap();
+        let pages =
+            sqlx::query_scalar("PRAGMA page_count").fetch_one(&mut writer.sql).await.unwrap();
         let limit = sqlx::AssertSqlSafe(format!("PRAGMA max_page_count = {pages}"));
         sqlx::query(limit).execute(&mut writer.sql).await.unwrap();
         pages

@@ -61,7 +61,9 @@ impl Store {
             return Ok(Acted { pending_id: 0, deadline, alerts: 0, conflicts });
         }
         if self.board.read().pending().len() >= PENDING_MAX {
-            return Err(StoreError::Invalid("too many actions are waiting: try again later".into()));
+            return Err(StoreError::Invalid(
+                "too many actions are waiting: try again later".into(),
+            ));
         }
         let written = sqlx::query(
             "INSERT INTO pending (actor, place, alerts, action, at, deadline)
@@ -267,11 +269,8 @@ impl Store {
         now: Timestamp,
         work: &mut Work,
     ) -> Result<(), StoreError> {
-        let ours = self
-            .board
-            .read()
-            .get(&side.alert)
-            .is_some_and(|row| &*row.touched_actor == by.actor);
+        let ours =
+            self.board.read().get(&side.alert).is_some_and(|row| &*row.touched_actor == by.actor);
         let Some(old) = self.current(&side.alert, work).filter(|_| ours) else {
             return Ok(());
         };
@@ -404,7 +403,9 @@ fn describe(action: &Action, old: &Alert, new: &Alert) -> Json {
             "reasons": verdict.reasons, "confidence": verdict.confidence.as_str(),
             "note": verdict.note,
         }),
-        Action::Status(_) | Action::ClearVerdict | Action::Assign(_) | Action::Snooze(_) => json!({}),
+        Action::Status(_) | Action::ClearVerdict | Action::Assign(_) | Action::Snooze(_) => {
+            json!({})
+        }
     };
     let kind = |alert: &Alert| alert.verdict.as_ref().map(|verdict| verdict.kind.as_str());
     let snoozed = |alert: &Alert| alert.snoozed_until.map(|at| at.to_string());

@@ -524,7 +524,9 @@ mod tests {
         let mut bytes = Vec::new();
         write_flat(&sample(), &mut bytes);
         assert!(read_flat(&bytes[..bytes.len() - 1]).is_none());
-        let more = [&bytes[..bytes.len() - 1], br#","x":{"y":[1]},"z":[1,[2]],"u":18446744073709551615}"#].concat();
+        let more =
+            [&bytes[..bytes.len() - 1], br#","x":{"y":[1]},"z":[1,[2]],"u":18446744073709551615}"#]
+                .concat();
         let event = read_flat(&more).unwrap();
         assert_eq!(event.fields_dropped, 2);
         assert_eq!(event.get(FieldId::intern("z").unwrap()), Some(Value::Int(1)));

@@ -91,10 +91,7 @@ async fn after_the_deadline_it_is_applied_for_all_and_undo_is_a_second_entry() {
     assert_eq!(seen(&store, ids[0], "bob").verdict, None);
     let wanted = ["watchfloor created", "ana verdict", "ana undo"];
     assert_eq!(actions(&store, ids[0]).await, wanted);
-    assert!(matches!(
-        store.undo(None, ANA, later(now)).await,
-        Err(StoreError::NothingToUndo(_))
-    ));
+    assert!(matches!(store.undo(None, ANA, later(now)).await, Err(StoreError::NothingToUndo(_))));
     assert_eq!(store.audit_verify().await.unwrap().entries, 6);
 }
 
@@ -124,7 +121,8 @@ async fn somebody_elses_change_is_a_conflict_and_repeats_are_not() {
     commit.alerts = engine.apply(vec![finding(10, "r0")]);
     store.commit(&commit).await.unwrap();
     assert_eq!(seen(&store, ids[0], "ana").revision, 2);
-    let acted = store.act(&[(ids[0], Some(1))], status(Status::Acknowledged), BOB, now).await.unwrap();
+    let acted =
+        store.act(&[(ids[0], Some(1))], status(Status::Acknowledged), BOB, now).await.unwrap();
     assert!(acted.conflicts.is_empty());
     store.apply_due(later(now)).await.unwrap();
 
@@ -185,7 +183,10 @@ async fn hostile_text_comes_back_as_it_went_in() {
     let (store, _, ids) = with_alerts(dir.path(), 1).await;
     let by = By { actor: HOSTILE, place: HOSTILE };
     store.act(&[(ids[0], None)], Action::Note(HOSTILE.into()), by, Timestamp(1)).await.unwrap();
-    store.act(&[(ids[0], None)], Action::Assign(Some(HOSTILE.into())), by, Timestamp(2)).await.unwrap();
+    store
+        .act(&[(ids[0], None)], Action::Assign(Some(HOSTILE.into())), by, Timestamp(2))
+        .await
+        .unwrap();
     assert_eq!(store.apply_now(HOSTILE, Timestamp(3)).await.unwrap().len(), 2);
     assert!(store.set_rule_off(HOSTILE, Some(HOSTILE), by, Timestamp(4)).await.unwrap());
     assert!(!store.set_rule_off(HOSTILE, Some(HOSTILE), by, Timestamp(4)).await.unwrap());
