@@ -118,21 +118,19 @@ impl EventLog {
 
     /// The transaction that records the frame is committed.
     pub(crate) fn confirm(&mut self, place: Appended) {
-        if let Some(current) = self.current.as_mut() {
-            if current.number == place.segment {
+        if let Some(current) = self.current.as_mut()
+            && current.number == place.segment {
                 current.length = place.end;
             }
-        }
     }
 
     /// The transaction failed: cut back to the durable length. If even that fails, the next append
     /// writes over the rest, and the next start cuts it.
     pub(crate) fn discard(&mut self) {
-        if let Some(current) = self.current.as_ref() {
-            if let Err(error) = current.file.set_len(current.length) {
+        if let Some(current) = self.current.as_ref()
+            && let Err(error) = current.file.set_len(current.length) {
                 tracing::warn!(segment = current.number, %error, "cannot cut the event segment");
             }
-        }
     }
 
     fn start_segment(&mut self) -> Result<Current, StoreError> {
@@ -390,7 +388,7 @@ mod tests {
             let Err(StoreError::TailTooLong { files }) = recover(folder.path(), &rows) else {
                 panic!("not refused at {end}");
             };
-            assert_eq!(files, [path.clone()]);
+            assert_eq!(files, std::slice::from_ref(&path));
         }
         let mut damaged = whole.clone();
         damaged[places[0].end as usize + 5] ^= 1;

@@ -98,7 +98,7 @@ impl Store {
         &self,
         ids: &[(AlertId, Option<u64>)],
         actor: &str,
-    ) -> Result<(Vec<AlertId>, Vec<(AlertId, u64)>), StoreError> {
+    ) -> Result<(Vec<AlertId>, Seen), StoreError> {
         let board = self.board.read();
         let (mut alerts, mut conflicts) = (Vec::new(), Vec::new());
         for (id, seen) in ids {
@@ -351,6 +351,9 @@ async fn keep_applied(
     .map_err(|source| StoreError::sql("keep the way back", source))?;
     Ok(())
 }
+
+/// Alerts with a revision.
+type Seen = Vec<(AlertId, u64)>;
 
 type Applied = (u64, Action, Vec<HumanSide>);
 

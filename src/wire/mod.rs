@@ -5,4 +5,5 @@ pub mod desk_v1;
 pub mod event_v1;
 pub mod problem_v1;
 pub mod status_v1;
+mod json_text;
 pub mod stored_v1;
