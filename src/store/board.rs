@@ -84,13 +84,14 @@ impl Board {
         let mut found: Vec<Arc<Alert>> = Vec::new();
         for row in &self.rows {
             if !changed.is_empty()
-                && let Some(actions) = changed.get(&row.alert.id) {
-                    let alert = overlay(&row.alert, actions.iter().copied());
-                    if filter(&alert) {
-                        found.push(Arc::new(alert));
-                    }
-                    continue;
+                && let Some(actions) = changed.get(&row.alert.id)
+            {
+                let alert = overlay(&row.alert, actions.iter().copied());
+                if filter(&alert) {
+                    found.push(Arc::new(alert));
                 }
+                continue;
+            }
             if filter(&row.alert) {
                 found.push(Arc::clone(&row.alert));
             }

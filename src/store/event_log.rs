@@ -119,18 +119,20 @@ impl EventLog {
     /// The transaction that records the frame is committed.
     pub(crate) fn confirm(&mut self, place: Appended) {
         if let Some(current) = self.current.as_mut()
-            && current.number == place.segment {
-                current.length = place.end;
-            }
+            && current.number == place.segment
+        {
+            current.length = place.end;
+        }
     }
 
     /// The transaction failed: cut back to the durable length. If even that fails, the next append
     /// writes over the rest, and the next start cuts it.
     pub(crate) fn discard(&mut self) {
         if let Some(current) = self.current.as_ref()
-            && let Err(error) = current.file.set_len(current.length) {
-                tracing::warn!(segment = current.number, %error, "cannot cut the event segment");
-            }
+            && let Err(error) = current.file.set_len(current.length)
+        {
+            tracing::warn!(segment = current.number, %error, "cannot cut the event segment");
+        }
     }
 
     fn start_segment(&mut self) -> Result<Current, StoreError> {
