@@ -1,0 +1,290 @@
+//! One alert in full: 1 Summary, 2 Raw (evidence events field by field), 3 History (audit and notes).
+//!
+//! The screen shows the alert under the queue's cursor. A verdict moves that cursor to the next unhandled alert, and
+//! this screen goes with it, on the same tab.
+
+use crate::model::alert::AlertId;
+use crate::model::desk::{AlertDetail, Change, Problem};
+use crate::tui::action::ActionId;
+use crate::tui::action::call::ActionCall;
+use crate::tui::contract::{Effect, Input, Msg, Reply, Request, View};
+use crate::tui::desk_model::DeskModel;
+use crate::tui::desk_model::edit::Edit;
+use crate::tui::desk_model::marks::Targets;
+use crate::tui::paint::canvas::{Canvas, Rect};
+use crate::tui::paint::format;
+use crate::tui::paint::role::Role;
+use crate::tui::paint::safe::SafeText;
+use crate::tui::view::doc::{Doc, Scroll};
+use crate::tui::view::parts::{draw_rule, draw_severity, severity_role};
+use crate::tui::view::{history, raw, summary, triage};
+
+/// The tabs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Tab {
+    Summary,
+    Raw,
+    History,
+}
+
+impl Tab {
+    const ALL: [Tab; 3] = [Tab::Summary, Tab::Raw, Tab::History];
+
+    fn of(number: Option<u64>) -> Tab {
+        match number {
+            Some(2) => Tab::Raw,
+            Some(3) => Tab::History,
+            _ => Tab::Summary,
+        }
+    }
+
+    fn label(self) -> &'static str {
+        match self {
+            Tab::Summary => "1 Summary",
+            Tab::Raw => "2 Raw",
+            Tab::History => "3 History",
+        }
+    }
+}
+
+/// The alert's screen.
+#[derive(Debug)]
+pub struct DetailView {
+    id: AlertId,
+    tab: Tab,
+    wrap: bool,
+    event: usize,
+    scroll: Scroll,
+    detail: Option<AlertDetail>,
+    problem: Option<Problem>,
+    list_height: usize,
+}
+
+impl DetailView {
+    /// The screen of an alert; `list_height` is what the queue shows of its list.
+    pub fn open(id: AlertId, tab: Option<u64>, list_height: usize) -> (DetailView, Vec<Effect>) {
+        let view = DetailView {
+            id,
+            tab: Tab::of(tab),
+            wrap: true,
+            event: 0,
+            scroll: Scroll::default(),
+            detail: None,
+            problem: None,
+            list_height,
+        };
+        (view, vec![Effect::Ask(Request::Alert(id))])
+    }
+
+    /// Go where the model's cursor went; read the alert there.
+    fn follow(&mut self, model: &DeskModel) -> Vec<Effect> {
+        let Some(current) = model.current().map(|alert| alert.id) else { return vec![Effect::Pop] };
+        if current == self.id {
+            return Vec::new();
+        }
+        self.id = current;
+        self.event = 0;
+        self.detail = None;
+        self.problem = None;
+        self.scroll.reset();
+        vec![Effect::Ask(Request::Alert(current))]
+    }
+
+    fn events(&self) -> usize {
+        self.detail.as_ref().map_or(0, |detail| detail.events.len())
+    }
+
+    fn show_event(&mut self, to: usize) {
+        self.event = to.min(self.events().saturating_sub(1));
+        self.scroll.reset();
+    }
+
+    fn action(&mut self, call: &ActionCall, model: &DeskModel) -> Option<Vec<Effect>> {
+        if self.scroll.act(call.id) {
+            return Some(Vec::new());
+        }
+        match call.id {
+            ActionId::DetailTab => self.show(Tab::of(call.number("n"))),
+            ActionId::FocusNext => self.turn(1),
+            ActionId::FocusPrevious => self.turn(Tab::ALL.len() - 1),
+            ActionId::ToggleWrap => self.wrap = !self.wrap,
+            ActionId::RawNext => {
+                self.show_raw();
+                self.show_event(self.event + 1);
+            }
+            ActionId::RawPrevious => {
+                self.show_raw();
+                self.show_event(self.event.saturating_sub(1));
+            }
+            ActionId::Undo => return Some(vec![Effect::Edit(Edit::Undo), triage::follow()]),
+            ActionId::MergeNew => return Some(vec![Effect::Edit(Edit::Merge), triage::follow()]),
+            _ => return triage::verb(call, model, Targets::one(self.id), self.list_height),
+        }
+        Some(Vec::new())
+    }
+
+    fn show_raw(&mut self) {
+        if self.tab != Tab::Raw {
+            self.show(Tab::Raw);
+        }
+    }
+
+    fn show(&mut self, tab: Tab) {
+        self.tab = tab;
+        self.scroll.reset();
+    }
+
+    fn turn(&mut self, by: usize) {
+        let at = Tab::ALL.iter().position(|tab| *tab == self.tab).unwrap_or(0);
+        let next = Tab::ALL.get((at + by) % Tab::ALL.len()).copied();
+        self.show(next.unwrap_or(Tab::Summary));
+    }
+
+    fn message(&mut self, message: &Msg, model: &DeskModel) -> Option<Vec<Effect>> {
+        match message {
+            Msg::Reply { request: Request::Alert(id), result } if *id == self.id => {
+                match result {
+                    Ok(Reply::Alert(detail)) => {
+                        self.detail = Some(AlertDetail::clone(detail));
+                        self.problem = None;
+                        self.event = self.event.min(self.events().saturating_sub(1));
+                    }
+                    Ok(_) => {}
+                    Err(problem) => self.problem = Some(problem.clone()),
+                }
+                Some(Vec::new())
+            }
+            // What was done here shows in the history; and the cursor may have gone on.
+            Msg::Reply { request: Request::Act(ids, _), .. } => {
+                let mut effects = self.follow(model);
+                if effects.is_empty() && ids.iter().any(|(id, _)| *id == self.id) {
+                    effects.push(Effect::Ask(Request::Alert(self.id)));
+                }
+                Some(effects)
+            }
+            Msg::Reply { request: Request::Undo(_), .. } => {
+                let mut effects = self.follow(model);
+                if effects.is_empty() {
+                    effects.push(Effect::Ask(Request::Alert(self.id)));
+                }
+                Some(effects)
+            }
+            Msg::Timer(triage::FOLLOW) => Some(self.follow(model)),
+            Msg::Change(Change::Alert(alert)) if alert.id == self.id && !model.live().frozen => {
+                Some(vec![Effect::Ask(Request::Alert(self.id))])
+            }
+            _ => None,
+        }
+    }
+
+    fn draw_head(&self, model: &DeskModel, canvas: &mut Canvas<'_>) {
+        let Some(alert) = model.rows().get(self.id) else { return };
+        canvas.fill_row(0, Role::Header);
+        let role = severity_role(alert.severity);
+        let mut x = 1 + draw_severity(canvas, 1, 0, alert.severity, role) + 2;
+        let id = format::id_short(&alert.id);
+        let width = canvas.width();
+        let right = canvas.text_right(width.saturating_sub(1), 0, &id, Role::Header);
+        let mut host = SafeText::line(&alert.host);
+        host = host.truncated(usize::from(width / 4));
+        let right = canvas.text_right(right.saturating_sub(2), 0, &host, Role::HeaderTitle);
+        let room = right.saturating_sub(x + 2);
+        x += canvas.text(x, 0, room, &SafeText::line(&alert.rule_name), Role::HeaderTitle);
+        canvas.set_cursor(x.min(width.saturating_sub(1)), 0);
+    }
+
+    fn draw_tabs(&self, canvas: &mut Canvas<'_>, y: u16) {
+        let mut x = 1;
+        for tab in Tab::ALL {
+            let active = tab == self.tab;
+            let mut text = SafeText::label(if active { "[" } else { " " });
+            text.push_label(tab.label());
+            match (tab, &self.detail) {
+                (Tab::Raw, Some(detail)) => {
+                    text.push_label(" ").push(&format::number(detail.events.len() as u64));
+                }
+                (Tab::History, Some(detail)) => {
+                    text.push_label(" ").push(&format::number(detail.history.len() as u64));
+                }
+                _ => {}
+            }
+            text.push_label(if active { "]" } else { " " });
+            let role = if active { Role::TabActive } else { Role::Tab };
+            let room = canvas.width().saturating_sub(x);
+            let used = canvas.text(x, y, room, &text, role);
+            if active {
+                canvas.set_cursor(x, y);
+            }
+            x += used + 1;
+        }
+    }
+
+    fn doc(&self, model: &DeskModel, width: u16) -> Doc {
+        let mut doc = Doc::new(width.saturating_sub(1), self.wrap);
+        let Some(alert) = model.rows().get(self.id) else {
+            doc.text("this alert is not known any more", " ", Role::TextWarning);
+            return doc;
+        };
+        if let Some(problem) = &self.problem {
+            doc.text(&format!("could not read it: {}", problem.message), " ", Role::TextError);
+            if !problem.detail.is_empty() {
+                doc.text(&problem.detail, " ", Role::Text);
+            }
+            if !problem.hint.is_empty() {
+                doc.text(&problem.hint, " ", Role::Text);
+            }
+            doc.blank();
+        }
+        match (self.tab, &self.detail) {
+            (Tab::Summary, detail) => summary::fill(&mut doc, model, alert, detail.as_ref()),
+            (_, None) => doc.text("reading ...", " ", Role::TextDim),
+            (Tab::Raw, Some(detail)) => raw::fill(&mut doc, &detail.events, self.event),
+            (Tab::History, Some(detail)) => history::fill(&mut doc, &detail.history),
+        }
+        doc
+    }
+}
+
+impl View for DetailView {
+    fn context(&self) -> &'static str {
+        "detail"
+    }
+
+    fn update(&mut self, input: &Input<'_>, model: &DeskModel) -> Option<Vec<Effect>> {
+        match input {
+            Input::Action(call) => self.action(call, model),
+            Input::Message(message) => self.message(message, model),
+            Input::Key(_) | Input::Paste(_) => None,
+        }
+    }
+
+    fn render(&self, model: &DeskModel, canvas: &mut Canvas<'_>) {
+        let (width, height) = (canvas.width(), canvas.height());
+        self.draw_head(model, canvas);
+        let mut y = 1;
+        if height > 4 {
+            self.draw_tabs(canvas, 1);
+            draw_rule(&mut canvas.sub(Rect::new(0, 2, width, 1)), 0, &SafeText::default(), Role::Rule);
+            y = 3;
+        }
+        let mut body = canvas.sub(Rect::new(0, y, width, height.saturating_sub(y)));
+        self.doc(model, width).draw(&mut body, &self.scroll);
+    }
+
+    fn unavailable(&self, call: &ActionCall, model: &DeskModel) -> Option<&'static str> {
+        if matches!(call.id, ActionId::RawNext | ActionId::RawPrevious) && self.events() < 2 {
+            return Some("there is no other event");
+        }
+        triage::unavailable(call, model)
+    }
+
+    fn position(&self, model: &DeskModel) -> SafeText {
+        let scroll = self.scroll.position();
+        let row = model.rows().place(self.id).map_or(0, |place| place + 1);
+        let mut text = SafeText::line(&format!("alert {row}/{}", model.rows().len()));
+        if !scroll.is_empty() {
+            text.push_label(" | ").push(&scroll);
+        }
+        text
+    }
+}

@@ -1,0 +1,138 @@
+//! The queue's two head lines: counts, freshness and clock; filter chips and order.
+
+use crate::model::severity::Severity;
+use crate::stdx::time::SECOND_US;
+use crate::tui::desk_model::DeskModel;
+use crate::tui::desk_model::live::Link;
+use crate::tui::paint::canvas::Canvas;
+use crate::tui::paint::format;
+use crate::tui::paint::role::Role;
+use crate::tui::paint::safe::SafeText;
+use crate::tui::view::parts::severity_role;
+
+/// Draw the header line.
+pub(super) fn draw(model: &DeskModel, canvas: &mut Canvas<'_>) {
+    canvas.fill_row(0, Role::Header);
+    let right = draw_right(model, canvas);
+    let mut x = 1;
+    if canvas.width() >= 60 {
+        x += canvas.label(x, 0, "TRIAGE", Role::HeaderTitle) + 2;
+    }
+    let counts = model.rows().counts();
+    let mut any = false;
+    for severity in Severity::ALL {
+        let count = counts.of(severity);
+        if count == 0 {
+            continue;
+        }
+        any = true;
+        let mut text = format::severity(severity);
+        text.push_label(" ").push(&format::count(count as u64));
+        if x + width(&text) >= right {
+            break;
+        }
+        x += canvas.text(x, 0, right - x, &text, severity_role(severity)) + 2;
+    }
+    if !any && model.loaded() {
+        x += canvas.label(x, 0, "0 open", Role::Header) + 2;
+    }
+    let arrived = model.rows().arrived();
+    if let Some(worst) = arrived.worst
+        && x < right
+    {
+        let mut text = SafeText::label("+");
+        text.push(&format::count(arrived.count as u64)).push_label(" new, ");
+        text.push(&format::severity(worst)).push_label(" (r)");
+        canvas.text(x, 0, right.saturating_sub(x + 1), &text, Role::HeaderNew);
+    }
+}
+
+/// State, lag and clock at the right end. Returns the column where they begin.
+fn draw_right(model: &DeskModel, canvas: &mut Canvas<'_>) -> u16 {
+    let width = canvas.width();
+    let mut x = canvas.text_right(
+        width.saturating_sub(1),
+        0,
+        &format::clock_minutes(model.now()),
+        Role::Header,
+    );
+    if canvas.width() >= 60
+        && let Some(lag_us) = model.live().lag_us()
+    {
+        let mut text = SafeText::label("lag ");
+        text.push(&lag(lag_us));
+        x = canvas.text_right(x.saturating_sub(2), 0, &text, Role::Header);
+    }
+    let (text, role) = state(model);
+    canvas.text_right(x.saturating_sub(2), 0, &text, role)
+}
+
+fn lag(lag_us: i64) -> SafeText {
+    let tenths = lag_us / (SECOND_US / 10);
+    if tenths < 100 {
+        return SafeText::line(&format!("{}.{}s", tenths / 10, tenths % 10));
+    }
+    format::duration(lag_us / SECOND_US)
+}
+
+fn state(model: &DeskModel) -> (SafeText, Role) {
+    if model.live().frozen {
+        let mut text = SafeText::label("FROZEN");
+        let held = model.live().held.len();
+        if held > 0 {
+            text.push_label(" ").push(&format::count(held as u64)).push_label(" wait");
+        }
+        return (text, Role::StateFrozen);
+    }
+    let since = |label: &'static str, at| {
+        let mut text = SafeText::label(label);
+        text.push(&format::age(at, model.now()));
+        (text, Role::StateStale)
+    };
+    match &model.live().link {
+        Link::Live if model.loaded() => (SafeText::label("LIVE"), Role::StateLive),
+        Link::Live => (SafeText::label("LOADING"), Role::StateStale),
+        Link::Stale(at) => since("STALE ", *at),
+        Link::Offline(at, _) => since("OFFLINE ", *at),
+    }
+}
+
+fn width(text: &SafeText) -> u16 {
+    u16::try_from(text.width()).unwrap_or(u16::MAX)
+}
+
+/// Draw the chips line: every chip with its switch, `n of m`, and the order.
+pub(super) fn draw_chips(model: &DeskModel, canvas: &mut Canvas<'_>) {
+    let mut right = SafeText::default();
+    right.push(&format::count(model.rows().len() as u64)).push_label(" of ");
+    right.push(&format::count(model.rows().total() as u64)).push_label("   sort ");
+    right.push(&SafeText::line(&model.sort().label()));
+    let end = canvas.width().saturating_sub(1);
+    let right = canvas.text_right(end, 0, &right, Role::TextDim).saturating_sub(2);
+    let mut x = 1;
+    if model.chips().is_empty() {
+        canvas.label(x, 0, "no filter: every alert is listed", Role::TextDim);
+        return;
+    }
+    if model.chips().are_all_off() {
+        x += canvas.label(x, 0, "filter off: ", Role::TextWarning);
+    }
+    let count = model.chips().len();
+    for (index, chip) in model.chips().iter().enumerate() {
+        let on = model.chips().works(index);
+        let mut text = SafeText::label("[");
+        text.push(&SafeText::line(chip.text())).push_label("]");
+        if !on && !model.chips().are_all_off() {
+            text.push_label("off");
+        }
+        let rest = count - index;
+        let room = right.saturating_sub(x);
+        if room < 8 || (rest > 1 && width(&text) + 6 > room) {
+            let mut more = SafeText::label("+");
+            more.push(&format::number(rest as u64));
+            canvas.text(x, 0, room, &more, Role::TextDim);
+            break;
+        }
+        x += canvas.text(x, 0, room, &text, if on { Role::Chip } else { Role::ChipOff }) + 1;
+    }
+}

@@ -1,0 +1,148 @@
+//! The queue's list: only the rows on screen are looked at, however many there are.
+
+use crate::model::alert::Alert;
+use crate::tui::desk_model::{DeskModel, RowFlags};
+use crate::tui::paint::canvas::{Canvas, Rect};
+use crate::tui::paint::format;
+use crate::tui::paint::role::{Glyph, Role};
+use crate::tui::paint::safe::SafeText;
+use crate::tui::view::parts::{age, draw_severity, has_hidden, severity_role, state};
+
+const SEVERITY_X: u16 = 2;
+const AGE_RIGHT: u16 = 13;
+const RISK_RIGHT: u16 = 18;
+const COUNT_RIGHT: u16 = 23;
+const TITLE_X: u16 = 24;
+const STATE_WIDTH: u16 = 3;
+const FLAGS_WIDTH: u16 = 4;
+
+/// Where the columns of one width stand. Widths of 0: not shown.
+#[derive(Clone, Copy, Debug)]
+struct Columns {
+    title: u16,
+    host: (u16, u16),
+    user: (u16, u16),
+    owner: (u16, u16),
+    state: u16,
+    flags: u16,
+}
+
+impl Columns {
+    fn of(width: u16) -> Columns {
+        let (host, user, owner) = match width {
+            0..60 => (0, 0, 0),
+            60..100 => (12, 0, 5),
+            100..140 => (17, 12, 8),
+            _ => (24, 16, 12),
+        };
+        let mut right = width;
+        let mut take = |columns: u16| {
+            let gap = u16::from(columns > 0);
+            right = right.saturating_sub(columns + gap);
+            right + gap
+        };
+        let flags = take(FLAGS_WIDTH);
+        let state = take(STATE_WIDTH);
+        let owner = (take(owner), owner);
+        let user = (take(user), user);
+        let host = (take(host), host);
+        Columns { title: right.saturating_sub(TITLE_X), host, user, owner, state, flags }
+    }
+}
+
+/// Draw the list, with a row of column titles if asked.
+pub(super) fn draw(model: &DeskModel, canvas: &mut Canvas<'_>, titles: bool) {
+    let (width, height) = (canvas.width(), canvas.height());
+    let columns = Columns::of(width);
+    let first = u16::from(titles);
+    if titles {
+        draw_titles(canvas, columns);
+    }
+    let mut canvas = canvas.sub(Rect::new(0, first, width, height.saturating_sub(first)));
+    let rows = usize::from(canvas.height());
+    if model.rows().is_empty() {
+        super::preview::draw_empty(model, &mut canvas);
+        return;
+    }
+    let (top, line) = model.cursor().top(model.rows(), rows);
+    for (y, alert) in (0_u16..).zip(model.rows().window(top, rows)) {
+        draw_row(model, alert, &mut canvas, y, columns);
+    }
+    canvas.set_cursor(0, u16::try_from(line).unwrap_or(0));
+}
+
+fn draw_titles(canvas: &mut Canvas<'_>, columns: Columns) {
+    canvas.label(SEVERITY_X + 1, 0, "SEV", Role::TextDim);
+    canvas.text_right(AGE_RIGHT, 0, &SafeText::label("AGE"), Role::TextDim);
+    canvas.text_right(RISK_RIGHT, 0, &SafeText::label("RISK"), Role::TextDim);
+    canvas.text_right(COUNT_RIGHT, 0, &SafeText::label("N"), Role::TextDim);
+    canvas.label(TITLE_X, 0, "ALERT", Role::TextDim);
+    for ((x, width), label) in
+        [(columns.host, "HOST"), (columns.user, "USER"), (columns.owner, "OWNER")]
+    {
+        if width > 0 {
+            canvas.label(x, 0, label, Role::TextDim);
+        }
+    }
+    canvas.label(columns.state, 0, "ST", Role::TextDim);
+}
+
+fn draw_row(model: &DeskModel, alert: &Alert, canvas: &mut Canvas<'_>, y: u16, columns: Columns) {
+    let flags = model.flags(alert);
+    if flags.cursor {
+        canvas.fill_row(y, Role::RowCursor);
+        canvas.glyph(0, y, Glyph::Cursor, Role::RowCursor);
+    }
+    if flags.marked {
+        canvas.glyph(1, y, Glyph::Mark, Role::RowMarked);
+    }
+    let dim = flags.handled || alert.status.is_closed();
+    let role = |normal| if dim { Role::RowHandled } else { normal };
+    draw_severity(canvas, SEVERITY_X, y, alert.severity, role(severity_role(alert.severity)));
+    let text = role(Role::Text);
+    canvas.text_right(AGE_RIGHT, y, &age(alert.last_seen, model.now()), text);
+    canvas.text_right(RISK_RIGHT, y, &format::number(u64::from(alert.risk)), text);
+    if alert.count > 1 {
+        canvas.text_right(COUNT_RIGHT, y, &count(alert.count), text);
+    }
+    canvas.text(TITLE_X, y, columns.title, &SafeText::line(&alert.rule_name), text);
+    let owner = alert.assignee.as_deref().map_or("-", |owner| {
+        if owner == model.me() { "you" } else { owner }
+    });
+    let cells = [(columns.host, alert.host.as_str()), (columns.user, alert.user.as_str())];
+    for ((x, width), value) in cells.into_iter().chain([(columns.owner, owner)]) {
+        canvas.text(x, y, width, &SafeText::line(if value.is_empty() { "-" } else { value }), text);
+    }
+    let (word, state_role) = state(alert.status);
+    canvas.text(columns.state, y, STATE_WIDTH, &SafeText::label(word), role(state_role));
+    draw_flags(alert, flags, canvas, columns.flags, y);
+}
+
+/// One sign a fact; the preview says them in words.
+fn draw_flags(alert: &Alert, flags: RowFlags, canvas: &mut Canvas<'_>, x: u16, y: u16) {
+    let mut at = x;
+    let signs = [
+        (flags.pending, Glyph::Pending, Role::RowPending),
+        (flags.snoozed, Glyph::Snoozed, Role::StateSnoozed),
+        (has_hidden(alert), Glyph::Hidden, Role::TextWarning),
+    ];
+    for (_, glyph, role) in signs.into_iter().filter(|(set, _, _)| *set) {
+        at += canvas.glyph(at, y, glyph, role);
+    }
+    if alert.changed_since_closed {
+        at += canvas.label(at, y, "+", Role::TextWarning);
+    }
+    if alert.backfill {
+        canvas.label(at, y, "b", Role::TextDim);
+    }
+}
+
+/// A count in at most four columns.
+fn count(count: u64) -> SafeText {
+    match count {
+        0..1_000 => SafeText::line(&format!("x{count}")),
+        1_000..100_000 => SafeText::line(&format!("x{}k", count / 1_000)),
+        100_000..1_000_000 => SafeText::line(&format!("{}k", count / 1_000)),
+        _ => SafeText::label("1M+"),
+    }
+}

@@ -1,0 +1,348 @@
+//! The verdict sheet: verdict, reasons, confidence, scope, note. Nothing on it changes anything before it is applied.
+
+use std::collections::BTreeSet;
+
+use crate::model::alert::{Action, Alert};
+use crate::model::verdict::{Confidence, REASONS, Verdict, VerdictKind};
+use crate::tui::action::ActionId;
+use crate::tui::action::call::ActionCall;
+use crate::tui::contract::{Effect, Input, Tone, View};
+use crate::tui::desk_model::DeskModel;
+use crate::tui::desk_model::marks::Targets;
+use crate::tui::paint::canvas::{Canvas, Rect};
+use crate::tui::paint::role::{Glyph, Role};
+use crate::tui::paint::safe::SafeText;
+use crate::tui::view::compose::DraftNote;
+use crate::tui::view::triage;
+
+const CONFIDENCES: [Confidence; 3] = [Confidence::Low, Confidence::Medium, Confidence::High];
+/// Rows above the note.
+const HEAD_ROWS: u16 = 7;
+
+/// The sheet's fields, in the order of tab.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Field {
+    Verdict,
+    Reasons,
+    Confidence,
+    Scope,
+    Note,
+}
+
+impl Field {
+    const ALL: [Field; 5] =
+        [Field::Verdict, Field::Reasons, Field::Confidence, Field::Scope, Field::Note];
+
+    fn turned(self, by: usize) -> Field {
+        let at = Field::ALL.iter().position(|field| *field == self).unwrap_or(0);
+        Field::ALL.get((at + by) % Field::ALL.len()).copied().unwrap_or(Field::Verdict)
+    }
+}
+
+/// The sheet.
+#[derive(Debug)]
+pub struct VerdictSheet {
+    title: SafeText,
+    one: Targets,
+    marked: Option<Targets>,
+    kind: VerdictKind,
+    reasons: BTreeSet<usize>,
+    reason: usize,
+    confidence: Confidence,
+    all_marked: bool,
+    note: DraftNote,
+    field: Field,
+    row: bool,
+}
+
+impl VerdictSheet {
+    /// The sheet for an alert, or for what is marked.
+    pub fn open(alert: &Alert, targets: Targets) -> (VerdictSheet, Vec<Effect>) {
+        let (note, ask) = DraftNote::new(alert.id);
+        let mut title = SafeText::label("VERDICT  ");
+        title.push(&SafeText::line(&alert.rule_name)).push_label("  ");
+        title.push(&SafeText::line(&alert.host));
+        let before = alert.verdict.as_ref();
+        let chosen = |code: &str| {
+            before.is_some_and(|verdict| verdict.reasons.iter().any(|reason| reason == code))
+        };
+        let sheet = VerdictSheet {
+            title,
+            one: Targets::one(alert.id),
+            all_marked: targets.from_marks,
+            marked: targets.from_marks.then_some(targets),
+            kind: before.map_or(VerdictKind::FalsePositive, |verdict| verdict.kind),
+            reasons: (0..REASONS.len())
+                .filter(|index| REASONS.get(*index).is_some_and(|(code, _)| chosen(code)))
+                .collect(),
+            reason: 0,
+            confidence: before.map_or(Confidence::Medium, |verdict| verdict.confidence),
+            note,
+            field: Field::Verdict,
+            row: false,
+        };
+        (sheet, vec![ask])
+    }
+
+    fn targets(&self) -> Targets {
+        match &self.marked {
+            Some(marked) if self.all_marked => marked.clone(),
+            _ => self.one.clone(),
+        }
+    }
+
+    fn submit(&mut self, model: &DeskModel) -> Vec<Effect> {
+        let codes: Vec<String> = self
+            .reasons
+            .iter()
+            .filter_map(|index| REASONS.get(*index))
+            .map(|(code, _)| (*code).to_owned())
+            .collect();
+        if codes.iter().any(|code| code == "other") && self.note.is_blank() {
+            self.field = Field::Note;
+            self.row = false;
+            return vec![triage::say("the reason `other` needs a note", Tone::Warning)];
+        }
+        let note = if self.note.is_blank() { String::new() } else { self.note.text() };
+        let action = Action::Verdict(Verdict {
+            kind: self.kind,
+            reasons: codes,
+            confidence: self.confidence,
+            note,
+        });
+        let mut effects = vec![self.note.drop_draft(), Effect::Pop];
+        effects.extend(triage::ask_or_act(model, self.targets(), action));
+        effects
+    }
+
+    fn step(&mut self, forward: bool) {
+        fn next<T: Copy + PartialEq>(all: &[T], now: T, forward: bool) -> T {
+            let at = all.iter().position(|one| *one == now).unwrap_or(0);
+            let by = if forward { 1 } else { all.len() - 1 };
+            all.get((at + by) % all.len().max(1)).copied().unwrap_or(now)
+        }
+        match self.field {
+            Field::Verdict => self.kind = next(&VerdictKind::ALL, self.kind, forward),
+            Field::Reasons => {
+                let by = if forward { 1 } else { REASONS.len() - 1 };
+                self.reason = (self.reason + by) % REASONS.len();
+            }
+            Field::Confidence => self.confidence = next(&CONFIDENCES, self.confidence, forward),
+            Field::Scope => self.all_marked = !self.all_marked && self.marked.is_some(),
+            Field::Note => {}
+        }
+    }
+
+    fn toggle(&mut self) {
+        if self.field != Field::Reasons {
+            self.step(true);
+        } else if !self.reasons.remove(&self.reason) {
+            self.reasons.insert(self.reason);
+        }
+    }
+
+    fn close(&mut self) -> Vec<Effect> {
+        let mut effects = self.note.save();
+        effects.push(Effect::Pop);
+        effects.push(triage::say(
+            if self.note.is_blank() { "no verdict given" } else { "no verdict given; draft kept" },
+            Tone::Plain,
+        ));
+        effects
+    }
+
+    fn action(&mut self, call: &ActionCall, model: &DeskModel) -> Option<Vec<Effect>> {
+        match call.id {
+            ActionId::TextSubmit => return Some(self.submit(model)),
+            ActionId::TextKeepDraft | ActionId::NavBack => return Some(self.close()),
+            ActionId::TextDiscard => {
+                return Some(vec![
+                    self.note.drop_draft(),
+                    Effect::Pop,
+                    triage::say("no verdict given, draft thrown away", Tone::Plain),
+                ]);
+            }
+            ActionId::TextCommandRow => {
+                self.row = true;
+                return Some(self.note.save());
+            }
+            ActionId::TextResume => self.row = false,
+            ActionId::FieldNext | ActionId::FocusNext => self.go(self.field.turned(1)),
+            ActionId::FieldPrevious | ActionId::FocusPrevious => {
+                self.go(self.field.turned(Field::ALL.len() - 1));
+            }
+            ActionId::SheetNext => self.step(true),
+            ActionId::SheetPrevious => self.step(false),
+            ActionId::SheetToggle => self.toggle(),
+            ActionId::SheetVerdict => {
+                self.kind = VerdictKind::parse(call.text("kind")?)?;
+                self.field = Field::Verdict;
+            }
+            _ => return None,
+        }
+        Some(Vec::new())
+    }
+
+    fn go(&mut self, field: Field) {
+        self.field = field;
+        self.row = false;
+        if field == Field::Scope && self.marked.is_none() {
+            // Nothing to choose: the sheet is about one alert.
+            self.field = Field::Note;
+        }
+    }
+
+    /// One line of choices: the chosen in brackets.
+    fn draw_choices(&self, canvas: &mut Canvas<'_>, line: &Choices<'_>) {
+        let focused = self.field == line.field && !self.row;
+        let label = if focused { Role::PaneFocus } else { Role::FieldLabel };
+        if focused {
+            canvas.glyph(0, line.y, Glyph::Cursor, Role::PaneFocus);
+        }
+        canvas.label(1, line.y, line.label, label);
+        let mut x = 13;
+        for (text, chosen) in line.choices {
+            let room = canvas.width().saturating_sub(x);
+            if *chosen && focused {
+                canvas.set_cursor(x, line.y);
+            }
+            let role = if *chosen { Role::FieldChosen } else { Role::Field };
+            let mut shown = SafeText::label(if *chosen { "[" } else { " " });
+            shown.push(text).push_label(if *chosen { "]" } else { " " });
+            x += canvas.text(x, line.y, room, &shown, role) + 1;
+        }
+    }
+
+    fn draw_reasons(&self, canvas: &mut Canvas<'_>, y: u16) {
+        let focused = self.field == Field::Reasons && !self.row;
+        let label = if focused { Role::PaneFocus } else { Role::FieldLabel };
+        if focused {
+            canvas.glyph(0, y, Glyph::Cursor, Role::PaneFocus);
+        }
+        canvas.label(1, y, "reason", label);
+        let (mut x, mut line) = (13, y);
+        for (index, (_, text)) in REASONS.iter().enumerate() {
+            let on = self.reasons.contains(&index);
+            let mut shown = SafeText::label(if on { "[x] " } else { "[ ] " });
+            shown.push(&SafeText::line(text));
+            let width = u16::try_from(shown.width()).unwrap_or(u16::MAX);
+            if x > 13 && x.saturating_add(width) > canvas.width() {
+                (x, line) = (13, line + 1);
+            }
+            let here = focused && index == self.reason;
+            if here {
+                canvas.set_cursor(x + 1, line);
+            }
+            let role = match (here, on) {
+                (true, _) => Role::FieldActive,
+                (false, true) => Role::FieldChosen,
+                (false, false) => Role::Field,
+            };
+            let room = canvas.width().saturating_sub(x);
+            x += canvas.text(x, line, room, &shown, role) + 2;
+        }
+    }
+
+    fn verdicts(&self) -> Vec<(SafeText, bool)> {
+        let letters = ["t true positive", "f false positive", "b benign TP", "s suspicious"];
+        let letters = letters.into_iter().chain(["d duplicate", "i insufficient data"]);
+        letters
+            .zip(VerdictKind::ALL)
+            .map(|(label, kind)| (SafeText::label(label), kind == self.kind))
+            .collect()
+    }
+
+    fn scopes(&self) -> Vec<(SafeText, bool)> {
+        let mut scopes = Vec::new();
+        if let Some(marked) = &self.marked {
+            let text = match marked.hidden {
+                0 => format!("{} marked", marked.ids.len()),
+                hidden => format!("{} marked, {hidden} hidden by filter", marked.ids.len()),
+            };
+            scopes.push((SafeText::line(&text), self.all_marked));
+        }
+        scopes.push((SafeText::label("this one"), !self.all_marked || self.marked.is_none()));
+        scopes
+    }
+}
+
+/// A line of choices on the sheet.
+struct Choices<'a> {
+    y: u16,
+    field: Field,
+    label: &'static str,
+    choices: &'a [(SafeText, bool)],
+}
+
+impl View for VerdictSheet {
+    fn context(&self) -> &'static str {
+        match (self.row, self.field) {
+            (true, _) => "text_row",
+            (false, Field::Note) => "text",
+            (false, _) => "sheet",
+        }
+    }
+
+    fn overlay(&self) -> bool {
+        true
+    }
+
+    fn takes_text(&self) -> bool {
+        self.field == Field::Note && !self.row
+    }
+
+    fn update(&mut self, input: &Input<'_>, model: &DeskModel) -> Option<Vec<Effect>> {
+        match input {
+            Input::Action(call) => self.action(call, model),
+            Input::Key(key) => Some(self.note.key(*key)),
+            Input::Paste(text) => Some(self.note.paste(text)),
+            Input::Message(message) => self.note.message(message),
+        }
+    }
+
+    fn render(&self, _model: &DeskModel, canvas: &mut Canvas<'_>) {
+        let (width, height) = (canvas.width(), canvas.height());
+        // The queue's row stays visible above the sheet where there is room for both.
+        let rows = (height * 3 / 5).max(HEAD_ROWS + 6).min(height);
+        let mut canvas = canvas.sub(Rect::new(0, height - rows, width, rows));
+        canvas.fill(Rect::new(0, 0, width, rows), Role::Dialog);
+        canvas.fill_row(0, Role::Header);
+        canvas.text(1, 0, width.saturating_sub(1), &self.title, Role::DialogTitle);
+        let wide = width >= 118;
+        let verdicts = self.verdicts();
+        let (first, second) = verdicts.split_at(if wide { verdicts.len() } else { 4 });
+        let line = |y, label, choices| Choices { y, field: Field::Verdict, label, choices };
+        self.draw_choices(&mut canvas, &line(1, "verdict", first));
+        if !second.is_empty() {
+            let mut below = canvas.sub(Rect::new(13, 2, width.saturating_sub(13), 1));
+            let mut x = 0;
+            for (text, chosen) in second {
+                let role = if *chosen { Role::FieldChosen } else { Role::Field };
+                let mut shown = SafeText::label(if *chosen { "[" } else { " " });
+                shown.push(text).push_label(if *chosen { "]" } else { " " });
+                if *chosen && self.field == Field::Verdict {
+                    below.set_cursor(x, 0);
+                }
+                x += below.text(x, 0, width, &shown, role) + 1;
+            }
+        }
+        self.draw_reasons(&mut canvas, 3);
+        let confidences: Vec<(SafeText, bool)> = CONFIDENCES
+            .into_iter()
+            .map(|one| (SafeText::label(one.as_str()), one == self.confidence))
+            .collect();
+        let field = Field::Confidence;
+        let line = Choices { y: 5, field, label: "confidence", choices: &confidences };
+        self.draw_choices(&mut canvas, &line);
+        let scopes = self.scopes();
+        let line = Choices { y: 6, field: Field::Scope, label: "apply to", choices: &scopes };
+        self.draw_choices(&mut canvas, &line);
+        let focused = self.field == Field::Note && !self.row;
+        let mut body =
+            canvas.sub(Rect::new(0, HEAD_ROWS, width, rows.saturating_sub(HEAD_ROWS)));
+        self.note.draw(&mut body, "note", focused);
+        if self.row {
+            canvas.set_cursor(0, 0);
+        }
+    }
+}
