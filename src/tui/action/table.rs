@@ -87,20 +87,24 @@ actions! {
     OpenSelected "open.selected" U0 ["list"] "Open" "Open what is under the cursor." () ["open"];
     PreviewDown "preview.line_down" U0 ["queue"] "Preview down" "Scroll the preview down." () [];
     PreviewUp "preview.line_up" U0 ["queue"] "Preview up" "Scroll the preview up." () [];
-    FilterAdd "filter.add" U0 ["queue" "events"] "Filter" "Add a filter chip; every chip must match." (may("text", Kind::Text)) ["filter"];
-    FilterEdit "filter.edit" U0 ["queue" "events"] "Edit filter" "Edit, switch off or remove filter chips." () [];
-    FilterToggleAll "filter.toggle_all" U0 ["queue" "events"] "Filter on or off" "Switch all filter chips off and on; the cursor stays on its alert." () [];
+    FilterAdd "filter.add" U0 ["queue" "chips"] "Filter" "Add a filter chip; every chip must match." (may("text", Kind::Text)) ["filter"];
+    FilterEdit "filter.edit" U0 ["queue"] "Edit filter" "Edit, switch off or remove filter chips." () [];
+    FilterToggleAll "filter.toggle_all" U0 ["queue" "chips"] "Filter on or off" "Switch all filter chips off and on; the cursor stays on its alert." () [];
+    FilterRemove "filter.remove" U0 ["chips"] "Remove chip" "Remove the filter chip under the cursor." () [];
     SortBy "sort.by" U0 ["queue"] "Sort" "Sort the list." (need("field", SORTS)) ["sort"];
     SortInvert "sort.invert" U0 ["queue"] "Invert order" "Turn the order round." () [];
 
-    DocDown "doc.line_down" U0 ["detail"] "Down" "A line down." () [];
-    DocUp "doc.line_up" U0 ["detail"] "Up" "A line up." () [];
-    DocHalfDown "doc.half_page_down" U0 ["detail"] "Half page down" "Half a page down." () [];
-    DocHalfUp "doc.half_page_up" U0 ["detail"] "Half page up" "Half a page up." () [];
-    DocPageDown "doc.page_down" U0 ["detail"] "Page down" "A page down." () [];
-    DocPageUp "doc.page_up" U0 ["detail"] "Page up" "A page up." () [];
-    DocTop "doc.top" U0 ["detail"] "Top" "The first line." () [];
-    DocBottom "doc.bottom" U0 ["detail"] "Bottom" "The last line." () [];
+    DocDown "doc.line_down" U0 ["detail" "event"] "Down" "A line down." () [];
+    DocUp "doc.line_up" U0 ["detail" "event"] "Up" "A line up." () [];
+    DocHalfDown "doc.half_page_down" U0 ["detail" "event"] "Half page down" "Half a page down." () [];
+    DocHalfUp "doc.half_page_up" U0 ["detail" "event"] "Half page up" "Half a page up." () [];
+    DocPageDown "doc.page_down" U0 ["detail" "event"] "Page down" "A page down." () [];
+    DocPageUp "doc.page_up" U0 ["detail" "event"] "Page up" "A page up." () [];
+    DocTop "doc.top" U0 ["detail" "event"] "Top" "The first line." () [];
+    DocBottom "doc.bottom" U0 ["detail" "event"] "Bottom" "The last line." () [];
+
+    RawNext "raw.next_event" U0 ["detail"] "Next event" "The next evidence event, field by field." () [];
+    RawPrevious "raw.previous_event" U0 ["detail"] "Previous event" "The previous evidence event." () [];
 
     EventsWider "events.wider" U0 ["events"] "Wider" "More minutes around the alert." () [];
     EventsNarrower "events.narrower" U0 ["events"] "Narrower" "Fewer minutes around the alert." () [];
@@ -113,7 +117,7 @@ actions! {
     OpenQueue "open.queue" U0 ["global"] "Queue" "Back to the queue." () ["queue"];
     OpenEndpoints "open.endpoints" U0 ["global"] "Endpoints" "The endpoints that have reported." () ["endpoints"];
     TogglePreview "view.toggle_preview" U0 ["queue"] "Preview" "Show or hide the preview." () ["preview"];
-    ToggleWrap "view.toggle_wrap" U0 ["detail"] "Wrap" "Wrap long lines or cut them." () ["wrap"];
+    ToggleWrap "view.toggle_wrap" U0 ["detail" "event"] "Wrap" "Wrap long lines or cut them." () ["wrap"];
     CycleTime "view.cycle_time" U0 ["global"] "Time form" "Show times as UTC or as ages." () [];
     ToggleHints "view.toggle_hints" U0 ["global"] "Hints" "Show or hide the line of hints." () ["hints"];
     ThemeNext "theme.next" U0 ["global"] "Theme" "The next theme." () ["theme"];

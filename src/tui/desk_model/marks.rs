@@ -35,6 +35,8 @@ pub enum Field {
     User,
     /// The rule.
     Rule,
+    /// The rule and the values it groups by.
+    Group,
 }
 
 impl Field {
@@ -44,15 +46,17 @@ impl Field {
             "host" => Field::Host,
             "user" => Field::User,
             "rule" => Field::Rule,
+            "group" => Field::Group,
             _ => return None,
         })
     }
 
-    fn of(self, alert: &Alert) -> &str {
+    fn same(self, one: &Alert, two: &Alert) -> bool {
         match self {
-            Field::Host => &alert.host,
-            Field::User => &alert.user,
-            Field::Rule => &alert.rule_id,
+            Field::Host => one.host == two.host,
+            Field::User => one.user == two.user,
+            Field::Rule => one.rule_id == two.rule_id,
+            Field::Group => one.rule_id == two.rule_id && one.group == two.group,
         }
     }
 }
@@ -174,7 +178,7 @@ impl DeskModel {
                 }
             }
             MarkEdit::Same(field) => {
-                self.mark_where(|current, alert| field.of(current) == field.of(alert));
+                self.mark_where(|current, alert| field.same(current, alert));
             }
         }
     }

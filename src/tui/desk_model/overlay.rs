@@ -50,7 +50,8 @@ pub struct Journal {
     /// The stored alerts under pending entries.
     base: HashMap<AlertId, Arc<Alert>>,
     last_token: u64,
-    last_verdict: Option<Verdict>,
+    last: Option<Action>,
+    snooze_us: i64,
 }
 
 impl Journal {
@@ -67,11 +68,6 @@ impl Journal {
     /// Entries that can be undone, newest first: pending ones, then those past their deadline.
     pub fn undoable(&self) -> impl Iterator<Item = &Entry> {
         self.pending.iter().rev().chain(self.past.iter().rev())
-    }
-
-    /// What `.` does: the last verdict with its reasons, without its note.
-    pub fn repeat(&self) -> Option<Action> {
-        self.last_verdict.clone().map(Action::Verdict)
     }
 
     /// The stored alert with our pending actions over it; the stored one is remembered.
@@ -156,9 +152,7 @@ impl DeskModel {
         }
         self.journal.last_token += 1;
         let token = self.journal.last_token;
-        if let Action::Verdict(verdict) = &action {
-            self.journal.last_verdict = Some(Verdict { note: String::new(), ..verdict.clone() });
-        }
+        self.remember(&action);
         let ids: Vec<AlertId> = seen.iter().map(|(id, _)| *id).collect();
         let was_handled = ids.iter().copied().filter(|id| self.rows.is_handled(*id)).collect();
         for id in &ids {
@@ -190,6 +184,31 @@ impl DeskModel {
         }
         self.notice = None;
         vec![Wish::Act { targets: seen, action }]
+    }
+
+    /// Keep what `.` repeats: a verdict without its note, an assignment, a snooze.
+    fn remember(&mut self, action: &Action) {
+        self.journal.last = match action {
+            Action::Verdict(verdict) => {
+                Some(Action::Verdict(Verdict { note: String::new(), ..verdict.clone() }))
+            }
+            Action::Snooze(Some(until)) => {
+                self.journal.snooze_us = until.micros_since(self.now);
+                Some(action.clone())
+            }
+            Action::Assign(_) => Some(action.clone()),
+            _ => return,
+        };
+    }
+
+    /// What `.` does here and now; a snooze counts from now.
+    pub fn repeat(&self) -> Option<Action> {
+        match &self.journal.last {
+            Some(Action::Snooze(Some(_))) => {
+                Some(Action::Snooze(Some(self.now.plus_micros(self.journal.snooze_us))))
+            }
+            last => last.clone(),
+        }
     }
 
     /// Show an alert again from its stored state and what is pending on it.

@@ -126,6 +126,21 @@ impl DeskModel {
                 self.say_problem(problem);
                 self.apply_notice()
             }
+            (Request::RuleOff { id, .. }, Ok(_)) => {
+                self.say(Tone::Info, format!("rule switched off: {id}"));
+                self.apply_notice()
+            }
+            (Request::RuleOn(id), Ok(_)) => {
+                self.say(Tone::Info, format!("rule switched on: {id}"));
+                self.apply_notice()
+            }
+            (
+                Request::RuleOff { .. } | Request::RuleOn(_) | Request::SaveDraft(..),
+                Err(problem),
+            ) => {
+                self.say_problem(problem);
+                self.apply_notice()
+            }
             _ => Vec::new(),
         }
     }

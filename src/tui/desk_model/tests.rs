@@ -319,11 +319,9 @@ fn a_verdict_dims_the_row_and_goes_on() {
 #[test]
 fn repeat_keeps_the_reasons_and_forgets_the_note() {
     let mut model = model(3);
-    assert_eq!(model.journal().repeat(), None);
+    assert_eq!(model.repeat(), None);
     run(&mut model, Do::Act(verdict(VerdictKind::Duplicate)));
-    let Some(Action::Verdict(again)) = model.journal().repeat() else {
-        panic!("nothing to repeat")
-    };
+    let Some(Action::Verdict(again)) = model.repeat() else { panic!("nothing to repeat") };
     assert_eq!((again.kind, again.reasons.len()), (VerdictKind::Duplicate, 1));
     assert_eq!(again.note, "");
 }

@@ -57,13 +57,13 @@ impl View for ChipsView {
     fn render(&self, model: &DeskModel, canvas: &mut Canvas<'_>) {
         let chips = model.chips();
         let (width, height) = (canvas.width(), canvas.height());
-        let wanted = u16::try_from(chips.len() + 4).unwrap_or(u16::MAX);
+        let wanted = u16::try_from(chips.len() + 2).unwrap_or(u16::MAX);
         let rows = wanted.min(height);
         let mut canvas = canvas.sub(Rect::new(0, height - rows, width, rows));
         canvas.fill(Rect::new(0, 0, width, rows), Role::Dialog);
         let title = SafeText::label("filter: every chip that is on must match");
         draw_rule(&mut canvas, 0, &title, Role::DialogTitle);
-        let body = usize::from(rows.saturating_sub(2));
+        let body = usize::from(rows.saturating_sub(1));
         let top = self.cursor.top(chips.len() + 1, body);
         for (y, index) in (1_u16..).zip(top..(top + body).min(chips.len() + 1)) {
             if index == self.cursor.at() {
@@ -80,11 +80,5 @@ impl View for ChipsView {
             let x = 2 + canvas.label(2, y, label, role);
             canvas.text(x, y, width.saturating_sub(x), &SafeText::line(chip.text()), role);
         }
-        canvas.label(
-            1,
-            rows.saturating_sub(1),
-            "space off/on   enter change   d remove   ctrl-f all off/on   q close",
-            Role::TextDim,
-        );
     }
 }

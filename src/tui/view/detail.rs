@@ -264,7 +264,12 @@ impl View for DetailView {
         let mut y = 1;
         if height > 4 {
             self.draw_tabs(canvas, 1);
-            draw_rule(&mut canvas.sub(Rect::new(0, 2, width, 1)), 0, &SafeText::default(), Role::Rule);
+            draw_rule(
+                &mut canvas.sub(Rect::new(0, 2, width, 1)),
+                0,
+                &SafeText::default(),
+                Role::Rule,
+            );
             y = 3;
         }
         let mut body = canvas.sub(Rect::new(0, y, width, height.saturating_sub(y)));

@@ -38,7 +38,9 @@ impl EndpointsView {
     fn take(&mut self, mut rows: Vec<Endpoint>) {
         let on = self.current().map(|endpoint| endpoint.host.clone());
         rows.sort_by(|one, two| {
-            (two.worst, two.alerts_open).cmp(&(one.worst, one.alerts_open)).then_with(|| one.host.cmp(&two.host))
+            (two.worst, two.alerts_open)
+                .cmp(&(one.worst, one.alerts_open))
+                .then_with(|| one.host.cmp(&two.host))
         });
         let place = on.and_then(|host| rows.iter().position(|row| row.host == host));
         if let Some(place) = place {
@@ -57,10 +59,8 @@ impl EndpointsView {
         if call.id == ActionId::MergeNew {
             return Some(vec![Effect::Ask(Request::Endpoints)]);
         }
-        let concerns = matches!(
-            call.id,
-            ActionId::OpenSelected | ActionId::HostEvents | ActionId::CopyHost
-        );
+        let concerns =
+            matches!(call.id, ActionId::OpenSelected | ActionId::HostEvents | ActionId::CopyHost);
         if !concerns {
             return None;
         }
@@ -150,7 +150,12 @@ impl View for EndpointsView {
         canvas.fill_row(0, Role::Header);
         let x = 1 + canvas.label(1, 0, "ENDPOINTS", Role::HeaderTitle) + 2;
         let width = canvas.width();
-        canvas.text_right(width.saturating_sub(1), 0, &format::clock_minutes(model.now()), Role::Header);
+        canvas.text_right(
+            width.saturating_sub(1),
+            0,
+            &format::clock_minutes(model.now()),
+            Role::Header,
+        );
         canvas.set_cursor(0, 0);
         if let Some(problem) = &self.problem {
             canvas.text(1, 2, width, &SafeText::line(&problem.message), Role::TextError);

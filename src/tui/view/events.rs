@@ -208,7 +208,8 @@ impl View for EventView {
         let (width, height) = (canvas.width(), canvas.height());
         canvas.fill_row(0, Role::Header);
         let x = 1 + canvas.label(1, 0, "EVENT", Role::HeaderTitle) + 2;
-        let x = x + canvas.text(x, 0, 20, &format::date_time(self.event.timestamp), Role::Header) + 2;
+        let x =
+            x + canvas.text(x, 0, 20, &format::date_time(self.event.timestamp), Role::Header) + 2;
         let text = SafeText::line(&one_line(&self.event));
         canvas.text(x, 0, width.saturating_sub(x), &text, Role::Header);
         canvas.set_cursor(0, 0);

@@ -97,7 +97,8 @@ mod tests {
 
     #[test]
     fn details_read_as_words_and_notes_stand_apart() {
-        let detail = r#"{"kind":"false_positive","reasons":["test_activity"],"note":"a\nb","old":null}"#;
+        let detail =
+            r#"{"kind":"false_positive","reasons":["test_activity"],"note":"a\nb","old":null}"#;
         assert_eq!(facts(detail), "kind false positive, reasons test activity");
         assert_eq!(notes(detail), vec!["a\nb".to_owned()]);
         assert_eq!(facts("not json"), "not json");

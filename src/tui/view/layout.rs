@@ -74,7 +74,8 @@ mod tests {
         for width in [0, 59, 60, 99, 100, 300] {
             for height in 0..120 {
                 let parts = Parts::of(Layout::of(width, height), height, true);
-                let sum = u16::from(parts.header) + u16::from(parts.chips) + parts.list + parts.preview;
+                let sum =
+                    u16::from(parts.header) + u16::from(parts.chips) + parts.list + parts.preview;
                 assert_eq!(sum, height, "{width}x{height}");
             }
         }

@@ -70,7 +70,13 @@ pub fn has_hidden(alert: &Alert) -> bool {
 }
 
 /// Draw a severity as sign and word, eight columns. Returns the columns used.
-pub fn draw_severity(canvas: &mut Canvas<'_>, x: u16, y: u16, severity: Severity, role: Role) -> u16 {
+pub fn draw_severity(
+    canvas: &mut Canvas<'_>,
+    x: u16,
+    y: u16,
+    severity: Severity,
+    role: Role,
+) -> u16 {
     let used = canvas.glyph(x, y, severity_glyph(severity), role);
     used + 1 + canvas.text(x + used + 1, y, 4, &format::severity(severity), role)
 }

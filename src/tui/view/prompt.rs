@@ -137,17 +137,19 @@ impl Prompt {
         }
         let Some(error) = &self.error else {
             if self.asked.is_filter() {
-                canvas.label(1, 2, "is:open sev>=high host:web* user:root rule:*ssh* age<4h -owner:me", Role::TextDim);
+                canvas.label(
+                    1,
+                    2,
+                    "is:open sev>=high host:web* user:root rule:*ssh* age<4h -owner:me",
+                    Role::TextDim,
+                );
             } else if let Asked::RuleOff { title, .. } = &self.asked {
                 canvas.text(1, 2, width, &SafeText::line(title), Role::TextDim);
             }
             return;
         };
-        let before: usize = self
-            .line
-            .text()
-            .get(..error.span.start)
-            .map_or(0, |head| SafeText::line(head).width());
+        let before: usize =
+            self.line.text().get(..error.span.start).map_or(0, |head| SafeText::line(head).width());
         let column = x.saturating_add(u16::try_from(before).unwrap_or(u16::MAX));
         canvas.label(column.min(width.saturating_sub(1)), 2, "^", Role::TextError);
         let mut text = SafeText::line(&error.message);
@@ -204,7 +206,12 @@ impl View for Prompt {
         let (width, height) = (canvas.width(), canvas.height());
         let mut canvas = canvas.sub(Rect::new(0, height - rows, width, rows));
         canvas.fill(Rect::new(0, 0, width, rows), Role::Dialog);
-        super::parts::draw_rule(&mut canvas, 0, &SafeText::label(self.asked.label()), Role::DialogTitle);
+        super::parts::draw_rule(
+            &mut canvas,
+            0,
+            &SafeText::label(self.asked.label()),
+            Role::DialogTitle,
+        );
         // On a screen of one line the text still shows.
         let y = if rows > 1 { 1 } else { 0 };
         let x = canvas.label(0, y, "> ", Role::FieldLabel);

@@ -220,7 +220,7 @@ impl VerdictSheet {
             canvas.glyph(0, y, Glyph::Cursor, Role::PaneFocus);
         }
         canvas.label(1, y, "reason", label);
-        let (mut x, mut line) = (13, y);
+        let (mut x, mut line) = (13_u16, y);
         for (index, (_, text)) in REASONS.iter().enumerate() {
             let on = self.reasons.contains(&index);
             let mut shown = SafeText::label(if on { "[x] " } else { "[ ] " });
@@ -338,8 +338,7 @@ impl View for VerdictSheet {
         let line = Choices { y: 6, field: Field::Scope, label: "apply to", choices: &scopes };
         self.draw_choices(&mut canvas, &line);
         let focused = self.field == Field::Note && !self.row;
-        let mut body =
-            canvas.sub(Rect::new(0, HEAD_ROWS, width, rows.saturating_sub(HEAD_ROWS)));
+        let mut body = canvas.sub(Rect::new(0, HEAD_ROWS, width, rows.saturating_sub(HEAD_ROWS)));
         self.note.draw(&mut body, "note", focused);
         if self.row {
             canvas.set_cursor(0, 0);

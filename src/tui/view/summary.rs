@@ -133,7 +133,8 @@ pub fn one_line(event: &Event) -> String {
         }
     }
     if !event.has(field::PROCESS_COMMAND_LINE) {
-        let rest = [field::PROCESS_EXECUTABLE, field::FILE_PATH, field::REGISTRY_PATH, field::MESSAGE];
+        let rest =
+            [field::PROCESS_EXECUTABLE, field::FILE_PATH, field::REGISTRY_PATH, field::MESSAGE];
         if let Some(value) = rest.into_iter().find_map(|id| event.get(id)) {
             text.push_str(&format!("  {}", value.to_text()));
         }
@@ -191,9 +192,9 @@ fn techniques(alert: &Alert) -> String {
     let mut words: Vec<String> = Vec::new();
     for tag in &alert.tags {
         let word = tag.strip_prefix("attack.").unwrap_or(tag);
-        let technique = word.strip_prefix('t').is_some_and(|rest| {
-            rest.starts_with(|first: char| first.is_ascii_digit())
-        });
+        let technique = word
+            .strip_prefix('t')
+            .is_some_and(|rest| rest.starts_with(|first: char| first.is_ascii_digit()));
         words.push(if technique { word.to_ascii_uppercase() } else { word.replace('_', "-") });
     }
     words.sort_by_key(|word| !word.starts_with('T'));
@@ -211,7 +212,10 @@ fn flags(model: &DeskModel, alert: &Alert) -> String {
         words.push(format!("snoozed until {}", format::date_time(until).as_str()));
     }
     if alert.changed_since_closed {
-        words.push(format!("went on after it was closed ({})", age(alert.last_seen, model.now()).as_str()));
+        words.push(format!(
+            "went on after it was closed ({})",
+            age(alert.last_seen, model.now()).as_str()
+        ));
     }
     if has_hidden(alert) {
         words.push("contains hidden characters, shown as marks".to_owned());

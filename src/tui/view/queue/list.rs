@@ -106,9 +106,10 @@ fn draw_row(model: &DeskModel, alert: &Alert, canvas: &mut Canvas<'_>, y: u16, c
         canvas.text_right(COUNT_RIGHT, y, &count(alert.count), text);
     }
     canvas.text(TITLE_X, y, columns.title, &SafeText::line(&alert.rule_name), text);
-    let owner = alert.assignee.as_deref().map_or("-", |owner| {
-        if owner == model.me() { "you" } else { owner }
-    });
+    let owner = alert
+        .assignee
+        .as_deref()
+        .map_or("-", |owner| if owner == model.me() { "you" } else { owner });
     let cells = [(columns.host, alert.host.as_str()), (columns.user, alert.user.as_str())];
     for ((x, width), value) in cells.into_iter().chain([(columns.owner, owner)]) {
         canvas.text(x, y, width, &SafeText::line(if value.is_empty() { "-" } else { value }), text);

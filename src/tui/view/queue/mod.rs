@@ -163,9 +163,10 @@ impl QueueView {
                 }
                 None
             }
-            Msg::Reply { request: Request::Alerts(_) | Request::Act(..) | Request::Undo(_), .. } => {
-                Some(self.read(model))
-            }
+            Msg::Reply {
+                request: Request::Alerts(_) | Request::Act(..) | Request::Undo(_),
+                ..
+            } => Some(self.read(model)),
             _ => None,
         }
     }
