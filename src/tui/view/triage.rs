@@ -52,7 +52,7 @@ pub fn verb(
             Some(action) => ask_or_act(model, targets, action),
             None => vec![say("nothing to repeat yet", Tone::Warning)],
         },
-        ActionId::NoteCompose => open_or_say(model, |alert| NoteComposer::open(alert)),
+        ActionId::NoteCompose => open_or_say(model, NoteComposer::open),
         ActionId::VerdictSheet => open_or_say(model, |alert| VerdictSheet::open(alert, targets)),
         ActionId::HostEvents => {
             let minutes = call.number("minutes").and_then(|minutes| u32::try_from(minutes).ok());
