@@ -62,6 +62,9 @@ fields! {
     PAM_MODULE = "system.auth.pam.module", PAM_SERVICE = "system.auth.pam.service", USER_LOGNAME = "system.auth.logname",
     USER_TARGET_HOME = "system.auth.useradd.home", USER_TARGET_SHELL = "system.auth.useradd.shell",
     SESSION_ID = "session.id", RULE_NAME = "rule.name",
+    USER_AUDIT_ID = "user.audit.id", USER_AUDIT_NAME = "user.audit.name",
+    SERVER_IP = "server.ip", SERVER_PORT = "server.port",
+    AUDITD_INITIATED = "auditd.data.initiated", AUDITD_TYPED = "auditd.data.data",
 }
 
 impl FieldId {

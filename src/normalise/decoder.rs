@@ -22,7 +22,8 @@ impl Decoder {
     /// A decoder without history.
     pub fn new(stream: Arc<Stream>, settings: Arc<Settings>) -> Decoder {
         let forced = Format::parse(&stream.format).filter(|format| *format != Format::Auto);
-        Decoder { stream, settings, forced, linux: Linux::new() }
+        let linux = Linux::new(&settings);
+        Decoder { stream, settings, forced, linux }
     }
 
     /// Take up what [`Decoder::state`] gave before the restart. Unreadable state is an empty one.
@@ -37,7 +38,7 @@ impl Decoder {
 
     /// Records that were received and are neither in an event nor rejected yet.
     pub fn open_records(&self) -> u64 {
-        0
+        self.linux.open_records()
     }
 
     /// Decode the records of a batch, then close what its flush says.
@@ -51,6 +52,7 @@ impl Decoder {
             out.received += 1;
             self.record(&context, out);
         }
+        self.linux.flush(batch.flush, ingested, &stream, &settings, out);
     }
 
     fn record(&mut self, context: &Context<'_>, out: &mut Output) {
@@ -69,7 +71,8 @@ impl Decoder {
             Framing::Whole => {}
         }
         match self.forced.or_else(|| sniff(context.record, context.bytes)) {
-            Some(Format::Syslog) => self.linux.decode(context, out),
+            Some(Format::Auditd) if self.forced.is_some() => self.linux.decode_auditd(context, out),
+            Some(Format::Auditd | Format::Syslog) => self.linux.decode(context, out),
             Some(_) | None => out.reject(context, "unknown_format", "no decoder knows this record"),
         }
     }

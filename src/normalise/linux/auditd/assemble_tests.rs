@@ -1,0 +1,246 @@
+//! Tests of the assembler: closing, bounds, state, and that no record is lost or counted twice.
+
+use std::sync::Arc;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::model::event::{Event, Value};
+use crate::model::field;
+use crate::model::record::{Framing, Record, Shape};
+use crate::normalise::linux::scrub::tests::settings;
+
+fn stream() -> Stream {
+    Stream {
+        id: IdHasher::new("test").finish(),
+        source: Arc::from("s"),
+        path: Arc::from("/var/log/audit/audit.log"),
+        tenant: Arc::from("default"),
+        host: None,
+        format: Arc::from("auto"),
+        labels: Arc::from([]),
+        modified: Timestamp(0),
+        live: false,
+        backfill: false,
+    }
+}
+
+/// Feeds lines and keeps what comes out.
+struct Bench {
+    stream: Stream,
+    settings: Settings,
+    assembler: Assembler,
+    out: Output,
+    offset: u64,
+}
+
+impl Bench {
+    fn new(assemblies_max: usize) -> Bench {
+        Bench {
+            stream: stream(),
+            settings: settings(),
+            assembler: Assembler::new(assemblies_max),
+            out: Output::default(),
+            offset: 0,
+        }
+    }
+
+    fn feed(&mut self, bytes: &[u8]) {
+        let record = Record {
+            start: 0,
+            len: u32::try_from(bytes.len()).unwrap(),
+            offset: self.offset,
+            framing: Framing::Whole,
+            shape: Shape::Line,
+        };
+        self.offset += bytes.len() as u64 + 1;
+        let ingested = Timestamp(2_000_000_000_000_000);
+        let context = Context {
+            stream: &self.stream,
+            record: &record,
+            bytes,
+            settings: &self.settings,
+            ingested,
+        };
+        self.out.received += 1;
+        self.assembler.decode(&context, &mut self.out);
+        self.balance();
+    }
+
+    fn end(&mut self) {
+        let now = Timestamp(2_000_000_000_000_000);
+        self.assembler.flush(Flush::End, now, &self.stream, &self.settings, &mut self.out);
+        self.balance();
+        assert_eq!(self.assembler.open_records(), 0);
+    }
+
+    fn balance(&self) {
+        let out = &self.out;
+        assert_eq!(out.received, out.stored + out.rejected + self.assembler.open_records());
+        let in_events: u64 = out.events.iter().map(|event| u64::from(event.records)).sum();
+        assert_eq!(in_events, out.stored);
+    }
+}
+
+const EXEC: &str = "type=SYSCALL msg=audit(100.5:7): arch=c000003e syscall=59 success=yes exit=0 a0=1f a1=2 ppid=10 pid=11 auid=1000 uid=0 euid=0 tty=pts0 ses=3 comm=\"id\" exe=\"/usr/bin/id\" key=\"exec\"\u{1d}ARCH=x86_64 SYSCALL=execve AUID=\"bob\" UID=\"root\"
+type=EXECVE msg=audit(100.5:7): argc=2 a0=\"id\" a1=\"-u\"
+type=CWD msg=audit(100.5:7): cwd=\"/root\"
+type=PATH msg=audit(100.5:7): item=0 name=\"/usr/bin/id\" inode=5 mode=0100755 nametype=NORMAL cap_fp=0
+type=PROCTITLE msg=audit(100.5:7): proctitle=6964002D75";
+
+#[test]
+fn an_exec_is_one_event() {
+    let mut bench = Bench::new(10);
+    EXEC.lines().for_each(|line| bench.feed(line.as_bytes()));
+    assert_eq!(bench.assembler.open_records(), 5);
+    bench.feed(b"type=EOE msg=audit(100.5:7): ");
+    assert_eq!(bench.out.events.len(), 1);
+    let event = bench.out.events.first().unwrap();
+    assert_eq!(event.records, 6);
+    assert_eq!(event.timestamp, Timestamp(100_500_000));
+    assert_eq!(event.class, crate::model::class::Class::ProcessStart);
+    for (name, value) in [
+        (field::PROCESS_COMMAND_LINE, "id -u"),
+        (field::PROCESS_EXECUTABLE, "/usr/bin/id"),
+        (field::PROCESS_NAME, "id"),
+        (field::PROCESS_TITLE, "id -u"),
+        (field::PROCESS_WORKING_DIRECTORY, "/root"),
+        (field::AUDITD_SYSCALL, "execve"),
+        (field::AUDITD_KEY, "exec"),
+        (field::AUDITD_RESULT, "success"),
+        (field::USER_NAME, "root"),
+        (field::USER_AUDIT_NAME, "bob"),
+        (field::EVENT_OUTCOME, "success"),
+    ] {
+        assert_eq!(event.str(name), Some(value), "{}", name.name());
+    }
+    assert_eq!(all(event, "auditd.data.a0"), ["id", "1f"]);
+    assert_eq!(
+        all(event, "auditd.message_type"),
+        ["SYSCALL", "EXECVE", "CWD", "PATH", "PROCTITLE", "EOE"]
+    );
+}
+
+fn all(event: &Event, name: &str) -> Vec<String> {
+    let field = field::FieldId::intern(name).unwrap();
+    event.all(field).map(|value: Value<'_>| value.to_text().into_owned()).collect()
+}
+
+#[test]
+fn interleaved_events_come_apart_and_time_closes_them() {
+    let mut bench = Bench::new(10);
+    bench.feed(b"type=SYSCALL msg=audit(1.0:1): pid=1");
+    bench.feed(b"type=SYSCALL msg=audit(1.0:2): pid=2");
+    bench.feed(b"type=PROCTITLE msg=audit(1.0:1): proctitle=\"one\"");
+    bench.feed(b"type=PATH msg=audit(1.0:1): name=\"/x\"");
+    bench.feed(b"type=PROCTITLE msg=audit(1.0:2): proctitle=\"two\"");
+    bench.feed(b"type=SYSCALL msg=audit(3.0:3): pid=3");
+    assert!(bench.out.events.is_empty(), "exactly two seconds are not more than two");
+    bench.feed(b"type=SYSCALL msg=audit(3.001:4): pid=4");
+    let records: Vec<u32> = bench.out.events.iter().map(|event| event.records).collect();
+    assert_eq!(records, [3, 2]);
+    bench.end();
+    assert_eq!(bench.out.events.len(), 4);
+}
+
+#[test]
+fn a_full_table_closes_the_oldest_and_a_late_part_keeps_its_own_id() {
+    let mut bench = Bench::new(2);
+    bench.feed(b"type=SYSCALL msg=audit(1.0:1): pid=1");
+    bench.feed(b"type=SYSCALL msg=audit(1.0:2): pid=2");
+    bench.feed(b"type=SYSCALL msg=audit(1.0:3): pid=3");
+    assert_eq!(bench.assembler.closed_early(), 1);
+    bench.feed(b"type=PATH msg=audit(1.0:1): name=\"/x\"");
+    bench.end();
+    let mut ids: Vec<_> = bench.out.events.iter().map(|event| event.id).collect();
+    assert_eq!(ids.len(), 4);
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), 4);
+}
+
+#[test]
+fn state_is_restored_exactly() {
+    let mut whole = Bench::new(10);
+    let mut cut = Bench::new(10);
+    for (index, line) in EXEC.lines().enumerate() {
+        whole.feed(line.as_bytes());
+        cut.feed(line.as_bytes());
+        let state = cut.assembler.state().unwrap();
+        let mut fresh = Assembler::new(10);
+        fresh.restore(&state);
+        assert_eq!(fresh.open_records(), index as u64 + 1);
+        assert_eq!(fresh.state(), Some(state));
+        cut.assembler = fresh;
+    }
+    whole.end();
+    cut.end();
+    assert_eq!(whole.out.events, cut.out.events);
+    let mut broken = Assembler::new(10);
+    broken.restore(b"not json");
+    assert_eq!(broken.open_records(), 0);
+}
+
+#[test]
+fn nodes_have_clocks_of_their_own_and_idle_goes_by_the_wall() {
+    let mut bench = Bench::new(10);
+    bench.feed(b"node=a type=SYSCALL msg=audit(1.0:1): pid=1");
+    bench.feed(b"node=b type=SYSCALL msg=audit(900.0:1): pid=1");
+    assert!(bench.out.events.is_empty());
+    let soon = Timestamp(2_000_000_000_000_000 + SECOND_US);
+    bench.assembler.flush(Flush::Idle, soon, &bench.stream, &bench.settings, &mut bench.out);
+    assert!(bench.out.events.is_empty());
+    let later = soon.plus_micros(2 * SECOND_US);
+    bench.assembler.flush(Flush::Idle, later, &bench.stream, &bench.settings, &mut bench.out);
+    assert_eq!(bench.out.events.len(), 2);
+    assert_eq!(bench.out.events.first().unwrap().host(), "a");
+}
+
+#[test]
+fn bad_lines_are_rejected_with_a_reason() {
+    let mut bench = Bench::new(10);
+    bench.feed(b"type=SYSCALL msg=audit(x.0:1): pid=1");
+    bench.feed(b"\xff\xfe\x00");
+    bench.feed(b"");
+    assert_eq!(bench.out.rejected, 3);
+    assert_eq!(bench.out.by_reason.get("bad_auditd"), Some(&3));
+}
+
+proptest! {
+    #[test]
+    fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+        let mut bench = Bench::new(3);
+        bench.feed(&bytes);
+        let mut framed = b"type=EXECVE msg=audit(1.0:1): ".to_vec();
+        framed.extend(bytes.iter().filter(|byte| **byte != b'\n'));
+        bench.feed(&framed);
+        bench.end();
+    }
+
+    #[test]
+    fn arbitrary_fields_never_panic(
+        kind in "SYSCALL|EXECVE|PATH|SOCKADDR|AVC|USER_LOGIN|USER_CMD|PROCTITLE|CWD|TTY|[A-Z]{1,8}",
+        body in "( ?(a0|a1\\[0\\]|comm|exe|name|saddr|proctitle|msg|key|arch|syscall|exit|uid|nametype)=[\"']?[0-9A-F/.?(){}\"' a-z]{0,12}){0,8}",
+    ) {
+        let mut bench = Bench::new(3);
+        bench.feed(format!("type={kind} msg=audit(1.0:1): {body}").as_bytes());
+        bench.end();
+        prop_assert_eq!(bench.out.events.len(), 1);
+    }
+
+    /// Whatever the order, every record is in exactly one event or rejected, at any size of the table.
+    #[test]
+    fn records_balance_in_any_order(
+        order in proptest::collection::vec((0_u8..6, 0_u8..4, 0_u8..5), 0..80),
+        assemblies_max in 1_usize..6,
+    ) {
+        let mut bench = Bench::new(assemblies_max);
+        for (seconds, serial, kind) in order {
+            let kind = ["SYSCALL", "PATH", "EOE", "PROCTITLE", ""][usize::from(kind)];
+            bench.feed(format!("type={kind} msg=audit({seconds}.5:{serial}): a=b").as_bytes());
+        }
+        bench.end();
+        let received = bench.out.received;
+        prop_assert_eq!(bench.out.stored + bench.out.rejected, received);
+    }
+}

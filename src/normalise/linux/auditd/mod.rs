@@ -1,0 +1,13 @@
+//! Records of the Linux audit system: a line ([`line`]), its fields decoded ([`record`]), records assembled into
+//! events ([`assemble`]), events in ECS ([`event`]).
+
+pub mod assemble;
+pub mod classify;
+pub mod command;
+pub mod event;
+pub mod line;
+pub mod names;
+pub mod paths;
+pub mod record;
+pub mod saddr;
+pub mod tables;
