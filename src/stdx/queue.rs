@@ -73,6 +73,15 @@ impl<T> Sender<T> {
         }
     }
 
+    /// Hand an item on if there is room now; a full queue gives it back. To a closed queue it is lost, like with
+    /// `send`.
+    pub fn try_send(&self, item: T) -> Result<(), T> {
+        match self.inner.try_send(item) {
+            Ok(()) | Err(channel::TrySendError::Disconnected(_)) => Ok(()),
+            Err(channel::TrySendError::Full(item)) => Err(item),
+        }
+    }
+
     /// Items waiting now.
     pub fn depth(&self) -> usize {
         self.inner.len()

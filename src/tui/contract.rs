@@ -169,6 +169,8 @@ pub enum Effect {
     Copy(String),
     /// Do an action as though its key had been pressed.
     Do(ActionCall),
+    /// Remember a line of the command line.
+    Remember(String),
     /// Ask before an action of class U3 is done.
     Confirm(Confirm),
     /// Send [`Msg::Timer`] after a while (replaces a running timer of the same name).
@@ -213,6 +215,11 @@ pub trait View {
     /// Why an action cannot be done now, if it cannot; menus and hints show it dimmed with this reason.
     fn unavailable(&self, _call: &ActionCall, _model: &DeskModel) -> Option<&'static str> {
         None
+    }
+
+    /// The program ends, or the terminal is gone: what to ask the desk before (keep drafts).
+    fn closing(&self, _model: &DeskModel) -> Vec<Request> {
+        Vec::new()
     }
 
     /// A few words for the right end of the status line (`row 3/191`).

@@ -5,9 +5,11 @@
 //! [`term`] (the tty: life cycle, input, writer, egress guard), [`desk_model`] and [`view`] (the screens).
 
 pub mod action;
+pub mod chrome;
 pub mod contract;
 pub mod desk_model;
 pub mod keys;
 pub mod paint;
+pub mod run;
 pub mod term;
 pub mod view;
