@@ -73,6 +73,11 @@ impl Changes {
         let _ = self.sender.send(numbered);
     }
 
+    /// Does anybody watch?
+    pub fn is_watched(&self) -> bool {
+        self.sender.receiver_count() > 0
+    }
+
     /// Watch from now on.
     pub fn subscribe(&self) -> broadcast::Receiver<Arc<Numbered>> {
         self.sender.subscribe()

@@ -30,6 +30,31 @@ where
     })
 }
 
+/// Work that ended in a panic.
+#[derive(Debug, thiserror::Error)]
+#[error("{name} failed: {text}")]
+pub struct Panicked {
+    /// The work.
+    pub name: &'static str,
+    /// What the panic said.
+    pub text: String,
+}
+
+/// Do work that computes or waits for a disk away from the runtime's own threads.
+pub async fn blocking<T: Send + 'static>(
+    name: &'static str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Panicked> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| {
+        tracing::error!(task = name, %error, "work failed");
+        let text = match error.try_into_panic() {
+            Ok(payload) => panic_text(&*payload),
+            Err(error) => error.to_string(),
+        };
+        Panicked { name, text }
+    })
+}
+
 /// The text of a panic, for an error message.
 pub fn panic_text(payload: &(dyn std::any::Any + Send)) -> String {
     payload

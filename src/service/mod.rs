@@ -1,0 +1,271 @@
+//! Layer 5: what an analyst or an operator can do, once, for every front end.
+//!
+//! [`Workbench`] is the only thing front ends call. It is cheap to clone and knows who acts and from where;
+//! [`Workbench::with_actor`] gives the same workbench for somebody else.
+
+mod events;
+mod problem;
+mod status;
+mod upkeep;
+mod who;
+
+use std::sync::Arc;
+
+use hashbrown::HashSet;
+use tokio::sync::broadcast::{self, error::RecvError};
+
+use crate::model::alert::{Action, AlertId, Pending};
+use crate::model::desk::{
+    Acted, AlertDetail, AlertPage, AlertQuery, AuditReport, Change, Problem, ProblemKind, Undone,
+};
+use crate::model::endpoint::Endpoint;
+use crate::model::finding::RuleInfo;
+use crate::model::query::{AlertFilter, Viewpoint};
+use crate::model::record::StoredReject;
+use crate::model::{alert, sort};
+use crate::pipeline::changes::{Changes, Numbered};
+use crate::pipeline::muted::Muted;
+use crate::pipeline::shared::Shared;
+use crate::service::problem::{invalid_filter, not_done};
+use crate::stdx::task;
+use crate::stdx::time::Timestamp;
+use crate::store::{By, RejectQuery, Store};
+
+pub use who::{local_actor, user_name};
+
+/// Rows of a page when the caller names no limit.
+pub const PAGE_ROWS_DEFAULT: usize = 1_000;
+/// Rows of a page at most.
+pub const PAGE_ROWS_MAX: usize = 100_000;
+
+/// Everything the front ends can do.
+#[derive(Clone)]
+pub struct Workbench {
+    core: Arc<Core>,
+    actor: Arc<str>,
+    place: Arc<str>,
+}
+
+struct Core {
+    store: Arc<Store>,
+    shared: Arc<Shared>,
+    muted: Arc<Muted>,
+    /// Wakes the upkeep when an action gets a deadline.
+    acted: tokio::sync::Notify,
+}
+
+impl std::fmt::Debug for Workbench {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Workbench").field("actor", &self.actor).field("place", &self.place).finish()
+    }
+}
+
+impl Workbench {
+    /// The workbench on an open store, for the user who runs this program. `shared` and `muted` are those
+    /// of the running pipeline; without one, fresh ones do.
+    pub fn new(store: Arc<Store>, shared: Arc<Shared>, muted: Arc<Muted>) -> Workbench {
+        let (actor, place) = local_actor();
+        let core = Core { store, shared, muted, acted: tokio::sync::Notify::new() };
+        Workbench { core: Arc::new(core), actor: actor.into(), place: place.into() }
+    }
+
+    /// The same workbench for somebody else.
+    #[must_use]
+    pub fn with_actor(&self, actor: &str, place: &str) -> Workbench {
+        Workbench { core: Arc::clone(&self.core), actor: actor.into(), place: place.into() }
+    }
+
+    /// Who acts here.
+    pub fn actor(&self) -> String {
+        self.actor.to_string()
+    }
+
+    fn by(&self) -> By<'_> {
+        By { actor: &self.actor, place: &self.place }
+    }
+
+    /// A page of alerts as the actor sees them.
+    pub async fn alerts(&self, query: &AlertQuery) -> Result<AlertPage, Problem> {
+        let filter = AlertFilter::parse(&query.filter).map_err(|error| invalid_filter(&error))?;
+        let order = if query.sort.is_empty() { filter.sort().unwrap_or("") } else { &query.sort };
+        let keys = sort::parse(order)
+            .map_err(|error| Problem::new(ProblemKind::Invalid, error.to_string()))?;
+        let noted: HashSet<AlertId> = if filter.asks_for_notes() {
+            self.core.store.noted().await.map_err(|error| not_done(&error))?
+        } else {
+            HashSet::new()
+        };
+        let limit = match query.limit {
+            0 => PAGE_ROWS_DEFAULT,
+            wanted => wanted.min(PAGE_ROWS_MAX),
+        };
+        let offset = query.offset;
+        let bench = self.clone();
+        // Judging and sorting every alert is work for the pool, not for the runtime.
+        task::blocking("list alerts", move || {
+            let now = Timestamp::now();
+            let noted = |id| noted.contains(&id);
+            let from = Viewpoint { now, actor: &bench.actor, noted: &noted };
+            let matches = |alert: &alert::Alert| filter.matches(alert, &from);
+            bench.core.store.alerts_page(&bench.actor, &matches, &keys, limit, offset)
+        })
+        .await
+        .map_err(|panic| problem::failed(&panic))
+    }
+
+    /// Everything about one alert.
+    pub async fn alert(&self, id: AlertId) -> Result<AlertDetail, Problem> {
+        let store = &self.core.store;
+        let alert = store.alert(&id, &self.actor).ok_or_else(|| problem::no_alert(id))?;
+        let events = store.evidence(&alert).await.map_err(|error| not_done(&error))?;
+        let history = store.history("alert", &id.to_string()).await;
+        let history = history.map_err(|error| not_done(&error))?;
+        let rules = self.core.shared.snapshot().rules;
+        let rule = rules.iter().find(|rule| rule.id == alert.rule_id);
+        let rule = rule.map(|rule| RuleInfo::clone(rule));
+        Ok(AlertDetail { alert, rule, events, history })
+    }
+
+    /// Do something to alerts, each with the revision that was seen (`None`: whatever it is now). It is
+    /// durable at once, and carried out for others at its deadline.
+    pub async fn act(
+        &self,
+        alerts: &[(AlertId, Option<u64>)],
+        action: Action,
+    ) -> Result<Acted, Problem> {
+        let done = self.core.store.act(alerts, action, self.by(), Timestamp::now()).await;
+        let acted = done.map_err(|error| not_done(&error))?;
+        self.core.acted.notify_one();
+        Ok(acted)
+    }
+
+    /// Take back this action, or the actor's last.
+    pub async fn undo(&self, pending_id: Option<u64>) -> Result<Undone, Problem> {
+        let now = Timestamp::now();
+        self.apply_due(now).await?;
+        let undone = self.core.store.undo(pending_id, self.by(), now).await;
+        let (undone, changed) = undone.map_err(|error| not_done(&error))?;
+        self.publish(changed);
+        Ok(undone)
+    }
+
+    /// The actor's actions that are not yet applied for others.
+    pub async fn pending(&self) -> Result<Vec<Pending>, Problem> {
+        Ok(self.core.store.pending(&self.actor))
+    }
+
+    /// Carry out the actor's waiting actions now: scripts do not undo.
+    pub async fn settle(&self) -> Result<(), Problem> {
+        let changed = self.core.store.apply_now(&self.actor, Timestamp::now()).await;
+        self.publish(changed.map_err(|error| not_done(&error))?);
+        Ok(())
+    }
+
+    /// The endpoints.
+    pub async fn endpoints(&self) -> Result<Vec<Endpoint>, Problem> {
+        self.core.store.endpoints().await.map_err(|error| not_done(&error))
+    }
+
+    /// Records that could not be read, newest first.
+    pub async fn rejects(&self, limit: usize, offset: usize) -> Result<Vec<StoredReject>, Problem> {
+        let limit = if limit == 0 { PAGE_ROWS_DEFAULT } else { limit.min(PAGE_ROWS_MAX) };
+        let query = RejectQuery { limit, offset, ..RejectQuery::default() };
+        self.core.store.rejects(&query).await.map_err(|error| not_done(&error))
+    }
+
+    /// The rules and, where one is off, who said so and why.
+    pub async fn rules(&self) -> Result<Vec<(RuleInfo, Option<String>)>, Problem> {
+        let off = self.core.store.rules_off().await.map_err(|error| not_done(&error))?;
+        let why = |id: &str| {
+            let row = off.iter().find(|row| row.rule == id);
+            row.map(|row| format!("{}: {}", row.actor, row.reason))
+        };
+        let rules = self.core.shared.snapshot().rules;
+        Ok(rules.iter().map(|rule| (RuleInfo::clone(rule), why(&rule.id))).collect())
+    }
+
+    /// Switch a rule off.
+    pub async fn rule_off(&self, id: &str, reason: &str) -> Result<(), Problem> {
+        self.switch_rule(id, Some(reason)).await
+    }
+
+    /// Switch a rule on.
+    pub async fn rule_on(&self, id: &str) -> Result<(), Problem> {
+        self.switch_rule(id, None).await
+    }
+
+    async fn switch_rule(&self, id: &str, off: Option<&str>) -> Result<(), Problem> {
+        let rules = self.core.shared.snapshot().rules;
+        // Without a pipeline no rules are loaded; a rule that is gone may still be switched on.
+        let known = rules.is_empty() || rules.iter().any(|rule| rule.id == id);
+        if off.is_some() && !known {
+            let problem = Problem::new(ProblemKind::NotFound, format!("there is no rule {id}"));
+            return Err(problem.hint("watchfloor rules list shows the ids"));
+        }
+        let store = &self.core.store;
+        let done = store.set_rule_off(id, off, self.by(), Timestamp::now()).await;
+        let changed = done.map_err(|error| not_done(&error))?;
+        if changed {
+            let rows = store.rules_off().await.map_err(|error| not_done(&error))?;
+            self.core.muted.set(rows.into_iter().map(|row| row.rule));
+        }
+        Ok(())
+    }
+
+    /// The actor's draft note about an alert.
+    pub async fn draft(&self, alert: AlertId) -> Result<Option<String>, Problem> {
+        self.core.store.draft(&self.actor, alert).await.map_err(|error| not_done(&error))
+    }
+
+    /// Keep the actor's draft note about an alert, or drop it.
+    pub async fn save_draft(&self, alert: AlertId, text: Option<String>) -> Result<(), Problem> {
+        let now = Timestamp::now();
+        let saved = self.core.store.save_draft(&self.actor, alert, text.as_deref(), now).await;
+        saved.map_err(|error| not_done(&error))
+    }
+
+    /// Check the chain of hashes of the audit log.
+    pub async fn audit_verify(&self) -> Result<AuditReport, Problem> {
+        let verdict = self.core.store.audit_verify().await.map_err(|error| not_done(&error))?;
+        Ok(AuditReport {
+            entries: verdict.entries,
+            broken_at: verdict.broken.map(|(sequence, _)| sequence),
+            head: verdict.head,
+        })
+    }
+
+    /// Changes from now on. Subscribe first, then read: no change falls between.
+    pub fn subscribe(&self) -> Feed {
+        Feed(self.core.shared.changes().subscribe())
+    }
+
+    /// The hub of changes, for who needs their numbers.
+    pub fn changes(&self) -> &Changes {
+        self.core.shared.changes()
+    }
+
+    fn publish(&self, changed: Vec<Arc<alert::Alert>>) {
+        self.core.shared.publish_alerts(changed.into_iter().map(Arc::unwrap_or_clone));
+    }
+
+    async fn apply_due(&self, now: Timestamp) -> Result<(), Problem> {
+        let changed = self.core.store.apply_due(now).await.map_err(|error| not_done(&error))?;
+        self.publish(changed);
+        Ok(())
+    }
+}
+
+/// Changes as they happen.
+#[derive(Debug)]
+pub struct Feed(broadcast::Receiver<Arc<Numbered>>);
+
+impl Feed {
+    /// The next change; `None`: the program stops. May be dropped and called again without losing one.
+    pub async fn next(&mut self) -> Option<Change> {
+        match self.0.recv().await {
+            Ok(numbered) => Some(numbered.change.clone()),
+            Err(RecvError::Lagged(_)) => Some(Change::Gap),
+            Err(RecvError::Closed) => None,
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! The state of the whole program in one report.
+
+use crate::model::desk::{Problem, StatusReport};
+use crate::service::Workbench;
+use crate::service::problem::not_done;
+use crate::stdx::time::Timestamp;
+
+impl Workbench {
+    /// The state of the program.
+    pub async fn status(&self) -> Result<StatusReport, Problem> {
+        let core = &self.core;
+        let snapshot = core.shared.snapshot();
+        let sources = if snapshot.sources.is_empty() {
+            core.store.ledger().await.map_err(|error| not_done(&error))?
+        } else {
+            snapshot.sources.clone()
+        };
+        let counts = core.store.counts();
+        let now = Timestamp::now();
+        let newest = sources.iter().map(|source| source.newest_event_us).max().unwrap_or(0);
+        let hidden = core.muted.hidden();
+        let loaded = snapshot.rules.iter().filter(|rule| !hidden.contains_key(&rule.id)).count();
+        let mut problems: Vec<String> = core.store.warnings().to_vec();
+        problems.extend(snapshot.problems.values().map(|(_, text)| text.clone()));
+        Ok(StatusReport {
+            health: snapshot.health().to_owned(),
+            problems,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            started: core.shared.started(),
+            now,
+            sources,
+            queues: snapshot
+                .queues
+                .into_iter()
+                .map(|(name, (depth, capacity))| (name, depth, capacity))
+                .collect(),
+            rules_loaded: loaded,
+            rules_failed: snapshot.rules_failed,
+            rules_off: hidden.len(),
+            alerts: counts.alerts,
+            events: counts.events,
+            store_bytes: counts.bytes,
+            data_dir: core.store.dir().display().to_string(),
+            // A clock ahead of ours is no negative lag.
+            lag_us: if newest > 0 { (now.micros() - newest).max(0) } else { -1 },
+        })
+    }
+}
+
+/// Did anything move that a person would want to see?
+pub(super) fn differs(one: &StatusReport, other: &StatusReport) -> bool {
+    let still = |report: &StatusReport| StatusReport {
+        now: Timestamp::default(),
+        lag_us: 0,
+        store_bytes: 0,
+        ..report.clone()
+    };
+    still(one) != still(other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_clock_alone_is_no_news() {
+        let report = StatusReport { alerts: 3, ..StatusReport::default() };
+        let later = StatusReport { now: Timestamp(5), lag_us: 9, ..report.clone() };
+        assert!(!differs(&report, &later));
+        assert!(differs(&report, &StatusReport { alerts: 4, ..later }));
+    }
+}

@@ -1,0 +1,64 @@
+//! What goes on by itself: actions are carried out at their deadlines, and the status is pushed when it
+//! moved. One task a process, started by whoever owns the store.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until};
+
+use crate::model::desk::{Change, StatusReport};
+use crate::service::{Workbench, status};
+use crate::stdx::stop::StopToken;
+use crate::stdx::time::Timestamp;
+
+/// The status is pushed at most this often.
+const STATUS_PAUSE: Duration = Duration::from_millis(500);
+/// After a failure of the store, deadlines are tried again this much later.
+const RETRY_PAUSE: Duration = Duration::from_secs(2);
+
+impl Workbench {
+    /// Carry out actions at their deadlines and push the status, until `stop`. What is not due then stays
+    /// durable and is carried out at the next start.
+    pub async fn run(self, stop: StopToken) {
+        let mut next_status = Instant::now() + STATUS_PAUSE;
+        let mut not_before = Instant::now();
+        let mut pushed: Option<StatusReport> = None;
+        loop {
+            let due = self.next_due().map(|due| due.max(not_before));
+            tokio::select! {
+                () = stop.stopped() => return,
+                () = self.core.acted.notified() => {}
+                () = sleep_until(due.unwrap_or(next_status)), if due.is_some() => {
+                    if let Err(problem) = self.apply_due(Timestamp::now()).await {
+                        tracing::error!(error = problem.message, "actions could not be carried out");
+                        not_before = Instant::now() + RETRY_PAUSE;
+                    }
+                }
+                () = sleep_until(next_status) => {
+                    self.push_status(&mut pushed).await;
+                    next_status = Instant::now() + STATUS_PAUSE;
+                }
+            }
+        }
+    }
+
+    /// When the next deadline passes, on the runtime's clock.
+    fn next_due(&self) -> Option<Instant> {
+        let deadline = self.core.store.next_deadline()?;
+        let wait_us = deadline.micros_since(Timestamp::now()).max(0).unsigned_abs();
+        Some(Instant::now() + Duration::from_micros(wait_us))
+    }
+
+    async fn push_status(&self, pushed: &mut Option<StatusReport>) {
+        if !self.changes().is_watched() {
+            return;
+        }
+        let Ok(report) = self.status().await else {
+            return;
+        };
+        let news = pushed.as_ref().is_none_or(|before| status::differs(before, &report));
+        if news {
+            *pushed = Some(report.clone());
+            self.changes().publish(Change::Status(Box::new(report)));
+        }
+    }
+}
