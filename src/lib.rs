@@ -4,6 +4,7 @@
 //! A file may use lower layers only; `tests/it/tidy.rs` checks it.
 
 pub mod alert;
+pub mod api;
 pub mod carrier;
 pub mod cli;
 pub mod client;
@@ -13,6 +14,7 @@ pub mod detect;
 pub mod model;
 pub mod normalise;
 pub mod pipeline;
+pub mod service;
 pub mod source;
 pub mod stdx;
 pub mod store;

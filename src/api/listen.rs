@@ -85,8 +85,7 @@ pub fn listen(path: &Path, group: Option<&str>) -> Result<Listener, ListenError>
         chown(path, None, Some(group)).map_err(failed("give api.socket_group"))?;
     }
     rustix::net::listen(&socket, BACKLOG).map_err(|error| failed("listen on")(error.into()))?;
-    let inner =
-        UnixListener::from_std(StdListener::from(socket)).map_err(failed("listen on"))?;
+    let inner = UnixListener::from_std(StdListener::from(socket)).map_err(failed("listen on"))?;
     Ok(Listener { inner: Arc::new(inner), path: path.to_owned() })
 }
 

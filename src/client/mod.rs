@@ -14,12 +14,12 @@ use reqwest::Method;
 use crate::client::feed::Feed;
 use crate::model::alert::{Action, AlertId, Pending};
 use crate::model::desk::{
-    Acted, AlertDetail, AlertPage, AlertQuery, AuditReport, Problem, RejectRow, StatusReport,
-    Undone,
+    Acted, AlertDetail, AlertPage, AlertQuery, AuditReport, Problem, StatusReport, Undone,
 };
 use crate::model::endpoint::Endpoint;
 use crate::model::event::Event;
 use crate::model::finding::RuleInfo;
+use crate::model::record::StoredReject;
 use crate::stdx::time::Timestamp;
 use crate::wire::{alert_v1, desk_v1, status_v1};
 
@@ -114,6 +114,11 @@ impl Client {
         request::models(pending)
     }
 
+    /// Carry out the actor's waiting actions now, without waiting for their deadlines: scripts do not undo.
+    pub async fn settle(&self) -> Result<(), Problem> {
+        self.send(Method::POST, &["pending", "settle"], None::<&()>).await
+    }
+
     /// Stored events that the filter lets through, newest first.
     pub async fn events_search(
         &self,
@@ -158,7 +163,7 @@ impl Client {
     }
 
     /// Records that could not be read, newest first.
-    pub async fn rejects(&self, limit: usize, offset: usize) -> Result<Vec<RejectRow>, Problem> {
+    pub async fn rejects(&self, limit: usize, offset: usize) -> Result<Vec<StoredReject>, Problem> {
         let query = [("limit", limit.to_string()), ("offset", offset.to_string())];
         let rows: Vec<desk_v1::Reject> = self.get(&["rejects"], &query, REQUEST_TIME_MAX).await?;
         request::models(rows)

@@ -5,17 +5,20 @@ use std::path::Path;
 use crate::client::{self, Client};
 use crate::model::alert::{Action, AlertId, Pending};
 use crate::model::desk::{
-    Acted, AlertDetail, AlertPage, AlertQuery, AuditReport, Change, Problem, RejectRow,
-    StatusReport, Undone,
+    Acted, AlertDetail, AlertPage, AlertQuery, AuditReport, Change, Problem, StatusReport, Undone,
 };
 use crate::model::endpoint::Endpoint;
 use crate::model::event::Event;
 use crate::model::finding::RuleInfo;
+use crate::model::record::StoredReject;
+use crate::service::{self, Workbench};
 use crate::stdx::time::Timestamp;
 
 /// The desk. Cheap to clone.
 #[derive(Clone, Debug)]
 pub enum Desk {
+    /// The store is ours.
+    Local(Workbench),
     /// The store is somebody else's.
     Remote(Client),
 }
@@ -23,6 +26,8 @@ pub enum Desk {
 /// Changes as they happen.
 #[derive(Debug)]
 pub enum Feed {
+    /// Of our own workbench.
+    Local(service::Feed),
     /// Pushed by a daemon.
     Remote(Box<client::feed::Feed>),
 }
@@ -31,6 +36,7 @@ impl Feed {
     /// The next change; `None`: there will be none, the program stops. May be dropped and called again.
     pub async fn next(&mut self) -> Option<Change> {
         match self {
+            Feed::Local(feed) => feed.next().await,
             Feed::Remote(feed) => Some(feed.next().await),
         }
     }
@@ -40,6 +46,7 @@ impl Feed {
 macro_rules! forward {
     ($self:ident.$method:ident($($argument:expr),*)) => {
         match $self {
+            Desk::Local(desk) => desk.$method($($argument),*).await,
             Desk::Remote(desk) => desk.$method($($argument),*).await,
         }
     };
@@ -54,6 +61,7 @@ impl Desk {
     /// Who acts here.
     pub fn actor(&self) -> String {
         match self {
+            Desk::Local(bench) => bench.actor(),
             Desk::Remote(client) => client.actor(),
         }
     }
@@ -85,6 +93,11 @@ impl Desk {
     /// The actor's actions that are not yet applied for others.
     pub async fn pending(&self) -> Result<Vec<Pending>, Problem> {
         forward!(self.pending())
+    }
+
+    /// Carry out the actor's waiting actions now, without waiting for their deadlines: scripts do not undo.
+    pub async fn settle(&self) -> Result<(), Problem> {
+        forward!(self.settle())
     }
 
     /// Stored events that the filter lets through, newest first.
@@ -119,7 +132,7 @@ impl Desk {
     }
 
     /// Records that could not be read, newest first.
-    pub async fn rejects(&self, limit: usize, offset: usize) -> Result<Vec<RejectRow>, Problem> {
+    pub async fn rejects(&self, limit: usize, offset: usize) -> Result<Vec<StoredReject>, Problem> {
         forward!(self.rejects(limit, offset))
     }
 
@@ -156,6 +169,7 @@ impl Desk {
     /// Changes from now on. Subscribe first, then read: no change falls between.
     pub async fn subscribe(&self) -> Feed {
         match self {
+            Desk::Local(bench) => Feed::Local(bench.subscribe()),
             Desk::Remote(client) => Feed::Remote(Box::new(client.subscribe().await)),
         }
     }

@@ -4,7 +4,6 @@ use crate::model::alert::{Action, Alert, AlertId, AuditEntry, Pending};
 use crate::model::event::Event;
 use crate::model::finding::RuleInfo;
 use crate::model::ledger::SourceLedger;
-use crate::stdx::id::Id128;
 use crate::stdx::time::Timestamp;
 
 /// Which alerts to list.
@@ -68,27 +67,6 @@ pub struct Undone {
     pub without_trace: bool,
     /// The alerts it was about.
     pub alerts: Vec<AlertId>,
-}
-
-/// A record that could not be read, as it is kept.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RejectRow {
-    /// Its id, equal again on redelivery.
-    pub id: Id128,
-    /// The configured source's name.
-    pub source: String,
-    /// The path or address.
-    pub path: String,
-    /// Where it begins in the stream.
-    pub offset: u64,
-    /// When we met it.
-    pub at: Timestamp,
-    /// A short stable word for counting.
-    pub reason: String,
-    /// What exactly was wrong.
-    pub detail: String,
-    /// The head of the record, redacted. Any bytes.
-    pub head: Vec<u8>,
 }
 
 /// What checking the audit log's chain of hashes found.

@@ -3,6 +3,7 @@
 
 pub mod changes;
 pub mod inputs;
+pub mod muted;
 pub mod normalise;
 pub mod scan;
 pub mod shared;

@@ -33,7 +33,7 @@ impl Muted {
     }
 
     /// Drop and count the findings of rules that are off.
-    pub(crate) fn retain(&self, findings: &mut Vec<Finding>) {
+    pub fn retain(&self, findings: &mut Vec<Finding>) {
         if findings.is_empty() || self.hidden.read().is_empty() {
             return;
         }

@@ -3,8 +3,8 @@
 use crate::model::desk::{Problem, ProblemKind};
 use crate::model::event::Event;
 use crate::model::query::EventFilter;
-use crate::service::problem::{failed, invalid_filter, not_done};
 use crate::service::Workbench;
+use crate::service::problem::{failed, invalid_filter, not_done};
 use crate::stdx::task;
 use crate::stdx::time::Timestamp;
 use crate::store::EventScan;
@@ -60,9 +60,8 @@ impl Workbench {
         }
         let host = host.to_lowercase();
         let reader = self.core.store.events().clone();
-        let found = task::blocking("events around", move || {
-            reader.around(&host, at, minutes, EVENTS_MAX)
-        });
+        let found =
+            task::blocking("events around", move || reader.around(&host, at, minutes, EVENTS_MAX));
         let found = found.await.map_err(|panic| failed(&panic))?;
         Ok(nearest(found.map_err(|error| not_done(&error))?.events, at, AROUND_EVENTS_MAX))
     }

@@ -4,6 +4,7 @@
 //! [`Workbench::with_actor`] gives the same workbench for somebody else.
 
 mod events;
+mod feed;
 mod problem;
 mod status;
 mod upkeep;
@@ -12,18 +13,16 @@ mod who;
 use std::sync::Arc;
 
 use hashbrown::HashSet;
-use tokio::sync::broadcast::{self, error::RecvError};
 
 use crate::model::alert::{Action, AlertId, Pending};
 use crate::model::desk::{
-    Acted, AlertDetail, AlertPage, AlertQuery, AuditReport, Change, Problem, ProblemKind, Undone,
+    Acted, AlertDetail, AlertPage, AlertQuery, AuditReport, Problem, ProblemKind, Undone,
 };
 use crate::model::endpoint::Endpoint;
 use crate::model::finding::RuleInfo;
 use crate::model::query::{AlertFilter, Viewpoint};
 use crate::model::record::StoredReject;
 use crate::model::{alert, sort};
-use crate::pipeline::changes::{Changes, Numbered};
 use crate::pipeline::muted::Muted;
 use crate::pipeline::shared::Shared;
 use crate::service::problem::{invalid_filter, not_done};
@@ -31,6 +30,7 @@ use crate::stdx::task;
 use crate::stdx::time::Timestamp;
 use crate::store::{By, RejectQuery, Store};
 
+pub use feed::{Feed, Numbered, NumberedFeed};
 pub use who::{local_actor, user_name};
 
 /// Rows of a page when the caller names no limit.
@@ -56,7 +56,10 @@ struct Core {
 
 impl std::fmt::Debug for Workbench {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.debug_struct("Workbench").field("actor", &self.actor).field("place", &self.place).finish()
+        out.debug_struct("Workbench")
+            .field("actor", &self.actor)
+            .field("place", &self.place)
+            .finish()
     }
 }
 
@@ -236,12 +239,12 @@ impl Workbench {
 
     /// Changes from now on. Subscribe first, then read: no change falls between.
     pub fn subscribe(&self) -> Feed {
-        Feed(self.core.shared.changes().subscribe())
+        Feed(self.subscribe_after(None))
     }
 
-    /// The hub of changes, for who needs their numbers.
-    pub fn changes(&self) -> &Changes {
-        self.core.shared.changes()
+    /// Changes after one that was seen (its run and number), or from now on.
+    pub fn subscribe_after(&self, seen: Option<(i64, u64)>) -> NumberedFeed {
+        NumberedFeed::open(self.core.shared.changes(), seen)
     }
 
     fn publish(&self, changed: Vec<Arc<alert::Alert>>) {
@@ -252,20 +255,5 @@ impl Workbench {
         let changed = self.core.store.apply_due(now).await.map_err(|error| not_done(&error))?;
         self.publish(changed);
         Ok(())
-    }
-}
-
-/// Changes as they happen.
-#[derive(Debug)]
-pub struct Feed(broadcast::Receiver<Arc<Numbered>>);
-
-impl Feed {
-    /// The next change; `None`: the program stops. May be dropped and called again without losing one.
-    pub async fn next(&mut self) -> Option<Change> {
-        match self.0.recv().await {
-            Ok(numbered) => Some(numbered.change.clone()),
-            Err(RecvError::Lagged(_)) => Some(Change::Gap),
-            Err(RecvError::Closed) => None,
-        }
     }
 }

@@ -49,7 +49,7 @@ impl Workbench {
     }
 
     async fn push_status(&self, pushed: &mut Option<StatusReport>) {
-        if !self.changes().is_watched() {
+        if !self.core.shared.changes().is_watched() {
             return;
         }
         let Ok(report) = self.status().await else {
@@ -58,7 +58,7 @@ impl Workbench {
         let news = pushed.as_ref().is_none_or(|before| status::differs(before, &report));
         if news {
             *pushed = Some(report.clone());
-            self.changes().publish(Change::Status(Box::new(report)));
+            self.core.shared.changes().publish(Change::Status(Box::new(report)));
         }
     }
 }

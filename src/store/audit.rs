@@ -1,8 +1,9 @@
 //! The audit log: append-only rows, each with the hash of itself and the row before.
 
+use hashbrown::HashSet;
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
-use crate::model::alert::AuditEntry;
+use crate::model::alert::{AlertId, AuditEntry};
 use crate::stdx::time::Timestamp;
 use crate::store::{Store, StoreError};
 
@@ -143,6 +144,17 @@ impl Store {
         .await
         .map_err(|source| StoreError::sql("read the audit log", source))?;
         Ok(rows.iter().map(entry_of).collect())
+    }
+
+    /// Alerts that somebody wrote a note about.
+    pub async fn noted(&self) -> Result<HashSet<AlertId>, StoreError> {
+        let ids: Vec<String> = sqlx::query_scalar(
+            "SELECT DISTINCT subject_id FROM audit WHERE subject = 'alert' AND action = 'note'",
+        )
+        .fetch_all(&self.readers)
+        .await
+        .map_err(|source| StoreError::sql("read which alerts have notes", source))?;
+        Ok(ids.iter().filter_map(|id| AlertId::parse(id)).collect())
     }
 
     /// The newest audit entries, newest first.

@@ -9,6 +9,7 @@ use crate::model::alert as model_alert;
 use crate::model::desk;
 use crate::model::event as model_event;
 use crate::model::finding;
+use crate::model::record::StoredReject;
 use crate::model::severity::Severity;
 use crate::wire::alert_v1::{Action, Alert, AuditEntry, Pending};
 use crate::wire::event_v1;
@@ -126,6 +127,8 @@ pub struct Undone {
 /// A rejected record.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Reject {
+    /// Its running number in the store.
+    pub sequence: u64,
     /// Its id.
     pub id: String,
     /// The source.
@@ -378,9 +381,10 @@ impl TryFrom<Undone> for desk::Undone {
     }
 }
 
-impl From<&desk::RejectRow> for Reject {
-    fn from(row: &desk::RejectRow) -> Reject {
+impl From<&StoredReject> for Reject {
+    fn from(row: &StoredReject) -> Reject {
         Reject {
+            sequence: row.sequence,
             id: row.id.to_string(),
             source: row.source.clone(),
             path: row.path.clone(),
@@ -393,14 +397,15 @@ impl From<&desk::RejectRow> for Reject {
     }
 }
 
-impl TryFrom<Reject> for desk::RejectRow {
+impl TryFrom<Reject> for StoredReject {
     type Error = WireError;
 
-    fn try_from(wire: Reject) -> Result<desk::RejectRow, WireError> {
+    fn try_from(wire: Reject) -> Result<StoredReject, WireError> {
         let head = BASE64
             .decode(&wire.head_base64)
             .map_err(|_| WireError::new("head_base64", wire.head_base64.as_str()))?;
-        Ok(desk::RejectRow {
+        Ok(StoredReject {
+            sequence: wire.sequence,
             id: id("id", &wire.id)?,
             source: wire.source,
             path: wire.path,
@@ -459,12 +464,12 @@ mod tests {
     #[test]
     fn rejects_keep_any_bytes() {
         let golden = json!({
-            "id": "07070707070707070707070707070707", "source": "auth", "path": "/var/log/auth.log", "offset": 12,
+            "sequence": 7, "id": "07070707070707070707070707070707", "source": "auth", "path": "/var/log/auth.log", "offset": 12,
             "at": "2026-11-22T08:00:00.000000Z", "reason": "not_json", "detail": "at byte 3",
             "head_base64": "AP8bXQ==",
         });
         let wire: Reject = from_value(golden.clone()).unwrap();
-        let model = desk::RejectRow::try_from(wire).unwrap();
+        let model = StoredReject::try_from(wire).unwrap();
         assert_eq!(model.head, [0x00, 0xff, 0x1b, 0x5d]);
         assert_eq!(to_value(Reject::from(&model)).unwrap(), golden);
     }
