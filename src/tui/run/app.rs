@@ -42,8 +42,8 @@ pub enum Outside {
     Quit,
 }
 
-/// Opens a screen for an action that no view took.
-pub type OpenScreen = fn(&ActionCall, &DeskModel) -> Option<Box<dyn View>>;
+/// What an action means that no view took: mostly a screen to open. `None`: nothing here.
+pub type OpenScreen = fn(&ActionCall, &DeskModel) -> Option<Vec<Effect>>;
 
 /// The desk without its terminal.
 pub struct App {
@@ -267,7 +267,7 @@ impl App {
                 self.push(Box::new(line));
             }
             _ => match (self.open)(call, &self.model) {
-                Some(view) => self.push(view),
+                Some(effects) => self.effects(effects, depth),
                 None => {
                     let text = format!("{} does nothing here", call.id.spec().name);
                     self.say(&text, Tone::Plain);

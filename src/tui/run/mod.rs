@@ -3,6 +3,7 @@
 
 pub mod app;
 pub mod clipboard;
+pub mod desk;
 mod draw;
 pub mod port;
 
@@ -63,7 +64,7 @@ pub enum Wake {
 pub struct Screens {
     /// The first screen.
     pub home: Box<dyn View>,
-    /// Opens a screen for an action that no view took.
+    /// What an action means that no view took.
     pub open: OpenScreen,
 }
 
