@@ -7,6 +7,8 @@ pub mod stdin;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::config::limits::LimitsConfig;
+use crate::config::sources::{SourceConfig, SourceKind};
 use crate::model::record::{Batch, Position};
 use crate::stdx::queue;
 use crate::stdx::stop::StopToken;
@@ -98,5 +100,18 @@ impl SourceError {
             }
             _ => SourceError::Unreadable { path, source },
         }
+    }
+}
+
+/// The source that a configuration section describes. Opens nothing yet.
+///
+/// # Errors
+/// A path pattern that cannot be understood.
+pub fn build(config: &SourceConfig, limits: &LimitsConfig) -> Result<Box<dyn Source>, SourceError> {
+    match &config.kind {
+        SourceKind::File(files) => {
+            Ok(Box::new(file::tail::Tail::new(config, files.clone(), limits)?))
+        }
+        SourceKind::Stdin => Ok(Box::new(stdin::Stdin::new(config, limits))),
     }
 }

@@ -2,5 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::print_stderr)]
 
 mod coverage;
+mod source_evtx;
+mod source_once;
+mod source_tail;
 mod support;
 mod tidy;

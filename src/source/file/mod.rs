@@ -1,9 +1,10 @@
-//! Files and folders: read once to their end ([`once`]).
+//! Files and folders: read once to their end ([`once`]) or followed live ([`tail`]).
 
 pub mod expand;
 pub mod identity;
 pub mod once;
 pub mod open;
+pub mod tail;
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -1,0 +1,651 @@
+//! Followed files: every line exactly once, through rotation, compression and restarts.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{RngCore, SeedableRng};
+use watchfloor::config::limits::LimitsConfig;
+use watchfloor::config::sources::{FileSource, From, SourceConfig, SourceKind};
+use watchfloor::model::record::{Batch, Flush, Position};
+use watchfloor::source::{self, SourceError};
+use watchfloor::stdx::id::Id128;
+use watchfloor::stdx::queue::{self, Received, Receiver};
+use watchfloor::stdx::stop::StopToken;
+use watchfloor::stdx::task;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What a store would hold: the lines of every committed batch and the positions saved with them.
+#[derive(Default)]
+struct Committed {
+    lines: Vec<String>,
+    origins: Vec<(Id128, u64)>,
+    backfill: Vec<bool>,
+    hosts: Vec<Option<String>>,
+    positions: BTreeMap<String, Position>,
+    flushes: Vec<(Flush, usize)>,
+}
+
+impl Committed {
+    fn commit(&mut self, batch: &Batch) {
+        for record in &batch.records {
+            self.lines.push(String::from_utf8_lossy(batch.bytes(record)).into_owned());
+            self.origins.push((batch.stream.id, record.offset));
+            self.backfill.push(batch.stream.backfill);
+            self.hosts.push(batch.stream.host.as_deref().map(str::to_owned));
+        }
+        if batch.flush != Flush::No {
+            self.flushes.push((batch.flush, self.lines.len()));
+        }
+        for position in &batch.positions {
+            match position.value {
+                Some(_) => drop(self.positions.insert(position.key.clone(), position.clone())),
+                None => drop(self.positions.remove(&position.key)),
+            }
+        }
+    }
+
+    /// Every line once, and every record from a place of its own.
+    fn assert_is(&self, expected: &[String]) {
+        let count = |lines: &[String]| {
+            let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+            for line in lines {
+                *counts.entry(line.clone()).or_default() += 1;
+            }
+            counts
+        };
+        let (seen, wanted) = (count(&self.lines), count(expected));
+        let lost: Vec<_> =
+            wanted.iter().filter(|(line, n)| seen.get(*line).unwrap_or(&0) < n).collect();
+        let repeated: Vec<_> =
+            seen.iter().filter(|(line, n)| wanted.get(*line).unwrap_or(&0) < n).collect();
+        assert!(
+            lost.is_empty() && repeated.is_empty(),
+            "lost {} {:?}, repeated {} {:?}",
+            lost.len(),
+            &lost[..lost.len().min(5)],
+            repeated.len(),
+            &repeated[..repeated.len().min(5)]
+        );
+        let places: HashSet<_> = self.origins.iter().collect();
+        assert_eq!(places.len(), self.origins.len(), "two records claim one place");
+    }
+}
+
+struct Running {
+    batches: Receiver<Batch>,
+    stop: StopToken,
+    thread: JoinHandle<Result<(), SourceError>>,
+}
+
+struct Bench {
+    folder: tempfile::TempDir,
+    config: SourceConfig,
+    limits: LimitsConfig,
+    committed: Committed,
+    running: Option<Running>,
+}
+
+impl Bench {
+    fn new(patterns: &[&str]) -> Bench {
+        let folder = tempfile::tempdir().unwrap();
+        let paths: Vec<PathBuf> = patterns.iter().map(|name| folder.path().join(name)).collect();
+        let mut config = SourceConfig::files("logs", paths);
+        let mut bench = Bench {
+            folder,
+            config: config.clone(),
+            limits: LimitsConfig::default(),
+            committed: Committed::default(),
+            running: None,
+        };
+        if let SourceKind::File(files) = &mut config.kind {
+            *files = FileSource {
+                idle: Duration::from_millis(100),
+                rescan: Duration::from_secs(1),
+                ..files.clone()
+            };
+        }
+        bench.config = config;
+        bench
+    }
+
+    fn files(&mut self) -> &mut FileSource {
+        match &mut self.config.kind {
+            SourceKind::File(files) => files,
+            SourceKind::Stdin => unreachable!(),
+        }
+    }
+
+    fn at(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn append(&self, name: &str, text: &str) {
+        append(&self.at(name), text);
+    }
+
+    fn rename(&self, from: &str, to: &str) {
+        fs::rename(self.at(from), self.at(to)).unwrap();
+    }
+
+    fn start(&mut self) {
+        let source = source::build(&self.config, &self.limits).unwrap();
+        let (out, batches) = queue::bounded("test", 2);
+        let stop = StopToken::new();
+        let token = stop.clone();
+        let saved = self.committed.positions.values().cloned().collect();
+        let thread = task::thread("tail", move || source.run(saved, out, token)).unwrap();
+        self.running = Some(Running { batches, stop, thread });
+    }
+
+    /// Commit batches until `done`, or fail after a while.
+    fn until(&mut self, what: &str, done: impl Fn(&Committed) -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        while !done(&self.committed) {
+            assert!(
+                Instant::now() < deadline,
+                "no {what}: {} lines, last {:?}",
+                self.committed.lines.len(),
+                self.committed.lines.last()
+            );
+            self.commit_for(Duration::from_millis(20));
+        }
+    }
+
+    fn until_lines(&mut self, count: usize) {
+        self.until(&format!("{count} lines"), |committed| committed.lines.len() >= count);
+    }
+
+    /// Commit for a time, whatever comes.
+    fn commit_for(&mut self, time: Duration) {
+        let running = self.running.as_ref().expect("running");
+        let deadline = Instant::now() + time;
+        while let Some(left) = deadline.checked_duration_since(Instant::now()) {
+            match running.batches.receive_timeout(left) {
+                Received::Item(batch) => self.committed.commit(&batch),
+                Received::Nothing | Received::Closed => break,
+            }
+        }
+    }
+
+    /// As `kill -9` would: what was not committed is lost.
+    fn kill(&mut self) {
+        if let Some(running) = self.running.take() {
+            drop(running.batches);
+            running.stop.stop();
+            running.thread.join().unwrap().unwrap();
+        }
+    }
+
+    /// A clean stop: what was sent is committed.
+    fn stop(&mut self) {
+        if let Some(running) = self.running.take() {
+            running.stop.stop();
+            let asked = Instant::now();
+            while let Some(batch) = running.batches.receive() {
+                self.committed.commit(&batch);
+            }
+            running.thread.join().unwrap().unwrap();
+            assert!(asked.elapsed() < Duration::from_millis(1000), "{:?}", asked.elapsed());
+        }
+    }
+
+    fn restart(&mut self) {
+        self.kill();
+        self.start();
+    }
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        self.running.take().inspect(|running| running.stop.stop());
+    }
+}
+
+fn append(path: &Path, text: &str) {
+    let mut file = OpenOptions::new().append(true).create(true).open(path).unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+}
+
+fn gzip(from: &Path, to: &Path) {
+    let part = to.with_extension("part");
+    let mut encoder = GzEncoder::new(File::create(&part).unwrap(), Compression::fast());
+    encoder.write_all(&fs::read(from).unwrap()).unwrap();
+    encoder.finish().unwrap();
+    fs::rename(&part, to).unwrap();
+    fs::remove_file(from).unwrap();
+}
+
+fn lines(range: std::ops::Range<usize>) -> Vec<String> {
+    range.map(|number| format!("{number:06} a line like many others in this log")).collect()
+}
+
+fn text(range: std::ops::Range<usize>) -> String {
+    lines(range).into_iter().map(|line| line + "\n").collect()
+}
+
+#[test]
+fn appended_lines_arrive_and_an_unfinished_one_waits() {
+    let mut bench = Bench::new(&["a.log"]);
+    bench.append("a.log", &text(0..3));
+    bench.start();
+    bench.until_lines(3);
+    assert_eq!(bench.committed.backfill, [true; 3]);
+    bench.append("a.log", "half a ");
+    bench.commit_for(Duration::from_millis(300));
+    assert_eq!(bench.committed.lines.len(), 3);
+    bench.append("a.log", "line\nnext\n");
+    bench.until_lines(5);
+    assert_eq!(bench.committed.lines[3..], ["half a line", "next"]);
+    assert_eq!(bench.committed.backfill[3..], [false; 2]);
+    assert!(bench.committed.hosts[0].is_some(), "live files are this machine's");
+    bench.until("idle flush", |committed| committed.flushes.contains(&(Flush::Idle, 5)));
+    bench.commit_for(Duration::from_millis(400));
+    let idles = bench.committed.flushes.iter().filter(|flush| **flush == (Flush::Idle, 5));
+    assert_eq!(idles.count(), 1, "one flush for one pause");
+    bench.stop();
+}
+
+#[test]
+fn a_line_is_on_its_way_quickly_by_native_events() {
+    let mut bench = Bench::new(&["a.log"]);
+    bench.files().rescan = Duration::from_secs(600);
+    bench.append("a.log", "first\n");
+    bench.start();
+    bench.until_lines(1);
+    bench.commit_for(Duration::from_millis(300));
+    let written = Instant::now();
+    bench.append("a.log", "second\n");
+    bench.until_lines(2);
+    assert!(written.elapsed() < Duration::from_millis(500), "{:?}", written.elapsed());
+    bench.rename("a.log", "a.log.1");
+    bench.append("a.log", "third\n");
+    bench.until_lines(3);
+    bench.stop();
+}
+
+#[test]
+fn renamed_by_a_rotator_inside_and_outside_the_pattern() {
+    for pattern in ["a.log", "a.log*"] {
+        let mut bench = Bench::new(&[pattern]);
+        bench.append("a.log", &text(0..10));
+        bench.start();
+        bench.until_lines(10);
+        let mut writer = OpenOptions::new().append(true).open(bench.at("a.log")).unwrap();
+        bench.rename("a.log", "a.log.1");
+        bench.append("a.log", &text(20..30));
+        // The writer holds the old file for a while, and leaves a last line without an end.
+        writer.write_all(text(10..20).as_bytes()).unwrap();
+        writer.write_all(b"the end").unwrap();
+        drop(writer);
+        bench.until_lines(31);
+        bench.until("end of the old file", |it| {
+            it.flushes.iter().any(|(flush, _)| *flush == Flush::End)
+        });
+        bench.append("a.log", &text(30..40));
+        bench.until_lines(41);
+        bench.restart();
+        bench.append("a.log", &text(40..50));
+        bench.until_lines(51);
+        bench.commit_for(Duration::from_millis(400));
+        let mut expected = lines(0..50);
+        expected.push("the end".to_owned());
+        bench.committed.assert_is(&expected);
+        bench.stop();
+    }
+}
+
+#[test]
+fn the_old_file_is_read_to_its_end_before_the_new_one() {
+    let mut bench = Bench::new(&["a.log"]);
+    bench.append("a.log", "start\n");
+    bench.start();
+    bench.until_lines(1);
+    bench.append("a.log", &text(0..50_000));
+    bench.rename("a.log", "a.log.1");
+    bench.append("a.log", &text(50_000..50_010));
+    bench.until_lines(50_011);
+    assert_eq!(bench.committed.lines[1..], lines(0..50_010));
+    bench.stop();
+}
+
+#[test]
+fn copied_and_cut_is_finished_from_the_copy() {
+    for pattern in ["a.log", "a.log*"] {
+        let mut bench = Bench::new(&[pattern]);
+        bench.append("a.log", &text(0..10));
+        bench.start();
+        bench.until_lines(10);
+        // Not one moment to read the next lines before they are moved away.
+        bench.kill();
+        bench.append("a.log", &text(10..20));
+        fs::copy(bench.at("a.log"), bench.at("a.log.1")).unwrap();
+        fs::write(bench.at("a.log"), "").unwrap();
+        bench.append("a.log", &text(20..25));
+        bench.start();
+        bench.until_lines(25);
+        // Once more while running, twice in a row.
+        for round in 0..2 {
+            bench.append("a.log", &text(25 + round * 10..35 + round * 10));
+            if round > 0 {
+                bench.rename("a.log.1", "a.log.2");
+            }
+            fs::copy(bench.at("a.log"), bench.at("a.log.1")).unwrap();
+            fs::write(bench.at("a.log"), "").unwrap();
+        }
+        bench.append("a.log", &text(45..50));
+        bench.until_lines(50);
+        bench.commit_for(Duration::from_millis(500));
+        bench.committed.assert_is(&lines(0..50));
+        bench.restart();
+        bench.commit_for(Duration::from_millis(500));
+        bench.committed.assert_is(&lines(0..50));
+        bench.stop();
+    }
+}
+
+#[test]
+fn cut_and_grown_past_the_offset_is_noticed() {
+    let mut bench = Bench::new(&["a.log"]);
+    bench.append("a.log", &text(0..10));
+    bench.start();
+    bench.until_lines(10);
+    bench.kill();
+    fs::write(bench.at("a.log"), text(10..40)).unwrap();
+    bench.start();
+    bench.until_lines(40);
+    bench.committed.assert_is(&lines(0..40));
+    // The same first lines, other ones before the offset.
+    bench.kill();
+    fs::write(bench.at("a.log"), text(10..39) + &text(100..120)).unwrap();
+    bench.start();
+    bench.until_lines(40 + 49);
+    bench.commit_for(Duration::from_millis(300));
+    let mut expected = lines(0..40);
+    expected.extend(lines(10..39));
+    expected.extend(lines(100..120));
+    bench.committed.assert_is(&expected);
+    bench.stop();
+}
+
+#[test]
+fn deleted_and_created_again() {
+    let mut bench = Bench::new(&["a.log"]);
+    bench.append("a.log", &text(0..10));
+    bench.start();
+    bench.until_lines(10);
+    for round in 1..4 {
+        // Written after the last look, and deleted: still read through the open file.
+        bench.append("a.log", &text(round * 10..round * 10 + 5));
+        fs::remove_file(bench.at("a.log")).unwrap();
+        bench.append("a.log", &text(round * 10 + 5..round * 10 + 10));
+        bench.until_lines(round * 10 + 10);
+    }
+    bench.kill();
+    fs::remove_file(bench.at("a.log")).unwrap();
+    bench.append("a.log", &text(40..45));
+    bench.start();
+    bench.until_lines(45);
+    bench.commit_for(Duration::from_millis(500));
+    bench.committed.assert_is(&lines(0..45));
+    bench.stop();
+}
+
+#[test]
+fn compressed_later_is_not_read_again() {
+    for pattern in ["a.log*", "a.log"] {
+        let mut bench = Bench::new(&[pattern]);
+        bench.append("a.log", &text(0..100));
+        bench.start();
+        bench.until_lines(100);
+        bench.rename("a.log", "a.log.1");
+        bench.append("a.log", &text(100..110));
+        bench.until_lines(110);
+        gzip(&bench.at("a.log.1"), &bench.at("a.log.2.gz"));
+        bench.commit_for(Duration::from_millis(1_500));
+        bench.restart();
+        bench.commit_for(Duration::from_millis(600));
+        bench.committed.assert_is(&lines(0..110));
+        // Rotated and compressed while nobody looked, with lines that nobody has read.
+        bench.kill();
+        bench.append("a.log", &text(110..200));
+        gzip(&bench.at("a.log"), &bench.at("a.log.1.gz"));
+        bench.append("a.log", &text(200..210));
+        bench.start();
+        bench.until_lines(210);
+        bench.commit_for(Duration::from_millis(1_000));
+        bench.committed.assert_is(&lines(0..210));
+        bench.restart();
+        bench.commit_for(Duration::from_millis(1_000));
+        bench.committed.assert_is(&lines(0..210));
+        bench.stop();
+    }
+}
+
+#[test]
+fn files_born_and_rotated_while_nobody_looked_are_read() {
+    let mut bench = Bench::new(&["a.log"]);
+    bench.append("a.log", &text(0..10));
+    bench.start();
+    bench.until_lines(10);
+    bench.kill();
+    bench.append("a.log", &text(10..20));
+    bench.rename("a.log", "a.log.1");
+    bench.append("a.log", &text(20..30));
+    bench.rename("a.log.1", "a.log.2");
+    bench.rename("a.log", "a.log.1");
+    bench.append("a.log", &text(30..40));
+    bench.start();
+    bench.until_lines(40);
+    bench.commit_for(Duration::from_millis(500));
+    bench.committed.assert_is(&lines(0..40));
+    bench.stop();
+}
+
+#[test]
+fn from_end_begins_with_the_line_being_written_and_only_once() {
+    let mut bench = Bench::new(&["*.log"]);
+    bench.files().from = From::End;
+    bench.append("a.log", "old\nhalf");
+    bench.start();
+    bench.until("first position", |committed| !committed.positions.is_empty());
+    bench.append("a.log", " done\nnew\n");
+    bench.append("b.log", "a file of later\n");
+    bench.until_lines(3);
+    bench.kill();
+    bench.append("a.log", "while away\n");
+    bench.append("c.log", "born while away\n");
+    bench.start();
+    bench.until_lines(5);
+    bench.commit_for(Duration::from_millis(300));
+    let expected = ["half done", "new", "a file of later", "while away", "born while away"];
+    bench.committed.assert_is(&expected.map(str::to_owned));
+    assert!(!bench.committed.backfill.contains(&true));
+    bench.stop();
+}
+
+#[test]
+fn folders_links_and_equal_files_side_by_side() {
+    let mut bench = Bench::new(&["logs", "link.log", "late/*/x.log"]);
+    fs::create_dir_all(bench.at("logs/deep")).unwrap();
+    bench.append("logs/deep/one.log", "the same first line\none\n");
+    bench.append("logs/two.log", "the same first line\ntwo\n");
+    bench.append("target", "through a link\n");
+    std::os::unix::fs::symlink(bench.at("target"), bench.at("link.log")).unwrap();
+    // A second name of a file is not a second file.
+    fs::hard_link(bench.at("logs/two.log"), bench.at("logs/deep/two-again.log")).unwrap();
+    bench.start();
+    bench.until_lines(5);
+    bench.append("target", "more\n");
+    fs::create_dir_all(bench.at("late/host1")).unwrap();
+    bench.append("late/host1/x.log", "late\n");
+    fs::create_dir_all(bench.at("logs/new")).unwrap();
+    bench.append("logs/new/three.log", "the same first line\nthree\n");
+    bench.until_lines(9);
+    bench.commit_for(Duration::from_millis(300));
+    let same = "the same first line";
+    let expected = [same, "one", same, "two", same, "three", "through a link", "more", "late"];
+    bench.committed.assert_is(&expected.map(str::to_owned));
+    bench.stop();
+}
+
+#[test]
+fn other_contents_are_read_as_a_whole_once() {
+    let mut bench = Bench::new(&["in"]);
+    fs::create_dir(bench.at("in")).unwrap();
+    bench.start();
+    fs::write(bench.at("in/a.json"), "[{\"a\":1},\n{\"b\":2}]").unwrap();
+    fs::write(bench.at("in/b.log.zst"), zstd::encode_all(&b"one\ntwo\n"[..], 1).unwrap()).unwrap();
+    bench.until_lines(4);
+    bench.restart();
+    bench.commit_for(Duration::from_millis(600));
+    fs::write(bench.at("in/a.json"), "[{\"a\":1},\n{\"b\":2},{\"c\":3}]").unwrap();
+    bench.until_lines(5);
+    bench.restart();
+    bench.commit_for(Duration::from_millis(600));
+    let expected = ["{\"a\":1}", "{\"b\":2}", "{\"c\":3}", "one", "two"];
+    bench.committed.assert_is(&expected.map(str::to_owned));
+    bench.stop();
+}
+
+#[test]
+fn a_line_over_the_limit_is_one_record_however_slowly_it_comes() {
+    let mut bench = Bench::new(&["a.log"]);
+    bench.limits.record_bytes_max = 10_000;
+    bench.start();
+    for _ in 0..5 {
+        bench.append("a.log", &"x".repeat(30_000));
+        bench.commit_for(Duration::from_millis(50));
+    }
+    bench.append("a.log", "\nshort\n");
+    bench.until_lines(2);
+    assert_eq!(bench.committed.lines[0].len(), 4_096);
+    assert_eq!(bench.committed.lines[1], "short");
+    bench.append("a.log", "and on\n");
+    bench.until_lines(3);
+    bench.commit_for(Duration::from_millis(300));
+    assert_eq!(bench.committed.lines.len(), 3);
+    bench.stop();
+}
+
+#[test]
+fn a_thousand_files_on_one_thread() {
+    let mut bench = Bench::new(&["*.log"]);
+    for number in 0..1_000 {
+        bench.append(&format!("{number}.log"), &format!("file {number}\n"));
+    }
+    bench.start();
+    bench.until_lines(1_000);
+    for number in 0..1_000 {
+        bench.append(&format!("{number}.log"), &format!("again {number}\n"));
+    }
+    bench.until_lines(2_000);
+    bench.commit_for(Duration::from_millis(300));
+    assert_eq!(bench.committed.lines.iter().collect::<HashSet<_>>().len(), 2_000);
+    bench.stop();
+}
+
+/// How a rotator moves a log aside.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Rotator {
+    Rename,
+    RenameAndCompress,
+    CopyAndCut,
+}
+
+/// A writer that appends and rotates while the reader is killed at random moments.
+fn writer_against_kills(rotator: Rotator, pattern: &str, seed: u64) {
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let mut below = move |limit: u64| usize::try_from(random.next_u64() % limit).unwrap();
+    let mut bench = Bench::new(&[pattern]);
+    bench.limits.batch_records_max = 50;
+    eprintln!("{rotator:?}, {pattern}, seed {seed}");
+    let mut written = 0;
+    let mut generation = 0;
+    bench.start();
+    for step in 0..120 {
+        let count = below(60);
+        let half = below(2) == 0;
+        let chunk = text(written..written + count);
+        let (first, second) = chunk.split_at(if half { chunk.len() / 2 } else { 0 });
+        bench.append("a.log", first);
+        if half && bench.running.is_some() {
+            bench.commit_for(Duration::from_millis(below(4) as u64));
+        }
+        bench.append("a.log", second);
+        written += count;
+        if below(5) == 0 {
+            generation += 1;
+            rotate(&bench, rotator, generation);
+        }
+        match below(4) {
+            0 if step % 2 == 0 => bench.kill(),
+            _ if bench.running.is_none() => bench.start(),
+            _ => bench.commit_for(Duration::from_millis(below(30) as u64)),
+        }
+    }
+    bench.kill();
+    bench.start();
+    let total = written;
+    bench.until_lines(total);
+    bench.commit_for(Duration::from_millis(800));
+    bench.committed.assert_is(&lines(0..written));
+    bench.restart();
+    bench.commit_for(Duration::from_millis(500));
+    bench.committed.assert_is(&lines(0..written));
+    bench.stop();
+}
+
+fn rotate(bench: &Bench, rotator: Rotator, generation: usize) {
+    for number in (1..generation).rev() {
+        for suffix in ["", ".gz"] {
+            let from = bench.at(&format!("a.log.{number}{suffix}"));
+            if from.exists() {
+                fs::rename(&from, bench.at(&format!("a.log.{}{suffix}", number + 1))).unwrap();
+            }
+        }
+    }
+    match rotator {
+        Rotator::Rename | Rotator::RenameAndCompress => {
+            if bench.at("a.log").exists() {
+                bench.rename("a.log", "a.log.1");
+            }
+        }
+        Rotator::CopyAndCut => {
+            fs::copy(bench.at("a.log"), bench.at("a.log.1")).unwrap();
+            OpenOptions::new().write(true).open(bench.at("a.log")).unwrap().set_len(0).unwrap();
+        }
+    }
+    let older = bench.at("a.log.2");
+    if rotator == Rotator::RenameAndCompress && older.exists() {
+        gzip(&older, &bench.at("a.log.2.gz"));
+    }
+}
+
+#[test]
+fn kills_while_a_writer_rotates_by_renaming() {
+    for (seed, pattern) in [(1, "a.log"), (2, "a.log*"), (3, "a.log*")] {
+        writer_against_kills(Rotator::Rename, pattern, seed);
+    }
+}
+
+#[test]
+fn kills_while_a_writer_rotates_and_compresses() {
+    for (seed, pattern) in [(4, "a.log*"), (5, "a.log*"), (6, "a.log")] {
+        writer_against_kills(Rotator::RenameAndCompress, pattern, seed);
+    }
+}
+
+#[test]
+fn kills_while_a_writer_rotates_by_copying() {
+    for (seed, pattern) in [(7, "a.log*"), (8, "a.log*"), (9, "a.log")] {
+        writer_against_kills(Rotator::CopyAndCut, pattern, seed);
+    }
+}
