@@ -65,6 +65,10 @@ fields! {
     USER_AUDIT_ID = "user.audit.id", USER_AUDIT_NAME = "user.audit.name",
     SERVER_IP = "server.ip", SERVER_PORT = "server.port",
     AUDITD_INITIATED = "auditd.data.initiated", AUDITD_TYPED = "auditd.data.data",
+    POWERSHELL_SCRIPT_BLOCK_TEXT = "powershell.file.script_block_text", PROCESS_PE_IMPHASH = "process.pe.imphash",
+    FILE_PE_IMPHASH = "file.pe.imphash", DLL_PE_IMPHASH = "dll.pe.imphash", DLL_HASH_MD5 = "dll.hash.md5",
+    DLL_HASH_SHA1 = "dll.hash.sha1", DLL_HASH_SHA256 = "dll.hash.sha256", WINLOG_LEVEL = "winlog.level",
+    WINLOG_USER_NAME = "winlog.user.name", WINLOG_USER_DOMAIN = "winlog.user.domain",
 }
 
 impl FieldId {

@@ -3,12 +3,23 @@
 use std::sync::Arc;
 
 use crate::model::record::{Batch, Framing, Stream};
-use crate::normalise::Context;
+use crate::normalise::document::Document;
 use crate::normalise::linux::Linux;
+use crate::normalise::names::Names;
 use crate::normalise::output::Output;
 use crate::normalise::settings::Settings;
 use crate::normalise::sniff::{Format, sniff};
+use crate::normalise::{Context, json, windows};
 use crate::stdx::time::Timestamp;
+
+/// How to take a JSON object.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum JsonAs {
+    /// As a Windows event if it is one.
+    WindowsOrAny,
+    /// As an object like any other.
+    Any,
+}
 
 /// Decodes the records of one stream, in order.
 pub struct Decoder {
@@ -16,6 +27,8 @@ pub struct Decoder {
     settings: Arc<Settings>,
     forced: Option<Format>,
     linux: Linux,
+    document: Document,
+    names: Names,
 }
 
 impl Decoder {
@@ -23,7 +36,14 @@ impl Decoder {
     pub fn new(stream: Arc<Stream>, settings: Arc<Settings>) -> Decoder {
         let forced = Format::parse(&stream.format).filter(|format| *format != Format::Auto);
         let linux = Linux::new(&settings);
-        Decoder { stream, settings, forced, linux }
+        Decoder {
+            stream,
+            settings,
+            forced,
+            linux,
+            document: Document::default(),
+            names: Names::default(),
+        }
     }
 
     /// Take up what [`Decoder::state`] gave before the restart. Unreadable state is an empty one.
@@ -71,9 +91,26 @@ impl Decoder {
             Framing::Whole => {}
         }
         match self.forced.or_else(|| sniff(context.record, context.bytes)) {
+            Some(Format::Windows) => self.json(context, JsonAs::WindowsOrAny, out),
+            Some(Format::Json) => self.json(context, JsonAs::Any, out),
             Some(Format::Auditd) if self.forced.is_some() => self.linux.decode_auditd(context, out),
             Some(Format::Auditd | Format::Syslog) => self.linux.decode(context, out),
-            Some(_) | None => out.reject(context, "unknown_format", "no decoder knows this record"),
+            Some(Format::Auto) | None => {
+                out.reject(context, "unknown_format", "no decoder knows this record");
+            }
+        }
+    }
+
+    fn json(&mut self, context: &Context<'_>, how: JsonAs, out: &mut Output) {
+        let Decoder { document, names, .. } = self;
+        let original = match document.read(context.bytes, names) {
+            Ok(original) => original,
+            Err(error) => return out.reject(context, error.reason(), error.to_string()),
+        };
+        let done =
+            how == JsonAs::WindowsOrAny && windows::decode(context, document, names, original, out);
+        if !done {
+            json::decode(context, document, names, original, out);
         }
     }
 }

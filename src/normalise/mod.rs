@@ -6,11 +6,16 @@
 
 pub mod complete;
 pub mod decoder;
+pub mod document;
+pub mod json;
 pub mod linux;
+pub mod names;
 pub mod output;
 pub mod redact;
 pub mod settings;
 pub mod sniff;
+pub mod time;
+pub mod windows;
 
 use crate::model::record::{Record, Stream};
 use crate::stdx::id::{Id128, IdHasher};

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::config::Config;
 use crate::normalise::redact::{BadPattern, Redactor};
+use crate::normalise::windows::{self, kinds::Kinds};
 use crate::stdx::limits::EVENT_FUTURE_US_MAX;
 
 /// Lower-case alias → the lower-case host name to use.
@@ -21,6 +22,10 @@ pub struct Settings {
     pub host_aliases: BTreeMap<String, HostAliases>,
     /// Open auditd assemblies of one stream.
     pub assemblies_max: usize,
+    /// The kinds of Windows event, compiled.
+    pub windows: Arc<Kinds>,
+    /// Ids of Windows fields that decoders read.
+    pub windows_fields: windows::Fields,
     /// An event further in the future than this (µs) has no believable time.
     pub future_us_max: i64,
 }
@@ -39,6 +44,8 @@ impl Settings {
             keep_original: config.store.keep_original,
             host_aliases,
             assemblies_max: config.limits.assemblies_max,
+            windows: Arc::new(Kinds::default()),
+            windows_fields: windows::Fields::default(),
             future_us_max: EVENT_FUTURE_US_MAX,
         })
     }

@@ -1,0 +1,136 @@
+//! Event data that an exporter left as text: Azure's JSON, Sentinel's XML. Read only where it says something new.
+
+use crate::normalise::document::{Document, Leaf};
+use crate::normalise::names::{Names, NodeId};
+use crate::normalise::windows::head::Head;
+
+/// Add the event data written in the record's `EventData` text to the document's leaves.
+pub fn unfold(document: &mut Document, names: &mut Names, head: &Head) {
+    let Some(text) = head.data_text.and_then(|leaf: Leaf| document.value(leaf).as_str()) else {
+        return;
+    };
+    let pairs = match text.trim_ascii_start().as_bytes().first() {
+        Some(b'{') => from_json(text),
+        Some(b'<') => from_xml(text),
+        _ => vec![("Data".to_owned(), text.to_owned())],
+    };
+    let data = names.child(NodeId::ROOT, "EventData");
+    for (name, value) in pairs {
+        // Sentinel writes the same fields flat as well.
+        let flat = names.child(NodeId::ROOT, &name);
+        if document.leaves().iter().any(|leaf| leaf.node == flat) {
+            continue;
+        }
+        let node = names.child(data, &name);
+        document.push_text(node, &value);
+    }
+}
+
+fn from_json(text: &str) -> Vec<(String, String)> {
+    let Ok(object) = sonic_rs::from_str::<serde_json::Map<String, serde_json::Value>>(text) else {
+        return vec![("Data".to_owned(), text.to_owned())];
+    };
+    let plain = |value: serde_json::Value| match value {
+        serde_json::Value::String(text) => text,
+        serde_json::Value::Null => String::new(),
+        other => other.to_string(),
+    };
+    object.into_iter().map(|(name, value)| (name, plain(value))).collect()
+}
+
+/// `<Data Name="X">value</Data>` and `<Data>value</Data>`, in order; anything else is passed over.
+fn from_xml(text: &str) -> Vec<(String, String)> {
+    let mut pairs = Vec::new();
+    let mut rest = text;
+    while let Some((_, after)) = rest.split_once("<Data") {
+        let Some((attributes, body)) = after.split_once('>') else { break };
+        let name = attribute(attributes).unwrap_or("Data").to_owned();
+        if attributes.trim_end().ends_with('/') {
+            pairs.push((name, String::new()));
+            rest = body;
+            continue;
+        }
+        let Some((value, after)) = body.split_once("</Data>") else { break };
+        pairs.push((name, unescape(value)));
+        rest = after;
+    }
+    pairs
+}
+
+fn attribute(attributes: &str) -> Option<&str> {
+    let (_, value) = attributes.split_once("Name=")?;
+    let quote = value.chars().next().filter(|mark| matches!(mark, '"' | '\''))?;
+    value.strip_prefix(quote)?.split_once(quote).map(|(name, _)| name)
+}
+
+/// The five named entities and numeric ones; anything else stays as it is.
+fn unescape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('&') {
+        out.push_str(before);
+        let entity = after.split_once(';').filter(|(name, _)| name.len() <= 8);
+        match entity.and_then(|(name, tail)| Some((decode(name)?, tail))) {
+            Some((character, tail)) => {
+                out.push(character);
+                rest = tail;
+            }
+            None => {
+                out.push('&');
+                rest = after;
+            }
+        }
+    }
+    out.push_str(rest);
+    out
+}
+
+fn decode(entity: &str) -> Option<char> {
+    match entity {
+        "lt" => Some('<'),
+        "gt" => Some('>'),
+        "amp" => Some('&'),
+        "quot" => Some('"'),
+        "apos" => Some('\''),
+        _ => {
+            let number = entity.strip_prefix('#')?;
+            let code = match number.strip_prefix(['x', 'X']) {
+                Some(hex) => u32::from_str_radix(hex, 16).ok()?,
+                None => number.parse().ok()?,
+            };
+            char::from_u32(code)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn xml_data_is_read_with_names_and_entities() {
+        let text = r#"<EventData xmlns="x"><Data Name="A">1 &lt; 2 &#38; 3</Data><Data Name="B"/><Data>c</Data></EventData>"#;
+        let expected = [("A", "1 < 2 & 3"), ("B", ""), ("Data", "c")];
+        let pairs = from_xml(text);
+        assert_eq!(pairs.len(), expected.len());
+        for ((name, value), (want_name, want_value)) in pairs.iter().zip(expected) {
+            assert_eq!((name.as_str(), value.as_str()), (want_name, want_value));
+        }
+    }
+
+    #[test]
+    fn json_data_is_read() {
+        let pairs = from_json(r#"{"A":"x","B":5,"C":null}"#);
+        assert_eq!(pairs[1], ("B".to_owned(), "5".to_owned()));
+        assert_eq!(from_json("{broken")[0].0, "Data");
+    }
+
+    proptest! {
+        #[test]
+        fn never_panics(text in "[<>&;#xaDataNme=\"'/ 0-9]{0,60}") {
+            let _ = from_xml(&text);
+            let _ = unescape(&text);
+        }
+    }
+}

@@ -1,0 +1,324 @@
+//! Windows events as JSON, in every shape that shippers and exporters write, to ECS.
+//!
+//! Event ids. A record of an event log itself (EVTX) has coordinates that every copy of the log has again:
+//! computer, channel, record id, time. A JSON line in a file has its place in the file: stream and offset.
+//! Lines are not given coordinates, because a file may hold honest repeats of one record (a forwarder that sent
+//! twice), each counts, and ids must be unique within a stream; the place is the same again on redelivery.
+//!
+//! Left out, on purpose: the shipper's own metadata (`@metadata`, `@version`, NXLog's module names). The host in
+//! a shipper's record is where the shipper runs, often a collector, and is kept as `observer.*`.
+
+pub mod embedded;
+pub mod head;
+pub mod kinds;
+pub mod others;
+pub mod paths;
+pub mod refine;
+pub mod security;
+pub mod sysmon;
+pub mod times;
+pub mod values;
+
+use crate::model::event::{Event, Value};
+use crate::model::field::{self, FieldId};
+use crate::normalise::Context;
+use crate::normalise::complete::{self, Place};
+use crate::normalise::document::{Document, Leaf};
+use crate::normalise::names::Names;
+use crate::normalise::output::Output;
+use crate::normalise::redact::Redaction;
+use crate::normalise::windows::head::Head;
+use crate::normalise::windows::kinds::{Kind, Provider};
+use crate::normalise::windows::paths::{Role, Writer};
+use crate::stdx::id::{Id128, IdHasher};
+
+/// Fields that every event gets besides its leaves.
+const EXTRA_FIELDS: usize = 24;
+
+/// Decode the document if it is a Windows event; false: it is none, and nothing was handed on.
+pub fn decode(
+    context: &Context<'_>,
+    document: &mut Document,
+    names: &mut Names,
+    original: &str,
+    out: &mut Output,
+) -> bool {
+    let head = Head::of(document, names);
+    let Some(writer) = head.writer() else { return false };
+    let Some(code) = head.text(document, Role::Code(writer)) else { return false };
+    let channel = head.text(document, Role::Channel);
+    let provider = head.text(document, Role::Provider);
+    if channel.is_none() && provider.is_none() {
+        return false;
+    }
+    let (code, provider) = (code.into_owned(), provider.map(|name| name.into_owned()));
+    if head.data_text.is_some() {
+        embedded::unfold(document, names, &head);
+    }
+    let provider_known = provider.as_deref().and_then(Provider::parse);
+    let kind =
+        code.parse().ok().and_then(|code| context.settings.windows.find(provider_known, code));
+    let mut build = Build {
+        event: Event::with_capacity(
+            document.leaves().len() + EXTRA_FIELDS,
+            document.text_bytes() + original.len() + 512,
+        ),
+        redaction: Redaction::new(&context.settings.redactor, original.as_bytes()),
+        kind,
+        provider: provider_known,
+        writer,
+        nxlog: head.has(Role::ClockTime),
+        taken: Vec::new(),
+    };
+    build.event.fields_dropped = document.left_out;
+    build.head(document, &head, &code, provider.as_deref());
+    build.leaves(document, names, out);
+    finish(context, document, names, &head, build, original, out);
+    true
+}
+
+fn finish(
+    context: &Context<'_>,
+    document: &Document,
+    names: &Names,
+    head: &Head,
+    build: Build<'_>,
+    original: &str,
+    out: &mut Output,
+) {
+    let Build { mut event, redaction, kind, .. } = build;
+    refine::refine(&mut event, kind, head.audit(document), &context.settings.windows_fields);
+    let time = times::event_time(&head.times(document, names));
+    event.id = event_id(context, document, head, &event, time);
+    let computer = head.text(document, Role::Computer);
+    let place = Place::of(context);
+    complete::finish(&mut event, time, computer.as_deref(), None, &place, out);
+    if context.settings.keep_original {
+        event.push_str(field::EVENT_ORIGINAL, &redaction.json(original));
+    }
+    out.event(event);
+}
+
+fn event_id(
+    context: &Context<'_>,
+    document: &Document,
+    head: &Head,
+    event: &Event,
+    time: complete::EventTime,
+) -> Id128 {
+    let at = match time {
+        complete::EventTime::At(at) if head.writer() == Some(Writer::Evtx) => at,
+        _ => return context.place_id(),
+    };
+    let coordinates = (
+        head.text(document, Role::Computer),
+        event.str(field::WINLOG_CHANNEL),
+        head.text(document, Role::RecordId),
+    );
+    let (Some(computer), Some(channel), Some(record)) = coordinates else {
+        return context.place_id();
+    };
+    IdHasher::new("event.windows")
+        .text(&context.stream.tenant)
+        .text(&computer.to_lowercase())
+        .text(channel)
+        .text(&record)
+        .number(at.0 as u64)
+        .finish()
+}
+
+/// An event in the making.
+struct Build<'a> {
+    event: Event,
+    redaction: Redaction<'a>,
+    kind: Option<&'a Kind>,
+    provider: Option<Provider>,
+    writer: Writer,
+    nxlog: bool,
+    /// Fields that a shipper's own mapping may not fill again (true) or may (false).
+    taken: Vec<(FieldId, bool)>,
+}
+
+impl Build<'_> {
+    /// What the record says about itself.
+    fn head(&mut self, document: &Document, head: &Head, code: &str, provider: Option<&str>) {
+        let event = &mut self.event;
+        event.push_str(field::EVENT_CODE, code);
+        if let Some(name) = provider {
+            event.push_str(field::EVENT_PROVIDER, name);
+            event.push_str(field::WINLOG_PROVIDER_NAME, name);
+        }
+        if let Some(channel) = head.text(document, Role::Channel) {
+            event.push_str(field::WINLOG_CHANNEL, &channel);
+        }
+        if let Some(computer) = head.text(document, Role::Computer) {
+            event.push_str(field::WINLOG_COMPUTER_NAME, &computer);
+        }
+        if let Some(record) = head.text(document, Role::RecordId) {
+            event.push_str(field::WINLOG_RECORD_ID, &record);
+        }
+        event.push_str(field::HOST_OS_TYPE, "windows");
+        if let Some(kind) = self.kind {
+            event.class = kind.spec.class;
+            kind.spec.category.iter().for_each(|word| event.push_str(field::EVENT_CATEGORY, word));
+            kind.spec.types.iter().for_each(|word| event.push_str(field::EVENT_TYPE, word));
+            event.push_str(field::EVENT_ACTION, kind.spec.action);
+        }
+        if let Some(level) = head.leaf(document, Role::Level) {
+            push_level(event, document.value(level));
+        }
+    }
+
+    /// Everything else, in the order of the record; a shipper's own mapping last, where ours says nothing.
+    fn leaves(&mut self, document: &Document, names: &mut Names, out: &mut Output) {
+        let mut shippers = false;
+        for leaf in document.leaves().iter().copied() {
+            let field = match names.meaning(leaf.node).role {
+                Role::Data => names.data_field(leaf.node),
+                Role::RootOther if self.writer == Writer::Flat => names.data_field(leaf.node),
+                Role::RootOther => {
+                    shippers = true;
+                    continue;
+                }
+                Role::Account if self.account_is_data() => names.data_field(leaf.node),
+                Role::EventType if !head::is_event_type(document.value(leaf)) => {
+                    names.data_field(leaf.node)
+                }
+                Role::Message => {
+                    self.push(field::MESSAGE, document.value(leaf), out);
+                    continue;
+                }
+                Role::Keywords => {
+                    self.event.push_value(field::WINLOG_KEYWORDS, document.value(leaf));
+                    continue;
+                }
+                Role::Plain | Role::Account => {
+                    let to = names.windows_field(leaf.node);
+                    self.push_or_drop(to, document.value(leaf), out);
+                    continue;
+                }
+                _ => continue,
+            };
+            self.data(field, document.value(leaf), out);
+        }
+        if shippers {
+            for leaf in document.leaves().iter().copied() {
+                if names.meaning(leaf.node).role == Role::RootOther {
+                    self.shippers(names.windows_field(leaf.node), document, leaf, out);
+                }
+            }
+        }
+    }
+
+    /// `AccountName` and its kin are the record's user in NXLog's shape only; a service's account is data.
+    fn account_is_data(&self) -> bool {
+        !self.nxlog || self.provider == Some(Provider::Services)
+    }
+
+    fn data(&mut self, to: Option<FieldId>, value: Value<'_>, out: &mut Output) {
+        let Some(to) = to else {
+            self.event.fields_dropped += 1;
+            return;
+        };
+        let rule = self.kind.and_then(|kind| kind.rule(to));
+        let redacted;
+        let value = match value {
+            Value::Str(text) => {
+                redacted = self.redaction.text(text, &mut out.redacted);
+                Value::Str(&redacted)
+            }
+            other => other,
+        };
+        let moved = match rule {
+            Some(rule) => values::apply(&mut self.event, rule, value) && rule.moved,
+            None => false,
+        };
+        if !moved {
+            self.event.push_value(to, value);
+        }
+    }
+
+    fn push(&mut self, to: FieldId, value: Value<'_>, out: &mut Output) {
+        match value {
+            Value::Str(text) => {
+                let text = self.redaction.text(text, &mut out.redacted);
+                self.event.push_str(to, &text);
+            }
+            other => self.event.push_value(to, other),
+        }
+    }
+
+    fn push_or_drop(&mut self, to: Option<FieldId>, value: Value<'_>, out: &mut Output) {
+        match to {
+            Some(to) => self.push(to, value, out),
+            None => self.event.fields_dropped += 1,
+        }
+    }
+
+    fn shippers(&mut self, to: Option<FieldId>, document: &Document, leaf: Leaf, out: &mut Output) {
+        let Some(to) = to else {
+            self.event.fields_dropped += 1;
+            return;
+        };
+        let known = self.taken.iter().find(|(known, _)| *known == to).map(|(_, taken)| *taken);
+        let taken = known.unwrap_or_else(|| {
+            let taken = self.event.has(to);
+            self.taken.push((to, taken));
+            taken
+        });
+        if !taken {
+            self.push(to, document.value(leaf), out);
+        }
+    }
+}
+
+const LEVELS: [&str; 6] = ["information", "critical", "error", "warning", "information", "verbose"];
+
+fn push_level(event: &mut Event, level: Value<'_>) {
+    if let Some(number) = level.as_int() {
+        event.push_int(field::WINLOG_LEVEL, number);
+        let word = usize::try_from(number).ok().and_then(|number| LEVELS.get(number));
+        event.push_str(field::LOG_LEVEL, word.copied().unwrap_or("information"));
+        return;
+    }
+    let word = level.to_text().to_ascii_lowercase();
+    let (number, word) = match word.as_str() {
+        "critical" | "crit" => (1, "critical"),
+        "error" => (2, "error"),
+        "warning" | "warn" => (3, "warning"),
+        "verbose" | "debug" => (5, "verbose"),
+        "information" | "info" | "" => (4, "information"),
+        other => {
+            event.push_str(field::LOG_LEVEL, other);
+            return;
+        }
+    };
+    event.push_int(field::WINLOG_LEVEL, number);
+    event.push_str(field::LOG_LEVEL, word);
+}
+
+/// Ids of event data fields that [`refine`] reads, interned once.
+#[derive(Clone, Debug)]
+pub struct Fields {
+    event_type: Option<FieldId>,
+    object_type: Option<FieldId>,
+    object_name: Option<FieldId>,
+    status: Option<FieldId>,
+}
+
+impl Default for Fields {
+    fn default() -> Fields {
+        let data = |name: &str| {
+            FieldId::intern(&format!("{}{name}", crate::model::windows_fields::EVENT_DATA))
+        };
+        Fields {
+            event_type: data("EventType"),
+            object_type: data("ObjectType"),
+            object_name: data("ObjectName"),
+            status: data("Status"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,304 @@
+//! One value of event data into its ECS fields.
+
+use crate::model::event::{Event, Value};
+use crate::model::field::{self, FieldId};
+use crate::normalise::windows::kinds::{HashesOf, How, Rule};
+
+/// Write `value` as `rule` says. True: the ECS field now holds the same text, so no second copy is needed.
+pub fn apply(event: &mut Event, rule: Rule, value: Value<'_>) -> bool {
+    if says_nothing(value) || (event.has(rule.to) && rule.how != How::Answers) {
+        return false;
+    }
+    match value {
+        Value::Str(text) => apply_text(event, rule, text),
+        Value::Bool(truth) if rule.how == How::Initiated => {
+            event.push_str(rule.to, if truth { "egress" } else { "ingress" });
+            false
+        }
+        Value::Int(_) if matches!(rule.how, How::Number | How::Copy) => {
+            event.push_value(rule.to, value);
+            true
+        }
+        other => apply_text(event, rule, &other.to_text()),
+    }
+}
+
+/// Empty, `-`, null: the field is there and says nothing; it stays under its Windows name only.
+fn says_nothing(value: Value<'_>) -> bool {
+    match value {
+        Value::Str(text) => matches!(text.trim_ascii(), "" | "-"),
+        Value::Null => true,
+        _ => false,
+    }
+}
+
+fn apply_text(event: &mut Event, rule: Rule, text: &str) -> bool {
+    match rule.how {
+        How::Copy => {
+            event.push_str(rule.to, text);
+            true
+        }
+        How::Number => number(event, rule.to, text),
+        How::Ip => event.push_ip(rule.to, text) && event.str(rule.to) == Some(text),
+        How::Guid => guid(event, rule.to, text),
+        How::Account => account(event, rule.to, text),
+        How::Program(name) => {
+            event.push_str(rule.to, text);
+            event.fill_str(name, base_name(text));
+            true
+        }
+        How::File => file(event, rule.to, text),
+        How::Registry => registry(event, rule.to, text),
+        How::Hashes(of) => hashes(event, of, text),
+        How::Transport => transport(event, rule.to, text),
+        How::Initiated => direction(event, rule.to, text, "true", "false"),
+        // %%14592 inbound, %%14593 outbound.
+        How::Direction => direction(event, rule.to, text, "%%14593", "%%14592"),
+        How::Integrity => integrity(event, rule.to, text),
+        How::Answers => answers(event, rule.to, text),
+    }
+}
+
+/// The last part of a path of either system.
+pub fn base_name(path: &str) -> &str {
+    path.rsplit(['\\', '/']).next().unwrap_or(path)
+}
+
+/// A decimal or `0x…` number.
+pub fn parse_number(text: &str) -> Option<i64> {
+    let text = text.trim_ascii();
+    match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
+        Some(hex) => {
+            u64::from_str_radix(hex, 16).ok().and_then(|number| i64::try_from(number).ok())
+        }
+        None => text.parse().ok(),
+    }
+}
+
+fn number(event: &mut Event, to: FieldId, text: &str) -> bool {
+    let Some(number) = parse_number(text) else { return false };
+    event.push_int(to, number);
+    let canonical = text.bytes().all(|byte| byte.is_ascii_digit())
+        && (text.len() == 1 || !text.starts_with('0'));
+    canonical
+}
+
+fn guid(event: &mut Event, to: FieldId, text: &str) -> bool {
+    let bare = text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).unwrap_or(text);
+    if bare.bytes().all(|byte| matches!(byte, b'0' | b'-')) {
+        return false;
+    }
+    if bare.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        event.push_str(to, &bare.to_ascii_lowercase());
+    } else {
+        event.push_str(to, bare);
+    }
+    // Braces and case carry nothing.
+    true
+}
+
+fn account(event: &mut Event, to: FieldId, text: &str) -> bool {
+    match text.split_once('\\') {
+        Some((domain, name)) if !name.is_empty() => {
+            event.push_str(to, name);
+            event.fill_str(field::USER_DOMAIN, domain);
+        }
+        _ => event.push_str(to, text),
+    }
+    false
+}
+
+fn file(event: &mut Event, to: FieldId, text: &str) -> bool {
+    event.push_str(to, text);
+    let name = base_name(text);
+    event.fill_str(field::FILE_NAME, name);
+    if let Some(directory) = text.len().checked_sub(name.len() + 1).and_then(|end| text.get(..end))
+    {
+        event.fill_str(field::FILE_DIRECTORY, directory);
+    }
+    if let Some((stem, extension)) = name.rsplit_once('.').filter(|(stem, _)| !stem.is_empty()) {
+        let _ = stem;
+        event.fill_str(field::FILE_EXTENSION, extension);
+    }
+    true
+}
+
+fn registry(event: &mut Event, to: FieldId, text: &str) -> bool {
+    event.push_str(to, text);
+    let path = text.strip_prefix('\\').unwrap_or(text);
+    let (hive, rest) = match path.split_once('\\') {
+        // Security writes \REGISTRY\MACHINE\…, Sysmon HKLM\…
+        Some(("REGISTRY", rest)) => match rest.split_once('\\') {
+            Some(("MACHINE", key)) => ("HKLM", key),
+            Some(("USER", key)) => ("HKU", key),
+            _ => ("", rest),
+        },
+        Some((hive, key)) => (hive, key),
+        None => return true,
+    };
+    event.fill_str(field::REGISTRY_HIVE, hive);
+    event.fill_str(field::REGISTRY_KEY, rest);
+    event.fill_str(field::REGISTRY_VALUE, base_name(rest));
+    true
+}
+
+fn hashes(event: &mut Event, of: HashesOf, text: &str) -> bool {
+    let [md5, sha1, sha256, imphash] = match of {
+        HashesOf::Process => [
+            field::PROCESS_HASH_MD5,
+            field::PROCESS_HASH_SHA1,
+            field::PROCESS_HASH_SHA256,
+            field::PROCESS_PE_IMPHASH,
+        ],
+        HashesOf::File => [
+            field::FILE_HASH_MD5,
+            field::FILE_HASH_SHA1,
+            field::FILE_HASH_SHA256,
+            field::FILE_PE_IMPHASH,
+        ],
+        HashesOf::Dll => [
+            field::DLL_HASH_MD5,
+            field::DLL_HASH_SHA1,
+            field::DLL_HASH_SHA256,
+            field::DLL_PE_IMPHASH,
+        ],
+    };
+    for part in text.split(',') {
+        let Some((algorithm, digest)) = part.trim_ascii().split_once('=') else { continue };
+        let to = match algorithm.to_ascii_uppercase().as_str() {
+            "MD5" => md5,
+            "SHA1" => sha1,
+            "SHA256" => sha256,
+            "IMPHASH" => imphash,
+            _ => continue,
+        };
+        if digest.bytes().any(|byte| byte != b'0') {
+            event.push_str(to, &digest.to_ascii_lowercase());
+        }
+    }
+    false
+}
+
+fn transport(event: &mut Event, to: FieldId, text: &str) -> bool {
+    let name = match text {
+        "1" => "icmp",
+        "6" => "tcp",
+        "17" => "udp",
+        "47" => "gre",
+        "58" => "ipv6-icmp",
+        number if number.bytes().all(|byte| byte.is_ascii_digit()) => return false,
+        name => {
+            let lower = name.to_ascii_lowercase();
+            event.push_str(to, &lower);
+            return lower == name;
+        }
+    };
+    event.push_str(to, name);
+    false
+}
+
+fn direction(event: &mut Event, to: FieldId, text: &str, out: &str, inward: &str) -> bool {
+    if text.eq_ignore_ascii_case(out) {
+        event.push_str(to, "egress");
+    } else if text.eq_ignore_ascii_case(inward) {
+        event.push_str(to, "ingress");
+    }
+    false
+}
+
+fn integrity(event: &mut Event, to: FieldId, text: &str) -> bool {
+    let level = match text {
+        "S-1-16-0" => "Untrusted",
+        "S-1-16-4096" => "Low",
+        "S-1-16-8192" | "S-1-16-8448" => "Medium",
+        "S-1-16-12288" => "High",
+        "S-1-16-16384" | "S-1-16-20480" => "System",
+        _ => return false,
+    };
+    event.push_str(to, level);
+    false
+}
+
+fn answers(event: &mut Event, to: FieldId, text: &str) -> bool {
+    for part in text.split(';').map(str::trim).filter(|part| !part.is_empty() && *part != "-") {
+        // Sysmon writes `type:  5 name` for aliases and bare addresses, mapped IPv4 included.
+        let data = match part.strip_prefix("type:") {
+            Some(typed) => typed.trim_start().split_once(' ').map_or(typed, |(_, data)| data),
+            None => part,
+        };
+        if !event.push_ip(to, data) {
+            event.push_str(to, data.trim());
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn one(how: How, to: FieldId, text: &str) -> (bool, Event) {
+        let mut event = Event::default();
+        let same = apply(&mut event, Rule { how, to, moved: true }, Value::Str(text));
+        (same, event)
+    }
+
+    #[test]
+    fn numbers_keep_their_text_when_it_says_more() {
+        let (same, event) = one(How::Number, field::PROCESS_PID, "0x1394");
+        assert_eq!((same, event.get(field::PROCESS_PID)), (false, Some(Value::Int(5012))));
+        assert!(one(How::Number, field::PROCESS_PID, "5012").0);
+        assert!(!one(How::Number, field::PROCESS_PID, "05012").0);
+        assert!(one(How::Number, field::PROCESS_PID, "x").1.is_empty());
+        assert!(one(How::Copy, field::PROCESS_PID, "-").1.is_empty());
+    }
+
+    #[test]
+    fn guids_lose_braces_and_case() {
+        let (same, event) =
+            one(How::Guid, field::PROCESS_ENTITY_ID, "{1ACAE026-6E39-5D36-0000-001016870000}");
+        assert!(same);
+        assert_eq!(
+            event.str(field::PROCESS_ENTITY_ID),
+            Some("1acae026-6e39-5d36-0000-001016870000")
+        );
+        let zero = "{00000000-0000-0000-0000-000000000000}";
+        assert!(one(How::Guid, field::PROCESS_ENTITY_ID, zero).1.is_empty());
+    }
+
+    #[test]
+    fn paths_are_taken_apart() {
+        let (_, event) = one(How::File, field::FILE_PATH, r"C:\Users\a\x.tar.gz");
+        assert_eq!(event.str(field::FILE_NAME), Some("x.tar.gz"));
+        assert_eq!(event.str(field::FILE_DIRECTORY), Some(r"C:\Users\a"));
+        assert_eq!(event.str(field::FILE_EXTENSION), Some("gz"));
+        let (_, event) =
+            one(How::Registry, field::REGISTRY_PATH, r"\REGISTRY\MACHINE\SOFTWARE\Run\x");
+        assert_eq!(event.str(field::REGISTRY_HIVE), Some("HKLM"));
+        assert_eq!(event.str(field::REGISTRY_KEY), Some(r"SOFTWARE\Run\x"));
+        assert_eq!(event.str(field::REGISTRY_VALUE), Some("x"));
+        assert_eq!(one(How::File, field::FILE_PATH, "x").1.str(field::FILE_NAME), Some("x"));
+    }
+
+    #[test]
+    fn hashes_are_split_and_zeros_are_none() {
+        let text = "SHA1=AB,MD5=CD,SHA256=EF,IMPHASH=00000000000000000000000000000000";
+        let (_, event) = one(How::Hashes(HashesOf::Process), field::PROCESS_HASH_SHA256, text);
+        assert_eq!(event.str(field::PROCESS_HASH_SHA1), Some("ab"));
+        assert_eq!(event.str(field::PROCESS_HASH_MD5), Some("cd"));
+        assert!(!event.has(field::PROCESS_PE_IMPHASH));
+    }
+
+    #[test]
+    fn accounts_directions_and_answers() {
+        let (_, event) = one(How::Account, field::USER_NAME, r"SHIRE\pgustavo");
+        assert_eq!(event.str(field::USER_NAME), Some("pgustavo"));
+        assert_eq!(event.str(field::USER_DOMAIN), Some("SHIRE"));
+        let (_, event) = one(How::Direction, field::NETWORK_DIRECTION, "%%14593");
+        assert_eq!(event.str(field::NETWORK_DIRECTION), Some("egress"));
+        let text = "type:  5 www.example.org;::ffff:192.0.2.7;";
+        let (_, event) = one(How::Answers, field::DNS_ANSWERS_DATA, text);
+        let all: Vec<_> = event.all(field::DNS_ANSWERS_DATA).map(|value| value.to_text()).collect();
+        assert_eq!(all, ["www.example.org", "192.0.2.7"]);
+    }
+}
