@@ -78,9 +78,7 @@ pub fn parse_number(text: &str) -> Option<i64> {
 fn number(event: &mut Event, to: FieldId, text: &str) -> bool {
     let Some(number) = parse_number(text) else { return false };
     event.push_int(to, number);
-    let canonical = text.bytes().all(|byte| byte.is_ascii_digit())
-        && (text.len() == 1 || !text.starts_with('0'));
-    canonical
+    text.bytes().all(|byte| byte.is_ascii_digit()) && (text.len() == 1 || !text.starts_with('0'))
 }
 
 fn guid(event: &mut Event, to: FieldId, text: &str) -> bool {
@@ -116,8 +114,7 @@ fn file(event: &mut Event, to: FieldId, text: &str) -> bool {
     {
         event.fill_str(field::FILE_DIRECTORY, directory);
     }
-    if let Some((stem, extension)) = name.rsplit_once('.').filter(|(stem, _)| !stem.is_empty()) {
-        let _ = stem;
+    if let Some((_, extension)) = name.rsplit_once('.').filter(|(stem, _)| !stem.is_empty()) {
         event.fill_str(field::FILE_EXTENSION, extension);
     }
     true
