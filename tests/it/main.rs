@@ -5,5 +5,6 @@ mod coverage;
 mod source_evtx;
 mod source_once;
 mod source_tail;
+mod desk_conformance;
 mod support;
 mod tidy;
