@@ -2,9 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::print_stderr)]
 
 mod coverage;
+mod desk_conformance;
 mod source_evtx;
 mod source_once;
 mod source_tail;
-mod desk_conformance;
 mod support;
 mod tidy;
