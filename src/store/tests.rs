@@ -1,14 +1,14 @@
 //! The store as its callers use it: commits, crashes, full disks, verbs, undo, audit.
 
+use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
 
 use super::event_log::Fault;
 use super::*;
-use crate::alert::Engine;
-use crate::model::event::Event;
+use crate::model::alert::AlertId;
+use crate::model::episode::{AlertChange, OpenEpisode};
+use crate::model::event::{Event, EventId};
 use crate::model::field;
-use crate::model::finding::{Finding, RuleInfo};
 use crate::model::ledger::LedgerDelta;
 use crate::model::record::{Position, Reject};
 use crate::model::severity::Severity;
@@ -28,34 +28,64 @@ fn event(number: u64) -> Event {
     event
 }
 
-fn finding(number: u64, rule: &str) -> Finding {
-    let event = event(number);
-    Finding {
-        rule: Arc::new(RuleInfo {
-            id: rule.to_owned(),
-            title: "rule".to_owned(),
-            level: Severity::High,
-            tags: Vec::new(),
-            description: String::new(),
-            false_positives: Vec::new(),
-            file: String::new(),
-            line: 1,
-            group_by: Vec::new(),
-        }),
-        timestamp: event.timestamp,
-        tenant: "default".into(),
+/// A match as far as the store can tell: the event, the rule, events that contributed.
+struct Match {
+    event: Event,
+    rule: String,
+    contributing: Vec<EventId>,
+}
+
+fn finding(number: u64, rule: &str) -> Match {
+    Match { event: event(number), rule: rule.to_owned(), contributing: Vec::new() }
+}
+
+/// The alert stage as far as the store can tell: one endless episode a rule.
+#[derive(Default)]
+struct Episodes(BTreeMap<String, OpenEpisode>);
+
+impl Episodes {
+    fn apply(&mut self, matches: Vec<Match>) -> Vec<AlertChange> {
+        let mut changes = Vec::new();
+        for Match { event, rule, contributing } in matches {
+            let episode = self.0.entry(rule.clone()).or_insert_with(|| episode(&event, &rule));
+            episode.count += 1;
+            episode.last_seen = episode.last_seen.max(event.timestamp);
+            episode.evidence.extend(contributing);
+            episode.evidence.push(event.id);
+            changes.retain(|change| !matches!(change, AlertChange::Grown(known) if known.alert == episode.alert));
+            changes.push(AlertChange::Grown(Box::new(episode.clone())));
+        }
+        changes
+    }
+}
+
+fn episode(event: &Event, rule: &str) -> OpenEpisode {
+    OpenEpisode {
+        alert: IdHasher::new("alert").text(rule).bytes(event.id.as_bytes()).finish(),
+        key: IdHasher::new("episode").text(rule).finish(),
+        tenant: "default".to_owned(),
+        rule_id: rule.to_owned(),
+        rule_name: "rule".to_owned(),
+        severity: Severity::High,
+        tags: Vec::new(),
         host: "web01".to_owned(),
         user: "root".to_owned(),
-        event: event.id,
-        contributing: Vec::new(),
-        matched: vec![("message".to_owned(), "x'; DROP TABLE audit;--".to_owned())],
         group: Vec::new(),
+        matched: vec![("message".to_owned(), "x'; DROP TABLE audit;--".to_owned())],
+        count: 0,
+        first_seen: event.timestamp,
+        last_seen: event.timestamp,
+        evidence: Vec::new(),
+        correlated: false,
         backfill: false,
+        risk: 60,
+        risk_parts: vec![("level high".to_owned(), 60)],
+        touched: 1,
     }
 }
 
 /// One batch: events `numbers`, a finding on each of `found`.
-fn batch(engine: &mut Engine, numbers: std::ops::Range<u64>, found: &[u64]) -> Commit {
+fn batch(engine: &mut Episodes, numbers: std::ops::Range<u64>, found: &[u64]) -> Commit {
     let count = numbers.end - numbers.start;
     Commit {
         at: Timestamp(5),
@@ -111,7 +141,7 @@ async fn assert_books(store: &Store, events: u64, commits: u64) {
 #[tokio::test]
 async fn a_commit_is_all_there_after_a_restart() {
     let dir = tempfile::tempdir().unwrap();
-    let mut engine = Engine::new(AlertConfig::default());
+    let mut engine = Episodes::default();
     let store = open(dir.path()).await;
     let done = store.commit(&batch(&mut engine, 0..100, &[3, 50])).await.unwrap();
     assert_eq!(done.alerts.len(), 1);
@@ -126,8 +156,9 @@ async fn a_commit_is_all_there_after_a_restart() {
     assert_eq!((alert.count, alert.revision), (3, 2));
     let evidence = store.evidence(alert).await.unwrap();
     assert_eq!(evidence, [event(3), event(50), event(120)]);
-    let restored = Engine::new(AlertConfig::default()).restore(store.episodes().await.unwrap());
-    assert_eq!(restored.open_episodes(), 1);
+    let open_episodes: Vec<AlertId> =
+        store.episodes().await.unwrap().iter().map(|episode| episode.alert).collect();
+    assert_eq!(open_episodes, [alert.id]);
     assert_eq!(store.positions("auth").await.unwrap()[0].value.as_deref(), Some("150"));
     assert_eq!(store.decoder_state(Id128([7; 16])).await.unwrap().as_deref(), Some(&b"open"[..]));
     assert_eq!(store.detection_rows().await.unwrap().len(), 1);
@@ -142,7 +173,7 @@ async fn a_commit_is_all_there_after_a_restart() {
 #[tokio::test]
 async fn a_full_disk_leaves_nothing_and_the_same_commit_succeeds_later() {
     let dir = tempfile::tempdir().unwrap();
-    let mut engine = Engine::new(AlertConfig::default());
+    let mut engine = Episodes::default();
     let store = open(dir.path()).await;
     store.commit(&batch(&mut engine, 0..10, &[1])).await.unwrap();
     let next = batch(&mut engine, 10..500, &[20, 21]);
@@ -186,7 +217,7 @@ async fn too_little_space_is_refused_before_anything_is_written() {
     let dir = tempfile::tempdir().unwrap();
     let config = StoreConfig { free_bytes_min: u64::MAX, ..StoreConfig::default() };
     let store = Store::open(dir.path(), &config, &AlertConfig::default()).await.unwrap();
-    let mut engine = Engine::new(AlertConfig::default());
+    let mut engine = Episodes::default();
     let error = store.commit(&batch(&mut engine, 0..10, &[])).await.unwrap_err();
     assert!(matches!(error, StoreError::DiskFull { .. }) && error.is_temporary());
     assert!(event_log::segment_numbers(&dir.path().join("events")).unwrap().is_empty());
@@ -201,7 +232,7 @@ async fn one_owner_at_a_time_and_files_are_the_owners_alone() {
     let Err(StoreError::InUse { pid, .. }) = again else { panic!("opened twice") };
     assert_eq!(pid, Some(std::process::id()));
     assert_eq!(owner(dir.path()), Some(std::process::id()));
-    let mut engine = Engine::new(AlertConfig::default());
+    let mut engine = Episodes::default();
     store.commit(&batch(&mut engine, 0..3, &[1])).await.unwrap();
     let mut files = 0;
     for folder in [dir.path().to_owned(), dir.path().join("events")] {
@@ -269,7 +300,7 @@ async fn the_search_skips_by_time_and_host_and_gives_the_newest_first() {
 #[tokio::test]
 async fn evidence_of_earlier_batches_is_found_by_place_and_by_search() {
     let dir = tempfile::tempdir().unwrap();
-    let mut engine = Engine::new(AlertConfig::default());
+    let mut engine = Episodes::default();
     let store = open(dir.path()).await;
     store.commit(&batch(&mut engine, 0..10, &[])).await.unwrap();
     let mut joined = finding(15, "r");
@@ -283,6 +314,42 @@ async fn evidence_of_earlier_batches_is_found_by_place_and_by_search() {
     assert_eq!(store.evidence(&alert).await.unwrap(), wanted);
     sqlx::query("DELETE FROM evidence").execute(&mut store.writer.lock().await.sql).await.unwrap();
     assert_eq!(store.evidence(&alert).await.unwrap(), wanted);
+}
+
+#[tokio::test]
+async fn a_restored_database_beside_newer_segments_is_refused_until_they_are_adopted() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut engine = Episodes::default();
+    let store = open(dir.path()).await;
+    store.commit(&batch(&mut engine, 0..10, &[])).await.unwrap();
+    store.close().await.unwrap();
+    let path = folder::database_path(dir.path());
+    let yesterday = std::fs::read(&path).unwrap();
+    let store = open(dir.path()).await;
+    for round in 1..4 {
+        store.commit(&batch(&mut engine, round * 10..round * 10 + 10, &[])).await.unwrap();
+    }
+    store.close().await.unwrap();
+    std::fs::write(&path, &yesterday).unwrap();
+    let segment = event_log::segment_path(&dir.path().join("events"), 1);
+    let mut bytes = std::fs::read(&segment).unwrap();
+    bytes.truncate(bytes.len() - 1);
+    std::fs::write(&segment, &bytes).unwrap();
+
+    let result = Store::open(dir.path(), &StoreConfig::default(), &AlertConfig::default()).await;
+    let Err(error) = result else { panic!("opened") };
+    assert!(error.to_string().contains("0000000001.seg"), "{error}");
+    assert!(error.to_string().contains("doctor --adopt-tail"), "{error}");
+    assert_eq!(std::fs::read(&segment).unwrap(), bytes, "refused means untouched");
+    let by = By { actor: "ana", place: "local" };
+    let adopted = adopt_tail(dir.path(), by, Timestamp(9)).await.unwrap();
+    assert_eq!((adopted.frames, adopted.events), (2, 20));
+    assert!(adopted.bytes_cut > 0);
+    let store = open(dir.path()).await;
+    assert_eq!(all(&store).len(), 30);
+    assert_eq!(store.audit_newest(1).await.unwrap()[0].action, "adopt_tail");
+    store.commit(&batch(&mut engine, 40..50, &[])).await.unwrap();
+    assert_eq!(all(&store).len(), 40);
 }
 
 mod verbs;

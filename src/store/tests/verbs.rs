@@ -1,7 +1,7 @@
 //! Verbs, deadlines, undo, conflicts and the audit chain.
 
 use super::*;
-use crate::model::alert::{Action, Alert, AlertId, Status};
+use crate::model::alert::{Action, Alert, Status};
 use crate::model::verdict::{Confidence, Verdict, VerdictKind};
 
 const ANA: By<'static> = By { actor: "ana", place: "local pid 1" };
@@ -21,8 +21,8 @@ fn false_positive() -> Action {
     })
 }
 
-async fn with_alerts(dir: &Path, count: u64) -> (Store, Engine, Vec<AlertId>) {
-    let mut engine = Engine::new(AlertConfig::default());
+async fn with_alerts(dir: &Path, count: u64) -> (Store, Episodes, Vec<AlertId>) {
+    let mut engine = Episodes::default();
     let store = open(dir).await;
     let mut commit = batch(&mut engine, 0..count, &[]);
     commit.alerts =
