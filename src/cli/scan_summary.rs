@@ -48,8 +48,31 @@ pub(crate) fn print(report: &ScanReport) {
         .map(|level| format!("{} {level}", report.by_level.get(level).unwrap_or(&0)))
         .collect();
     complain(&format!("findings  {}: {}", report.findings, levels.join(", ")));
+    failed_logins(report);
     top("hosts", &report.by_host);
     top("rules", &report.by_rule);
+}
+
+fn failed_logins(report: &ScanReport) {
+    let failed = &report.failed_logins;
+    if failed.total() == 0 {
+        return;
+    }
+    let addresses = failed.top();
+    let most: Vec<String> = addresses
+        .iter()
+        .take(5)
+        .map(|(address, count)| {
+            format!("{count} {}", if address.is_empty() { "(no address)" } else { address })
+        })
+        .collect();
+    complain(&format!(
+        "log-ins   {} failed by password from {} addresses: {}; {} failed by other methods",
+        failed.total(),
+        addresses.iter().filter(|(address, _)| !address.is_empty()).count(),
+        most.join(", "),
+        failed.other_methods
+    ));
 }
 
 fn top(title: &str, counts: &BTreeMap<String, u64>) {

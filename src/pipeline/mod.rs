@@ -2,6 +2,7 @@
 //! [`normalise`] run the stages once over files.
 
 pub mod changes;
+pub mod failed_logins;
 pub mod inputs;
 pub mod muted;
 pub mod normalise;

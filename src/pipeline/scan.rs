@@ -13,6 +13,7 @@ use crate::model::event::Event;
 use crate::model::finding::Finding;
 use crate::model::ledger::Ledger;
 use crate::model::severity::Severity;
+use crate::pipeline::failed_logins::FailedLogins;
 use crate::pipeline::inputs::{Input, Inputs, Plan, Watcher, name, size};
 use crate::stdx::pool;
 use crate::stdx::time::Timestamp;
@@ -46,6 +47,7 @@ struct Partial {
     rejects: BTreeMap<&'static str, u64>,
     time_problems: BTreeMap<&'static str, u64>,
     out_of_range: u64,
+    failed_logins: FailedLogins,
     problems: Vec<String>,
 }
 
@@ -60,6 +62,8 @@ pub struct ScanReport {
     pub time_problems: BTreeMap<&'static str, u64>,
     /// Events outside `--from`/`--to`.
     pub out_of_range: u64,
+    /// Failed log-ins by where they came from.
+    pub failed_logins: FailedLogins,
     /// Inputs read.
     pub files: u64,
     /// Findings reported.
@@ -134,6 +138,7 @@ fn judge(
         let before = output.events.len();
         output.events.retain(|event| in_range(event, options));
         partial.out_of_range += (before - output.events.len()) as u64;
+        output.events.iter().for_each(|event| partial.failed_logins.see(event));
         detector.analyse(&output.events, true, &mut findings);
         ControlFlow::Continue(())
     });
@@ -161,6 +166,7 @@ impl ScanReport {
         add(&mut self.rejects, &partial.rejects);
         add(&mut self.time_problems, &partial.time_problems);
         self.out_of_range += partial.out_of_range;
+        self.failed_logins.add(&partial.failed_logins);
         self.files += 1;
         self.problems.extend(partial.problems.iter().cloned());
         for finding in &result.findings {
