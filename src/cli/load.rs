@@ -9,6 +9,7 @@ use crate::config::Config;
 use crate::config::check::{Checked, Written, check};
 use crate::config::places::Places;
 use crate::model::desk::{Problem, ProblemKind};
+use crate::model::severity::Severity;
 use crate::normalise;
 use crate::stdx::time::Timestamp;
 
@@ -107,3 +108,13 @@ pub(crate) fn format_name(name: &str) -> anyhow::Result<()> {
         .hint(hint)
         .into())
 }
+
+/// A severity word on the command line.
+pub(crate) fn severity(text: &str) -> Result<Severity, BadSeverity> {
+    Severity::parse(text).ok_or(BadSeverity)
+}
+
+/// A word that is no severity.
+#[derive(Debug, thiserror::Error)]
+#[error("expected critical, high, medium, low or info")]
+pub(crate) struct BadSeverity;

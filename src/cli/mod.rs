@@ -10,6 +10,7 @@ mod load;
 mod normalise;
 mod output;
 mod progress;
+mod rules;
 mod scan;
 mod scan_summary;
 
@@ -63,6 +64,8 @@ enum Command {
     Scan(scan::Arguments),
     /// Print the ECS events of log files as JSON lines
     Normalise(normalise::Arguments),
+    /// Check and list Sigma rules
+    Rules(rules::Arguments),
     /// Check, show or write the configuration
     Config(config::Arguments),
     /// The log formats that can be read, and the names for --as
@@ -105,6 +108,7 @@ fn run(arguments: Arguments) -> anyhow::Result<Outcome> {
     match arguments.command {
         Some(Command::Scan(arguments)) => scan::run(&common, &arguments),
         Some(Command::Normalise(arguments)) => normalise::run(&common, &arguments),
+        Some(Command::Rules(arguments)) => rules::run(&common, &arguments),
         Some(Command::Config(arguments)) => config::run(&common, &arguments),
         Some(Command::Formats(arguments)) => formats::run(&arguments),
         Some(Command::Completions(arguments)) => completions::run(&arguments),

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::ops::ControlFlow;
 
 use anyhow::Context;
-use clap::{Args, ValueEnum};
+use clap::Args;
 
 use crate::cli::output::{self, Format};
 use crate::cli::progress::Progress;
@@ -55,8 +55,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_enum, default_value = "table")]
     format: Format,
     /// Print findings of this level and above
-    #[arg(long, value_enum, default_value = "info")]
-    min_level: Level,
+    #[arg(long, default_value = "info", value_parser = load::severity)]
+    min_level: Severity,
     /// Only events at or after this time (RFC 3339 or a date)
     #[arg(long, value_name = "TIME", value_parser = load::time)]
     from: Option<Timestamp>,
@@ -74,16 +74,6 @@ pub(crate) struct Arguments {
     quiet: bool,
 }
 
-/// Severity words as clap wants them.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Level {
-    Info,
-    Low,
-    Medium,
-    High,
-    Critical,
-}
-
 pub(crate) fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Outcome> {
     let mut config = load::config(common)?;
     if !arguments.rules.is_empty() {
@@ -99,7 +89,7 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Outc
         from: arguments.from,
         to: arguments.to,
         workers: arguments.workers.unwrap_or_else(crate::stdx::pool::workers_default),
-        min_level: severity(arguments.min_level),
+        min_level: arguments.min_level,
     };
     let progress = Progress::files(!arguments.quiet);
     let mut printer = Printer::new(arguments.format)?;
@@ -127,16 +117,6 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Outc
     }
     let found = report.findings > 0;
     Ok(if arguments.exit_code && found { Outcome::Findings } else { Outcome::Done })
-}
-
-fn severity(level: Level) -> Severity {
-    match level {
-        Level::Info => Severity::Info,
-        Level::Low => Severity::Low,
-        Level::Medium => Severity::Medium,
-        Level::High => Severity::High,
-        Level::Critical => Severity::Critical,
-    }
 }
 
 /// Prints findings as they come; JSON arrays and CSV headers need to know the first one.

@@ -70,3 +70,18 @@ pub struct LedgerDelta {
     /// Event time of the newest event, microseconds, 0 for none.
     pub newest_event_us: i64,
 }
+
+impl SourceLedger {
+    /// Move the counts as a commit did.
+    pub fn apply(&mut self, delta: &LedgerDelta) {
+        let ledger = &mut self.ledger;
+        ledger.received += delta.received;
+        ledger.stored += delta.stored;
+        ledger.rejected += delta.rejected;
+        ledger.duplicate += delta.duplicate;
+        ledger.shed += delta.shed;
+        ledger.in_flight = ledger.in_flight.saturating_add_signed(delta.in_flight);
+        ledger.events += delta.events;
+        self.newest_event_us = self.newest_event_us.max(delta.newest_event_us);
+    }
+}

@@ -8,7 +8,10 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 
-use crate::pipeline::shared::{HealthProblem, Shared};
+use crate::model::alert::Alert;
+use crate::model::ledger::SourceLedger;
+use crate::model::lifecycle::Absorbed;
+use crate::pipeline::shared::{Health, Shared};
 use crate::stdx::queue;
 use crate::stdx::stop::StopToken;
 use crate::store::{Commit, Store, StoreError};
@@ -27,11 +30,13 @@ pub(crate) struct Committer {
     pub(crate) shared: Arc<Shared>,
     pub(crate) runtime: Handle,
     pub(crate) stop: StopToken,
+    /// The books as the last commit left them.
+    pub(crate) ledger: Vec<SourceLedger>,
 }
 
 impl Committer {
     /// Commit until the analyst is gone. Returns how many commits were given up.
-    pub(crate) fn run(self, commits: &queue::Receiver<Commit>) -> u64 {
+    pub(crate) fn run(mut self, commits: &queue::Receiver<Commit>) -> u64 {
         let mut given_up = 0;
         while let Some(commit) = commits.receive() {
             if !self.persist(&commit) {
@@ -46,7 +51,7 @@ impl Committer {
     }
 
     /// Try until it stands. `false`: a stop was asked for and it could not be done in time.
-    fn persist(&self, commit: &Commit) -> bool {
+    fn persist(&mut self, commit: &Commit) -> bool {
         let mut pause = RETRY.0;
         let mut stopping: Option<Instant> = None;
         let mut troubled = false;
@@ -57,13 +62,16 @@ impl Committer {
                         tracing::warn!("the store takes commits again");
                         self.shared.set_problem(PROBLEM, None);
                     }
-                    self.report(&committed.alerts);
+                    self.report(commit, &committed.alerts);
                     return true;
                 }
                 Err(error) => {
                     if !troubled {
                         let error: &dyn std::error::Error = &error;
-                        tracing::error!(error, "cannot commit; nothing is acknowledged until it works");
+                        tracing::error!(
+                            error,
+                            "cannot commit; nothing is acknowledged until it works"
+                        );
                     }
                     troubled = true;
                     self.say(&error);
@@ -81,12 +89,21 @@ impl Committer {
     }
 
     fn say(&self, error: &StoreError) {
-        self.shared.set_problem(PROBLEM, Some((HealthProblem::Unhealthy, error.to_string())));
+        self.shared.set_problem(PROBLEM, Some((Health::Unhealthy, error.to_string())));
     }
 
-    fn report(&self, alerts: &[(Arc<crate::model::alert::Alert>, crate::model::lifecycle::Absorbed)]) {
+    fn report(&mut self, commit: &Commit, alerts: &[(Arc<Alert>, Absorbed)]) {
         self.shared.publish_alerts(alerts.iter().map(|(alert, _)| alert.as_ref().clone()));
-        let sources = self.store.ledger();
-        self.shared.update(|snapshot| snapshot.sources = sources);
+        for delta in &commit.ledger {
+            match self.ledger.iter_mut().find(|row| row.name == delta.source) {
+                Some(row) => row.apply(delta),
+                None => {
+                    let mut row = SourceLedger { name: delta.source.clone(), ..Default::default() };
+                    row.apply(delta);
+                    self.ledger.push(row);
+                }
+            }
+        }
+        self.shared.update(|snapshot| snapshot.sources.clone_from(&self.ledger));
     }
 }

@@ -1,10 +1,17 @@
-//! Layer 4: the only place that knows all stages, and what it tells the layers above. [`scan`] and
-//! [`normalise`] run the stages once over files.
+//! Layer 4: the only place that knows all stages, and what it tells the layers above.
+//!
+//! [`running`] is the daemon's path: source threads → one [`analyst`] → one [`committer`]. [`scan`] and
+//! [`normalise`] run the stages once over files and keep nothing.
 
+mod analyst;
 pub mod changes;
+mod committer;
 pub mod failed_logins;
 pub mod inputs;
 pub mod muted;
+mod muted;
 pub mod normalise;
+pub mod rules;
+pub mod running;
 pub mod scan;
 pub mod shared;

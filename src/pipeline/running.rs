@@ -11,11 +11,10 @@ use crate::config::Config;
 use crate::detect::{Detector, Loaded, RuleSet, StateRow};
 use crate::model::record::Batch;
 use crate::normalise::Settings;
-use crate::pipeline::analyst::Analyst;
+use crate::pipeline::analyst::{Analyst, Off};
 use crate::pipeline::committer::Committer;
 use crate::pipeline::inputs::{Inputs, Plan};
-use crate::pipeline::muted::Muted;
-use crate::pipeline::shared::{HealthProblem, Shared};
+use crate::pipeline::shared::{Health, Shared};
 use crate::source::{self, Source};
 use crate::stdx::stop::StopToken;
 use crate::stdx::{limits, queue, task};
@@ -32,8 +31,6 @@ pub struct Parts {
     pub store: Arc<Store>,
     /// What front ends see.
     pub shared: Arc<Shared>,
-    /// Rules that are off.
-    pub muted: Arc<Muted>,
     /// Read once beside the configured sources, as old logs (`watchfloor open`).
     pub evidence: Option<Inputs>,
 }
@@ -48,34 +45,42 @@ pub struct Running {
 
 /// Restore all state from the store, then start every thread. Call on a runtime.
 pub async fn start(parts: Parts) -> anyhow::Result<Running> {
-    let Parts { config, store, shared, muted, evidence } = parts;
+    let Parts { config, store, shared, evidence } = parts;
     let settings = Arc::new(Settings::new(&config)?);
     let rules = load_rules(&config, &shared);
     let mut detector = Detector::new(rules, config.limits.correlation_rows_max);
     let rows = store.detection_rows().await?;
-    detector.restore(rows.into_iter().map(|(key, value)| StateRow { key, value: Some(value) }).collect());
-    let engine = Engine::new(config.alert.clone()).restore(store.open_episodes().await?);
+    detector.restore(
+        rows.into_iter().map(|(key, value)| StateRow { key, value: Some(value) }).collect(),
+    );
+    let engine = Engine::new(config.alert.clone()).restore(store.episodes().await?);
     let states = store.decoder_states().await?;
-    muted.set(store.rules_off().await?.into_iter().map(|off| off.rule_id));
-    let analyst =
-        Analyst::new(settings, config.limits.clone(), detector, engine, muted, states);
+    let off = Off {
+        store: Arc::clone(&store),
+        shared: Arc::clone(&shared),
+        runtime: Handle::current(),
+        seen: None,
+    };
+    let analyst = Analyst::new(settings, config.limits.clone(), detector, engine, off, states);
 
     let stop = StopToken::new();
     let (batch_sender, batches) = queue::bounded("batches", limits::READ_AHEAD_BATCHES_MAX);
     let (commit_sender, commits) = queue::bounded::<Commit>("commits", COMMITS_WAITING_MAX);
+    let ledger = store.ledger().await?;
     shared.update(|snapshot| {
         for (name, capacity) in
             [("batches", limits::READ_AHEAD_BATCHES_MAX), ("commits", COMMITS_WAITING_MAX)]
         {
             snapshot.queues.insert(name.to_owned(), (0, capacity));
         }
-        snapshot.sources = store.ledger();
+        snapshot.sources.clone_from(&ledger);
     });
     let committer = Committer {
         store: Arc::clone(&store),
         shared: Arc::clone(&shared),
         runtime: Handle::current(),
         stop: stop.clone(),
+        ledger,
     };
     let committer = task::thread("commit", move || committer.run(&commits))?;
     let analyst = task::thread("analyse", move || analyst.run(&batches, &commit_sender))?;
@@ -87,16 +92,18 @@ pub async fn start(parts: Parts) -> anyhow::Result<Running> {
         let run = SourceRun { shared: Arc::clone(&shared), stop: stop.clone() };
         let sender = batch_sender.clone();
         let name = section.name.clone();
-        let thread = task::thread(&format!("source {name}"), move || run.run(built, saved, sender))?;
+        let thread =
+            task::thread(&format!("source {name}"), move || run.run(built, saved, sender))?;
         sources.push((name, thread));
     }
     if let Some(inputs) = evidence {
         let plan = Plan::new(&config, &inputs, config.store.keep_original)?;
         for problem in &plan.problems {
-            shared.set_problem(problem, Some((HealthProblem::Degraded, problem.clone())));
+            shared.set_problem(problem, Some((Health::Degraded, problem.clone())));
         }
         let (shared, stop) = (Arc::clone(&shared), stop.clone());
-        let thread = task::thread("evidence", move || read_evidence(&plan, &batch_sender, &shared, &stop))?;
+        let thread =
+            task::thread("evidence", move || read_evidence(&plan, &batch_sender, &shared, &stop))?;
         sources.push(("evidence".to_owned(), thread));
     }
     Ok(Running { stop, sources, analyst, committer })
@@ -105,11 +112,17 @@ pub async fn start(parts: Parts) -> anyhow::Result<Running> {
 fn load_rules(config: &Config, shared: &Shared) -> Arc<RuleSet> {
     let Loaded { rules, problems } = RuleSet::load(&config.rules, &Default::default());
     for problem in &problems {
-        tracing::warn!(file = problem.file, line = problem.line, reason = problem.reason, "rule does not run");
+        tracing::warn!(
+            file = problem.file,
+            line = problem.line,
+            reason = problem.reason,
+            "rule does not run"
+        );
     }
     if !problems.is_empty() {
-        let text = format!("{} rules do not run: watchfloor rules check lists them", problems.len());
-        shared.set_problem("rules", Some((HealthProblem::Degraded, text)));
+        let text =
+            format!("{} rules do not run: watchfloor rules check lists them", problems.len());
+        shared.set_problem("rules", Some((Health::Degraded, text)));
     }
     shared.update(|snapshot| {
         snapshot.rules = rules.rules().to_vec();
@@ -135,7 +148,8 @@ impl SourceRun {
         if let Err(error) = source.run(saved, out, self.stop) {
             let text = format!("{:#}", anyhow::Error::from(error));
             tracing::error!(source = name, error = text, "a source stopped");
-            self.shared.set_problem(&format!("source {name}"), Some((HealthProblem::Degraded, text)));
+            self.shared
+                .set_problem(&format!("source {name}"), Some((Health::Degraded, text)));
         }
     }
 }
@@ -149,7 +163,7 @@ fn read_evidence(plan: &Plan, out: &queue::Sender<Batch>, shared: &Shared, stop:
             std::ops::ControlFlow::Continue(())
         });
         for problem in problems {
-            shared.set_problem(&problem, Some((HealthProblem::Degraded, problem.clone())));
+            shared.set_problem(&problem, Some((Health::Degraded, problem.clone())));
         }
         if stop.is_stopped() {
             return;
