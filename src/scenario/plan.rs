@@ -1,0 +1,247 @@
+//! From a scenario and a seed to a timeline. The same scenario, seed and start give the same bytes.
+
+use std::collections::BTreeMap;
+
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{RngCore, SeedableRng};
+
+use crate::scenario::file::{Chain, Endpoint, Os, Record, Scenario};
+use crate::scenario::{auditd, syslog, windows};
+use crate::stdx::time::{SECOND_US, Timestamp};
+
+/// A chain's step moves by up to this part of its time.
+const JITTER: f64 = 0.1;
+
+/// One line (or the lines of one audit event) at one time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Planned {
+    /// When it happened and when it is written.
+    pub at: Timestamp,
+    /// The file it belongs to, relative: `fin-ws-01/windows.jsonl`.
+    pub file: String,
+    /// The text with its line ends.
+    pub text: String,
+}
+
+/// Numbers that collectors count up.
+#[derive(Debug, Default)]
+pub struct Counters {
+    records: u64,
+    serial: u64,
+    pid: u32,
+}
+
+impl Counters {
+    /// The next record number of an event log.
+    pub fn record(&mut self) -> u64 {
+        self.records += 1;
+        self.records
+    }
+
+    /// The next audit serial.
+    pub fn serial(&mut self) -> u64 {
+        self.serial += 1;
+        self.serial
+    }
+
+    /// The next process id.
+    pub fn pid(&mut self) -> u32 {
+        self.pid += 1 + self.pid % 3;
+        self.pid
+    }
+}
+
+/// A record on an endpoint at a scenario time in seconds.
+struct Placed<'s> {
+    at: f64,
+    endpoint: &'s Endpoint,
+    record: Record,
+}
+
+/// The timeline from `start`, `speed` times faster than the scenario says. In order of time.
+pub fn plan(scenario: &Scenario, seed: u64, start: Timestamp, speed: f64) -> Vec<Planned> {
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let mut placed = ordinary_work(scenario, &mut random);
+    for chain in &scenario.chains {
+        place_chain(scenario, chain, &mut random, &mut placed);
+    }
+    placed.sort_by(|a, b| a.at.total_cmp(&b.at).then_with(|| a.endpoint.name.cmp(&b.endpoint.name)));
+    let mut counters: BTreeMap<&str, Counters> = BTreeMap::new();
+    let mut planned = Vec::with_capacity(placed.len());
+    for item in &placed {
+        let counters = counters.entry(item.endpoint.name.as_str()).or_insert_with(|| Counters {
+            records: 41_000 + u64::from(random.next_u32() % 9_000),
+            serial: 5_000 + u64::from(random.next_u32() % 900),
+            pid: 2_000 + random.next_u32() % 4_000,
+        });
+        // Scenarios last minutes: no loss of whole microseconds in a f64.
+        let offset = (item.at / speed.max(0.01) * SECOND_US as f64) as i64;
+        let at = start.plus_micros(offset);
+        let (file, text) = write(item.endpoint, &item.record, at, counters);
+        planned.push(Planned { at, file: format!("{}/{file}", item.endpoint.name), text });
+    }
+    planned
+}
+
+fn write(
+    endpoint: &Endpoint,
+    record: &Record,
+    at: Timestamp,
+    counters: &mut Counters,
+) -> (&'static str, String) {
+    match record {
+        Record::Line { program, text } => {
+            ("auth.log", syslog::line(endpoint, program, text, at, counters))
+        }
+        Record::Exec { args, exe, uid, auid, cwd } => {
+            let run = auditd::Run { args, exe, uid: *uid, auid: *auid, cwd };
+            ("audit.log", auditd::exec(endpoint, &run, at, counters))
+        }
+        Record::Connect { exe, ip, port } => {
+            ("audit.log", auditd::connect(exe, ip, *port, at, counters))
+        }
+        // Expanded to lines before.
+        Record::SshFailures { .. } => ("auth.log", String::new()),
+        other => ("windows.jsonl", windows::write(endpoint, other, at, counters)),
+    }
+}
+
+fn ordinary_work<'s>(scenario: &'s Scenario, random: &mut ChaCha8Rng) -> Vec<Placed<'s>> {
+    let mut placed = Vec::new();
+    for work in &scenario.work {
+        for endpoint in work.endpoints.iter().filter_map(|name| scenario.endpoint(name)) {
+            let mut at = work.every * fraction(random);
+            while at < scenario.seconds {
+                if let Some(record) = pick(&work.steps, random) {
+                    let record = filled(record, &words(endpoint));
+                    expand(Placed { at, endpoint, record }, &mut placed);
+                }
+                at += work.every * (0.3 + 1.4 * fraction(random));
+            }
+        }
+    }
+    placed
+}
+
+fn place_chain<'s>(
+    scenario: &'s Scenario,
+    chain: &Chain,
+    random: &mut ChaCha8Rng,
+    placed: &mut Vec<Placed<'s>>,
+) {
+    let Some(endpoint) = scenario.endpoint(&chain.endpoint) else { return };
+    let mut chosen = words(endpoint);
+    for (word, choices) in &chain.choose {
+        if let Some(choice) = pick(choices, random) {
+            chosen.insert(word.clone(), choice.clone());
+        }
+    }
+    // One factor for the whole chain keeps its steps in order.
+    let stretch = 1.0 + JITTER * (2.0 * fraction(random) - 1.0);
+    for step in &chain.steps {
+        let record = filled(&step.record, &chosen);
+        expand(Placed { at: step.at * stretch, endpoint, record }, placed);
+    }
+}
+
+/// A run of SSH failures becomes lines; everything else stays.
+fn expand<'s>(item: Placed<'s>, placed: &mut Vec<Placed<'s>>) {
+    let Record::SshFailures { count, every, users, ip } = &item.record else {
+        placed.push(item);
+        return;
+    };
+    for number in 0..*count {
+        let user = usize::try_from(number).ok().and_then(|n| users.get(n % users.len().max(1)));
+        let user = user.map_or("root", String::as_str);
+        let who = match user.strip_prefix("invalid:") {
+            Some(name) => format!("invalid user {name}"),
+            None => user.to_owned(),
+        };
+        let port = 40_000 + number * 7;
+        let text = format!("Failed password for {who} from {ip} port {port} ssh2");
+        placed.push(Placed {
+            at: item.at + f64::from(number) * every,
+            endpoint: item.endpoint,
+            record: Record::Line { program: "sshd".to_owned(), text },
+        });
+    }
+}
+
+fn words(endpoint: &Endpoint) -> BTreeMap<String, String> {
+    BTreeMap::from([
+        ("user".to_owned(), endpoint.user.clone()),
+        ("host".to_owned(), endpoint.name.clone()),
+        ("address".to_owned(), endpoint.address.clone()),
+    ])
+}
+
+/// The record with `{word}` replaced everywhere.
+fn filled(record: &Record, words: &BTreeMap<String, String>) -> Record {
+    let fill = |text: &String| {
+        words.iter().fold(text.clone(), |text, (word, value)| text.replace(&format!("{{{word}}}"), value))
+    };
+    let table = |data: &BTreeMap<String, String>| -> BTreeMap<String, String> {
+        data.iter().map(|(key, value)| (key.clone(), fill(value))).collect()
+    };
+    let mut record = record.clone();
+    match &mut record {
+        Record::Process { image, command, parent, parent_command } => {
+            for text in [image, command, parent, parent_command] {
+                *text = fill(text);
+            }
+        }
+        Record::Sysmon { data, .. }
+        | Record::Security { data, .. }
+        | Record::System { data, .. } => *data = table(data),
+        Record::Script { text } | Record::Line { text, .. } => *text = fill(text),
+        Record::Exec { args, exe, cwd, .. } => {
+            args.iter_mut().for_each(|text| *text = fill(text));
+            *exe = fill(exe);
+            *cwd = fill(cwd);
+        }
+        Record::Connect { exe, ip, .. } => {
+            *exe = fill(exe);
+            *ip = fill(ip);
+        }
+        Record::SshFailures { ip, users, .. } => {
+            *ip = fill(ip);
+            users.iter_mut().for_each(|text| *text = fill(text));
+        }
+    }
+    record
+}
+
+fn fraction(random: &mut ChaCha8Rng) -> f64 {
+    f64::from(random.next_u32()) / f64::from(u32::MAX)
+}
+
+fn pick<'a, T>(list: &'a [T], random: &mut ChaCha8Rng) -> Option<&'a T> {
+    let number = usize::try_from(random.next_u32()).unwrap_or(0);
+    list.get(number % list.len().max(1))
+}
+
+/// Does the endpoint run Windows?
+pub fn is_windows(endpoint: &Endpoint) -> bool {
+    endpoint.os == Os::Windows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario;
+
+    #[test]
+    fn a_seed_decides_everything_and_time_only_rises() {
+        let scenario = scenario::load("two-chains").unwrap();
+        let start = Timestamp::from_seconds(1_795_334_400);
+        let one = plan(&scenario, 7, start, 1.0);
+        assert_eq!(one, plan(&scenario, 7, start, 1.0));
+        assert_ne!(one, plan(&scenario, 8, start, 1.0));
+        assert!(one.is_sorted_by_key(|planned| planned.at));
+        assert!(one.iter().all(|planned| planned.text.ends_with('\n')));
+        assert!(!one.iter().any(|planned| planned.text.contains("{attacker}")));
+        let fast = plan(&scenario, 7, start, 10.0);
+        assert_eq!(fast.len(), one.len());
+        assert!(fast.last().unwrap().at < one.last().unwrap().at);
+    }
+}
