@@ -14,6 +14,7 @@ pub mod detect;
 pub mod model;
 pub mod normalise;
 pub mod pipeline;
+pub mod scenario;
 pub mod service;
 pub mod source;
 pub mod stdx;

@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ahash::AHashMap;
-use tokio::runtime::Handle;
 
 use crate::alert::Engine;
 use crate::config::limits::LimitsConfig;
@@ -18,11 +17,10 @@ use crate::model::ledger::LedgerDelta;
 use crate::model::record::{Batch, Flush};
 use crate::normalise::{Decoder, Output, Settings};
 use crate::pipeline::muted::Muted;
-use crate::pipeline::shared::Shared;
 use crate::stdx::id::Id128;
 use crate::stdx::queue;
 use crate::stdx::time::Timestamp;
-use crate::store::{Commit, Store};
+use crate::store::Commit;
 
 /// One stream's decoder and what the store last heard of it.
 struct Seat {
@@ -31,23 +29,13 @@ struct Seat {
     saved: Option<Vec<u8>>,
 }
 
-/// Where the analyst learns which rules are off.
-pub(crate) struct Off {
-    pub(crate) store: Arc<Store>,
-    pub(crate) shared: Arc<Shared>,
-    pub(crate) runtime: Handle,
-    /// The count of [`Shared::rules_asked`] that was last acted on; `None`: never.
-    pub(crate) seen: Option<u64>,
-}
-
 /// Everything between the sources and the commit.
 pub(crate) struct Analyst {
     settings: Arc<Settings>,
     limits: LimitsConfig,
     detector: Detector,
     engine: Engine,
-    muted: Muted,
-    off: Off,
+    muted: Arc<Muted>,
     seats: AHashMap<Id128, Seat>,
     /// Decoder states of the last run whose streams have not come up yet.
     restored: AHashMap<Id128, Vec<u8>>,
@@ -59,7 +47,7 @@ impl Analyst {
         limits: LimitsConfig,
         detector: Detector,
         engine: Engine,
-        off: Off,
+        muted: Arc<Muted>,
         decoder_states: Vec<(Id128, Vec<u8>)>,
     ) -> Analyst {
         Analyst {
@@ -67,8 +55,7 @@ impl Analyst {
             limits,
             detector,
             engine,
-            muted: Muted::default(),
-            off,
+            muted,
             seats: AHashMap::new(),
             restored: decoder_states.into_iter().collect(),
         }
@@ -84,28 +71,8 @@ impl Analyst {
                 records += next.records.len();
                 waiting.push(next);
             }
-            self.read_rules_off();
             if !commits.send(self.analyse(&waiting)) {
                 return;
-            }
-        }
-    }
-
-    /// Look again at which rules are off, if somebody changed that. A store that cannot be read now is
-    /// asked again at the next batch; until then the old list stands.
-    fn read_rules_off(&mut self) {
-        let asked = self.off.shared.rules_asked();
-        if self.off.seen == Some(asked) {
-            return;
-        }
-        match self.off.runtime.block_on(self.off.store.rules_off()) {
-            Ok(rows) => {
-                self.muted.set(rows.into_iter().map(|row| row.rule));
-                self.off.seen = Some(asked);
-            }
-            Err(error) => {
-                let error: &dyn std::error::Error = &error;
-                tracing::warn!(error, "cannot read which rules are off");
             }
         }
     }
@@ -128,10 +95,7 @@ impl Analyst {
             commit.positions.extend(batch.positions.iter().cloned());
             self.save_decoder(batch, &mut commit);
         }
-        if self.muted.retain(&mut findings) {
-            let hidden = self.muted.hidden().clone();
-            self.off.shared.update(|snapshot| snapshot.hidden = hidden);
-        }
+        self.muted.retain(&mut findings);
         commit.alerts = self.engine.apply(findings);
         let rows = self.detector.take_changes();
         commit.detection = rows.into_iter().map(|row| (row.key, row.value)).collect();

@@ -9,7 +9,6 @@ mod committer;
 pub mod failed_logins;
 pub mod inputs;
 pub mod muted;
-mod muted;
 pub mod normalise;
 pub mod rules;
 pub mod running;

@@ -11,9 +11,10 @@ use crate::config::Config;
 use crate::detect::{Detector, Loaded, RuleSet, StateRow};
 use crate::model::record::Batch;
 use crate::normalise::Settings;
-use crate::pipeline::analyst::{Analyst, Off};
+use crate::pipeline::analyst::Analyst;
 use crate::pipeline::committer::Committer;
 use crate::pipeline::inputs::{Inputs, Plan};
+use crate::pipeline::muted::Muted;
 use crate::pipeline::shared::{Health, Shared};
 use crate::source::{self, Source};
 use crate::stdx::stop::StopToken;
@@ -31,6 +32,8 @@ pub struct Parts {
     pub store: Arc<Store>,
     /// What front ends see.
     pub shared: Arc<Shared>,
+    /// Rules that are off.
+    pub muted: Arc<Muted>,
     /// Read once beside the configured sources, as old logs (`watchfloor open`).
     pub evidence: Option<Inputs>,
 }
@@ -45,7 +48,7 @@ pub struct Running {
 
 /// Restore all state from the store, then start every thread. Call on a runtime.
 pub async fn start(parts: Parts) -> anyhow::Result<Running> {
-    let Parts { config, store, shared, evidence } = parts;
+    let Parts { config, store, shared, muted, evidence } = parts;
     let settings = Arc::new(Settings::new(&config)?);
     let rules = load_rules(&config, &shared);
     let mut detector = Detector::new(rules, config.limits.correlation_rows_max);
@@ -55,13 +58,8 @@ pub async fn start(parts: Parts) -> anyhow::Result<Running> {
     );
     let engine = Engine::new(config.alert.clone()).restore(store.episodes().await?);
     let states = store.decoder_states().await?;
-    let off = Off {
-        store: Arc::clone(&store),
-        shared: Arc::clone(&shared),
-        runtime: Handle::current(),
-        seen: None,
-    };
-    let analyst = Analyst::new(settings, config.limits.clone(), detector, engine, off, states);
+    muted.set(store.rules_off().await?.into_iter().map(|off| off.rule));
+    let analyst = Analyst::new(settings, config.limits.clone(), detector, engine, muted, states);
 
     let stop = StopToken::new();
     let (batch_sender, batches) = queue::bounded("batches", limits::READ_AHEAD_BATCHES_MAX);
@@ -148,8 +146,7 @@ impl SourceRun {
         if let Err(error) = source.run(saved, out, self.stop) {
             let text = format!("{:#}", anyhow::Error::from(error));
             tracing::error!(source = name, error = text, "a source stopped");
-            self.shared
-                .set_problem(&format!("source {name}"), Some((Health::Degraded, text)));
+            self.shared.set_problem(&format!("source {name}"), Some((Health::Degraded, text)));
         }
     }
 }

@@ -35,8 +35,6 @@ pub struct Snapshot {
     pub rules: Vec<Arc<RuleInfo>>,
     /// Rules that did not compile.
     pub rules_failed: usize,
-    /// Findings hidden since the start by rules that are off, by rule id.
-    pub hidden: BTreeMap<String, u64>,
 }
 
 impl Snapshot {

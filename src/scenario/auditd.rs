@@ -49,7 +49,8 @@ pub fn exec(endpoint: &Endpoint, run: &Run<'_>, at: Timestamp, counters: &mut Co
         quoted(&exe)
     );
     let title: String = run.args.join("\0");
-    let _ = write!(out, "type=PROCTITLE {stamp}: proctitle={}\ntype=EOE {stamp}: \n", quoted(&title));
+    let _ =
+        write!(out, "type=PROCTITLE {stamp}: proctitle={}\ntype=EOE {stamp}: \n", quoted(&title));
     out
 }
 
@@ -58,10 +59,8 @@ pub fn connect(exe: &str, ip: &str, port: u16, at: Timestamp, counters: &mut Cou
     let stamp = stamp(at, counters);
     let pid = counters.pid();
     let comm: String = exe.rsplit('/').next().unwrap_or(exe).chars().take(15).collect();
-    let address: String = ip
-        .split('.')
-        .map(|part| format!("{:02X}", part.parse::<u8>().unwrap_or(0)))
-        .collect();
+    let address: String =
+        ip.split('.').map(|part| format!("{:02X}", part.parse::<u8>().unwrap_or(0))).collect();
     format!(
         "type=SYSCALL {stamp}: arch=c000003e syscall=42 success=yes exit=0 a0=3 a1=7ffd10 a2=10 a3=0 items=0 \
          ppid={} pid={pid} auid=1000 uid=1000 gid=1000 euid=1000 suid=1000 fsuid=1000 egid=1000 sgid=1000 fsgid=1000 \

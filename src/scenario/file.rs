@@ -221,8 +221,9 @@ impl Scenario {
     /// # Errors
     /// Syntax, unknown keys, and endpoints that are named and not there.
     pub fn parse(name: &str, text: &str) -> Result<Scenario, ScenarioError> {
-        let scenario: Scenario = toml::from_str(text).map_err(|source| {
-            ScenarioError::Syntax { name: name.to_owned(), source: Box::new(source) }
+        let scenario: Scenario = toml::from_str(text).map_err(|source| ScenarioError::Syntax {
+            name: name.to_owned(),
+            source: Box::new(source),
         })?;
         let named = scenario.work.iter().flat_map(|work| &work.endpoints);
         let named = named.chain(scenario.chains.iter().map(|chain| &chain.endpoint));

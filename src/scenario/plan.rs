@@ -65,7 +65,8 @@ pub fn plan(scenario: &Scenario, seed: u64, start: Timestamp, speed: f64) -> Vec
     for chain in &scenario.chains {
         place_chain(scenario, chain, &mut random, &mut placed);
     }
-    placed.sort_by(|a, b| a.at.total_cmp(&b.at).then_with(|| a.endpoint.name.cmp(&b.endpoint.name)));
+    placed
+        .sort_by(|a, b| a.at.total_cmp(&b.at).then_with(|| a.endpoint.name.cmp(&b.endpoint.name)));
     let mut counters: BTreeMap<&str, Counters> = BTreeMap::new();
     let mut planned = Vec::with_capacity(placed.len());
     for item in &placed {
@@ -178,7 +179,9 @@ fn words(endpoint: &Endpoint) -> BTreeMap<String, String> {
 /// The record with `{word}` replaced everywhere.
 fn filled(record: &Record, words: &BTreeMap<String, String>) -> Record {
     let fill = |text: &String| {
-        words.iter().fold(text.clone(), |text, (word, value)| text.replace(&format!("{{{word}}}"), value))
+        words
+            .iter()
+            .fold(text.clone(), |text, (word, value)| text.replace(&format!("{{{word}}}"), value))
     };
     let table = |data: &BTreeMap<String, String>| -> BTreeMap<String, String> {
         data.iter().map(|(key, value)| (key.clone(), fill(value))).collect()
