@@ -15,8 +15,18 @@ use crate::stdx::id::Id128;
 
 /// The columns of lists, in the documented order.
 const COLUMNS: [&str; 12] = [
-    "id", "status", "severity", "risk", "rule.id", "rule.name", "host.name", "count", "first_seen",
-    "last_seen", "assignee", "verdict",
+    "id",
+    "status",
+    "severity",
+    "risk",
+    "rule.id",
+    "rule.name",
+    "host.name",
+    "count",
+    "first_seen",
+    "last_seen",
+    "assignee",
+    "verdict",
 ];
 
 #[derive(Args)]
@@ -232,12 +242,7 @@ fn set_status(opened: &Opened, words: &[String]) -> anyhow::Result<Outcome> {
     act(opened, ids, Action::Status(status))
 }
 
-fn verdict(
-    kind: &str,
-    reasons: &[String],
-    confidence: &str,
-    note: &str,
-) -> anyhow::Result<Action> {
+fn verdict(kind: &str, reasons: &[String], confidence: &str, note: &str) -> anyhow::Result<Action> {
     if kind == "none" {
         return Ok(Action::ClearVerdict);
     }
@@ -279,7 +284,8 @@ fn resolve(opened: &Opened, text: &str) -> anyhow::Result<AlertId> {
     match (found.next(), found.next()) {
         (Some(one), None) if !text.is_empty() => Ok(one.id),
         (None, _) => {
-            Err(Problem::new(ProblemKind::NotFound, format!("no alert begins with {text:?}")).into())
+            Err(Problem::new(ProblemKind::NotFound, format!("no alert begins with {text:?}"))
+                .into())
         }
         _ => Err(Problem::new(ProblemKind::Invalid, format!("{text:?} names several alerts"))
             .hint("give more of the id")

@@ -42,8 +42,7 @@ enum Verb {
 pub(crate) fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Outcome> {
     let Verb::Search { query, from, to, limit, flat } = &arguments.verb;
     let opened = open_desk::open(common)?;
-    let found =
-        opened.wait(opened.desk.events_search(&query.join(" "), *from, *to, *limit))?;
+    let found = opened.wait(opened.desk.events_search(&query.join(" "), *from, *to, *limit))?;
     let mut out = output::stdout();
     let mut line = Vec::new();
     for event in &found {

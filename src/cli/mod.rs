@@ -1,18 +1,27 @@
 //! Layer 9: the command line. One file a command; this one holds the list, the common flags and the
 //! single place where an error is printed.
 
-#![allow(dead_code)]
-
+mod alert_text;
+mod alerts;
+mod attach;
 mod completions;
 mod config;
+mod demo;
+mod events;
 mod formats;
 mod load;
 mod normalise;
+mod open_desk;
 mod output;
+mod owner;
 mod progress;
 mod rules;
 mod scan;
 mod scan_summary;
+mod serve;
+mod simulate;
+mod status;
+mod workbench;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -60,10 +69,26 @@ pub(crate) struct Common {
 
 #[derive(Subcommand)]
 enum Command {
+    /// The workbench on a built-in scenario with Windows and Linux endpoints
+    Demo(demo::Arguments),
+    /// The headless daemon
+    Serve(serve::Arguments),
+    /// The workbench on a running daemon
+    Attach(attach::Arguments),
+    /// The workbench on a folder of logs, in a scratch store
+    Open(workbench::OpenArguments),
+    /// List, show and decide alerts
+    Alerts(alerts::Arguments),
+    /// Search stored events
+    Events(events::Arguments),
+    /// Sources with their ledger, queues, stores, rules
+    Status(status::Arguments),
     /// Judge log files with Sigma rules and print the findings
     Scan(scan::Arguments),
     /// Print the ECS events of log files as JSON lines
     Normalise(normalise::Arguments),
+    /// Realistic raw records from a scenario
+    Simulate(simulate::Arguments),
     /// Check and list Sigma rules
     Rules(rules::Arguments),
     /// Check, show or write the configuration
@@ -79,7 +104,6 @@ pub(crate) enum Outcome {
     /// Exit code 0.
     Done,
     /// Exit code 3: there were findings, and the caller asked to be told so.
-    #[allow(dead_code, reason = "constructed by scan")]
     Findings,
     /// Exit code 1, everything was said already.
     Failed,
@@ -106,13 +130,21 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn run(arguments: Arguments) -> anyhow::Result<Outcome> {
     let common = arguments.common;
     match arguments.command {
+        Some(Command::Demo(arguments)) => demo::run(&common, &arguments),
+        Some(Command::Serve(arguments)) => serve::run(&common, &arguments),
+        Some(Command::Attach(arguments)) => attach::run(&common, &arguments),
+        Some(Command::Open(arguments)) => workbench::open(&common, &arguments),
+        Some(Command::Alerts(arguments)) => alerts::run(&common, &arguments),
+        Some(Command::Events(arguments)) => events::run(&common, &arguments),
+        Some(Command::Status(arguments)) => status::run(&common, &arguments),
+        Some(Command::Simulate(arguments)) => simulate::run(&arguments),
         Some(Command::Scan(arguments)) => scan::run(&common, &arguments),
         Some(Command::Normalise(arguments)) => normalise::run(&common, &arguments),
         Some(Command::Rules(arguments)) => rules::run(&common, &arguments),
         Some(Command::Config(arguments)) => config::run(&common, &arguments),
         Some(Command::Formats(arguments)) => formats::run(&arguments),
         Some(Command::Completions(arguments)) => completions::run(&arguments),
-        None => Ok(Outcome::Done),
+        None => workbench::run(&common),
     }
 }
 

@@ -35,11 +35,6 @@ pub(crate) fn progress_wanted() -> bool {
     io::stderr().is_terminal()
 }
 
-/// Colours on standard output? NO_COLOR and pipes say no.
-pub(crate) fn colour_wanted() -> bool {
-    io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
-}
-
 /// Text for a terminal: what could drive it is shown as a replacement character.
 pub(crate) fn plain(text: &str) -> String {
     text.chars().map(visible).collect()

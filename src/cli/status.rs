@@ -22,7 +22,8 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Outc
     match arguments.format {
         Format::Table => table(&mut out, &status)?,
         Format::Csv => {
-            let columns = ["name", "received", "stored", "rejected", "duplicate", "shed", "in_flight"];
+            let columns =
+                ["name", "received", "stored", "rejected", "duplicate", "shed", "in_flight"];
             output::records(&mut out, Format::Csv, &columns, sources(&status))?;
         }
         Format::Json | Format::Ndjson => writeln!(out, "{}", json(&status))?,
@@ -69,8 +70,12 @@ fn table(out: &mut impl Write, status: &StatusReport) -> anyhow::Result<()> {
     writeln!(
         out,
         "{} alerts, {} events, {} bytes on disk; {} rules on, {} failed, {} off",
-        status.alerts, status.events, status.store_bytes, status.rules_loaded,
-        status.rules_failed, status.rules_off
+        status.alerts,
+        status.events,
+        status.store_bytes,
+        status.rules_loaded,
+        status.rules_failed,
+        status.rules_off
     )?;
     for (name, depth, capacity) in &status.queues {
         writeln!(out, "queue {name}: {depth} of {capacity}")?;
@@ -78,14 +83,22 @@ fn table(out: &mut impl Write, status: &StatusReport) -> anyhow::Result<()> {
     let rows = status.sources.iter().map(|source| {
         let l = &source.ledger;
         let balance = if l.balances() { "yes" } else { "NO" };
-        let numbers = [l.received, l.stored, l.rejected, l.duplicate, l.shed, l.in_flight, l.events];
+        let numbers =
+            [l.received, l.stored, l.rejected, l.duplicate, l.shed, l.in_flight, l.events];
         let mut row = vec![source.name.clone()];
         row.extend(numbers.iter().map(u64::to_string));
         row.push(balance.to_owned());
         row
     });
     let header = [
-        "SOURCE", "RECEIVED", "STORED", "REJECTED", "DUPLICATE", "SHED", "IN FLIGHT", "EVENTS",
+        "SOURCE",
+        "RECEIVED",
+        "STORED",
+        "REJECTED",
+        "DUPLICATE",
+        "SHED",
+        "IN FLIGHT",
+        "EVENTS",
         "BALANCES",
     ];
     writeln!(out, "{}", output::table(&header, rows))?;

@@ -19,21 +19,52 @@ use crate::pipeline::shared::{Health, Shared};
 use crate::source::{self, Source};
 use crate::stdx::stop::StopToken;
 use crate::stdx::{limits, queue, task};
-use crate::store::{Commit, Store};
+use crate::store::{Commit, Store, StoreError};
 
 /// Commits that may wait while one is made: with one, reading and judging go on during the disk's sync.
 const COMMITS_WAITING_MAX: usize = 1;
+
+/// The store is open and ours; nothing runs yet.
+pub struct Opened {
+    /// The store.
+    pub store: Arc<Store>,
+    /// What front ends see.
+    pub shared: Arc<Shared>,
+    /// Rules that are off.
+    pub muted: Arc<Muted>,
+}
+
+/// What came of opening the store.
+pub enum Opening {
+    /// It is ours.
+    Ours(Opened),
+    /// Another process has it.
+    InUse {
+        /// That process, where it is known.
+        pid: Option<u32>,
+    },
+}
+
+/// Open the store of a configuration, making it if need be. Call on a runtime.
+pub async fn open(config: &Config) -> anyhow::Result<Opening> {
+    let store = match Store::open(&config.data_dir, &config.store, &config.alert).await {
+        Ok(store) => store,
+        Err(StoreError::InUse { pid, .. }) => return Ok(Opening::InUse { pid }),
+        Err(error) => return Err(error.into()),
+    };
+    let shared = Arc::new(Shared::default());
+    for warning in store.warnings() {
+        shared.set_problem(warning, Some((Health::Degraded, warning.clone())));
+    }
+    Ok(Opening::Ours(Opened { store: Arc::new(store), shared, muted: Arc::default() }))
+}
 
 /// What to run.
 pub struct Parts {
     /// The checked configuration.
     pub config: Config,
     /// Its open store.
-    pub store: Arc<Store>,
-    /// What front ends see.
-    pub shared: Arc<Shared>,
-    /// Rules that are off.
-    pub muted: Arc<Muted>,
+    pub opened: Opened,
     /// Read once beside the configured sources, as old logs (`watchfloor open`).
     pub evidence: Option<Inputs>,
 }
@@ -48,7 +79,7 @@ pub struct Running {
 
 /// Restore all state from the store, then start every thread. Call on a runtime.
 pub async fn start(parts: Parts) -> anyhow::Result<Running> {
-    let Parts { config, store, shared, muted, evidence } = parts;
+    let Parts { config, opened: Opened { store, shared, muted }, evidence } = parts;
     let settings = Arc::new(Settings::new(&config)?);
     let rules = load_rules(&config, &shared);
     let mut detector = Detector::new(rules, config.limits.correlation_rows_max);

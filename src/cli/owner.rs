@@ -1,0 +1,140 @@
+//! Owning a store: open it, run the pipeline on it, listen on its socket, and stop all that in order.
+//! `serve`, the plain workbench, `open` and `demo` are this with different front ends.
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use tokio::runtime::Runtime;
+
+use crate::api;
+use crate::config::{Config, places};
+use crate::desk::Desk;
+use crate::model::desk::{Problem, ProblemKind};
+use crate::pipeline::inputs::Inputs;
+use crate::pipeline::running::{self, Opened, Opening, Parts, Running};
+use crate::service::Workbench;
+use crate::stdx::stop::StopToken;
+use crate::stdx::task;
+
+/// A store that is ours, with everything that runs on it.
+pub(crate) struct Owner {
+    pub(crate) runtime: Runtime,
+    pub(crate) bench: Workbench,
+    running: Option<Running>,
+    stop: StopToken,
+    fronts: Vec<tokio::task::JoinHandle<Option<()>>>,
+}
+
+/// What came of wanting a store.
+pub(crate) enum Owned {
+    /// It is ours and running.
+    Ours(Box<Owner>),
+    /// Another process has it.
+    InUse(Option<u32>),
+}
+
+/// What should run on the store.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Wanted {
+    /// The configured sources, the rules, the commit.
+    pub(crate) pipeline: bool,
+    /// Read once beside the sources.
+    pub(crate) evidence: Option<Inputs>,
+    /// The socket.
+    pub(crate) listen: bool,
+}
+
+/// The runtime of a command: few threads, because CPU work has threads of its own.
+pub(crate) fn runtime() -> anyhow::Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("io")
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")
+}
+
+/// The socket of a configuration.
+pub(crate) fn socket(config: &Config) -> PathBuf {
+    config.api.socket.clone().unwrap_or_else(|| places::socket_of(&config.data_dir))
+}
+
+/// Open the store and start what is wanted.
+pub(crate) fn own(config: &Config, wanted: Wanted) -> anyhow::Result<Owned> {
+    let runtime = runtime()?;
+    let opened = match runtime.block_on(running::open(config))? {
+        Opening::Ours(opened) => opened,
+        Opening::InUse { pid } => return Ok(Owned::InUse(pid)),
+    };
+    let Opened { store, shared, muted } = &opened;
+    let bench = Workbench::new(store.clone(), shared.clone(), muted.clone());
+    let stop = StopToken::new();
+    let mut fronts = Vec::new();
+    let guard = runtime.enter();
+    if wanted.listen {
+        let listener = api::listen(&socket(config), config.api.socket_group.as_deref())?;
+        let (api_bench, api_stop) = (bench.clone(), stop.clone());
+        fronts.push(task::spawn("api", async move {
+            if let Err(error) = api::serve(listener, api_bench, api_stop).await {
+                tracing::error!(
+                    error = format!("{:#}", anyhow::Error::from(error)),
+                    "the socket failed"
+                );
+            }
+        }));
+    }
+    fronts.push(task::spawn("upkeep", bench.clone().run(stop.clone())));
+    drop(guard);
+    let running = if wanted.pipeline {
+        let parts = Parts { config: config.clone(), opened, evidence: wanted.evidence };
+        Some(runtime.block_on(running::start(parts))?)
+    } else {
+        None
+    };
+    Ok(Owned::Ours(Box::new(Owner { runtime, bench, running, stop, fronts })))
+}
+
+impl Owner {
+    /// The desk of whoever runs this program.
+    pub(crate) fn desk(&self) -> Desk {
+        Desk::Local(self.bench.clone())
+    }
+
+    /// Did a stage end although nobody asked for it?
+    pub(crate) fn is_broken(&self) -> bool {
+        self.running.as_ref().is_some_and(Running::is_broken)
+    }
+
+    /// Sources, drain, commit, front ends, store.
+    pub(crate) fn finish(self) -> anyhow::Result<()> {
+        let stopped = self.running.map(Running::stop).unwrap_or_default();
+        self.stop.stop();
+        for front in self.fronts {
+            // Their failures were logged where they happened.
+            let _ = self.runtime.block_on(front);
+        }
+        drop(self.bench);
+        self.runtime.shutdown_timeout(std::time::Duration::from_secs(5));
+        if stopped.failures.is_empty() && stopped.commits_given_up == 0 {
+            return Ok(());
+        }
+        let mut text = stopped.failures.join("; ");
+        if stopped.commits_given_up > 0 {
+            text.push_str(&format!(
+                "{} commits could not be made; their records are read again at the next start",
+                stopped.commits_given_up
+            ));
+        }
+        Err(Problem::new(ProblemKind::Internal, format!("stopped with trouble: {text}")).into())
+    }
+}
+
+/// The error for a store that is somebody else's.
+pub(crate) fn in_use(config: &Config, pid: Option<u32>) -> Problem {
+    let by = pid.map_or_else(String::new, |pid| format!(" by process {pid}"));
+    Problem::new(
+        ProblemKind::Conflict,
+        format!("the store {} is in use{by}", config.data_dir.display()),
+    )
+    .hint("watchfloor attach shows the desk of the process that has it")
+}

@@ -1,0 +1,85 @@
+//! `watchfloor serve`: the headless daemon.
+
+use std::time::Duration;
+
+use clap::Args;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::cli::owner::{self, Owned, Owner, Wanted};
+use crate::cli::{Common, Outcome, load, output};
+use crate::model::desk::{Problem, ProblemKind};
+
+/// How often the stages are looked at.
+const WATCH: Duration = Duration::from_millis(500);
+
+#[derive(Args)]
+#[command(after_help = "Examples:
+  watchfloor serve --config /etc/watchfloor/watchfloor.toml
+  watchfloor serve --data-dir /srv/watchfloor --set rules.min_level=low
+
+SIGTERM or SIGINT: the sources stop, what was read is committed, then the program ends.
+config/watchfloor.service is a systemd unit for it.")]
+pub(crate) struct Arguments {
+    /// Logs as JSON lines on standard error
+    #[arg(long)]
+    log_json: bool,
+}
+
+pub(crate) fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Outcome> {
+    let mut common = common.clone();
+    // A daemon says what it does; the one-shot commands are quiet.
+    common.verbose = common.verbose.max(1);
+    load::logging(&common, arguments.log_json);
+    let config = load::config(&common)?;
+    if config.sources.is_empty() {
+        output::complain("watchfloor: no [[sources]] are configured: nothing will be read");
+    }
+    let wanted = Wanted { pipeline: true, evidence: None, listen: true };
+    let owner = match owner::own(&config, wanted)? {
+        Owned::Ours(owner) => owner,
+        Owned::InUse(pid) => return Err(owner::in_use(&config, pid).into()),
+    };
+    tracing::info!(
+        data_dir = %config.data_dir.display(),
+        sources = config.sources.len(),
+        version = env!("CARGO_PKG_VERSION"),
+        "serving"
+    );
+    let asked = owner.runtime.block_on(wait(&owner));
+    match asked {
+        Ended::Signal(name) => tracing::info!(signal = name, "stopping"),
+        Ended::Broken => tracing::error!("a stage ended by itself, stopping"),
+    }
+    let broken = matches!(asked, Ended::Broken);
+    owner.finish()?;
+    tracing::info!("stopped");
+    if broken {
+        return Err(Problem::new(ProblemKind::Internal, "a stage of the pipeline failed").into());
+    }
+    Ok(Outcome::Done)
+}
+
+#[derive(Clone, Copy)]
+enum Ended {
+    Signal(&'static str),
+    Broken,
+}
+
+async fn wait(owner: &Owner) -> Ended {
+    let (Ok(mut terminate), Ok(mut interrupt)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        return Ended::Broken;
+    };
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => return Ended::Signal("SIGTERM"),
+            _ = interrupt.recv() => return Ended::Signal("SIGINT"),
+            () = tokio::time::sleep(WATCH) => {
+                if owner.is_broken() {
+                    return Ended::Broken;
+                }
+            }
+        }
+    }
+}
