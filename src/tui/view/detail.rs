@@ -78,7 +78,7 @@ impl DetailView {
 
     /// Go where the model's cursor went; read the alert there.
     fn follow(&mut self, model: &DeskModel) -> Vec<Effect> {
-        let Some(current) = model.current().map(|alert| alert.id) else { return vec![Effect::Pop] };
+        let Some(current) = model.current().map(|alert| alert.id) else { return Vec::new() };
         if current == self.id {
             return Vec::new();
         }

@@ -91,7 +91,7 @@ impl EventsView {
                 None => vec![triage::say("no event under the cursor", Tone::Warning)],
             },
             ActionId::CopyHost => vec![Effect::Copy(self.host.clone())],
-            _ => return None,
+            _ => return triage::screen(call),
         })
     }
 
@@ -199,7 +199,7 @@ impl View for EventView {
         }
         match call.id {
             ActionId::ToggleWrap => self.wrap = !self.wrap,
-            _ => return None,
+            _ => return triage::screen(call),
         }
         Some(Vec::new())
     }

@@ -14,6 +14,7 @@ use crate::tui::desk_model::edit::Edit;
 use crate::tui::desk_model::marks::Targets;
 use crate::tui::paint::safe::SafeText;
 use crate::tui::view::compose::NoteComposer;
+use crate::tui::view::endpoints::EndpointsView;
 use crate::tui::view::events::EventsView;
 use crate::tui::view::prompt::{Asked, Prompt};
 use crate::tui::view::sheet::VerdictSheet;
@@ -65,8 +66,18 @@ pub fn verb(
         ActionId::CopyId | ActionId::CopyHost | ActionId::CopyUser | ActionId::CopySummary => {
             copy(call.id, model.current()?)
         }
-        _ => return None,
+        _ => return screen(call),
     })
+}
+
+/// Screens that open from anywhere.
+pub fn screen(call: &ActionCall) -> Option<Vec<Effect>> {
+    if call.id != ActionId::OpenEndpoints {
+        return None;
+    }
+    let (view, mut effects) = EndpointsView::open();
+    effects.insert(0, Effect::Push(Box::new(view)));
+    Some(effects)
 }
 
 /// Why a triage verb cannot be done now.

@@ -215,15 +215,6 @@ impl View for QueueView {
     fn position(&self, model: &DeskModel) -> SafeText {
         let rows = model.rows();
         let place = model.cursor().id().and_then(|id| rows.place(id)).map_or(0, |place| place + 1);
-        let mut text = format!("row {place}/{}", rows.len());
-        let hidden = model.hidden_marks();
-        match (model.marks().len(), hidden) {
-            (0, _) => {}
-            (marked, 0) => text = format!("{marked} marked | {text}"),
-            (marked, hidden) => {
-                text = format!("{marked} marked, {hidden} hidden by filter | {text}");
-            }
-        }
-        SafeText::line(&text)
+        SafeText::line(&format!("row {place}/{}", rows.len()))
     }
 }
