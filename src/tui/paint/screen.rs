@@ -109,6 +109,32 @@ impl Screen {
             .map(|row| row.iter().map(Cell::symbol).collect::<String>().trim_end().to_owned())
             .collect()
     }
+
+    /// The looks of what is drawn, row by row, as runs of equal cells that are not plain. For snapshots.
+    #[cfg(test)]
+    pub fn looks(&self) -> String {
+        let width = usize::from(self.current.area.width).max(1);
+        let mut out = String::new();
+        for (y, row) in self.current.content().chunks(width).enumerate() {
+            let mut start = 0;
+            let look = |cell: &Cell| (cell.fg, cell.bg, cell.modifier);
+            for run in row.chunk_by(|one, two| look(one) == look(two)) {
+                let (fg, bg, modifier) = look(&run[0]);
+                let end = start + run.len();
+                if (fg, bg, modifier) != (Color::Reset, Color::Reset, Modifier::empty()) {
+                    out.push_str(&format!("{y}:{start}..{end} {fg}/{bg} {modifier:?}\n"));
+                }
+                start = end;
+            }
+        }
+        out
+    }
+
+    /// Where the terminal's cursor ends. For tests.
+    #[cfg(test)]
+    pub fn cursor(&self) -> Option<(u16, u16)> {
+        self.cursor
+    }
 }
 
 fn place_cursor(

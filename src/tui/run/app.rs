@@ -98,6 +98,11 @@ impl App {
         app
     }
 
+    /// The model, to read.
+    pub fn model(&self) -> &DeskModel {
+        &self.model
+    }
+
     /// What the loop has to do now.
     pub fn take_outside(&mut self) -> Vec<Outside> {
         std::mem::take(&mut self.outside)

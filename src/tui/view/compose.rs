@@ -112,6 +112,16 @@ impl DraftNote {
         vec![Effect::Ask(Request::SaveDraft(self.alert, draft))]
     }
 
+    /// What must be kept when the program ends now.
+    pub fn closing(&self) -> Vec<Request> {
+        let text = self.field.text();
+        if text == self.saved {
+            return Vec::new();
+        }
+        let draft = (!self.field.is_blank()).then_some(text);
+        vec![Request::SaveDraft(self.alert, draft)]
+    }
+
     /// The draft is not needed any more.
     pub fn drop_draft(&self) -> Effect {
         Effect::Ask(Request::SaveDraft(self.alert, None))
@@ -221,6 +231,10 @@ impl View for NoteComposer {
             Input::Paste(text) => Some(self.note.paste(text)),
             Input::Message(message) => self.note.message(message),
         }
+    }
+
+    fn closing(&self, _model: &DeskModel) -> Vec<Request> {
+        self.note.closing()
     }
 
     fn render(&self, _model: &DeskModel, canvas: &mut Canvas<'_>) {

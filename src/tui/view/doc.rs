@@ -56,25 +56,48 @@ impl Doc {
         self.field_role(label, columns, value, Role::Text);
     }
 
+    /// A label and an outside value in at most `lines` lines; the last is cut.
+    pub fn field_short(&mut self, label: &SafeText, columns: usize, value: &str, lines: usize) {
+        let before = self.lines.len();
+        let room = self.width.saturating_sub(columns + 2);
+        let whole = SafeText::line(value);
+        let parts = whole.wrapped(room);
+        if parts.len() <= lines {
+            let wrap = std::mem::replace(&mut self.wrap, true);
+            self.field(label, columns, value);
+            self.wrap = wrap;
+            self.lines.truncate(before + lines);
+            return;
+        }
+        // Cut where the last line ends, not at the end of a word of it.
+        let short = whole.truncated(room.saturating_mul(lines).saturating_sub(2));
+        let wrap = std::mem::replace(&mut self.wrap, true);
+        self.field_safe(label, columns, &short, Role::Text);
+        self.wrap = wrap;
+        self.lines.truncate(before + lines);
+    }
+
     /// A label and an outside value with looks of its own.
     pub fn field_role(&mut self, label: &SafeText, columns: usize, value: &str, role: Role) {
+        let mut label = label.clone();
+        for line in SafeText::block(value) {
+            self.field_safe(&label, columns, &line, role);
+            label = SafeText::default();
+        }
+    }
+
+    fn field_safe(&mut self, label: &SafeText, columns: usize, value: &SafeText, role: Role) {
         let columns = columns.min(LABEL_COLUMNS_MAX).min(self.width / 2);
         let room = self.width.saturating_sub(columns + 2);
-        let mut first = true;
-        for line in SafeText::block(value) {
-            for part in self.folded(&line, room) {
-                let head = if first { label.truncated(columns) } else { SafeText::default() };
-                let pad = " ".repeat(columns + 1 - head.width().min(columns));
-                let gap = SafeText::line(&pad);
-                let spans = vec![
-                    (SafeText::label(" "), Role::FieldLabel),
-                    (head, Role::FieldLabel),
-                    (gap, Role::FieldLabel),
-                    (part, role),
-                ];
-                self.lines.push(spans);
-                first = false;
-            }
+        let mut head = label.truncated(columns);
+        for part in self.folded(value, room) {
+            let pad = " ".repeat(columns + 1 - head.width().min(columns));
+            self.lines.push(vec![
+                (SafeText::label(" "), Role::FieldLabel),
+                (std::mem::take(&mut head), Role::FieldLabel),
+                (SafeText::line(&pad), Role::FieldLabel),
+                (part, role),
+            ]);
         }
     }
 

@@ -23,11 +23,13 @@ pub fn fill(doc: &mut Doc, history: &[AuditEntry]) {
             (SafeText::line(&entry.actor), Role::TextStrong),
             (SafeText::label("  "), Role::Text),
             (SafeText::line(&entry.action.replace('_', " ")), Role::Text),
-            (SafeText::label("  "), Role::Text),
-            (SafeText::line(&facts(&entry.detail)), Role::Text),
             (SafeText::label("  "), Role::TextDim),
             (SafeText::line(&entry.place), Role::TextDim),
         ]);
+        let facts = facts(&entry.detail);
+        if !facts.is_empty() {
+            doc.text(&facts, "     ", Role::Text);
+        }
         for note in notes(&entry.detail) {
             doc.text(&note, "     | ", Role::Text);
         }

@@ -71,7 +71,7 @@ impl Asked {
                     lines: vec![
                         SafeText::line(&format!("reason: {}", text.trim())),
                         SafeText::line(&format!(
-                            "no new alerts from this rule on any host; its {open} open alerts stay"
+                            "no new alerts from this rule on any host; open ones stay ({open} now)"
                         )),
                         SafeText::label("it can be switched on again; the audit log shows both"),
                     ],

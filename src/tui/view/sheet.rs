@@ -6,7 +6,7 @@ use crate::model::alert::{Action, Alert};
 use crate::model::verdict::{Confidence, REASONS, Verdict, VerdictKind};
 use crate::tui::action::ActionId;
 use crate::tui::action::call::ActionCall;
-use crate::tui::contract::{Effect, Input, Tone, View};
+use crate::tui::contract::{Effect, Input, Request, Tone, View};
 use crate::tui::desk_model::DeskModel;
 use crate::tui::desk_model::marks::Targets;
 use crate::tui::paint::canvas::{Canvas, Rect};
@@ -16,8 +16,10 @@ use crate::tui::view::compose::DraftNote;
 use crate::tui::view::triage;
 
 const CONFIDENCES: [Confidence; 3] = [Confidence::Low, Confidence::Medium, Confidence::High];
-/// Rows above the note.
+/// Rows above the note, at least.
 const HEAD_ROWS: u16 = 7;
+/// Where choices begin.
+const CHOICES_X: u16 = 13;
 
 /// The sheet's fields, in the order of tab.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -192,43 +194,39 @@ impl VerdictSheet {
         }
     }
 
-    /// One line of choices: the chosen in brackets.
-    fn draw_choices(&self, canvas: &mut Canvas<'_>, line: &Choices<'_>) {
-        let focused = self.field == line.field && !self.row;
-        let label = if focused { Role::PaneFocus } else { Role::FieldLabel };
-        if focused {
-            canvas.glyph(0, line.y, Glyph::Cursor, Role::PaneFocus);
-        }
-        canvas.label(1, line.y, line.label, label);
-        let mut x = 13;
-        for (text, chosen) in line.choices {
-            let room = canvas.width().saturating_sub(x);
-            if *chosen && focused {
-                canvas.set_cursor(x, line.y);
-            }
-            let role = if *chosen { Role::FieldChosen } else { Role::Field };
+    /// Choices, the chosen in brackets, on as many lines as they need. Returns the row after them.
+    fn draw_choices(
+        &self,
+        canvas: &mut Canvas<'_>,
+        y: u16,
+        field: Field,
+        label: &'static str,
+        choices: &[(SafeText, bool)],
+    ) -> u16 {
+        let focused = self.draw_label(canvas, y, field, label);
+        let (mut x, mut line) = (CHOICES_X, y);
+        for (text, chosen) in choices {
             let mut shown = SafeText::label(if *chosen { "[" } else { " " });
             shown.push(text).push_label(if *chosen { "]" } else { " " });
-            x += canvas.text(x, line.y, room, &shown, role) + 1;
+            (x, line) = wrapped(canvas, x, line, &shown);
+            if *chosen && focused {
+                canvas.set_cursor(x, line);
+            }
+            let role = if *chosen { Role::FieldChosen } else { Role::Field };
+            let room = canvas.width().saturating_sub(x);
+            x += canvas.text(x, line, room, &shown, role) + 1;
         }
+        line + 1
     }
 
-    fn draw_reasons(&self, canvas: &mut Canvas<'_>, y: u16) {
-        let focused = self.field == Field::Reasons && !self.row;
-        let label = if focused { Role::PaneFocus } else { Role::FieldLabel };
-        if focused {
-            canvas.glyph(0, y, Glyph::Cursor, Role::PaneFocus);
-        }
-        canvas.label(1, y, "reason", label);
-        let (mut x, mut line) = (13_u16, y);
+    fn draw_reasons(&self, canvas: &mut Canvas<'_>, y: u16) -> u16 {
+        let focused = self.draw_label(canvas, y, Field::Reasons, "reason");
+        let (mut x, mut line) = (CHOICES_X, y);
         for (index, (_, text)) in REASONS.iter().enumerate() {
             let on = self.reasons.contains(&index);
             let mut shown = SafeText::label(if on { "[x] " } else { "[ ] " });
             shown.push(&SafeText::line(text));
-            let width = u16::try_from(shown.width()).unwrap_or(u16::MAX);
-            if x > 13 && x.saturating_add(width) > canvas.width() {
-                (x, line) = (13, line + 1);
-            }
+            (x, line) = wrapped(canvas, x, line, &shown);
             let here = focused && index == self.reason;
             if here {
                 canvas.set_cursor(x + 1, line);
@@ -241,6 +239,35 @@ impl VerdictSheet {
             let room = canvas.width().saturating_sub(x);
             x += canvas.text(x, line, room, &shown, role) + 2;
         }
+        line + 1
+    }
+
+    /// Everything above the note. Returns the row after it.
+    fn draw_fields(&self, canvas: &mut Canvas<'_>) -> u16 {
+        let verdicts = self.verdicts();
+        let y = self.draw_choices(canvas, 1, Field::Verdict, "verdict", &verdicts);
+        let y = self.draw_reasons(canvas, y);
+        let confidences: Vec<(SafeText, bool)> = CONFIDENCES
+            .into_iter()
+            .map(|one| (SafeText::label(one.as_str()), one == self.confidence))
+            .collect();
+        let y = self.draw_choices(canvas, y, Field::Confidence, "confidence", &confidences);
+        self.draw_choices(canvas, y, Field::Scope, "apply to", &self.scopes())
+    }
+
+    fn draw_label(
+        &self,
+        canvas: &mut Canvas<'_>,
+        y: u16,
+        field: Field,
+        label: &'static str,
+    ) -> bool {
+        let focused = self.field == field && !self.row;
+        if focused {
+            canvas.glyph(0, y, Glyph::Cursor, Role::PaneFocus);
+        }
+        canvas.label(1, y, label, if focused { Role::PaneFocus } else { Role::FieldLabel });
+        focused
     }
 
     fn verdicts(&self) -> Vec<(SafeText, bool)> {
@@ -266,12 +293,13 @@ impl VerdictSheet {
     }
 }
 
-/// A line of choices on the sheet.
-struct Choices<'a> {
-    y: u16,
-    field: Field,
-    label: &'static str,
-    choices: &'a [(SafeText, bool)],
+/// Where a choice goes: here if it fits, else on the next line.
+fn wrapped(canvas: &Canvas<'_>, x: u16, line: u16, shown: &SafeText) -> (u16, u16) {
+    let width = u16::try_from(shown.width()).unwrap_or(u16::MAX);
+    if x > CHOICES_X && x.saturating_add(width) > canvas.width() {
+        return (CHOICES_X, line + 1);
+    }
+    (x, line)
 }
 
 impl View for VerdictSheet {
@@ -300,6 +328,10 @@ impl View for VerdictSheet {
         }
     }
 
+    fn closing(&self, _model: &DeskModel) -> Vec<Request> {
+        self.note.closing()
+    }
+
     fn render(&self, _model: &DeskModel, canvas: &mut Canvas<'_>) {
         let (width, height) = (canvas.width(), canvas.height());
         // The queue's row stays visible above the sheet where there is room for both.
@@ -308,37 +340,9 @@ impl View for VerdictSheet {
         canvas.fill(Rect::new(0, 0, width, rows), Role::Dialog);
         canvas.fill_row(0, Role::Header);
         canvas.text(1, 0, width.saturating_sub(1), &self.title, Role::DialogTitle);
-        let wide = width >= 118;
-        let verdicts = self.verdicts();
-        let (first, second) = verdicts.split_at(if wide { verdicts.len() } else { 4 });
-        let line = |y, label, choices| Choices { y, field: Field::Verdict, label, choices };
-        self.draw_choices(&mut canvas, &line(1, "verdict", first));
-        if !second.is_empty() {
-            let mut below = canvas.sub(Rect::new(13, 2, width.saturating_sub(13), 1));
-            let mut x = 0;
-            for (text, chosen) in second {
-                let role = if *chosen { Role::FieldChosen } else { Role::Field };
-                let mut shown = SafeText::label(if *chosen { "[" } else { " " });
-                shown.push(text).push_label(if *chosen { "]" } else { " " });
-                if *chosen && self.field == Field::Verdict {
-                    below.set_cursor(x, 0);
-                }
-                x += below.text(x, 0, width, &shown, role) + 1;
-            }
-        }
-        self.draw_reasons(&mut canvas, 3);
-        let confidences: Vec<(SafeText, bool)> = CONFIDENCES
-            .into_iter()
-            .map(|one| (SafeText::label(one.as_str()), one == self.confidence))
-            .collect();
-        let field = Field::Confidence;
-        let line = Choices { y: 5, field, label: "confidence", choices: &confidences };
-        self.draw_choices(&mut canvas, &line);
-        let scopes = self.scopes();
-        let line = Choices { y: 6, field: Field::Scope, label: "apply to", choices: &scopes };
-        self.draw_choices(&mut canvas, &line);
+        let y = self.draw_fields(&mut canvas);
         let focused = self.field == Field::Note && !self.row;
-        let mut body = canvas.sub(Rect::new(0, HEAD_ROWS, width, rows.saturating_sub(HEAD_ROWS)));
+        let mut body = canvas.sub(Rect::new(0, y, width, rows.saturating_sub(y)));
         self.note.draw(&mut body, "note", focused);
         if self.row {
             canvas.set_cursor(0, 0);

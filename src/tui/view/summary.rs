@@ -9,26 +9,20 @@ use crate::tui::paint::format;
 use crate::tui::paint::role::Role;
 use crate::tui::paint::safe::SafeText;
 use crate::tui::view::doc::Doc;
-use crate::tui::view::parts::{age, has_hidden, severity_role, state_long};
+use crate::tui::view::parts::{age, has_hidden, state_long};
 
 const LABEL_COLUMNS: usize = 8;
 const FIELD_COLUMNS: usize = 28;
 /// Evidence events that the Summary lists in one line each.
 const EVENTS_LISTED_MAX: usize = 30;
-/// Matched fields in the short preview.
-const MATCHED_SHORT_MAX: usize = 2;
+/// Lines of the short preview that say why.
+const WHY_LINES: usize = 2;
 
 /// The preview of a few lines: why first.
 pub fn fill_short(doc: &mut Doc, model: &DeskModel, alert: &Alert) {
     let words = flags(model, alert);
-    let room = if words.is_empty() { MATCHED_SHORT_MAX } else { 1 };
-    for (index, (name, value)) in alert.matched.iter().take(room).enumerate() {
-        let label = if index == 0 { "why" } else { "" };
-        doc.field(&SafeText::label(label), LABEL_COLUMNS, &format!("{name} = {value}"));
-    }
-    if alert.matched.is_empty() {
-        doc.field(&SafeText::label("why"), LABEL_COLUMNS, &group_text(alert));
-    }
+    let lines = if words.is_empty() { WHY_LINES } else { WHY_LINES - 1 };
+    doc.field_short(&SafeText::label("why"), LABEL_COLUMNS, &why(alert), lines);
     doc.field(&SafeText::label("who"), LABEL_COLUMNS, &who(alert));
     doc.field(&SafeText::label("att&ck"), LABEL_COLUMNS, &techniques(alert));
     doc.field(&SafeText::label("seen"), LABEL_COLUMNS, &seen(alert));
@@ -40,13 +34,6 @@ pub fn fill_short(doc: &mut Doc, model: &DeskModel, alert: &Alert) {
 
 /// The Summary: everything that is known without looking into an event.
 pub fn fill(doc: &mut Doc, model: &DeskModel, alert: &Alert, detail: Option<&AlertDetail>) {
-    let severity = severity_role(alert.severity);
-    doc.spans(vec![
-        (SafeText::label(" "), Role::Text),
-        (format::severity(alert.severity), severity),
-        (SafeText::label("  "), Role::Text),
-        (SafeText::line(&alert.rule_name), Role::TextStrong),
-    ]);
     doc.field(&SafeText::label("state"), LABEL_COLUMNS, &state_line(alert));
     doc.field(&SafeText::label("who"), LABEL_COLUMNS, &who(alert));
     doc.field(&SafeText::label("seen"), LABEL_COLUMNS, &seen(alert));
@@ -179,6 +166,20 @@ fn risk(alert: &Alert) -> String {
         return alert.risk.to_string();
     }
     format!("{} = {}", alert.risk, parts.join(" + "))
+}
+
+/// What matched, and what a correlation counted by, in one line.
+fn why(alert: &Alert) -> String {
+    let pairs: Vec<String> =
+        alert.matched.iter().map(|(name, value)| format!("{name} = {value}")).collect();
+    let mut text = pairs.join("   ");
+    if !alert.group.is_empty() {
+        if !text.is_empty() {
+            text.push_str("   ");
+        }
+        text.push_str(&format!("counted by {}", group_text(alert)));
+    }
+    text
 }
 
 fn group_text(alert: &Alert) -> String {

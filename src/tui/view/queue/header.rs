@@ -10,41 +10,53 @@ use crate::tui::paint::role::Role;
 use crate::tui::paint::safe::SafeText;
 use crate::tui::view::parts::severity_role;
 
-/// Draw the header line.
+/// Draw the header line. What is new always shows; on a narrow screen the title and the mildest counts make room.
 pub(super) fn draw(model: &DeskModel, canvas: &mut Canvas<'_>) {
     canvas.fill_row(0, Role::Header);
     let right = draw_right(model, canvas);
+    let mut parts = counts(model);
+    if parts.is_empty() && model.loaded() {
+        parts.push((SafeText::label("0 open"), Role::Header));
+    }
+    let new = arrived(model);
+    let room = right.saturating_sub(2);
+    let wide = |parts: &[(SafeText, Role)]| -> u16 {
+        parts.iter().chain(&new).map(|(text, _)| width(text) + 2).sum()
+    };
+    let title = canvas.width() >= 60 && wide(&parts) + 8 <= room;
+    while parts.len() > 1 && wide(&parts) > room {
+        parts.pop();
+    }
     let mut x = 1;
-    if canvas.width() >= 60 {
+    if title {
         x += canvas.label(x, 0, "TRIAGE", Role::HeaderTitle) + 2;
     }
+    for (text, role) in parts.iter().chain(&new) {
+        x += canvas.text(x, 0, right.saturating_sub(x + 1), text, *role) + 2;
+    }
+}
+
+/// `CRIT 2`, `HIGH 11`, …: the severities that there are, worst first.
+fn counts(model: &DeskModel) -> Vec<(SafeText, Role)> {
     let counts = model.rows().counts();
-    let mut any = false;
-    for severity in Severity::ALL {
-        let count = counts.of(severity);
-        if count == 0 {
-            continue;
-        }
-        any = true;
-        let mut text = format::severity(severity);
-        text.push_label(" ").push(&format::count(count as u64));
-        if x + width(&text) >= right {
-            break;
-        }
-        x += canvas.text(x, 0, right - x, &text, severity_role(severity)) + 2;
-    }
-    if !any && model.loaded() {
-        x += canvas.label(x, 0, "0 open", Role::Header) + 2;
-    }
+    let there = Severity::ALL.into_iter().filter(|severity| counts.of(*severity) > 0);
+    there
+        .map(|severity| {
+            let mut text = format::severity(severity);
+            text.push_label(" ").push(&format::count(counts.of(severity) as u64));
+            (text, severity_role(severity))
+        })
+        .collect()
+}
+
+/// `+3 new, HIGH (r)`, if something waits for a merge.
+fn arrived(model: &DeskModel) -> Option<(SafeText, Role)> {
     let arrived = model.rows().arrived();
-    if let Some(worst) = arrived.worst
-        && x < right
-    {
-        let mut text = SafeText::label("+");
-        text.push(&format::count(arrived.count as u64)).push_label(" new, ");
-        text.push(&format::severity(worst)).push_label(" (r)");
-        canvas.text(x, 0, right.saturating_sub(x + 1), &text, Role::HeaderNew);
-    }
+    let worst = arrived.worst?;
+    let mut text = SafeText::label("+");
+    text.push(&format::count(arrived.count as u64)).push_label(" new, ");
+    text.push(&format::severity(worst)).push_label(" (r)");
+    Some((text, Role::HeaderNew))
 }
 
 /// State, lag and clock at the right end. Returns the column where they begin.

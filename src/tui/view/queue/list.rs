@@ -11,10 +11,10 @@ use crate::tui::view::parts::{age, draw_severity, has_hidden, severity_role, sta
 const SEVERITY_X: u16 = 2;
 const AGE_RIGHT: u16 = 13;
 const RISK_RIGHT: u16 = 18;
-const COUNT_RIGHT: u16 = 23;
-const TITLE_X: u16 = 24;
+const COUNT_RIGHT: u16 = 22;
+const TITLE_X: u16 = 23;
 const STATE_WIDTH: u16 = 3;
-const FLAGS_WIDTH: u16 = 4;
+const FLAGS_WIDTH: u16 = 3;
 
 /// Where the columns of one width stand. Widths of 0: not shown.
 #[derive(Clone, Copy, Debug)]

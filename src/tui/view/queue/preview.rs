@@ -23,8 +23,14 @@ pub(super) fn draw(
         draw_rule(canvas, 0, &SafeText::default(), Role::Rule);
         return;
     };
-    draw_rule(canvas, 0, &title(alert), Role::TextStrong);
     let (width, height) = (canvas.width(), canvas.height());
+    let mut head = title(alert);
+    if height > 8 {
+        // The tall preview has the risk on a line of its own, and room for the whole title.
+        head = format::id_short(&alert.id);
+        head.push_label("  ").push(&SafeText::line(&alert.rule_name));
+    }
+    draw_rule(canvas, 0, &head, Role::TextStrong);
     let mut canvas = canvas.sub(Rect::new(0, 1, width, height.saturating_sub(1)));
     let tall = height > 8;
     let mut doc = Doc::new(width.saturating_sub(1), tall);

@@ -53,7 +53,8 @@ fn alert(name: &str, severity: Severity, risk: u8, minutes: i64, host: &str) -> 
         updated: seen,
         matched: vec![(
             "process.command_line".to_owned(),
-            "powershell.exe -nop -w hidden -enc SQBFAFgAIAAoAE4AZQB3AC0ATwBiAGoAZQBjAHQA".to_owned(),
+            "powershell.exe -nop -w hidden -enc SQBFAFgAIAAoAE4AZQB3AC0ATwBiAGoAZQBjAHQA"
+                .to_owned(),
         )],
         evidence: Vec::new(),
         assignee: None,
@@ -171,7 +172,13 @@ pub fn detail(alert: &Alert) -> AlertDetail {
         history: vec![
             entry(1, 2, "watchfloor", "created", r#"{"severity":"critical"}"#),
             entry(2, 1, "kai\u{202e}", "status", r#"{"to":"investigating","from":"open"}"#),
-            entry(3, 1, "ana", "note", r#"{"note":"CHG-18822, checked with t.weber.\nSecond \u001b[2J line."}"#),
+            entry(
+                3,
+                1,
+                "ana",
+                "note",
+                r#"{"note":"CHG-18822, checked with t.weber.\nSecond \u001b[2J line."}"#,
+            ),
             entry(
                 4,
                 0,

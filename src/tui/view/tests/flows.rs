@@ -1,0 +1,215 @@
+//! What an analyst does, key by key.
+
+use crate::model::alert::{Action, Status};
+use crate::model::desk::{Acted, Change};
+use crate::model::verdict::VerdictKind;
+use crate::tui::contract::{Msg, Reply, Request};
+use crate::tui::view::tests::fixture;
+use crate::tui::view::tests::stage::Stage;
+
+fn acts(stage: &Stage) -> Vec<(usize, Action)> {
+    stage
+        .asked
+        .iter()
+        .filter_map(|request| match request {
+            Request::Act(targets, action) => Some((targets.len(), action.clone())),
+            _ => None,
+        })
+        .collect()
+}
+
+#[test]
+fn two_keys_make_a_false_positive_and_one_takes_it_back() {
+    let mut stage = Stage::new();
+    let first = stage.app.model().cursor().id();
+    stage.press("v f");
+    let acted = acts(&stage);
+    assert!(
+        matches!(&acted[..], [(1, Action::Verdict(verdict))] if verdict.kind == VerdictKind::FalsePositive)
+    );
+    assert_ne!(stage.app.model().cursor().id(), first, "the next unhandled row");
+    assert!(stage.text().contains("undo: false positive"), "{}", stage.text());
+    stage.press("u");
+    assert_eq!(stage.app.model().cursor().id(), first);
+    assert!(stage.asked.contains(&Request::Undo(Some(1))));
+    assert_eq!(stage.app.model().current().unwrap().status, Status::Open);
+}
+
+#[test]
+fn fifty_of_a_kind_take_five_keys_and_ask_once() {
+    let mut stage = Stage::new();
+    stage.press("m a").press("v f");
+    assert!(acts(&stage).is_empty(), "asks first");
+    stage.tick(1);
+    stage.press("enter");
+    assert!(acts(&stage).is_empty(), "enter is no");
+    stage.press("v f");
+    stage.tick(1);
+    stage.press("y");
+    let acted = acts(&stage);
+    assert_eq!(acted.len(), 1);
+    assert!(acted[0].0 > 10);
+    assert!(stage.app.model().marks().is_empty(), "marks are used up");
+}
+
+#[test]
+fn detail_goes_on_with_the_verdict_and_keeps_its_tab() {
+    let mut stage = Stage::new();
+    stage.press("enter").press("3");
+    assert!(stage.text().contains("LSASS"), "{}", stage.text());
+    stage.press("v b");
+    let text = stage.text();
+    assert!(text.contains("[3 History"), "{text}");
+    assert!(!text.lines().next().unwrap().contains("LSASS"), "{text}");
+    stage.press("u");
+    assert!(stage.text().lines().next().unwrap().contains("LSASS"));
+}
+
+#[test]
+fn in_the_detail_marks_elsewhere_are_left_alone() {
+    let mut stage = Stage::new();
+    stage.press("space").press("space").press("enter").press("v f");
+    assert_eq!(acts(&stage)[0].0, 1);
+    assert_eq!(stage.app.model().marks().len(), 2);
+}
+
+#[test]
+fn the_sheet_gives_a_verdict_with_reasons_and_note() {
+    let mut stage = Stage::new();
+    stage.press("v v").press("t").press("tab").press("l").press("space").press("tab").press("l");
+    stage.press("tab").press("\"seen before").press("ctrl-s");
+    let acted = acts(&stage);
+    let [(1, Action::Verdict(verdict))] = &acted[..] else { panic!("{acted:?}") };
+    assert_eq!(verdict.kind, VerdictKind::TruePositive);
+    assert_eq!(verdict.reasons, ["test_activity"]);
+    assert_eq!(verdict.confidence.as_str(), "high");
+    assert_eq!(verdict.note, "seen before");
+    assert!(!stage.text().contains("VERDICT"), "the sheet is closed");
+}
+
+#[test]
+fn other_needs_a_note() {
+    let mut stage = Stage::new();
+    stage.press("v v").press("tab").press("h").press("space").press("ctrl-s");
+    assert!(acts(&stage).is_empty());
+    assert!(stage.text().contains("needs a note"), "{}", stage.text());
+}
+
+#[test]
+fn escape_then_q_keeps_the_draft_and_the_next_note_starts_with_it() {
+    let mut stage = Stage::new();
+    stage.press("c").press("\"half a thought").press("esc").press("q");
+    let drafts: Vec<_> = stage
+        .asked
+        .iter()
+        .filter_map(|request| match request {
+            Request::SaveDraft(_, text) => text.clone(),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(drafts, ["half a thought"]);
+    assert!(acts(&stage).is_empty());
+    fn with_draft(request: &Request) -> Option<Result<Reply, crate::model::desk::Problem>> {
+        Some(match request {
+            Request::Draft(_) => Ok(Reply::Draft(Some("half a thought".to_owned()))),
+            other => fixture::answer(other),
+        })
+    }
+    let mut stage = Stage::with(with_draft);
+    stage.press("c");
+    assert!(stage.text().contains("half a thought"));
+    stage.press("\" more").press("ctrl-s");
+    let acted = acts(&stage);
+    assert_eq!(acted, [(1, Action::Note("half a thought more".to_owned()))]);
+}
+
+#[test]
+fn a_draft_is_saved_two_seconds_after_the_last_key() {
+    let mut stage = Stage::new();
+    stage.press("c").press("\"abc");
+    let saved = |stage: &Stage| {
+        stage.asked.iter().any(|request| matches!(request, Request::SaveDraft(_, Some(_))))
+    };
+    assert!(!saved(&stage));
+    stage.tick(3);
+    assert!(saved(&stage));
+}
+
+#[test]
+fn assign_snooze_status_and_repeat() {
+    let mut stage = Stage::new();
+    stage.press("a m").press("a k").press("s 4").press(".");
+    let acted = acts(&stage);
+    let until = fixture::NOW.plus_micros(4 * 3_600 * 1_000_000);
+    let wanted = [
+        (1, Action::Assign(Some("ana".to_owned()))),
+        (1, Action::Status(Status::Acknowledged)),
+        (1, Action::Snooze(Some(until))),
+        (1, Action::Snooze(Some(until))),
+    ];
+    assert_eq!(acted, wanted);
+}
+
+#[test]
+fn a_rule_is_switched_off_only_with_a_reason_and_a_yes() {
+    let mut stage = Stage::new();
+    stage.press("x r").press("enter");
+    assert!(stage.text().contains("a reason is needed"));
+    stage.press("\"too noisy").press("enter");
+    stage.tick(1);
+    stage.press("y");
+    assert!(stage.asked.iter().any(
+        |request| matches!(request, Request::RuleOff { reason, .. } if reason == "too noisy")
+    ));
+}
+
+#[test]
+fn an_endpoint_leads_to_its_alerts() {
+    let mut stage = Stage::new();
+    stage.press("g e").press("j").press("enter");
+    let text = stage.text();
+    assert!(text.contains("[host:dev-lx-07]"), "{text}");
+    assert_eq!(stage.app.model().rows().len(), 1);
+}
+
+#[test]
+fn a_hostile_host_name_makes_a_filter_that_works() {
+    let mut stage = Stage::new();
+    stage.press("g e").press("G").press("enter");
+    assert!(stage.app.model().chips().len() == 2, "{}", stage.text());
+}
+
+#[test]
+fn news_do_not_move_the_screen() {
+    let mut stage = Stage::new();
+    stage.press("j").press("j");
+    let before = stage.text();
+    let mut new = fixture::alerts().remove(0);
+    new.id = crate::stdx::id::Id128([9; 16]);
+    stage.message(Msg::Change(Change::Alert(Box::new(new))));
+    let after = stage.text();
+    let rows = |text: &str| text.lines().skip(2).map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(rows(&before), rows(&after));
+    assert!(after.contains("+1 new, CRIT"), "{after}");
+    let current = stage.app.model().cursor().id();
+    stage.press("r");
+    assert_eq!(stage.app.model().cursor().id(), current);
+}
+
+#[test]
+fn a_changed_alert_is_left_alone_and_said() {
+    fn conflict(request: &Request) -> Option<Result<Reply, crate::model::desk::Problem>> {
+        Some(match request {
+            Request::Act(targets, _) => Ok(Reply::Acted(Acted {
+                pending_id: 1,
+                deadline: fixture::NOW,
+                alerts: 0,
+                conflicts: targets.iter().map(|(id, _)| (*id, 9)).collect(),
+            })),
+            other => fixture::answer(other),
+        })
+    }
+    let mut stage = Stage::with(conflict);
+    stage.press("v f");
+    assert!(stage.text().contains("changed meanwhile"), "{}", stage.text());
+}
