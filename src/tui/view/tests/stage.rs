@@ -12,8 +12,8 @@ use crate::tui::paint::screen::Screen;
 use crate::tui::paint::theme::{Depth, GlyphSet, Theme};
 use crate::tui::paint::theme_file::ThemeFile;
 use crate::tui::run::app::{App, Outside};
+use crate::tui::run::desk;
 use crate::tui::term::joiner::TermEvent;
-use crate::tui::view;
 use crate::tui::view::tests::fixture;
 
 /// Read once: the tests make thousands of stages.
@@ -39,7 +39,7 @@ impl Stage {
     }
 
     pub fn with(answer: fn(&Request) -> Option<Result<Reply, Problem>>) -> Stage {
-        let screens = view::screens();
+        let screens = desk::screens();
         let now = fixture::NOW;
         let app = App::new("ana".to_owned(), KEYMAP.clone(), screens.home, screens.open, now);
         let clock = Instant::now();
