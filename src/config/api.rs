@@ -15,7 +15,7 @@ pub struct ApiConfig {
 
 /// Take the section's keys.
 pub fn read(reader: &mut Reader) -> ApiConfig {
-    ApiConfig {
+    let config = ApiConfig {
         socket: reader
             .optional_text(
                 "api.socket",
@@ -26,7 +26,16 @@ pub fn read(reader: &mut Reader) -> ApiConfig {
             "api.socket_group",
             "The group that may use the socket beside its owner; empty: the owner's.",
         ),
+    };
+    if config.socket_group.is_some() && config.socket.is_none() {
+        reader.complain(
+            "api.socket_group",
+            "without api.socket the socket is in the data folder, where the group cannot reach it"
+                .to_owned(),
+            "api.socket = \"/run/watchfloor/watchfloor.sock\"".to_owned(),
+        );
     }
+    config
 }
 
 impl ApiConfig {

@@ -36,9 +36,11 @@ impl Workbench {
             return Err(problem.detail(format!("from {from} to {to}")));
         }
         let limit = if limit == 0 { EVENTS_DEFAULT } else { limit.min(EVENTS_MAX) };
-        let scan = EventScan { from, to, host: None, limit };
-        let reader = self.core.store.events().clone();
         let now = Timestamp::now();
+        let narrow = filter.narrow(now);
+        let to = [to, narrow.to].into_iter().flatten().min();
+        let scan = EventScan { from: from.max(narrow.from), to, host: narrow.host, limit };
+        let reader = self.core.store.events().clone();
         let found = task::blocking("search events", move || {
             reader.search(&scan, &|event| filter.matches(event, now))
         });

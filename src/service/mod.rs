@@ -136,6 +136,7 @@ impl Workbench {
         alerts: &[(AlertId, Option<u64>)],
         action: Action,
     ) -> Result<Acted, Problem> {
+        check_action(&action)?;
         let done = self.core.store.act(alerts, action, self.by(), Timestamp::now()).await;
         let acted = done.map_err(|error| not_done(&error))?;
         self.core.acted.notify_one();
@@ -255,5 +256,19 @@ impl Workbench {
         let changed = self.core.store.apply_due(now).await.map_err(|error| not_done(&error))?;
         self.publish(changed);
         Ok(())
+    }
+}
+
+/// What the store cannot know: the reason code `other` says nothing without a note.
+fn check_action(action: &Action) -> Result<(), Problem> {
+    match action {
+        Action::Verdict(verdict)
+            if verdict.reasons.iter().any(|code| code == "other")
+                && verdict.note.trim().is_empty() =>
+        {
+            let problem = Problem::new(ProblemKind::Invalid, "the reason other needs a note");
+            Err(problem.hint("say in the note why"))
+        }
+        _ => Ok(()),
     }
 }

@@ -18,8 +18,9 @@ impl Workbench {
         let counts = core.store.counts();
         let now = Timestamp::now();
         let newest = sources.iter().map(|source| source.newest_event_us).max().unwrap_or(0);
-        let hidden = core.muted.hidden();
-        let loaded = snapshot.rules.iter().filter(|rule| !hidden.contains_key(&rule.id)).count();
+        let off = core.store.rules_off().await.map_err(|error| not_done(&error))?;
+        let is_off = |id: &str| off.iter().any(|row| row.rule == id);
+        let loaded = snapshot.rules.iter().filter(|rule| !is_off(&rule.id)).count();
         let mut problems: Vec<String> = core.store.warnings().to_vec();
         problems.extend(snapshot.problems.values().map(|(_, text)| text.clone()));
         Ok(StatusReport {
@@ -36,7 +37,7 @@ impl Workbench {
                 .collect(),
             rules_loaded: loaded,
             rules_failed: snapshot.rules_failed,
-            rules_off: hidden.len(),
+            rules_off: off.len(),
             alerts: counts.alerts,
             events: counts.events,
             store_bytes: counts.bytes,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 
 use crate::model::desk::{Change, StatusReport};
+use crate::pipeline::shared::Health;
 use crate::service::{Workbench, status};
 use crate::stdx::stop::StopToken;
 use crate::stdx::time::Timestamp;
@@ -14,6 +15,8 @@ use crate::stdx::time::Timestamp;
 const STATUS_PAUSE: Duration = Duration::from_millis(500);
 /// After a failure of the store, deadlines are tried again this much later.
 const RETRY_PAUSE: Duration = Duration::from_secs(2);
+/// The key of the problem in the health report.
+const PROBLEM: &str = "actions";
 
 impl Workbench {
     /// Carry out actions at their deadlines and push the status, until `stop`. What is not due then stays
@@ -28,8 +31,7 @@ impl Workbench {
                 () = stop.stopped() => return,
                 () = self.core.acted.notified() => {}
                 () = sleep_until(due.unwrap_or(next_status)), if due.is_some() => {
-                    if let Err(problem) = self.apply_due(Timestamp::now()).await {
-                        tracing::error!(error = problem.message, "actions could not be carried out");
+                    if !self.carry_out().await {
                         not_before = Instant::now() + RETRY_PAUSE;
                     }
                 }
@@ -37,6 +39,23 @@ impl Workbench {
                     self.push_status(&mut pushed).await;
                     next_status = Instant::now() + STATUS_PAUSE;
                 }
+            }
+        }
+    }
+
+    /// Carry out what is due; a failure is shown until it works again.
+    async fn carry_out(&self) -> bool {
+        let shared = &self.core.shared;
+        match self.apply_due(Timestamp::now()).await {
+            Ok(()) => {
+                shared.set_problem(PROBLEM, None);
+                true
+            }
+            Err(problem) => {
+                let text = format!("actions of people cannot be carried out: {}", problem.message);
+                tracing::error!(error = text, "nothing is lost, it is tried again");
+                shared.set_problem(PROBLEM, Some((Health::Degraded, text)));
+                false
             }
         }
     }

@@ -212,6 +212,12 @@ fn false_positive() -> Action {
     })
 }
 
+/// The reason `other` without a word of explanation.
+fn bare_other() -> Action {
+    let Action::Verdict(verdict) = false_positive() else { unreachable!() };
+    Action::Verdict(Verdict { note: String::new(), ..verdict })
+}
+
 async fn list_filter_sort_and_page(kind: Kind) {
     let scene = Scene::new(kind, LONG).await;
     let desk = &scene.desk;
@@ -376,6 +382,8 @@ async fn events_are_found_and_unchanged(kind: Kind) {
     assert_eq!(some.unwrap(), [event(3), event(2)]);
     let to = desk.events_search("", None, Some(event(1).timestamp), 0).await.unwrap();
     assert_eq!(to, [event(1), event(0)]);
+    let at_host = desk.events_search("host:WEB01 port:23", None, None, 0).await.unwrap();
+    assert_eq!(at_host, [event(1)]);
     let around = desk.events_around("WEB01", event(1).timestamp, 1).await.unwrap();
     assert_eq!(around, [event(0), event(1), event(2)], "oldest first");
     assert_eq!(desk.events_around("other", event(1).timestamp, 1).await.unwrap(), []);

@@ -39,6 +39,17 @@ pub struct EventFilter {
     root: Node<Check>,
 }
 
+/// What every event that matches has in common: a search may skip the rest unread.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Narrow {
+    /// The endpoint, lower case.
+    pub host: Option<String>,
+    /// Not before.
+    pub from: Option<Timestamp>,
+    /// Not after.
+    pub to: Option<Timestamp>,
+}
+
 #[derive(Clone, Debug)]
 enum Check {
     /// Text in any value.
@@ -46,6 +57,8 @@ enum Check {
     Class(Class),
     ClassText(Pattern),
     Id(Pattern),
+    /// One endpoint by its whole name, lower case.
+    Host(String),
     Time(When),
     Field(Names, Test),
 }
@@ -79,6 +92,30 @@ impl EventFilter {
             return Err(error.hint("leave out sort:"));
         }
         Ok(EventFilter { root: Node::build(&query.root, &mut check)? })
+    }
+
+    /// What every event that matches has in common. `now` is for ages.
+    pub fn narrow(&self, now: Timestamp) -> Narrow {
+        let mut narrow = Narrow::default();
+        let parts = match &self.root {
+            Node::And(parts) => parts.as_slice(),
+            other => std::slice::from_ref(other),
+        };
+        for part in parts {
+            match part {
+                Node::Check(Check::Host(host)) => narrow.host = Some(host.clone()),
+                Node::Check(Check::Time(when)) => {
+                    let (from, to) = when.span(now);
+                    narrow.from = narrow.from.max(from);
+                    narrow.to = match (narrow.to, to) {
+                        (Some(one), Some(other)) => Some(one.min(other)),
+                        (one, other) => one.or(other),
+                    };
+                }
+                _ => {}
+            }
+        }
+        narrow
     }
 
     /// Does the filter let this event through? `now` is for ages.
@@ -116,7 +153,10 @@ fn check(term: &Term) -> Result<Check, QueryError> {
         "class" => class(term, name),
         "id" | "event.id" => Ok(Check::Id(Pattern::read(term, Natural::Whole)?)),
         "age" | "time" | "@timestamp" => Ok(Check::Time(When::read(term, name)?)),
-        "host" => known(&[field::HOST_NAME], Natural::Whole),
+        "host" | "host.name" => match scalar::literal(term) {
+            Some(host) => Ok(Check::Host(host)),
+            None => known(&[field::HOST_NAME], Natural::Whole),
+        },
         "user" => known(
             &[field::USER_NAME, field::USER_TARGET_NAME, field::USER_EFFECTIVE_NAME],
             Natural::Whole,
@@ -194,6 +234,7 @@ impl Check {
             Check::Class(class) => event.class == *class,
             Check::ClassText(pattern) => pattern.matches(event.class.as_str()),
             Check::Id(pattern) => pattern.matches(&event.id.to_string()),
+            Check::Host(host) => event.host() == host,
             Check::Time(when) => when.contains(event.timestamp, now),
             Check::Field(Names::Known(fields), test) => {
                 fields.iter().any(|field| any_value(event, *field, test))

@@ -24,7 +24,7 @@ mod tests;
 use std::ops::Range;
 
 pub use alert::{AlertFilter, FIELDS as ALERT_FIELDS, Viewpoint};
-pub use event::{EventFilter, FIELDS as EVENT_FIELDS};
+pub use event::{EventFilter, FIELDS as EVENT_FIELDS, Narrow};
 pub use print::quote;
 
 /// A longer filter text is refused.

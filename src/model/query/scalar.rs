@@ -117,6 +117,21 @@ impl When {
         })
     }
 
+    /// The earliest and the latest time that can fit, both included.
+    pub(super) fn span(&self, now: Timestamp) -> (Option<Timestamp>, Option<Timestamp>) {
+        let edge = |bound: &Bound<i64>| match bound {
+            Bound::Included(value) | Bound::Excluded(value) => Some(*value),
+            Bound::Unbounded => None,
+        };
+        match self {
+            When::At((low, high)) => (edge(low).map(Timestamp), edge(high).map(Timestamp)),
+            When::Ago((low, high)) => {
+                let at = |ago: i64| Timestamp(now.micros().saturating_sub(ago));
+                (edge(high).map(at), edge(low).map(at))
+            }
+        }
+    }
+
     pub(super) fn contains(&self, at: Timestamp, now: Timestamp) -> bool {
         match self {
             When::Ago(bounds) => bounds.contains(&now.micros_since(at)),
@@ -229,6 +244,15 @@ impl Pattern {
 
     pub(super) fn matches(&self, text: &str) -> bool {
         self.0.is_match(text)
+    }
+}
+
+/// The one text, in lower case, that a term asks for as a whole value; `None`: it asks for something else.
+pub(super) fn literal(term: &Term) -> Option<String> {
+    match (&term.value, term.op) {
+        (Value::Word(word), Op::Is | Op::Equal) if !is_glob(word) => Some(word.to_lowercase()),
+        (Value::Quoted(text), Op::Is | Op::Equal) => Some(text.to_lowercase()),
+        _ => None,
     }
 }
 

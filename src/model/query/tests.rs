@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::{AlertFilter, EventFilter, Query, QueryError, Viewpoint, quote};
+use super::{AlertFilter, EventFilter, Narrow, Query, QueryError, Viewpoint, quote};
 use crate::model::alert::{Alert, Status};
 use crate::model::class::Class;
 use crate::model::event::Event;
@@ -162,6 +162,23 @@ fn events() {
     }
 }
 
+#[test]
+fn a_search_is_narrowed_only_by_what_every_match_has() {
+    let narrow = |filter: &str| EventFilter::parse(filter).unwrap().narrow(at(0));
+    let time = |text| Timestamp::parse_rfc3339(text);
+    assert_eq!(
+        narrow("host:WEB01 age<1h age>=5m cmd:x"),
+        Narrow { host: Some("web01".into()), from: Some(at(3_600)), to: Some(at(300)) }
+    );
+    assert_eq!(
+        narrow("time:2026-11-22 time>2026-11-22T06:00"),
+        Narrow { host: None, from: time("2026-11-22T06:00:00Z"), to: time("2026-11-23T00:00:00Z") }
+    );
+    for open in ["", "host:web*", "-host:web01", "host:a or host:b", "host:(a,b)", "-(age<1h)"] {
+        assert_eq!(narrow(open), Narrow::default(), "{open}");
+    }
+}
+
 fn refused(filter: &str) -> (String, QueryError) {
     let error = AlertFilter::parse(filter).expect_err(filter);
     (filter.get(error.span.clone()).unwrap_or("?").to_owned(), error)
@@ -294,5 +311,14 @@ proptest! {
         let from = Viewpoint { now: at(0), actor: "kai", noted: &|_| false };
         let named = Alert { host: text, ..alert() };
         prop_assert!(filter.is_ok_and(|filter| filter.matches(&named, &from)));
+    }
+}
+
+#[test]
+fn the_guide_names_every_field() {
+    let guide = include_str!("../../../docs/filters.md");
+    let fields = super::ALERT_FIELDS.iter().chain(&super::EVENT_FIELDS);
+    for (name, _) in fields {
+        assert!(guide.contains(&format!("`{name}`")), "docs/filters.md says nothing of {name}");
     }
 }
