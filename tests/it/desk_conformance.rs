@@ -431,6 +431,7 @@ async fn refusals_say_the_same(kind: Kind) {
             desk.act(&[(id, None)], Action::Note(" ".into())).await.unwrap_err(),
             ProblemKind::Invalid,
         ),
+        (desk.act(&[(id, None)], bare_other()).await.unwrap_err(), ProblemKind::Invalid),
         (
             desk.act(&[(id, None)], Action::Note("x".repeat(100_000))).await.unwrap_err(),
             ProblemKind::Invalid,
