@@ -3,6 +3,8 @@
 
 mod coverage;
 mod desk_conformance;
+mod hostile;
+mod pty;
 mod source_evtx;
 mod source_once;
 mod source_tail;

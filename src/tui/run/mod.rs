@@ -277,10 +277,11 @@ impl Desk {
         Ok(())
     }
 
+    /// Give the terminal back and stop. The stop reaches the threads at its own pace, so the way back is not taken
+    /// here but when the signal to go on arrives.
     fn suspend(&mut self) -> anyhow::Result<()> {
         self.tty.restore();
-        signals::stop_job();
-        self.come_back()
+        if signals::stop_job() { Ok(()) } else { self.come_back() }
     }
 
     fn come_back(&mut self) -> anyhow::Result<()> {

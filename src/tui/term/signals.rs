@@ -66,7 +66,8 @@ impl Drop for SignalListener {
     }
 }
 
-/// Stop this process and its job, as the shell's ctrl-z does; returns when it runs again.
-pub fn stop_job() {
-    let _ = rustix::process::kill_current_process_group(rustix::process::Signal::STOP);
+/// Stop this process and its job, as the shell's ctrl-z does. `false`: it cannot be stopped. The caller runs on for
+/// a moment; [`SignalAsks::Continue`] comes when it was stopped and runs again.
+pub fn stop_job() -> bool {
+    rustix::process::kill_current_process_group(rustix::process::Signal::STOP).is_ok()
 }

@@ -65,7 +65,11 @@ fn fill_rule(doc: &mut Doc, alert: &Alert, detail: Option<&AlertDetail>) {
     let Some(rule) = detail.and_then(|detail| detail.rule.as_ref()) else { return };
     doc.field(&SafeText::label("file"), LABEL_COLUMNS, &format!("{}:{}", rule.file, rule.line));
     if !rule.description.is_empty() {
-        doc.field(&SafeText::label("about"), LABEL_COLUMNS, rule.description.trim());
+        doc.field(
+            &SafeText::label("about"),
+            LABEL_COLUMNS,
+            rule.description.trim_matches([' ', '\n']),
+        );
     }
     if !rule.false_positives.is_empty() {
         doc.field(&SafeText::label("benign"), LABEL_COLUMNS, &rule.false_positives.join("; "));

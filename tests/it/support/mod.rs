@@ -2,6 +2,9 @@
 #![allow(dead_code)]
 
 pub mod daemon;
+pub mod pty;
+pub mod stub;
+pub mod vocabulary;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
