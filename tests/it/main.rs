@@ -1,6 +1,7 @@
 //! The one integration binary: a module a topic.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::print_stderr)]
 
+mod auditd_scoreboard;
 mod coverage;
 mod desk_conformance;
 mod hostile;
@@ -8,5 +9,6 @@ mod pty;
 mod source_evtx;
 mod source_once;
 mod source_tail;
+mod normalise_linux;
 mod support;
 mod tidy;

@@ -272,3 +272,7 @@ fn push_structured(structured: &str, scrub: &mut Scrub<'_>, event: &mut Event) {
         }
     });
 }
+
+#[cfg(test)]
+#[path = "syslog_tests.rs"]
+mod tests;

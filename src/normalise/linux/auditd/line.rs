@@ -141,12 +141,14 @@ pub struct RawField<'a> {
 /// The fields of a record's text, in order. Words without `=` are passed over.
 pub struct Fields<'a> {
     rest: &'a str,
+    /// The word before was `old`.
+    old: bool,
 }
 
 impl<'a> Fields<'a> {
     /// Of a body, an inner message or the added names.
     pub fn new(text: &'a str) -> Fields<'a> {
-        Fields { rest: text }
+        Fields { rest: text, old: false }
     }
 }
 
@@ -162,10 +164,18 @@ impl<'a> Iterator for Fields<'a> {
             let end = self.rest.find(['=', ' ']).unwrap_or(self.rest.len());
             let (key, after) = self.rest.split_at_checked(end)?;
             let Some(value) = after.strip_prefix('=') else {
+                // Old kernels: `old auid=… new auid=…`. Later ones write `old-auid=… auid=…`.
+                self.old = key == "old";
                 self.rest = after;
                 continue;
             };
-            let (field, rest) = value_of(key.trim_start_matches('('), value);
+            let key = match key.trim_start_matches('(') {
+                "auid" if self.old => "old-auid",
+                "ses" if self.old => "old-ses",
+                key => key,
+            };
+            self.old = false;
+            let (field, rest) = value_of(key, value);
             self.rest = rest;
             if !field.key.is_empty() {
                 return Some(field);
@@ -193,6 +203,8 @@ fn value_of<'a>(key: &'a str, text: &'a str) -> (RawField<'a>, &'a str) {
     let (value, rest) = text.split_once(' ').unwrap_or((text, ""));
     // Old records put lists in brackets and commas: `(hostname=?, addr=?, terminal=cron res=success)`.
     let value = value.strip_suffix(',').unwrap_or(value);
+    // A quote that was never opened is the writer's slip.
+    let value = value.strip_suffix('"').filter(|text| !text.contains('"')).unwrap_or(value);
     let value = if value.contains('(') { value } else { value.trim_end_matches(')') };
     (RawField { key, value, quoting: Quoting::Bare }, rest)
 }

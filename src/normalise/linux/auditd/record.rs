@@ -93,6 +93,7 @@ fn decode_value<'a>(kind: &str, raw: &RawField<'a>, tables: &Tables) -> Cow<'a, 
     match raw.key {
         "arch" => arch_name(text).unwrap_or(text).into(),
         "exit" => tables.errno(text).unwrap_or(text).into(),
+        "sig" => signal_name(text).unwrap_or(text).into(),
         "auid" | "old-auid" | "new-auid" | "ses" | "old-ses" | "new-ses" | "uid" | "oauid"
             if UNSET.contains(&text) =>
         {
@@ -100,6 +101,17 @@ fn decode_value<'a>(kind: &str, raw: &RawField<'a>, tables: &Tables) -> Cow<'a, 
         }
         _ => text.into(),
     }
+}
+
+/// The name of a signal given by number.
+fn signal_name(number: &str) -> Option<&'static str> {
+    const SIGNALS: [&str; 31] = [
+        "SIGHUP", "SIGINT", "SIGQUIT", "SIGILL", "SIGTRAP", "SIGABRT", "SIGBUS", "SIGFPE", "SIGKILL", "SIGUSR1",
+        "SIGSEGV", "SIGUSR2", "SIGPIPE", "SIGALRM", "SIGTERM", "SIGSTKFLT", "SIGCHLD", "SIGCONT", "SIGSTOP",
+        "SIGTSTP", "SIGTTIN", "SIGTTOU", "SIGURG", "SIGXCPU", "SIGXFSZ", "SIGVTALRM", "SIGPROF", "SIGWINCH",
+        "SIGIO", "SIGPWR", "SIGSYS",
+    ];
+    SIGNALS.get(number.parse::<usize>().ok()?.checked_sub(1)?).copied()
 }
 
 /// Fields that hold what the audit library calls untrusted strings.
