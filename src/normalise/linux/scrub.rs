@@ -36,6 +36,13 @@ pub mod tests {
         Settings::new(&Config::default()).unwrap()
     }
 
+    /// The same without redaction, whose patterns take long to compile: for tests that build many decoders.
+    pub fn plain_settings() -> Settings {
+        let mut config = Config::default();
+        config.redact.secrets = false;
+        Settings::new(&config).unwrap()
+    }
+
     /// Run a mapper that needs a [`Scrub`].
     pub fn with_scrub<R>(run: impl FnOnce(&mut Scrub<'_>) -> R) -> R {
         let settings = settings();

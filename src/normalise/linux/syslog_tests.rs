@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::model::class::Class;
 use crate::model::record::{Framing, Record, Shape, Stream};
-use crate::normalise::linux::scrub::tests::settings;
+use crate::normalise::linux::scrub::tests::{plain_settings, settings};
 use crate::normalise::settings::Settings;
 use crate::stdx::id::IdHasher;
 
@@ -21,6 +21,10 @@ struct Bench {
 
 impl Bench {
     fn new() -> Bench {
+        Bench::with(settings())
+    }
+
+    fn with(settings: Settings) -> Bench {
         let stream = Stream {
             id: IdHasher::new("test").finish(),
             source: Arc::from("s"),
@@ -33,7 +37,7 @@ impl Bench {
             live: false,
             backfill: false,
         };
-        Bench { stream, settings: settings(), syslog: Syslog::new(), out: Output::default(), offset: 0 }
+        Bench { stream, settings, syslog: Syslog::new(), out: Output::default(), offset: 0 }
     }
 
     fn feed(&mut self, bytes: &[u8]) {
@@ -119,7 +123,7 @@ fn what_is_no_syslog_is_rejected() {
 proptest! {
     #[test]
     fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-        let mut bench = Bench::new();
+        let mut bench = Bench::with(plain_settings());
         bench.feed(&bytes);
         let mut line = b"Feb 22 10:00:00 h sshd[1]: ".to_vec();
         line.extend(&bytes);
@@ -131,7 +135,7 @@ proptest! {
         program in "sshd|sudo|su|login|cron|useradd|gpasswd|kernel|systemd|systemd-logind|doas|passwd",
         words in "((Failed|Accepted|from|port|for|user|user=|rhost=|\\(|\\)|;|COMMAND=|TTY=| : |to|on|by|'|`|IN=|SRC=|DST=|ssh2|\\[preauth\\]|pam_unix\\(x:y\\): |session opened for user|[0-9.]{1,9}|\\PC{0,3}) ?){0,14}",
     ) {
-        let mut bench = Bench::new();
+        let mut bench = Bench::with(plain_settings());
         bench.feed(format!("Feb 22 10:00:00 h {program}[1]: {words}").as_bytes());
         prop_assert_eq!(bench.out.rejected, u64::from(words.contains('\0')));
     }
@@ -139,7 +143,7 @@ proptest! {
     /// A user name cannot change the address, whatever it holds.
     #[test]
     fn the_address_is_the_servers(name in "[a-z0-9 :.]{0,20}( from 198\\.51\\.100\\.1 port 1 ssh2)?[a-z :]{0,9}") {
-        let mut bench = Bench::new();
+        let mut bench = Bench::with(plain_settings());
         let line = format!("Feb 22 10:00:00 h sshd[1]: Failed password for invalid user {name} from 203.0.113.8 port 2222 ssh2");
         bench.feed(line.as_bytes());
         prop_assert_eq!(bench.out.events[0].str(field::SOURCE_IP), Some("203.0.113.8"));

@@ -8,7 +8,7 @@ use super::*;
 use crate::model::event::{Event, Value};
 use crate::model::field;
 use crate::model::record::{Framing, Record, Shape};
-use crate::normalise::linux::scrub::tests::settings;
+use crate::normalise::linux::scrub::tests::{plain_settings, settings};
 
 fn stream() -> Stream {
     Stream {
@@ -36,13 +36,22 @@ struct Bench {
 
 impl Bench {
     fn new(assemblies_max: usize) -> Bench {
+        Bench::with(assemblies_max, settings())
+    }
+
+    fn with(assemblies_max: usize, settings: Settings) -> Bench {
         Bench {
             stream: stream(),
-            settings: settings(),
+            settings,
             assembler: Assembler::new(assemblies_max),
             out: Output::default(),
             offset: 0,
         }
+    }
+
+    /// Without redaction.
+    fn plain(assemblies_max: usize) -> Bench {
+        Bench::with(assemblies_max, plain_settings())
     }
 
     fn feed(&mut self, bytes: &[u8]) {
@@ -250,7 +259,7 @@ fn bad_lines_are_rejected_with_a_reason() {
 proptest! {
     #[test]
     fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
-        let mut bench = Bench::new(3);
+        let mut bench = Bench::plain(3);
         bench.feed(&bytes);
         let mut framed = b"type=EXECVE msg=audit(1.0:1): ".to_vec();
         framed.extend(bytes.iter().filter(|byte| **byte != b'\n'));
@@ -263,7 +272,7 @@ proptest! {
         kind in "SYSCALL|EXECVE|PATH|SOCKADDR|AVC|USER_LOGIN|USER_CMD|PROCTITLE|CWD|TTY|[A-Z]{1,8}",
         body in "( ?(a0|a1\\[0\\]|comm|exe|name|saddr|proctitle|msg|key|arch|syscall|exit|uid|nametype)=[\"']?[0-9A-F/.?(){}\"' a-z]{0,12}){0,8}",
     ) {
-        let mut bench = Bench::new(3);
+        let mut bench = Bench::plain(3);
         bench.feed(format!("type={kind} msg=audit(1.0:1): {body}").as_bytes());
         bench.end();
         prop_assert_eq!(bench.out.events.len(), 1);
@@ -275,7 +284,7 @@ proptest! {
         order in proptest::collection::vec((0_u8..6, 0_u8..4, 0_u8..5), 0..80),
         assemblies_max in 1_usize..6,
     ) {
-        let mut bench = Bench::new(assemblies_max);
+        let mut bench = Bench::plain(assemblies_max);
         for (seconds, serial, kind) in order {
             let kind = ["SYSCALL", "PATH", "EOE", "PROCTITLE", ""][usize::from(kind)];
             bench.feed(format!("type={kind} msg=audit({seconds}.5:{serial}): a=b").as_bytes());
