@@ -41,7 +41,8 @@ fn values<'a>(record: &'a Record<'_>, key: &str) -> Vec<&'a str> {
 /// go-libaudit's names and words for what we hold.
 fn golden_agrees(record: &Record<'_>, key: &str, expected: &str) -> bool {
     if key == "result" {
-        let word = ["success", "res", "result"].iter().find_map(|key| record.get(key)).unwrap_or("");
+        let word =
+            ["success", "res", "result"].iter().find_map(|key| record.get(key)).unwrap_or("");
         let known = match word {
             "yes" | "1" | "success" => "success",
             "no" | "0" | "failed" | "fail" => "fail",
@@ -51,7 +52,9 @@ fn golden_agrees(record: &Record<'_>, key: &str, expected: &str) -> bool {
     }
     for (prefix, label) in [("subj_", "subj"), ("obj_", "obj")] {
         if let Some(part) = key.strip_prefix(prefix) {
-            let index = ["user", "role", "domain", "level", "category"].iter().position(|name| *name == part);
+            let index = ["user", "role", "domain", "level", "category"]
+                .iter()
+                .position(|name| *name == part);
             let label = record.get(label).unwrap_or("");
             return index.and_then(|index| label.splitn(5, ':').nth(index)) == Some(expected);
         }
@@ -106,7 +109,9 @@ fn reference(folder: &Path, tables: &Tables) -> BTreeMap<String, Score> {
     let mut current: Option<(String, String)> = None;
     for row in text.lines() {
         let trimmed = row.trim();
-        if let Some((number, file)) = trimmed.strip_prefix("line=").and_then(|rest| rest.split_once(" file=")) {
+        if let Some((number, file)) =
+            trimmed.strip_prefix("line=").and_then(|rest| rest.split_once(" file="))
+        {
             let file = file.trim_start_matches("./").to_owned();
             let lines = std::fs::read_to_string(folder.join(&file)).unwrap_or_default();
             let number: usize = number.parse().unwrap_or(0);
@@ -116,7 +121,8 @@ fn reference(folder: &Path, tables: &Tables) -> BTreeMap<String, Score> {
             }
             continue;
         }
-        let Some((key, value)) = trimmed.split_once('=').filter(|_| row.starts_with("        ")) else {
+        let Some((key, value)) = trimmed.split_once('=').filter(|_| row.starts_with("        "))
+        else {
             if trimmed.is_empty() {
                 current = None;
             }
@@ -165,9 +171,12 @@ fn all_scores() -> Option<Vec<(String, Score)>> {
     let made = support::data("vectors/auditd/auditd-parser_synthetic")?;
     let tables = Tables::new();
     let mut scores = Vec::new();
-    let mut logs: Vec<_> = std::fs::read_dir(&go).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut logs: Vec<_> =
+        std::fs::read_dir(&go).unwrap().map(|entry| entry.unwrap().path()).collect();
     logs.sort();
-    for log in logs.iter().filter(|path| path.extension().is_some_and(|extension| extension == "log")) {
+    for log in
+        logs.iter().filter(|path| path.extension().is_some_and(|extension| extension == "log"))
+    {
         let name = log.file_name().unwrap().to_string_lossy().into_owned();
         let expected = log.with_file_name(format!("{name}.golden"));
         scores.push((format!("go-libaudit {name}"), golden(log, &expected, &tables)));
@@ -192,7 +201,12 @@ fn page(scores: &[(String, Score)]) -> String {
     let mut sum = (0, 0, 0);
     for (name, score) in scores {
         let differ = score.fields - score.agreed;
-        writeln!(text, "| {name} | {} | {} | {} | {differ} |", score.records, score.fields, score.agreed).unwrap();
+        writeln!(
+            text,
+            "| {name} | {} | {} | {} | {differ} |",
+            score.records, score.fields, score.agreed
+        )
+        .unwrap();
         sum = (sum.0 + score.records, sum.1 + score.fields, sum.2 + score.agreed);
     }
     writeln!(text, "| **all** | {} | {} | {} | {} |", sum.0, sum.1, sum.2, sum.1 - sum.2).unwrap();
@@ -217,7 +231,10 @@ fn the_scoreboard_is_what_the_decoder_does() {
         std::fs::write(&path, &text).unwrap();
     }
     let written = std::fs::read_to_string(&path).unwrap_or_default();
-    assert_eq!(written, text, "docs/auditd-scoreboard.md is stale: run this test with WATCHFLOOR_BLESS=1");
+    assert_eq!(
+        written, text,
+        "docs/auditd-scoreboard.md is stale: run this test with WATCHFLOOR_BLESS=1"
+    );
     for (name, score) in &scores {
         assert!(score.records > 0 && score.fields > 0, "{name}: nothing was compared");
     }

@@ -116,17 +116,25 @@ fn a_cloud_hosts_auth_log_has_1038_failed_passwords_from_105_addresses() {
     assert_eq!(first.timestamp, at("2026-03-27T13:06:56Z"));
     assert!(out.events.is_sorted_by_key(|event| event.timestamp));
     let mapped = out.events.iter().filter(|event| event.has(field::EVENT_ACTION)).count();
-    assert!(mapped * 100 > out.events.len() * 93, "{mapped} of {} have an action", out.events.len());
+    assert!(
+        mapped * 100 > out.events.len() * 93,
+        "{mapped} of {} have an action",
+        out.events.len()
+    );
     // The same file in one batch gives the same events: state and ids do not depend on batches.
     let whole = decode(&bytes, at("2026-11-23T00:00:00Z"), usize::MAX);
-    let ids = |out: &Output| out.events.iter().map(|event| (event.id, event.timestamp)).collect::<Vec<_>>();
+    let ids = |out: &Output| {
+        out.events.iter().map(|event| (event.id, event.timestamp)).collect::<Vec<_>>()
+    };
     assert_eq!(ids(&out), ids(&whole));
 }
 
 #[test]
 fn an_ssh_log_under_brute_force_agrees_with_its_templates() {
     let Some(path) = support::data("vectors/auth/loghub/OpenSSH_2k.log") else { return };
-    let Some(table) = support::data("vectors/auth/loghub/OpenSSH_2k.log_structured.csv") else { return };
+    let Some(table) = support::data("vectors/auth/loghub/OpenSSH_2k.log_structured.csv") else {
+        return;
+    };
     let out = decode(&read(&path), at("2026-11-23T00:00:00Z"), 300);
     assert_eq!((out.received, out.rejected), (2_000, 0));
     let mut failed = 0_u64;
@@ -147,11 +155,14 @@ fn an_ssh_log_under_brute_force_agrees_with_its_templates() {
             failed += count.parse::<u64>().unwrap();
         }
     }
-    let count = |wanted: &dyn Fn(&Event) -> bool| out.events.iter().filter(|event| wanted(event)).count() as u64;
+    let count = |wanted: &dyn Fn(&Event) -> bool| {
+        out.events.iter().filter(|event| wanted(event)).count() as u64
+    };
     assert_eq!(count(&is_failed_password), failed);
     assert_eq!(count(&|event| event.class == Class::Logon), accepted);
     let invalid_user = |event: &Event| {
-        event.str(field::EVENT_ACTION) == Some("ssh_invalid_user") && text(event, field::MESSAGE).starts_with("Invalid")
+        event.str(field::EVENT_ACTION) == Some("ssh_invalid_user")
+            && text(event, field::MESSAGE).starts_with("Invalid")
     };
     assert_eq!(count(&invalid_user), invalid);
     let unmapped: BTreeSet<String> = out
@@ -166,7 +177,9 @@ fn an_ssh_log_under_brute_force_agrees_with_its_templates() {
 #[test]
 fn ordinary_hosts_auth_logs_are_understood() {
     for host in ["dev01", "ci01", "db01", "web01", "files01"] {
-        let Some(path) = support::data(&format!("linux/benign_lab/{host}/auth.run3.log")) else { return };
+        let Some(path) = support::data(&format!("linux/benign_lab/{host}/auth.run3.log")) else {
+            return;
+        };
         let out = decode(&read(&path), at("2026-11-23T00:00:00Z"), 1_000);
         assert_eq!(out.rejected, 0, "{host}");
         assert!(out.events.iter().all(|event| event.host() == host));
@@ -179,7 +192,12 @@ fn ordinary_hosts_auth_logs_are_understood() {
 fn a_hosts_audit_log_becomes_whole_events() {
     let Some(path) = support::data("linux/benign_lab/files01/audit.run2.log.zst") else { return };
     let bytes = read(&path);
-    let end = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n').nth(20_000).map_or(bytes.len(), |(at, _)| at);
+    let end = bytes
+        .iter()
+        .enumerate()
+        .filter(|(_, byte)| **byte == b'\n')
+        .nth(20_000)
+        .map_or(bytes.len(), |(at, _)| at);
     let bytes = &bytes[..end];
     let out = decode(bytes, at("2026-11-23T00:00:00Z"), 1_700);
     assert_eq!(out.rejected, 0, "{:?}", out.by_reason);
@@ -202,7 +220,12 @@ fn a_hosts_audit_log_becomes_whole_events() {
         }
     }
     let whole = decode(bytes, at("2026-11-23T00:00:00Z"), usize::MAX);
-    assert!(out.events.iter().zip(&whole.events).all(|(one, two)| one.id == two.id && one.class == two.class));
+    assert!(
+        out.events
+            .iter()
+            .zip(&whole.events)
+            .all(|(one, two)| one.id == two.id && one.class == two.class)
+    );
 }
 
 #[test]
@@ -214,7 +237,8 @@ fn two_attack_traces_keep_their_command_lines() {
         let Some(path) = support::data(&format!("linux/otrf_atomic_auditd/{file}")) else { return };
         let out = decode(&read(&path), at("2026-11-23T00:00:00Z"), 2);
         assert_eq!(out.rejected, 0);
-        let found = out.events.iter().any(|event| event.str(field::PROCESS_COMMAND_LINE) == Some(command));
+        let found =
+            out.events.iter().any(|event| event.str(field::PROCESS_COMMAND_LINE) == Some(command));
         assert!(found, "{command}");
     }
 }

@@ -50,8 +50,13 @@ impl Bench {
         };
         self.offset += bytes.len() as u64 + 1;
         let ingested = Timestamp(2_000_000_000_000_000);
-        let context =
-            Context { stream: &self.stream, record: &record, bytes, settings: &self.settings, ingested };
+        let context = Context {
+            stream: &self.stream,
+            record: &record,
+            bytes,
+            settings: &self.settings,
+            ingested,
+        };
         self.out.received += 1;
         self.syslog.decode(&context, &mut self.out);
         assert_eq!(self.out.received, self.out.stored + self.out.rejected);
@@ -80,7 +85,8 @@ fn repeats_are_one_record_and_many_events() {
     bench.feed(b"Feb 22 10:00:01 h last message repeated 2 times");
     bench.feed(b"Feb 22 10:00:02 other last message repeated 2 times");
     assert_eq!(bench.out.events.len(), 6, "nothing is known of the other host");
-    let failures = bench.out.events.iter().filter(|event| event.class == Class::LogonFailure).count();
+    let failures =
+        bench.out.events.iter().filter(|event| event.class == Class::LogonFailure).count();
     assert_eq!(failures, 5);
     let mut ids: Vec<_> = bench.out.events.iter().map(|event| event.id).collect();
     ids.sort_unstable();

@@ -138,13 +138,35 @@ fn the_table_for_rules_is_what_the_decoder_writes() {
     bench.end();
     let exec = bench.out.events.first().unwrap();
     for (name, value) in [
-        ("type", "EXECVE"), ("SYSCALL", "execve"), ("exe", "/usr/bin/id"), ("comm", "id"), ("cwd", "/root"),
-        ("proctitle", "id -u"), ("pid", "11"), ("ppid", "10"), ("tty", "pts0"), ("uid", "0"), ("auid", "1000"),
-        ("euid", "0"), ("ses", "3"), ("success", "success"), ("key", "exec"), ("a0", "id"), ("a1", "-u"),
-        ("a0", "1f"), ("name", "/usr/bin/id"), ("nametype", "NORMAL"), ("argc", "2"), ("exit", "0"),
+        ("type", "EXECVE"),
+        ("SYSCALL", "execve"),
+        ("exe", "/usr/bin/id"),
+        ("comm", "id"),
+        ("cwd", "/root"),
+        ("proctitle", "id -u"),
+        ("pid", "11"),
+        ("ppid", "10"),
+        ("tty", "pts0"),
+        ("uid", "0"),
+        ("auid", "1000"),
+        ("euid", "0"),
+        ("ses", "3"),
+        ("success", "success"),
+        ("key", "exec"),
+        ("a0", "id"),
+        ("a1", "-u"),
+        ("a0", "1f"),
+        ("name", "/usr/bin/id"),
+        ("nametype", "NORMAL"),
+        ("argc", "2"),
+        ("exit", "0"),
     ] {
         let field = crate::model::linux_fields::auditd(name);
-        assert!(all(exec, &field).iter().any(|held| held == value), "{name} at {field}: {:?}", all(exec, &field));
+        assert!(
+            all(exec, &field).iter().any(|held| held == value),
+            "{name} at {field}: {:?}",
+            all(exec, &field)
+        );
     }
     let login = bench.out.events.get(1).unwrap();
     assert_eq!(login.class, crate::model::class::Class::LogonFailure);
@@ -157,7 +179,10 @@ fn the_table_for_rules_is_what_the_decoder_writes() {
 fn a_secret_is_in_no_field_of_the_event() {
     let mut bench = Bench::new(10);
     let secret = "hunter2hunter2";
-    let title: String = format!("mysql\0--password={secret}\0-e\0x").bytes().map(|byte| format!("{byte:02X}")).collect();
+    let title: String = format!("mysql\0--password={secret}\0-e\0x")
+        .bytes()
+        .map(|byte| format!("{byte:02X}"))
+        .collect();
     bench.feed(b"type=SYSCALL msg=audit(1.0:1): arch=c000003e syscall=59 success=yes pid=1 exe=\"/usr/bin/mysql\"");
     bench.feed(format!("type=EXECVE msg=audit(1.0:1): argc=4 a0=\"mysql\" a1=\"--password={secret}\" a2=\"-e\" a3=\"x\"").as_bytes());
     bench.feed(format!("type=PROCTITLE msg=audit(1.0:1): proctitle={title}").as_bytes());
