@@ -26,18 +26,23 @@ pub struct StatusParts<'a> {
 /// Draw the status line: left the chord, the undo countdown or the message; right the ledger and the place.
 pub fn status(canvas: &mut Canvas<'_>, y: u16, model: &DeskModel, parts: &StatusParts<'_>) {
     canvas.fill_row(y, Role::Status);
-    let mut right = SafeText::default();
-    let ledger = parts.figures.clone().unwrap_or_else(|| ledger_text(model));
-    for part in [&ledger, &parts.position] {
-        if !part.is_empty() {
-            if !right.is_empty() {
-                right.push_label(" | ");
-            }
-            right.push(part);
-        }
-    }
     let width = canvas.width();
-    let shown = right.truncated(usize::from(width / 2));
+    let left = left_parts(model, parts);
+    let used: usize = left.iter().map(|(text, _)| text.width() + 3).sum();
+    let room = usize::from(width).saturating_sub(used + 2).max(usize::from(width / 3));
+    let ledger = parts.figures.clone().unwrap_or_else(|| ledger_text(model));
+    let mut right = SafeText::default();
+    for part in [&ledger, &parts.position].into_iter().filter(|part| !part.is_empty()) {
+        if !right.is_empty() {
+            right.push_label(" | ");
+        }
+        right.push(part);
+    }
+    // What was said and where the cursor is come before the ledger when there is no room for all.
+    if right.width() > room && used > 0 && parts.figures.is_none() {
+        right = parts.position.clone();
+    }
+    let shown = right.truncated(room);
     let start = canvas.text_right(width.saturating_sub(1), y, &shown, Role::Status);
     let room = start.saturating_sub(1);
     let mut x = 1;
@@ -45,7 +50,7 @@ pub fn status(canvas: &mut Canvas<'_>, y: u16, model: &DeskModel, parts: &Status
         x += canvas.text(x, y, room, &parts.chord, Role::Key);
         x += canvas.label(x, y, " ...  ", Role::Status);
     }
-    for (text, role) in left_parts(model, parts) {
+    for (text, role) in left {
         if x > 1 && x + 3 < room {
             x += canvas.label(x, y, " | ", Role::Status);
         }

@@ -232,8 +232,13 @@ impl DeskModel {
         let shown = self.journal.over(alert, &self.me);
         let matches = self.chips.matches(&shown, &self.me, self.now);
         self.rows.put(shown);
-        if self.loaded {
-            self.rows.note_arrival(id, matches);
+        if !self.loaded {
+            return;
+        }
+        self.rows.note_arrival(id, matches);
+        if matches && self.rows.is_empty() {
+            // Nothing is under the cursor, so nothing can move: the first rows come by themselves.
+            self.rebuild();
         }
     }
 
@@ -302,10 +307,9 @@ impl DeskModel {
     /// A filter that hides the alert the analyst was on says so: the cursor never moves without a word.
     fn explain_cursor(&mut self) {
         match self.cursor.lost() {
-            Some(_) => self.say(
-                Tone::Info,
-                "the alert you were on is hidden by the filter (ctrl-f shows it again)",
-            ),
+            Some(_) => {
+                self.say(Tone::Info, "your alert is hidden by the filter (ctrl-f brings it back)")
+            }
             None => self.notice = None,
         }
     }

@@ -240,6 +240,8 @@ proptest! {
             run(&mut model, step);
         }
         let before = (model.rows().order().to_vec(), model.cursor().clone());
+        // An empty list takes its first rows by itself.
+        prop_assume!(!model.rows().is_empty());
         for (number, risk) in news {
             model.reduce(Edit::Alert(Box::new(alert(number, risk, "new01"))));
         }
@@ -410,4 +412,13 @@ fn after_the_deadline_undo_names_the_entry_that_is_in_force() {
     assert!(model.journal().newest_pending().is_none());
     assert_eq!(model.rows().at(0).unwrap().status, Status::FalsePositive);
     assert_eq!(model.reduce(Edit::Undo), vec![Wish::Undo(Some(1))]);
+}
+
+#[test]
+fn an_empty_list_takes_the_first_alert_by_itself_unless_frozen() {
+    let mut model = model(0);
+    model.reduce(Edit::Alert(Box::new(alert(1, 50, "web01"))));
+    assert_eq!(model.cursor().id(), Some(id(1)));
+    model.reduce(Edit::Alert(Box::new(alert(2, 90, "web01"))));
+    assert_eq!((model.rows().len(), model.rows().arrived().count), (1, 1));
 }

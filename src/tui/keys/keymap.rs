@@ -356,7 +356,7 @@ mod tests {
         assert_eq!(keymap.continuations("queue", &[Key::char('s')]).len(), 5);
         let hints = keymap.hints("queue", |_| false);
         let keys: Vec<&str> = hints.iter().map(|hint| hint.key.as_str()).collect();
-        assert_eq!(keys, ["v", "a", "c", "s", "J", "e", "enter", "x", "/", "u", "y", "m"]);
+        assert_eq!(keys, ["v", "a", "c", "s", "J", "e", "enter", "x", "/", "u", "y", "m", "r"]);
         let rows = keymap.explain(&Key::parse_chord("v f").unwrap());
         assert!(rows.iter().all(|row| row.file == "default" && row.line > 10));
         assert_eq!(rows.iter().filter(|row| row.context == "queue").count(), 1);

@@ -8,7 +8,7 @@ use crate::tui::paint::role::Role;
 use crate::tui::paint::safe::SafeText;
 
 /// Columns of the label beside a value, at most.
-const LABEL_COLUMNS_MAX: usize = 32;
+const LABEL_COLUMNS_MAX: usize = 36;
 /// Wrapped lines of one value; the rest is counted.
 const VALUE_LINES_MAX: usize = 400;
 

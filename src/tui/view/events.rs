@@ -101,8 +101,9 @@ impl EventsView {
         let mut x = 1 + canvas.label(1, 0, "EVENTS", Role::HeaderTitle) + 2;
         let host = if self.host.is_empty() { "(no host name)" } else { &self.host };
         x += canvas.text(x, 0, width / 3, &SafeText::line(host), Role::HeaderTitle) + 2;
-        let mut text = format::number(u64::from(self.minutes));
-        text.push_label(" min before and after ").push(&format::date_time(self.at));
+        let mut text = SafeText::label("+-");
+        text.push(&format::number(u64::from(self.minutes)));
+        text.push_label(" min of ").push(&format::date_time(self.at));
         if let Some(events) = &self.events {
             text.push_label("  ").push(&format::count(events.len() as u64)).push_label(" events");
         }

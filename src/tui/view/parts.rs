@@ -54,11 +54,12 @@ pub fn state_long(status: Status) -> &'static str {
 
 /// An age by minutes: the screen is not drawn again every second only for ages.
 pub fn age(at: Timestamp, now: Timestamp) -> SafeText {
-    let micros = now.micros_since(at);
-    if (0..60 * SECOND_US).contains(&micros) {
-        return SafeText::label("<1m");
+    let minutes = now.micros_since(at).div_euclid(60 * SECOND_US);
+    match minutes {
+        0 => SafeText::label("<1m"),
+        1..100 => SafeText::line(&format!("{minutes}m")),
+        _ => format::age(at, now),
     }
-    format::age(at, now)
 }
 
 /// Does any text of the alert hold characters that cannot be shown as they are?

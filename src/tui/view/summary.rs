@@ -3,7 +3,7 @@
 use crate::model::alert::Alert;
 use crate::model::desk::AlertDetail;
 use crate::model::event::Event;
-use crate::model::field;
+use crate::model::field::{self, FieldId};
 use crate::tui::desk_model::DeskModel;
 use crate::tui::paint::format;
 use crate::tui::paint::role::Role;
@@ -12,7 +12,7 @@ use crate::tui::view::doc::Doc;
 use crate::tui::view::parts::{age, has_hidden, state_long};
 
 const LABEL_COLUMNS: usize = 8;
-const FIELD_COLUMNS: usize = 28;
+const FIELD_COLUMNS: usize = 34;
 /// Evidence events that the Summary lists in one line each.
 const EVENTS_LISTED_MAX: usize = 30;
 /// Lines of the short preview that say why.
@@ -124,9 +124,16 @@ pub fn one_line(event: &Event) -> String {
         }
     }
     if !event.has(field::PROCESS_COMMAND_LINE) {
-        let rest =
-            [field::PROCESS_EXECUTABLE, field::FILE_PATH, field::REGISTRY_PATH, field::MESSAGE];
-        if let Some(value) = rest.into_iter().find_map(|id| event.get(id)) {
+        let script = FieldId::lookup("powershell.file.script_block_text");
+        let rest = [
+            field::DNS_QUESTION_NAME,
+            field::REGISTRY_PATH,
+            field::FILE_PATH,
+            field::PROCESS_EXECUTABLE,
+            field::SERVICE_NAME,
+            field::MESSAGE,
+        ];
+        if let Some(value) = script.into_iter().chain(rest).find_map(|id| event.get(id)) {
             text.push_str(&format!("  {}", value.to_text()));
         }
     }
