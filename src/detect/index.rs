@@ -94,7 +94,7 @@ impl Index {
         texts.sort();
         let built = AhoCorasick::builder()
             .match_kind(MatchKind::Standard)
-            .kind(Some(AhoCorasickKind::ContiguousNFA))
+            .kind(Some(AhoCorasickKind::DFA))
             .build(texts.iter().map(|(text, _)| text));
         let rules: Vec<Vec<u32>> = texts.into_iter().map(|(_, rules)| rules).collect();
         match built {

@@ -46,17 +46,19 @@ impl<'e> Kind<'e> {
     pub fn of(event: &'e Event) -> Kind<'e> {
         let mut kind = Kind { class: event.class, ..Kind::default() };
         let mut system = "";
-        for (id, value) in event.iter() {
-            match (id, value) {
-                (field::WINLOG_CHANNEL, Value::Str(text)) => kind.channel = text,
-                (field::WINLOG_PROVIDER_NAME, Value::Str(text)) => kind.provider = text,
-                (field::EVENT_CODE, value) => {
-                    kind.code = value.as_int().and_then(|code| u32::try_from(code).ok())
+        for (at, id) in event.places().enumerate() {
+            let text = || event.at(at).and_then(Value::as_str).unwrap_or_default();
+            match id {
+                field::WINLOG_CHANNEL => kind.channel = text(),
+                field::WINLOG_PROVIDER_NAME => kind.provider = text(),
+                field::EVENT_CODE => {
+                    let code = event.at(at).and_then(Value::as_int);
+                    kind.code = code.and_then(|code| u32::try_from(code).ok());
                 }
-                (field::SYSLOG_APPNAME, Value::Str(text)) => kind.program = text,
-                (field::SYSLOG_FACILITY, Value::Str(text)) => kind.facility = text,
-                (field::AUDITD_TYPE, _) => kind.audit = true,
-                (field::HOST_OS_TYPE, Value::Str(text)) => system = text,
+                field::SYSLOG_APPNAME => kind.program = text(),
+                field::SYSLOG_FACILITY => kind.facility = text(),
+                field::AUDITD_TYPE => kind.audit = true,
+                field::HOST_OS_TYPE => system = text(),
                 _ => {}
             }
         }

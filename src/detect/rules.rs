@@ -231,6 +231,11 @@ impl<'r, 'e> Judge<'r, 'e> {
         }
     }
 
+    /// The rules that were evaluated for the event judged last.
+    pub fn evaluated(&self) -> &[u32] {
+        &self.hits
+    }
+
     /// The view of the event judged last.
     pub fn view(&self) -> &View<'r, 'e> {
         &self.view

@@ -73,7 +73,8 @@ struct Filled<'e> {
     /// The field stands several times.
     many: bool,
     field: Option<FieldId>,
-    value: Option<Value<'e>>,
+    /// Where in the event its first value stands.
+    at: usize,
     lowered: OnceCell<Cow<'e, str>>,
 }
 
@@ -101,7 +102,7 @@ impl<'r, 'e> View<'r, 'e> {
             self.slots.iter_mut().for_each(|slot| *slot = Filled::default());
             self.turn = 1;
         }
-        for (id, value) in event.iter() {
+        for (at, id) in event.places().enumerate() {
             let Some(feeds) = self.table.feeds.get(usize::from(id.0)) else { continue };
             for (slot, place) in feeds {
                 let Some(filled) = self.slots.get_mut(usize::from(*slot)) else { continue };
@@ -110,7 +111,7 @@ impl<'r, 'e> View<'r, 'e> {
                     filled.place = *place;
                     filled.many = false;
                     filled.field = Some(id);
-                    filled.value = Some(value);
+                    filled.at = at;
                     filled.lowered.take();
                 } else if filled.field == Some(id) {
                     filled.many = true;
@@ -135,7 +136,7 @@ impl<'r, 'e> View<'r, 'e> {
 
     /// The slot's first value.
     pub fn first(&self, slot: Slot) -> Option<Value<'e>> {
-        self.filled(slot).and_then(|filled| filled.value)
+        self.filled(slot).and_then(|filled| self.event?.at(filled.at))
     }
 
     /// Has the slot's field several values?
@@ -154,7 +155,10 @@ impl<'r, 'e> View<'r, 'e> {
     /// The slot's first value as lower-case text, if it is text or a number.
     pub fn lowered(&self, slot: Slot) -> Option<&str> {
         let filled = self.filled(slot)?;
-        let value = filled.value?;
+        if let Some(lowered) = filled.lowered.get() {
+            return Some(lowered);
+        }
+        let value = self.event?.at(filled.at)?;
         if matches!(value, Value::Null) {
             return None;
         }
@@ -170,7 +174,7 @@ impl<'r, 'e> View<'r, 'e> {
         if filled.many {
             return Some(EventValue::Array(self.all(slot).map(library_value).collect()));
         }
-        filled.value.map(library_value)
+        self.event?.at(filled.at).map(library_value)
     }
 
     /// Every text of the event that a rule without field names looks at, with its field.

@@ -208,6 +208,16 @@ impl Event {
         self.fields.iter().map(|(field, stored)| (*field, self.value(*stored)))
     }
 
+    /// Which field stands at each place, in order of arrival, without looking at values; see [`Event::at`].
+    pub fn places(&self) -> impl Iterator<Item = FieldId> {
+        self.fields.iter().map(|(field, _)| *field)
+    }
+
+    /// The value at a place of [`Event::places`].
+    pub fn at(&self, place: usize) -> Option<Value<'_>> {
+        self.fields.get(place).map(|(_, stored)| self.value(*stored))
+    }
+
     /// `host.name`, lower case, or empty.
     pub fn host(&self) -> &str {
         self.str(field::HOST_NAME).unwrap_or("")

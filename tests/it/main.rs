@@ -7,6 +7,7 @@ mod desk_conformance;
 mod hostile;
 mod normalise_linux;
 mod pty;
+mod detect_regression;
 mod source_evtx;
 mod source_once;
 mod source_tail;

@@ -1,0 +1,149 @@
+//! The Sigma project's regression logs: the rule that each was recorded for must fire on it; and the index and our
+//! walk over rules must say what the library alone says.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use watchfloor::config::Config;
+use watchfloor::config::rules::RulesConfig;
+use watchfloor::detect::rules::Judge;
+use watchfloor::detect::{Match, RuleSet};
+use watchfloor::model::event::Event;
+use watchfloor::pipeline::inputs::{Inputs, Plan};
+
+use crate::support;
+
+/// Unpack `archive` of the test data into `folder`.
+fn unpack(archive: &str, folder: &Path) -> Option<()> {
+    let path = support::data(archive)?;
+    let mut tar = Command::new("tar")
+        .arg("-x")
+        .current_dir(folder)
+        .stdin(Stdio::piped())
+        .spawn()
+        .expect("tar runs");
+    let mut pipe = tar.stdin.take().unwrap();
+    zstd::stream::copy_decode(File::open(path).unwrap(), &mut pipe).unwrap();
+    drop(pipe);
+    assert!(tar.wait().unwrap().success());
+    Some(())
+}
+
+fn files(folder: &Path, extension: &str, out: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files(&path, extension, out);
+        } else if path.extension().is_some_and(|found| found == extension) {
+            out.push(path);
+        }
+    }
+    out.sort();
+}
+
+/// The ids under `rule_metadata` of an `info.yml`.
+fn expected(info: &Path) -> BTreeSet<String> {
+    let text = fs::read_to_string(info).unwrap();
+    let (_, after) = text.split_once("rule_metadata").unwrap();
+    let ids = after.lines().filter_map(|line| line.trim().strip_prefix("- id: "));
+    ids.map(str::to_owned).collect()
+}
+
+#[test]
+fn the_rule_of_every_regression_log_fires() {
+    let folder = tempfile::tempdir().unwrap();
+    let unpacked = unpack("windows/evtx/SigmaHQ__sigma.tar.zst", folder.path())
+        .and_then(|()| unpack("rules/sigmahq_8eaafff1.tar.zst", folder.path()));
+    if unpacked.is_none() {
+        return;
+    }
+    let logs = folder.path().join("SigmaHQ__sigma");
+    let output = support::watchfloor(folder.path())
+        .arg("scan")
+        .arg(&logs)
+        .arg("--rules")
+        .arg(folder.path().join("sigma"))
+        .args(["--format", "ndjson", "--quiet"])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let mut fired: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for line in String::from_utf8(output.stdout).unwrap().lines() {
+        let finding: serde_json::Value = serde_json::from_str(line).unwrap();
+        let text = |key: &str| finding[key].as_str().unwrap().to_owned();
+        fired.entry(text("source_path")).or_default().insert(text("rule.id"));
+    }
+    let mut evtx = Vec::new();
+    files(&logs, "evtx", &mut evtx);
+    assert_eq!(evtx.len(), 95);
+    let missed: Vec<_> = evtx
+        .iter()
+        .filter(|path| {
+            let wanted = expected(&path.with_file_name("info.yml"));
+            let found = fired.get(&path.display().to_string());
+            found.is_none_or(|found| found.is_disjoint(&wanted))
+        })
+        .collect();
+    assert!(missed.is_empty(), "the named rule does not fire on {missed:#?}");
+}
+
+fn events(paths: &[PathBuf], every: usize) -> Vec<Event> {
+    let paths = paths.iter().map(|path| path.display().to_string()).collect();
+    let inputs = Inputs { paths, format: "auto".to_owned(), host: None };
+    let plan = Plan::new(&Config::default(), &inputs, true).unwrap();
+    let mut out = Vec::new();
+    let mut number = 0;
+    for input in &plan.inputs {
+        plan.read(input, &mut |output| {
+            for event in output.events.drain(..) {
+                if number % every == 0 {
+                    out.push(event);
+                }
+                number += 1;
+            }
+            ControlFlow::Continue(())
+        });
+    }
+    out
+}
+
+/// A clever path is tested against the plain one, on real captures.
+#[test]
+fn index_and_tree_say_what_the_library_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let unpacked = unpack("windows/evtx/SigmaHQ__sigma.tar.zst", folder.path())
+        .and_then(|()| unpack("rules/sigmahq_8eaafff1.tar.zst", folder.path()));
+    let (Some(()), Some(otrf)) = (unpacked, support::data("windows/otrf")) else { return };
+    let full = std::env::var_os("WATCHFLOOR_TEST_FULL").is_some();
+    let mut captures = Vec::new();
+    files(&otrf, "zst", &mut captures);
+    let mut judged = events(&captures, if full { 10 } else { 1_500 });
+    let mut evtx = Vec::new();
+    files(&folder.path().join("SigmaHQ__sigma"), "evtx", &mut evtx);
+    judged.extend(events(&evtx, 1));
+
+    let rules = folder.path().join("sigma/rules");
+    let loaded = RuleSet::load_for_comparison(&RulesConfig {
+        paths: vec![rules.display().to_string()],
+        ..RulesConfig::default()
+    });
+    assert_eq!(loaded.problems, []);
+    let rules = loaded.rules;
+    let mut judge = Judge::new(&rules);
+    let (mut ours, mut library): (Vec<Match>, Vec<Match>) = (Vec::new(), Vec::new());
+    for event in &judged {
+        judge.judge(event, &mut ours);
+        rules.judge_by_library(event, &mut library);
+        assert_eq!(ours.len(), library.len(), "{event:?}");
+    }
+    assert_eq!(ours, library);
+    assert!(
+        judged.len() > 400 && ours.len() > 90,
+        "{} events, {} matches",
+        judged.len(),
+        ours.len()
+    );
+}
