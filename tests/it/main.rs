@@ -4,10 +4,10 @@
 mod auditd_scoreboard;
 mod coverage;
 mod desk_conformance;
+mod detect_regression;
 mod hostile;
 mod normalise_linux;
 mod pty;
-mod detect_regression;
 mod source_evtx;
 mod source_once;
 mod source_tail;
