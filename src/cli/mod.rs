@@ -9,6 +9,7 @@ mod config;
 mod demo;
 mod events;
 mod formats;
+mod keymap;
 mod load;
 mod normalise;
 mod open_desk;
@@ -21,6 +22,7 @@ mod scan_summary;
 mod serve;
 mod simulate;
 mod status;
+mod theme;
 mod workbench;
 
 use std::ffi::OsString;
@@ -95,6 +97,10 @@ enum Command {
     Config(config::Arguments),
     /// The log formats that can be read, and the names for --as
     Formats(formats::Arguments),
+    /// Which key does what, and where that is written
+    Keymap(keymap::Arguments),
+    /// Check theme files
+    Theme(theme::Arguments),
     /// Shell completions for bash, zsh, fish, elvish or PowerShell
     Completions(completions::Arguments),
 }
@@ -143,6 +149,8 @@ fn run(arguments: Arguments) -> anyhow::Result<Outcome> {
         Some(Command::Rules(arguments)) => rules::run(&common, &arguments),
         Some(Command::Config(arguments)) => config::run(&common, &arguments),
         Some(Command::Formats(arguments)) => formats::run(&arguments),
+        Some(Command::Keymap(arguments)) => keymap::run(&common, &arguments),
+        Some(Command::Theme(arguments)) => theme::run(&common, &arguments),
         Some(Command::Completions(arguments)) => completions::run(&arguments),
         None => workbench::run(&common),
     }
