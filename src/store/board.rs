@@ -1,5 +1,6 @@
 //! The alerts in memory: what lists are made of, changed only after a commit. Pure.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
@@ -8,7 +9,7 @@ use crate::model::alert::{Alert, AlertId, Pending};
 use crate::model::desk::AlertPage;
 use crate::model::lifecycle;
 use crate::model::severity::Severity;
-use crate::model::sort::{SortKey, compare};
+use crate::model::sort::{LEADING_MAX, SortKey, compare, leading};
 
 /// An alert with the last change by a person.
 #[derive(Clone, Debug)]
@@ -17,6 +18,9 @@ pub(crate) struct BoardRow {
     pub touched_revision: u64,
     pub touched_actor: Arc<str>,
 }
+
+/// An alert of a list being sorted, with its first keys as numbers.
+type Ranked<'a> = ([i64; LEADING_MAX], Cow<'a, Alert>);
 
 /// Every alert, and every action that waits for its deadline.
 #[derive(Debug, Default)]
@@ -81,30 +85,27 @@ impl Board {
                 changed.entry(*id).or_default().push(pending);
             }
         }
-        let mut found: Vec<Arc<Alert>> = Vec::new();
+        let mut found: Vec<Ranked<'_>> = Vec::new();
         for row in &self.rows {
-            if !changed.is_empty()
-                && let Some(actions) = changed.get(&row.alert.id)
-            {
-                let alert = overlay(&row.alert, actions.iter().copied());
-                if filter(&alert) {
-                    found.push(Arc::new(alert));
-                }
-                continue;
-            }
-            if filter(&row.alert) {
-                found.push(Arc::clone(&row.alert));
+            let alert = match changed.get(&row.alert.id) {
+                Some(actions) => Cow::Owned(overlay(&row.alert, actions.iter().copied())),
+                None => Cow::Borrowed(&*row.alert),
+            };
+            if filter(&alert) {
+                found.push((leading(&alert, sort), alert));
             }
         }
+        let order =
+            |a: &Ranked<'_>, b: &Ranked<'_>| a.0.cmp(&b.0).then_with(|| compare(&a.1, &b.1, sort));
         let matching = found.len();
         let end = offset.saturating_add(limit).min(matching);
         // Only the head of the list must be in order.
         if end > 0 && end < matching {
-            found.select_nth_unstable_by(end - 1, |a, b| compare(a, b, sort));
-            found.truncate(end);
+            found.select_nth_unstable_by(end - 1, order);
         }
-        found.sort_unstable_by(|a, b| compare(a, b, sort));
-        let rows = found.iter().skip(offset).map(|alert| Alert::clone(alert)).collect();
+        found.truncate(end);
+        found.sort_unstable_by(order);
+        let rows = found.into_iter().skip(offset).map(|(_, alert)| alert.into_owned()).collect();
         let pending = mine.into_iter().cloned().collect();
         AlertPage { rows, matching, total: self.rows.len(), pending }
     }
@@ -132,4 +133,84 @@ fn overlay<'a>(alert: &Alert, actions: impl Iterator<Item = &'a Pending>) -> Ale
     }
     seen.revision = alert.revision;
     seen
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::alert::{Action, Status};
+    use crate::model::sort;
+    use crate::stdx::id::Id128;
+    use crate::stdx::time::Timestamp;
+    use proptest::prelude::*;
+
+    fn alert(number: u8, risk: u8, last: i64, host: &str) -> Alert {
+        Alert {
+            id: Id128([number; 16]),
+            tenant: String::new(),
+            status: Status::Open,
+            severity: Severity::High,
+            risk,
+            risk_parts: Vec::new(),
+            rule_id: String::new(),
+            rule_name: String::new(),
+            tags: Vec::new(),
+            host: host.to_owned(),
+            user: String::new(),
+            group: Vec::new(),
+            count: u64::from(risk),
+            first_seen: Timestamp(last),
+            last_seen: Timestamp(last),
+            created: Timestamp(last),
+            updated: Timestamp(last),
+            matched: Vec::new(),
+            evidence: Vec::new(),
+            assignee: None,
+            verdict: None,
+            snoozed_until: None,
+            backfill: number.is_multiple_of(2),
+            changed_since_closed: false,
+            revision: 1,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_page_is_a_window_on_the_whole_sorted_list(
+            values in proptest::collection::vec((0_u8..4, -2_i64..3, "[ab]"), 0..40),
+            words in "(-?(risk|last_seen|host|backfill|count),){0,4}(-?)severity",
+            limit in 0_usize..20,
+            offset in 0_usize..20,
+        ) {
+            let keys = sort::parse(&words).unwrap();
+            let mut board = Board::default();
+            let mut plain = Vec::new();
+            for (number, (risk, last, host)) in (0_u8..).zip(&values) {
+                let alert = alert(number, *risk, *last, host);
+                plain.push(alert.clone());
+                let (touched_revision, touched_actor) = (0, "".into());
+                board.put(BoardRow { alert: Arc::new(alert), touched_revision, touched_actor });
+            }
+            if let Some(first) = plain.first_mut() {
+                let action = Action::Assign(Some("ana".to_owned()));
+                board.add_pending(Pending {
+                    id: 1,
+                    actor: "ana".to_owned(),
+                    place: String::new(),
+                    alerts: vec![first.id],
+                    action: action.clone(),
+                    at: Timestamp(9),
+                    deadline: Timestamp(10),
+                });
+                lifecycle::apply(first, &action, "ana", Timestamp(9));
+                first.revision = 1;
+            }
+            plain.retain(|alert| alert.risk != 2);
+            plain.sort_by(|a, b| compare(a, b, &keys));
+            let wanted: Vec<Alert> = plain.iter().skip(offset).take(limit).cloned().collect();
+            let page = board.page("ana", &|alert| alert.risk != 2, &keys, limit, offset);
+            prop_assert_eq!(page.matching, plain.len());
+            prop_assert_eq!(page.rows, wanted);
+        }
+    }
 }

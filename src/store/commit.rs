@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use hashbrown::HashSet;
+use hashbrown::{HashMap, HashSet};
 use sqlx::sqlite::Sqlite;
 use sqlx::{QueryBuilder, SqliteConnection};
 
@@ -66,7 +66,7 @@ impl Store {
     /// that owns the pipeline (it waits for the disk), and poll it to its end.
     pub async fn commit(&self, commit: &Commit) -> Result<Committed, StoreError> {
         folder::check_space(&self.dir, self.config.free_bytes_min)?;
-        let mut guard = self.writer.lock().await;
+        let mut guard = self.hold().await?;
         let writer = &mut *guard;
         let frame = if commit.events.is_empty() {
             None
@@ -85,6 +85,7 @@ impl Store {
         let evidence = writer.recent.locate(stored, &wanted(commit));
         let sql = &mut writer.sql;
         schema::begin(sql).await.inspect_err(|_| writer.log.discard())?;
+        writer.unsure = true;
         let outcome = async {
             write_alerts(sql, commit, &plan, &mut head).await?;
             write_events(sql, stored, &evidence).await?;
@@ -97,6 +98,7 @@ impl Store {
             // A failed COMMIT may have reached the disk all the same: the database knows.
             if commits(&mut writer.sql).await.ok() != Some(number) {
                 writer.log.discard();
+                writer.unsure = false;
                 return Err(error);
             }
         }
@@ -109,7 +111,9 @@ impl Store {
         if let Some((frame, place)) = frame.zip(appended) {
             writer.recent.add(frame, place);
         }
-        Ok(self.show(commit, plan))
+        let shown = self.show(commit, plan);
+        writer.unsure = false;
+        Ok(shown)
     }
 
     /// Merge episodes into the alerts as they are now; the writer is held, so they stay that way.
@@ -269,19 +273,7 @@ async fn write_events(
 }
 
 async fn write_states(sql: &mut SqliteConnection, commit: &Commit) -> Result<(), StoreError> {
-    // One key may have changed twice in a commit; the last value counts, so order matters here.
-    for (key, value) in &commit.detection {
-        let query = match value {
-            Some(value) => {
-                sqlx::query("INSERT OR REPLACE INTO detection (key, value) VALUES (?, ?)")
-                    .bind(key.as_str())
-                    .bind(value.as_slice())
-            }
-            None => sqlx::query("DELETE FROM detection WHERE key = ?").bind(key.as_str()),
-        };
-        let done = query.execute(&mut *sql).await;
-        done.map_err(|source| StoreError::sql("write detection state", source))?;
-    }
+    write_detection(sql, &commit.detection).await?;
     for (stream, value) in &commit.decoders {
         let stream = stream.as_bytes().as_slice();
         let query = match value {
@@ -310,6 +302,31 @@ async fn write_states(sql: &mut SqliteConnection, commit: &Commit) -> Result<(),
         };
         let done = query.execute(&mut *sql).await;
         done.map_err(|source| StoreError::sql("write positions", source))?;
+    }
+    Ok(())
+}
+
+async fn write_detection(
+    sql: &mut SqliteConnection,
+    changes: &[(String, Option<Vec<u8>>)],
+) -> Result<(), StoreError> {
+    let failed = |source| StoreError::sql("write detection state", source);
+    // One key may have changed twice in a commit: the last value counts.
+    let last: HashMap<&str, Option<&[u8]>> =
+        changes.iter().map(|(key, value)| (key.as_str(), value.as_deref())).collect();
+    let kept: Vec<(&str, &[u8])> =
+        last.iter().filter_map(|(key, value)| Some((*key, (*value)?))).collect();
+    for chunk in kept.chunks(ROWS_AT_ONCE) {
+        let mut query =
+            QueryBuilder::<Sqlite>::new("INSERT OR REPLACE INTO detection (key, value) ");
+        query.push_values(chunk, |mut values, (key, value)| {
+            values.push_bind(*key).push_bind(*value);
+        });
+        query.build().persistent(false).execute(&mut *sql).await.map_err(failed)?;
+    }
+    for (key, _) in last.iter().filter(|(_, value)| value.is_none()) {
+        let query = sqlx::query("DELETE FROM detection WHERE key = ?").bind(*key);
+        query.execute(&mut *sql).await.map_err(failed)?;
     }
     Ok(())
 }

@@ -56,7 +56,7 @@ impl Store {
             return Err(StoreError::Invalid(limit));
         }
         let sql = |source| StoreError::sql("switch a rule", source);
-        let mut guard = self.writer.lock().await;
+        let mut guard = self.hold().await?;
         let mut head = guard.head.clone();
         let detail = serde_json::json!({ "reason": text }).to_string();
         let entry = NewEntry {
@@ -70,6 +70,8 @@ impl Store {
         };
         let connection = &mut guard.sql;
         schema::begin(connection).await?;
+        guard.unsure = true;
+        let connection = &mut guard.sql;
         let outcome = async {
             let query = match reason {
                 Some(reason) => sqlx::query(
@@ -89,7 +91,9 @@ impl Store {
             Ok(changed)
         }
         .await;
-        let changed = schema::end(connection, outcome).await?;
+        let ended = schema::end(connection, outcome).await;
+        guard.unsure = false;
+        let changed = ended?;
         guard.head = head;
         Ok(changed)
     }
@@ -120,7 +124,7 @@ impl Store {
         if self.alert(&alert, actor).is_none() {
             return Err(StoreError::NoAlert(alert));
         }
-        let mut guard = self.writer.lock().await;
+        let mut guard = self.hold().await?;
         let query = if text.is_empty() {
             sqlx::query("DELETE FROM drafts WHERE actor = ? AND alert = ?")
                 .bind(actor)

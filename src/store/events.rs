@@ -71,6 +71,12 @@ impl EventReader {
         EventReader { folder: Arc::new(folder), segments: Arc::new(RwLock::new(segments)) }
     }
 
+    /// The books were read again.
+    pub(crate) fn replace(&self, mut segments: Vec<Segment>) {
+        segments.sort_unstable_by_key(|segment| segment.number);
+        *self.segments.write() = segments;
+    }
+
     /// A frame became durable.
     pub(crate) fn confirm(&self, frame: &Frame, at: Appended) {
         let mut segments = self.segments.write();

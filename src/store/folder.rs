@@ -6,6 +6,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::store::StoreError;
+use crate::store::event_log::sync_folder;
 
 /// Holds the store for this process until it is dropped.
 #[derive(Debug)]
@@ -21,6 +22,7 @@ pub(crate) fn prepare(dir: &Path) -> Result<(), StoreError> {
                 .recursive(true)
                 .mode(0o700)
                 .create(&folder)
+                .and_then(|()| sync_folder(parent_of(&folder)))
                 .map_err(|source| StoreError::io("create the folder", &folder, source))?;
         }
         let wide = std::fs::metadata(&folder)
@@ -35,6 +37,14 @@ pub(crate) fn prepare(dir: &Path) -> Result<(), StoreError> {
         }
     }
     Ok(())
+}
+
+fn parent_of(folder: &Path) -> &Path {
+    match folder.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        Some(_) => Path::new("."),
+        None => folder,
+    }
 }
 
 /// `…/events`

@@ -21,8 +21,9 @@ use crate::wire::event_v1::FlatWriter;
 pub(crate) const MAGIC: [u8; 4] = *b"WFF1";
 /// Bytes of the fixed part.
 pub(crate) const FIXED_BYTES: usize = 36;
-/// A block is closed when its raw bytes reach this.
-const BLOCK_BYTES: usize = 128 << 10;
+/// A block is closed when its raw bytes reach this: larger ones pack better, smaller ones make reading
+/// a single event cheaper.
+const BLOCK_BYTES: usize = 256 << 10;
 /// Hosts listed in a header; a frame with more matches any host.
 const HOSTS_MAX: usize = 256;
 /// A header longer than this is not ours.

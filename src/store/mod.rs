@@ -65,6 +65,9 @@ struct Writer {
     head: audit::ChainHead,
     commits: u64,
     recent: recent::Recent,
+    /// A call was abandoned inside a transaction (a caller went away): what is in memory may be older
+    /// than the database, and is read again before anything else is written.
+    unsure: bool,
 }
 
 impl Store {
@@ -91,18 +94,17 @@ impl Store {
         let log = EventLog::open(&events_folder, &books, config.segment_bytes_max)?;
         let packer = frame::Packer::new(config.compression_level)
             .map_err(|source| StoreError::io("set up compression for", dir, source))?;
-        let mut board = Board::default();
-        rows::read_alerts(&mut sql).await?.into_iter().for_each(|row| board.put(row));
-        verbs::read_pending(&mut sql).await?.into_iter().for_each(|row| board.add_pending(row));
+        let board = read_board(&mut sql).await?;
         let head = audit::read_head(&mut sql).await?;
         let commits = commit::commits(&mut sql).await?;
         let readers = schema::open_readers(&database).await?;
         let recent = recent::Recent::default();
+        let writer = Writer { sql, log, packer, head, commits, recent, unsure: false };
         let store = Store {
             dir: dir.to_owned(),
             config: config.clone(),
             alert_config: alert_config.clone(),
-            writer: tokio::sync::Mutex::new(Writer { sql, log, packer, head, commits, recent }),
+            writer: tokio::sync::Mutex::new(writer),
             readers,
             board: RwLock::new(board),
             events: EventReader::new(events_folder, segments),
@@ -111,6 +113,32 @@ impl Store {
         };
         store.apply_due(Timestamp::now()).await?;
         Ok(store)
+    }
+
+    /// The writer, with memory that agrees with the database.
+    async fn hold(&self) -> Result<tokio::sync::MutexGuard<'_, Writer>, StoreError> {
+        let mut writer = self.writer.lock().await;
+        if writer.unsure {
+            self.read_again(&mut writer).await?;
+            writer.unsure = false;
+        }
+        Ok(writer)
+    }
+
+    async fn read_again(&self, writer: &mut Writer) -> Result<(), StoreError> {
+        tracing::warn!("a call to the store was abandoned: reading the books again");
+        schema::abandon(&mut writer.sql).await;
+        let segments = read_segments(&mut writer.sql).await?;
+        let books: Vec<(u64, u64)> =
+            segments.iter().map(|segment| (segment.number, segment.length)).collect();
+        let folder = folder::events_folder(&self.dir);
+        writer.log = EventLog::open(&folder, &books, self.config.segment_bytes_max)?;
+        writer.head = audit::read_head(&mut writer.sql).await?;
+        writer.commits = commit::commits(&mut writer.sql).await?;
+        self.events.replace(segments);
+        let board = read_board(&mut writer.sql).await?;
+        *self.board.write() = board;
+        Ok(())
     }
 
     /// Where the store is.
@@ -136,6 +164,13 @@ impl Store {
             .await
             .map_err(|source| StoreError::sql("be closed", source))
     }
+}
+
+async fn read_board(sql: &mut SqliteConnection) -> Result<Board, StoreError> {
+    let mut board = Board::default();
+    rows::read_alerts(sql).await?.into_iter().for_each(|row| board.put(row));
+    verbs::read_pending(sql).await?.into_iter().for_each(|row| board.add_pending(row));
+    Ok(board)
 }
 
 async fn read_segments(sql: &mut SqliteConnection) -> Result<Vec<Segment>, StoreError> {

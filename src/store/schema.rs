@@ -21,6 +21,12 @@ const APPLICATION_ID: i64 = 0x5746_4c52;
 const BUSY: Duration = Duration::from_secs(5);
 /// Readers beside the one writer.
 const READERS: u32 = 3;
+/// Rows that a connection's thread may read ahead of us.
+const ROWS_AHEAD: usize = 1_000;
+/// Page cache of one connection: negative means KiB.
+const CACHE_KIB: &str = "-8192";
+/// Pages of the write-ahead log before it is folded into the database (4 KiB each).
+const CHECKPOINT_PAGES: &str = "4000";
 /// Where SQLite keeps `user_version` in the first page.
 const USER_VERSION_AT: usize = 60;
 
@@ -38,6 +44,7 @@ pub(crate) async fn open_writer(path: &Path) -> Result<SqliteConnection, StoreEr
     let mut writer = options(path)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
+        .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
         .connect()
         .await
         .map_err(|source| StoreError::sql("be opened", source))?;
@@ -68,6 +75,8 @@ fn options(path: &Path) -> SqliteConnectOptions {
         .create_if_missing(false)
         .foreign_keys(true)
         .busy_timeout(BUSY)
+        .row_buffer_size(ROWS_AHEAD)
+        .pragma("cache_size", CACHE_KIB)
         .disable_statement_logging()
 }
 
@@ -138,7 +147,7 @@ pub(crate) async fn begin(sql: &mut SqliteConnection) -> Result<(), StoreError> 
         return Ok(());
     }
     // An abandoned call may have left one open.
-    let _ = sql.execute("ROLLBACK").await;
+    abandon(sql).await;
     let begun = sql.execute("BEGIN IMMEDIATE").await;
     begun.map(|_| ()).map_err(|source| StoreError::sql("begin a transaction", source))
 }
@@ -155,7 +164,11 @@ pub(crate) async fn end<T>(
         },
         Err(error) => Err(error),
     };
-    // Fails when SQLite has rolled back already; then there is nothing to do.
-    let _ = sql.execute("ROLLBACK").await;
+    abandon(sql).await;
     outcome
+}
+
+/// Roll back whatever is open. Fails when nothing is, or SQLite has done it already: both are well.
+pub(crate) async fn abandon(sql: &mut SqliteConnection) {
+    let _ = sql.execute("ROLLBACK").await;
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::event_log::Fault;
 use super::*;
-use crate::model::alert::AlertId;
+use crate::model::alert::{Action, AlertId};
 use crate::model::episode::{AlertChange, OpenEpisode};
 use crate::model::event::{Event, EventId};
 use crate::model::field;
@@ -350,6 +350,40 @@ async fn a_restored_database_beside_newer_segments_is_refused_until_they_are_ado
     assert_eq!(store.audit_newest(1).await.unwrap()[0].action, "adopt_tail");
     store.commit(&batch(&mut engine, 40..50, &[])).await.unwrap();
     assert_eq!(all(&store).len(), 40);
+}
+
+#[tokio::test]
+async fn a_call_abandoned_at_any_point_is_made_good_by_the_next_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut engine = Episodes::default();
+    let store = open(dir.path()).await;
+    store.commit(&batch(&mut engine, 0..10, &[1])).await.unwrap();
+    let mut done = 10;
+    for polls in 0..60 {
+        let next = batch(&mut engine, done..done + 10, &[done + 1]);
+        let mut call = Box::pin(store.commit(&next));
+        for _ in 0..polls {
+            // The worker thread of the database needs a moment between two looks.
+            tokio::time::sleep(std::time::Duration::from_micros(300)).await;
+            if futures_util::poll!(&mut call).is_ready() {
+                break;
+            }
+        }
+        drop(call);
+        let alert = store.alerts_page("ana", &|_| true, &[], 1, 0).rows[0].id;
+        let by = By { actor: "ana", place: "test" };
+        store.act(&[(alert, None)], Action::ClearVerdict, by, Timestamp(1)).await.unwrap();
+        let stored = store.positions("auth").await.unwrap()[0].value.clone().unwrap();
+        done = stored.parse().unwrap();
+        assert_books(&store, done, done / 10).await;
+        let count = store.alert(&alert, "bob").unwrap().count;
+        assert_eq!(count, done / 10, "after {polls} polls");
+        engine.0.values_mut().for_each(|episode| {
+            episode.evidence.truncate(count as usize);
+            episode.count = count;
+        });
+    }
+    assert!(done > 100, "some went through");
 }
 
 mod verbs;

@@ -54,7 +54,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<Acted, StoreError> {
         check_request(ids, &action, by)?;
-        let mut guard = self.writer.lock().await;
+        let mut guard = self.hold().await?;
         let (alerts, conflicts) = self.sort_out(ids, by.actor)?;
         let deadline = now.plus_micros(micros(self.alert_config.undo));
         if alerts.is_empty() {
@@ -65,6 +65,7 @@ impl Store {
                 "too many actions are waiting: try again later".into(),
             ));
         }
+        guard.unsure = true;
         let written = sqlx::query(
             "INSERT INTO pending (actor, place, alerts, action, at, deadline)
              VALUES (?, ?, ?, ?, ?, ?)",
@@ -76,8 +77,9 @@ impl Store {
         .bind(now.0)
         .bind(deadline.0)
         .execute(&mut guard.sql)
-        .await
-        .map_err(|source| StoreError::sql("keep the action", source))?;
+        .await;
+        guard.unsure = false;
+        let written = written.map_err(|source| StoreError::sql("keep the action", source))?;
         let id = unsigned(written.last_insert_rowid());
         let count = alerts.len();
         let pending = Pending {
@@ -141,13 +143,15 @@ impl Store {
         if !self.board.read().pending().iter().any(&due) {
             return Ok(Vec::new());
         }
-        let mut guard = self.writer.lock().await;
+        let mut guard = self.hold().await?;
         let mut actions: Vec<Pending> =
             self.board.read().pending().iter().filter(|pending| due(pending)).cloned().collect();
         actions.sort_by_key(|pending| (pending.deadline, pending.id));
         let mut work = Work { head: guard.head.clone(), rows: Vec::new(), done: Vec::new() };
         let sql = &mut guard.sql;
         schema::begin(sql).await?;
+        guard.unsure = true;
+        let sql = &mut guard.sql;
         let outcome = async {
             for pending in &actions {
                 self.apply_one(sql, pending, now, &mut work).await?;
@@ -155,7 +159,9 @@ impl Store {
             Ok(())
         }
         .await;
-        schema::end(sql, outcome).await?;
+        let ended = schema::end(sql, outcome).await;
+        guard.unsure = false;
+        ended?;
         guard.head = work.head;
         Ok(self.take_in(work.rows, &work.done))
     }
@@ -214,7 +220,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<(Undone, Vec<Arc<Alert>>), StoreError> {
         self.apply_due(now).await?;
-        let mut guard = self.writer.lock().await;
+        let mut guard = self.hold().await?;
         let waiting = {
             let board = self.board.read();
             let mine = board.pending().iter().filter(|pending| pending.actor == by.actor);
@@ -223,11 +229,13 @@ impl Store {
                 .cloned()
         };
         if let Some(pending) = waiting {
-            sqlx::query("DELETE FROM pending WHERE id = ?")
+            guard.unsure = true;
+            let gone = sqlx::query("DELETE FROM pending WHERE id = ?")
                 .bind(signed(pending.id))
                 .execute(&mut guard.sql)
-                .await
-                .map_err(|source| StoreError::sql("take an action back", source))?;
+                .await;
+            guard.unsure = false;
+            gone.map_err(|source| StoreError::sql("take an action back", source))?;
             self.board.write().remove_pending(&[pending.id]);
             let Pending { action, alerts, .. } = pending;
             return Ok((Undone { action, without_trace: true, alerts }, Vec::new()));
@@ -238,6 +246,8 @@ impl Store {
         let mut work = Work { head: guard.head.clone(), rows: Vec::new(), done: Vec::new() };
         let sql = &mut guard.sql;
         schema::begin(sql).await?;
+        guard.unsure = true;
+        let sql = &mut guard.sql;
         let outcome = async {
             for side in &before {
                 self.counter(sql, side, &action, by, now, &mut work).await?;
@@ -252,7 +262,9 @@ impl Store {
             gone.map_err(|source| StoreError::sql("take an action back", source))
         }
         .await;
-        schema::end(sql, outcome).await?;
+        let ended = schema::end(sql, outcome).await;
+        guard.unsure = false;
+        ended?;
         guard.head = work.head;
         let changed = self.take_in(work.rows, &[]);
         let alerts = changed.iter().map(|alert| alert.id).collect();

@@ -11,5 +11,6 @@ mod pty;
 mod source_evtx;
 mod source_once;
 mod source_tail;
+mod store;
 mod support;
 mod tidy;

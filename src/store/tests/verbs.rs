@@ -1,7 +1,7 @@
 //! Verbs, deadlines, undo, conflicts and the audit chain.
 
 use super::*;
-use crate::model::alert::{Action, Alert, Status};
+use crate::model::alert::{Alert, Status};
 use crate::model::verdict::{Confidence, Verdict, VerdictKind};
 
 const ANA: By<'static> = By { actor: "ana", place: "local pid 1" };
