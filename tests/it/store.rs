@@ -26,7 +26,8 @@ fn record(number: u64) -> (Event, Option<Finding>) {
     let mut event = Event::with_capacity(4, 64);
     event.id = IdHasher::new("event").number(number).finish();
     // Forwards, with some that come late, and pauses longer than the gap.
-    let minutes = number as i64 + (number / 20) as i64 * 7 - if number.is_multiple_of(5) { 4 } else { 0 };
+    let minutes =
+        number as i64 + (number / 20) as i64 * 7 - if number.is_multiple_of(5) { 4 } else { 0 };
     event.timestamp = Timestamp::from_seconds(1_700_000_000 + minutes * 60);
     let host = format!("h{}", number % 2);
     event.push_str(field::HOST_NAME, &host);
