@@ -106,9 +106,14 @@ impl Cursor {
         }
         let place = self.id.and_then(|id| rows.place(id)).unwrap_or(0);
         self.line = self.line.min(place).min(self.known_height().saturating_sub(1));
-        // A short list fills the screen from the top.
-        if rows.len() <= self.known_height() {
+        let height = self.known_height();
+        // A list that fits, or one that did and grew under the cursor, is shown from its top; and none leaves room
+        // below its last row.
+        if rows.len() <= height || (before.len() < height && place < height) {
             self.line = place;
+        } else {
+            let top = (place - self.line).min(rows.len() - height);
+            self.line = place - top;
         }
     }
 }

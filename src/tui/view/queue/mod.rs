@@ -167,6 +167,7 @@ impl QueueView {
                 request: Request::Alerts(_) | Request::Act(..) | Request::Undo(_),
                 ..
             } => Some(self.read(model)),
+            Msg::Change(_) => Some(self.read(model)),
             _ => None,
         }
     }
