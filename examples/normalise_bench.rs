@@ -86,7 +86,7 @@ fn split(stream: &Arc<Stream>, data: Vec<u8>) -> Vec<Batch> {
     }
     let data = Arc::new(data);
     records
-        .chunks(5_000)
+        .chunks(1_000)
         .map(|chunk| {
             let first = chunk.first().unwrap().start;
             let last = chunk.last().unwrap();

@@ -19,6 +19,8 @@ use crate::normalise::redact::rules::{BUILTIN, Rule};
 
 /// How often a text is gone through until nothing more is found.
 const PASSES_MAX: usize = 4;
+/// The bit that no word has; set so that rules of the configuration are tried on every text.
+const OWN: u128 = 1 << 127;
 /// How a replaced secret begins.
 const MARK: &str = "<redacted:";
 
@@ -56,8 +58,8 @@ impl Redactor {
             return Ok(Redactor { inner: None });
         }
         let mut builtin = Vec::new();
-        for (kind, check, pattern) in BUILTIN.iter().filter(|_| config.secrets) {
-            builtin.push(Rule::new(kind, *check, pattern)?);
+        for (kind, check, near, pattern) in BUILTIN.iter().filter(|_| config.secrets) {
+            builtin.push(Rule::new(kind, *check, near, pattern)?);
         }
         let mut own = Vec::new();
         for (kind, pattern) in &config.patterns {
@@ -95,7 +97,9 @@ impl Inner {
     /// Secrets in order, none overlapping another.
     fn find(&self, text: &str) -> Vec<(Range<usize>, Arc<str>)> {
         let mut found: Vec<(Range<usize>, Arc<str>)> = Vec::new();
-        for rule in self.builtin.iter().chain(&self.own) {
+        let near = self.prefilter.which(text.as_bytes());
+        let near = if self.own.is_empty() { near } else { near | OWN };
+        for rule in self.builtin.iter().chain(&self.own).filter(|rule| rule.words & near != 0) {
             for span in rule.secrets(text) {
                 let secret = text.get(span.clone()).unwrap_or_default();
                 let overlaps =

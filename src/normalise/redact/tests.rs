@@ -77,6 +77,7 @@ fn secrets_go_and_switches_stay() {
         ),
         ("echo 'bob:Hunter2!' | chpasswd", format!("echo 'bob:{p}' | chpasswd")),
         ("echo Hunter2! | sudo -S id", format!("echo {p} | sudo -S id")),
+        ("\t * Password : a;b&\"c |d\r\n\tx", format!("\t * Password : {p}\r\n\tx")),
         ("useradd -m -p Hunter2! bob", format!("useradd -m -p {p} bob")),
     ] {
         assert_eq!(clean(text), expected, "{text}");
@@ -128,6 +129,9 @@ fn what_is_no_secret_stays() {
         "connect -Password $password -User $user",
         "mysql -u root -p",
         "passwd bob",
+        "CommandLine: net user /domain\nCurrentDirectory: C:\\Users\\bob\\\nUser: CORP\\bob",
+        "$sec_password = convertto-securestring $password -asplaintext -force",
+        "\t * Password : (null)",
     ] {
         assert_eq!(clean(text), text);
     }

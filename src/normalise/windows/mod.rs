@@ -43,17 +43,17 @@ pub fn decode(
     original: &str,
     out: &mut Output,
 ) -> bool {
-    let head = Head::of(document, names);
+    let mut head = Head::of(document, names);
     let Some(writer) = head.writer() else { return false };
     let Some(code) = head.text(document, Role::Code(writer)) else { return false };
-    let channel = head.text(document, Role::Channel);
-    let provider = head.text(document, Role::Provider);
-    if channel.is_none() && provider.is_none() {
+    let code = code.into_owned();
+    let provider = head.text(document, Role::Provider).map(|name| name.into_owned());
+    if provider.is_none() && head.text(document, Role::Channel).is_none() {
         return false;
     }
-    let (code, provider) = (code.into_owned(), provider.map(|name| name.into_owned()));
     if head.data_text.is_some() {
         embedded::unfold(document, names, &head);
+        head = Head::of(document, names);
     }
     let provider_known = provider.as_deref().and_then(Provider::parse);
     let kind =
@@ -192,6 +192,8 @@ impl Build<'_> {
                     self.event.push_value(field::WINLOG_KEYWORDS, document.value(leaf));
                     continue;
                 }
+                // An empty element of the record's head says nothing.
+                Role::Plain | Role::Account if document.value(leaf) == Value::Null => continue,
                 Role::Plain | Role::Account => {
                     let to = names.windows_field(leaf.node);
                     self.push_or_drop(to, document.value(leaf), out);
