@@ -8,7 +8,7 @@ use crate::normalise::linux::Linux;
 use crate::normalise::names::Names;
 use crate::normalise::output::Output;
 use crate::normalise::settings::Settings;
-use crate::normalise::sniff::{Format, sniff};
+use crate::normalise::sniff::{Format, sniff, without_mark};
 use crate::normalise::{Context, json, windows};
 use crate::stdx::time::Timestamp;
 
@@ -103,7 +103,7 @@ impl Decoder {
 
     fn json(&mut self, context: &Context<'_>, how: JsonAs, out: &mut Output) {
         let Decoder { document, names, .. } = self;
-        let original = match document.read(context.bytes, names) {
+        let original = match document.read(without_mark(context.bytes), names) {
             Ok(original) => original,
             Err(error) => return out.reject(context, error.reason(), error.to_string()),
         };

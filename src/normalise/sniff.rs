@@ -45,14 +45,21 @@ impl Format {
     }
 }
 
+/// The bytes without the byte order mark that Windows programs put before UTF-8.
+pub fn without_mark(bytes: &[u8]) -> &[u8] {
+    bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes)
+}
+
 /// Which decoder a record goes to. `None`: nothing we know.
 pub fn sniff(record: &Record, bytes: &[u8]) -> Option<Format> {
     if record.shape != Shape::Line {
         return Some(Format::Windows);
     }
-    let text = bytes.trim_ascii_start();
+    let text = without_mark(bytes).trim_ascii_start();
     match text.first()? {
-        b'{' | b'[' => Some(Format::Windows),
+        b'{' => Some(Format::Windows),
+        // A list of objects on one line; the kernel's `[    0.000000]` is none.
+        b'[' if text.get(1..)?.trim_ascii_start().starts_with(b"{") => Some(Format::Windows),
         _ if is_auditd(text) => Some(Format::Auditd),
         _ => Some(Format::Syslog),
     }

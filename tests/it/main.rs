@@ -7,6 +7,7 @@ mod desk_conformance;
 mod detect_regression;
 mod hostile;
 mod normalise_linux;
+mod normalise_windows;
 mod pty;
 mod source_evtx;
 mod source_once;

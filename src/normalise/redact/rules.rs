@@ -129,13 +129,13 @@ pub const BUILTIN: &[(&str, Check, &[&str], &str)] = &[
         "password",
         Check::Argument,
         &["pass"],
-        r"(?im)^[ \t]*\*[ \t]*password[ \t]*:[ \t]*([^\r\n]+?)[ \t]*$",
+        r"(?im)^[ \t]*\*[ \t]*password[ \t]*:[ \t]*([^\r\n]+?)[ \t]*\r?$",
     ),
     (
         "hash",
         Check::Argument,
         &["pass"],
-        r"(?im)^[ \t]*\*[ \t]*(?:ntlm|lm|sha1)[ \t]*:[ \t]*([0-9a-f]{32,40})[ \t]*$",
+        r"(?im)^[ \t]*\*[ \t]*(?:ntlm|lm|sha1)[ \t]*:[ \t]*([0-9a-f]{32,40})[ \t]*\r?$",
     ),
     (
         "password",

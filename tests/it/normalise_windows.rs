@@ -1,0 +1,164 @@
+//! The Windows captures through the normalise stage: nothing rejected, nothing without host, channel, event id or
+//! believable time, ids unique.
+
+use std::collections::BTreeSet;
+use std::io::Read;
+use std::path::Path;
+use std::process::Stdio;
+use std::sync::Arc;
+
+use watchfloor::config::Config;
+use watchfloor::model::field;
+use watchfloor::model::record::{Batch, Flush, Framing, Record, Shape, Stream};
+use watchfloor::normalise::{Decoder, Output, Settings};
+use watchfloor::stdx::id::IdHasher;
+use watchfloor::stdx::time::Timestamp;
+
+use crate::support;
+
+/// Events of one capture that the test decodes itself; the whole is read by the program.
+const EVENTS_MAX: usize = 2_000;
+/// Captures of each environment, so that every shape is met.
+const CAPTURES_OF_ENVIRONMENT: usize = 4;
+
+/// The manifest goes by the collector's stamp where the record has one; that is later than the event.
+const LAG_SECONDS: f64 = 120.0;
+
+struct Capture {
+    file: String,
+    events: u64,
+    start: f64,
+    end: f64,
+    hosts: BTreeSet<String>,
+}
+
+fn captures() -> Option<Vec<Capture>> {
+    let manifest = support::data("windows/otrf/manifest.jsonl")?;
+    let text = std::fs::read_to_string(manifest).unwrap();
+    let capture = |line: &str| {
+        let row: serde_json::Value = serde_json::from_str(line).unwrap();
+        Capture {
+            file: row["file"].as_str().unwrap().to_owned(),
+            events: row["n"].as_u64().unwrap(),
+            start: row["start"].as_f64().unwrap(),
+            end: row["end"].as_f64().unwrap(),
+            hosts: row["hosts"].as_object().unwrap().keys().cloned().collect(),
+        }
+    };
+    // The manifest lists two captures of Linux hosts as well.
+    let windows = |capture: &Capture| capture.file.starts_with("windows/");
+    Some(text.lines().map(capture).filter(windows).collect())
+}
+
+fn records(file: &Path) -> Vec<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let reader = zstd::stream::Decoder::new(std::fs::File::open(file).unwrap()).unwrap();
+    reader.take(24 << 20).read_to_end(&mut bytes).unwrap();
+    if bytes.starts_with(b"[") {
+        let all: Vec<Box<serde_json::value::RawValue>> = serde_json::from_slice(&bytes).unwrap();
+        return all.iter().take(EVENTS_MAX).map(|one| one.get().as_bytes().to_vec()).collect();
+    }
+    let whole = bytes.split_inclusive(|byte| *byte == b'\n').filter(|line| line.ends_with(b"\n"));
+    let lines = whole.map(|line| line.trim_ascii().to_vec());
+    lines.filter(|line| !line.is_empty()).take(EVENTS_MAX).collect()
+}
+
+fn decode(name: &str, records: &[Vec<u8>], settings: &Arc<Settings>) -> Output {
+    let stream = Arc::new(Stream {
+        id: IdHasher::new("test").text(name).finish(),
+        source: Arc::from("test"),
+        path: Arc::from(name),
+        tenant: Arc::from("default"),
+        host: None,
+        format: Arc::from("auto"),
+        labels: Arc::from([]),
+        modified: Timestamp(0),
+        live: false,
+        backfill: true,
+    });
+    let mut batch = Batch {
+        stream: Arc::clone(&stream),
+        data: Vec::new(),
+        records: Vec::new(),
+        flush: Flush::End,
+        positions: Vec::new(),
+    };
+    for record in records {
+        let start = u32::try_from(batch.data.len()).unwrap();
+        batch.data.extend_from_slice(record);
+        batch.records.push(Record {
+            start,
+            len: u32::try_from(record.len()).unwrap(),
+            offset: u64::from(start),
+            framing: Framing::Whole,
+            shape: Shape::Line,
+        });
+    }
+    let mut out = Output::default();
+    Decoder::new(stream, Arc::clone(settings)).decode(&batch, &mut out);
+    out
+}
+
+#[test]
+fn every_event_of_the_captures_has_host_channel_event_id_and_time() {
+    let Some(captures) = captures() else { return };
+    let settings = Arc::new(Settings::new(&Config::default()).unwrap());
+    let mut seen: Vec<(&str, usize)> = Vec::new();
+    for capture in &captures {
+        let environment = capture.file.split('/').nth(2).unwrap();
+        let count = seen.iter().filter(|(known, _)| *known == environment).count();
+        // The arrays of the last environment are a shape of their own.
+        if count >= CAPTURES_OF_ENVIRONMENT && !capture.file.contains("/20220922T0201") {
+            continue;
+        }
+        let Some(path) = support::data(&capture.file) else { return };
+        let records = records(&path);
+        seen.push((environment, records.len()));
+        let out = decode(&capture.file, &records, &settings);
+        assert!(out.rejects.is_empty(), "{}: {:?}", capture.file, out.rejects.first());
+        assert_eq!((out.received, out.stored), (records.len() as u64, records.len() as u64));
+        let ids: BTreeSet<_> = out.events.iter().map(|event| event.id).collect();
+        assert_eq!(ids.len(), out.events.len(), "{}: ids are unique", capture.file);
+        for event in &out.events {
+            assert!(capture.hosts.contains(event.host()), "{}: {:?}", capture.file, event.host());
+            for field in [field::EVENT_CODE, field::WINLOG_CHANNEL, field::EVENT_PROVIDER] {
+                assert!(event.has(field), "{}: {} of {event:?}", capture.file, field.name());
+            }
+            let at = event.timestamp.micros() as f64 / 1e6;
+            let within = at >= capture.start - LAG_SECONDS && at <= capture.end + 1.0;
+            assert!(within, "{}: {} {event:?}", capture.file, event.timestamp);
+        }
+    }
+    assert!(seen.iter().map(|(_, records)| records).sum::<usize>() > 10_000);
+}
+
+#[test]
+fn the_program_prints_one_event_for_every_line_of_all_captures() {
+    if std::env::var_os("WATCHFLOOR_BIN").is_none() {
+        eprintln!("SKIPPED: two gigabytes are for the release build; set WATCHFLOOR_BIN");
+        return;
+    }
+    let Some(captures) = captures() else { return };
+    let scratch = tempfile::tempdir().unwrap();
+    for capture in &captures {
+        let Some(path) = support::data(&capture.file) else { return };
+        let mut child = support::watchfloor(scratch.path())
+            .args(["normalise", "--flat", "--rejects", "--quiet"])
+            .arg(path)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = 0_u64;
+        let mut buffer = vec![0_u8; 1 << 16];
+        let mut pipe = child.stdout.take().unwrap();
+        loop {
+            let read = pipe.read(&mut buffer).unwrap();
+            if read == 0 {
+                break;
+            }
+            lines += memchr::memchr_iter(b'\n', &buffer[..read]).count() as u64;
+        }
+        assert!(child.wait().unwrap().success(), "{}", capture.file);
+        assert_eq!(lines, capture.events, "{}", capture.file);
+    }
+}
