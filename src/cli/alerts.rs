@@ -308,8 +308,10 @@ fn resolve(opened: &Opened, text: &str) -> anyhow::Result<AlertId> {
     let page = opened.wait(opened.desk.alerts(&query))?;
     match page.rows.as_slice() {
         [one] => Ok(one.id),
-        [] => Err(Problem::new(ProblemKind::NotFound, format!("no alert begins with {text:?}"))
-            .into()),
+        [] => {
+            Err(Problem::new(ProblemKind::NotFound, format!("no alert begins with {text:?}"))
+                .into())
+        }
         _ => Err(Problem::new(
             ProblemKind::Invalid,
             format!("{text:?} names {} alerts", page.matching),
