@@ -213,16 +213,35 @@ fn build(
     event.id = context.nth_place_id(index);
     let message = without_solaris_id(header.message);
     let mut scrub = Scrub::new(context.settings, out);
-    let text: Cow<'_, str> = scrub.text(message);
+    let text = scrubbed(message, &mut scrub);
     event.push_str(field::MESSAGE, text.trim());
+    if context.settings.keep_original {
+        // The head of a line (time, host, program) holds no secret.
+        let original = match text {
+            Cow::Borrowed(_) => Cow::Borrowed(line),
+            Cow::Owned(_) => scrub.text(line),
+        };
+        event.push_str(field::EVENT_ORIGINAL, &original);
+    }
     push_priority(header.priority, &mut event);
     push_program(header, &mut event);
     if !header.structured.is_empty() {
         push_structured(header.structured, &mut scrub, &mut event);
     }
     programs::map(header.program.unwrap_or(""), message, &mut scrub, &mut event);
-    finish(&mut event, time, header.host, Some(line), &Place::of(context), out);
+    finish(&mut event, time, header.host, None, &Place::of(context), out);
     event
+}
+
+/// The message without secrets. sshd's own words about passwords announce none; they are left out of the
+/// search, which would otherwise look closely at every failed login.
+fn scrubbed<'t>(message: &'t str, scrub: &mut Scrub<'_>) -> Cow<'t, str> {
+    const OWN_WORDS: [&str; 2] = ["Failed password for ", "Accepted password for "];
+    let rest = OWN_WORDS.iter().find_map(|words| message.strip_prefix(words));
+    match rest {
+        Some(rest) if matches!(scrub.text(rest), Cow::Borrowed(_)) => Cow::Borrowed(message),
+        _ => scrub.text(message),
+    }
 }
 
 /// Solaris writes `[ID 800047 auth.notice] ` before the text.

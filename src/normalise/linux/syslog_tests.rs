@@ -111,6 +111,28 @@ fn state_carries_the_year_and_the_last_message() {
 }
 
 #[test]
+fn a_secret_is_in_no_field_of_the_event() {
+    let mut bench = Bench::new();
+    for line in [
+        "Feb 22 10:00:00 h sudo: bob : TTY=pts/0 ; PWD=/ ; USER=root ; COMMAND=/usr/bin/mysql --password=hunter2hunter2 -e x",
+        "Feb 22 10:00:00 h CRON[1]: (root) CMD (curl -u bob:hunter2hunter2 https://x.example)",
+        "Feb 22 10:00:00 h sshd[1]: Failed password for invalid user password=hunter2hunter2 from 192.0.2.7 port 22 ssh2",
+    ] {
+        bench.feed(line.as_bytes());
+    }
+    for event in &bench.out.events {
+        for field in [field::MESSAGE, field::EVENT_ORIGINAL, field::PROCESS_COMMAND_LINE] {
+            let text = event.str(field).unwrap_or("");
+            assert!(!text.contains("hunter2"), "{}: {text}", field.name());
+        }
+    }
+    let plain = b"Feb 22 10:00:00 h sshd[1]: Failed password for root from 192.0.2.7 port 22 ssh2";
+    bench.feed(plain);
+    let last = bench.out.events.last().unwrap();
+    assert_eq!(last.str(field::EVENT_ORIGINAL).unwrap().as_bytes(), plain);
+}
+
+#[test]
 fn what_is_no_syslog_is_rejected() {
     let mut bench = Bench::new();
     bench.feed(b"just some text");
