@@ -89,7 +89,8 @@ impl Linux {
         }
         let syslog = syslog.unwrap_or_default();
         let length = u32::try_from(syslog.len()).ok()?;
-        let parts = [length.to_le_bytes().as_slice(), &syslog, &auditd.unwrap_or_default()].concat();
+        let parts =
+            [length.to_le_bytes().as_slice(), &syslog, &auditd.unwrap_or_default()].concat();
         let packed = zstd::bulk::compress(&parts, STATE_LEVEL).ok()?;
         Some([[STATE_VERSION].as_slice(), &packed].concat())
     }
@@ -98,7 +99,8 @@ impl Linux {
     pub fn restore(&mut self, state: &[u8]) {
         let Some(parts) = unpack(state) else { return };
         let Some((length, parts)) = parts.split_first_chunk::<4>() else { return };
-        let Some((syslog, auditd)) = parts.split_at_checked(u32::from_le_bytes(*length) as usize) else {
+        let Some((syslog, auditd)) = parts.split_at_checked(u32::from_le_bytes(*length) as usize)
+        else {
             return;
         };
         self.syslog.restore(syslog);
@@ -110,7 +112,8 @@ fn unpack(state: &[u8]) -> Option<Vec<u8>> {
     let packed = state.strip_prefix(&[STATE_VERSION])?;
     let mut parts = Vec::new();
     let decoder = zstd::stream::read::Decoder::new(packed).ok()?;
-    std::io::Read::read_to_end(&mut std::io::Read::take(decoder, STATE_BYTES_MAX), &mut parts).ok()?;
+    std::io::Read::read_to_end(&mut std::io::Read::take(decoder, STATE_BYTES_MAX), &mut parts)
+        .ok()?;
     Some(parts)
 }
 
