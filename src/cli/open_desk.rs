@@ -23,12 +23,8 @@ pub(crate) fn open(common: &Common) -> anyhow::Result<Opened> {
     let socket = owner::socket(&config);
     if socket.exists() {
         let runtime = owner::runtime()?;
-        match runtime.block_on(Desk::attach(&socket)) {
-            Ok(desk) => return Ok(Opened { desk, runtime: Some(runtime), owner: None }),
-            // Somebody listens and will not have us: opening the store behind its back is no answer.
-            Err(problem) if problem.kind == ProblemKind::Forbidden => return Err(problem.into()),
-            // A leftover of a crash, or a daemon that is just starting or stopping: the lock decides.
-            Err(_) => {}
+        if let Ok(desk) = runtime.block_on(Desk::attach(&socket)) {
+            return Ok(Opened { desk, runtime: Some(runtime), owner: None });
         }
     }
     if !config.data_dir.exists() {

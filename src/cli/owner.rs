@@ -7,7 +7,7 @@ use anyhow::Context;
 use tokio::runtime::Runtime;
 
 use crate::api;
-use crate::config::Config;
+use crate::config::{Config, places};
 use crate::desk::Desk;
 use crate::model::desk::{Problem, ProblemKind};
 use crate::pipeline::inputs::Inputs;
@@ -56,7 +56,7 @@ pub(crate) fn runtime() -> anyhow::Result<Runtime> {
 
 /// The socket of a configuration.
 pub(crate) fn socket(config: &Config) -> PathBuf {
-    config.api.socket_path(&config.data_dir)
+    config.api.socket.clone().unwrap_or_else(|| places::socket_of(&config.data_dir))
 }
 
 /// Open the store and start what is wanted.

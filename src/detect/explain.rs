@@ -37,7 +37,7 @@ fn collect(node: &Node, view: &View<'_, '_>, out: &mut Vec<(String, String)>) {
             };
             push(field.name(), &value, out);
         }
-        Node::Keywords(matcher) => keyword(matcher, view, out),
+        Node::Keywords(keywords) => keyword(&keywords.matcher, view, out),
         Node::Not(_) | Node::Library(_) => {}
     }
 }

@@ -11,7 +11,7 @@ use rsigma_eval::matcher::{CompiledMatcher, GroupMode};
 use rsigma_eval::{EventValue, evaluate_rule};
 use rsigma_parser::{ConditionExpr, Quantifier};
 
-use crate::detect::view::{Slot, SlotTable, View};
+use crate::detect::view::{self, Slot, SlotTable, View};
 use crate::model::event::Value;
 
 /// One node.
@@ -26,7 +26,7 @@ pub enum Node {
     /// A test of one field.
     Item(Item),
     /// A test of any text of the event.
-    Keywords(CompiledMatcher),
+    Keywords(Keywords),
     /// Something only the library evaluates (array quantifiers): the whole rule.
     Library(Box<CompiledRule>),
 }
@@ -40,6 +40,44 @@ pub struct Item {
     pub matcher: CompiledMatcher,
     /// `exists: true` or `exists: false` instead of the test.
     pub exists: Option<bool>,
+}
+
+/// A test of any text of the event.
+#[derive(Debug)]
+pub struct Keywords {
+    /// The test.
+    pub matcher: CompiledMatcher,
+    /// It only asks whether some word stands anywhere without regard to case, so that all texts can be searched as one.
+    pub anywhere: bool,
+}
+
+impl Keywords {
+    fn new(matcher: CompiledMatcher) -> Keywords {
+        Keywords { anywhere: only_contains(&matcher), matcher }
+    }
+
+    fn holds(&self, view: &View<'_, '_>) -> bool {
+        if self.anywhere {
+            on_lowered(&self.matcher, view.all_lowered())
+        } else {
+            self.matcher.matches_keyword(view)
+        }
+    }
+}
+
+fn only_contains(matcher: &CompiledMatcher) -> bool {
+    let plain = |word: &str| !word.is_empty() && !word.contains(view::TEXT_END);
+    match matcher {
+        CompiledMatcher::Contains { value, case_insensitive: true } => plain(value),
+        CompiledMatcher::AhoCorasickSet { needles, case_insensitive: true, .. } => {
+            needles.iter().all(|word| plain(word))
+        }
+        CompiledMatcher::AnyOf(inner)
+        | CompiledMatcher::CaseInsensitiveGroup { children: inner, mode: GroupMode::Any } => {
+            inner.iter().all(only_contains)
+        }
+        _ => false,
+    }
 }
 
 /// Turn the library's rule into a tree. `None` when there are more field names than slots.
@@ -155,7 +193,7 @@ fn detection(found: &CompiledDetection, slots: &mut SlotTable) -> Option<Node> {
         CompiledDetection::And(inner) => {
             all(inner.iter().map(|inner| detection(inner, slots)).collect::<Option<_>>()?)
         }
-        CompiledDetection::Keywords(matcher) => Node::Keywords(matcher.clone()),
+        CompiledDetection::Keywords(matcher) => Node::Keywords(Keywords::new(matcher.clone())),
         CompiledDetection::ArrayMatch { .. } | CompiledDetection::Conditional { .. } => {
             return None;
         }
@@ -177,7 +215,7 @@ fn item(found: &CompiledDetectionItem, slots: &mut SlotTable) -> Option<Node> {
                 Node::All(Vec::new())
             }
         }
-        (None, None) => Node::Keywords(found.matcher.clone()),
+        (None, None) => Node::Keywords(Keywords::new(found.matcher.clone())),
     })
 }
 
@@ -216,7 +254,7 @@ impl Node {
             }
             Node::Not(inner) => !inner.holds(view),
             Node::Item(item) => item.holds(view),
-            Node::Keywords(matcher) => matcher.matches_keyword(view),
+            Node::Keywords(keywords) => keywords.holds(view),
             Node::Library(rule) => evaluate_rule(rule, view).is_some(),
         }
     }

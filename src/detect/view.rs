@@ -4,7 +4,7 @@
 //! look at it. The same view is also an event of the `rsigma` crates, for the parts that are left to them.
 
 use std::borrow::Cow;
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 
 use ahash::AHashMap;
 use rsigma_eval::EventValue;
@@ -14,6 +14,9 @@ use smallvec::SmallVec;
 use crate::detect::fields;
 use crate::model::event::{Event, Value};
 use crate::model::field::{self, FieldId};
+
+/// Stands after every text of [`View::all_lowered`].
+pub const TEXT_END: char = '\0';
 
 /// A rule field name as a small number.
 pub type Slot = u16;
@@ -84,6 +87,9 @@ pub struct View<'r, 'e> {
     event: Option<&'e Event>,
     turn: u32,
     slots: Vec<Filled<'e>>,
+    all_lowered: OnceCell<String>,
+    /// The last event's, to be filled again.
+    spare: Cell<String>,
 }
 
 impl<'r, 'e> View<'r, 'e> {
@@ -91,12 +97,23 @@ impl<'r, 'e> View<'r, 'e> {
     pub fn new(table: &'r SlotTable) -> View<'r, 'e> {
         let mut slots = Vec::new();
         slots.resize_with(table.len(), Filled::default);
-        View { table, event: None, turn: 0, slots }
+        View {
+            table,
+            event: None,
+            turn: 0,
+            slots,
+            all_lowered: OnceCell::new(),
+            spare: Cell::default(),
+        }
     }
 
     /// Show `event` from now on.
     pub fn show(&mut self, event: &'e Event) {
         self.event = Some(event);
+        if let Some(mut text) = self.all_lowered.take() {
+            text.clear();
+            self.spare.set(text);
+        }
         self.turn = self.turn.wrapping_add(1);
         if self.turn == 0 {
             self.slots.iter_mut().for_each(|slot| *slot = Filled::default());
@@ -175,6 +192,26 @@ impl<'r, 'e> View<'r, 'e> {
             return Some(EventValue::Array(self.all(slot).map(library_value).collect()));
         }
         self.event?.at(filled.at).map(library_value)
+    }
+
+    /// All of [`View::texts`] in lower case, one after another, each ended by [`TEXT_END`].
+    pub fn all_lowered(&self) -> &str {
+        self.all_lowered.get_or_init(|| {
+            let mut all = self.spare.take();
+            for (_, text) in self.texts() {
+                let start = all.len();
+                if text.is_ascii() {
+                    all.push_str(text);
+                    if let Some(added) = all.get_mut(start..) {
+                        added.make_ascii_lowercase();
+                    }
+                } else {
+                    all.push_str(&text.to_lowercase());
+                }
+                all.push(TEXT_END);
+            }
+            all
+        })
     }
 
     /// Every text of the event that a rule without field names looks at, with its field.
