@@ -1,6 +1,6 @@
 //! The alerts in memory: what lists are made of, changed only after a commit. Pure.
 
-use std::borrow::Cow;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
@@ -20,7 +20,26 @@ pub(crate) struct BoardRow {
 }
 
 /// An alert of a list being sorted, with its first keys as numbers.
-type Ranked<'a> = ([i64; LEADING_MAX], Cow<'a, Alert>);
+type Ranked<'a> = ([i64; LEADING_MAX], Shown<'a>);
+
+/// What an actor sees of an alert. Small, because long lists of it are sorted.
+enum Shown<'a> {
+    /// As it is stored.
+    Stored(&'a Alert),
+    /// With the actor's own pending actions carried out.
+    Overlaid(Box<Alert>),
+}
+
+impl Deref for Shown<'_> {
+    type Target = Alert;
+
+    fn deref(&self) -> &Alert {
+        match self {
+            Shown::Stored(alert) => alert,
+            Shown::Overlaid(alert) => alert,
+        }
+    }
+}
 
 /// Every alert, and every action that waits for its deadline.
 #[derive(Debug, Default)]
@@ -88,8 +107,8 @@ impl Board {
         let mut found: Vec<Ranked<'_>> = Vec::new();
         for row in &self.rows {
             let alert = match changed.get(&row.alert.id) {
-                Some(actions) => Cow::Owned(overlay(&row.alert, actions.iter().copied())),
-                None => Cow::Borrowed(&*row.alert),
+                Some(actions) => Shown::Overlaid(Box::new(overlay(&row.alert, actions.iter().copied()))),
+                None => Shown::Stored(&row.alert),
             };
             if filter(&alert) {
                 found.push((leading(&alert, sort), alert));
@@ -105,7 +124,7 @@ impl Board {
         }
         found.truncate(end);
         found.sort_unstable_by(order);
-        let rows = found.into_iter().skip(offset).map(|(_, alert)| alert.into_owned()).collect();
+        let rows = found.into_iter().skip(offset).map(|(_, alert)| Alert::clone(&alert)).collect();
         let pending = mine.into_iter().cloned().collect();
         AlertPage { rows, matching, total: self.rows.len(), pending }
     }
