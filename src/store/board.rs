@@ -107,7 +107,9 @@ impl Board {
         let mut found: Vec<Ranked<'_>> = Vec::new();
         for row in &self.rows {
             let alert = match changed.get(&row.alert.id) {
-                Some(actions) => Shown::Overlaid(Box::new(overlay(&row.alert, actions.iter().copied()))),
+                Some(actions) => {
+                    Shown::Overlaid(Box::new(overlay(&row.alert, actions.iter().copied())))
+                }
                 None => Shown::Stored(&row.alert),
             };
             if filter(&alert) {
