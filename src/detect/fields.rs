@@ -3,6 +3,7 @@
 //! A rule may name an ECS field directly. A Sigma name (`CommandLine`) means, in this order: the event's own
 //! data under its original name, then the ECS field the decoders map it to. The first that the event has counts.
 
+use crate::model::linux_fields;
 use crate::model::windows_fields::{self, EVENT_DATA};
 
 /// Under these prefixes decoders keep data that has no ECS field, under its original name.
@@ -78,6 +79,11 @@ pub fn candidates(rule_field: &str) -> Vec<String> {
     for (sigma, ours) in KNOWN {
         if *sigma == rule_field {
             ours.iter().for_each(|name| add((*name).to_owned()));
+        }
+    }
+    for (sigma, ours) in linux_fields::AUDITD.iter().chain(linux_fields::CATEGORY) {
+        if *sigma == rule_field {
+            add((*ours).to_owned());
         }
     }
     add(rule_field.to_owned());

@@ -3,12 +3,15 @@
 
 mod auditd_scoreboard;
 mod coverage;
+mod demo;
 mod desk_conformance;
 mod detect_regression;
 mod hostile;
+mod kill;
 mod normalise_linux;
 mod normalise_windows;
 mod pty;
+mod rule_pack;
 mod source_evtx;
 mod source_once;
 mod source_tail;
