@@ -62,7 +62,10 @@ fn both_chains_are_found_and_nobody_else_is_accused() {
         let found = found(seed);
         assert_eq!(found, expected, "seed {seed}");
         for host in ["fin-ws-01", "web-01"] {
-            assert!(found.iter().filter(|(known, _)| known == host).count() >= 8, "{host}: {found:?}");
+            assert!(
+                found.iter().filter(|(known, _)| known == host).count() >= 8,
+                "{host}: {found:?}"
+            );
         }
     }
 }

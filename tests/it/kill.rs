@@ -21,7 +21,8 @@ struct Numbers(u64);
 
 impl Numbers {
     fn below(&mut self, n: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % n
     }
 }
@@ -33,9 +34,14 @@ fn auth_line(index: usize, numbers: &mut Numbers) -> String {
     let address = format!("203.0.113.{}", numbers.below(12));
     let text = match numbers.below(20) {
         0 => format!("sshd[{pid}]: Accepted password for deploy from {address} port 22 ssh2"),
-        1 => "sudo: deploy : TTY=pts/0 ; PWD=/home/deploy ; USER=root ; COMMAND=/usr/bin/id".to_owned(),
-        2 => format!("CRON[{pid}]: pam_unix(cron:session): session opened for user root(uid=0) by (uid=0)"),
-        _ => format!("sshd[{pid}]: Failed password for invalid user admin from {address} port 4022 ssh2"),
+        1 => "sudo: deploy : TTY=pts/0 ; PWD=/home/deploy ; USER=root ; COMMAND=/usr/bin/id"
+            .to_owned(),
+        2 => format!(
+            "CRON[{pid}]: pam_unix(cron:session): session opened for user root(uid=0) by (uid=0)"
+        ),
+        _ => format!(
+            "sshd[{pid}]: Failed password for invalid user admin from {address} port 4022 ssh2"
+        ),
     };
     format!("{at} {host} {text}\n")
 }
@@ -108,11 +114,13 @@ fn write_all(folder: &Path, mut disturb: impl FnMut(usize)) -> u64 {
     let mut records = 0;
     for piece in 0..pieces {
         let per = AUTH_LINES / pieces;
-        let text: String = (piece * per..(piece + 1) * per).map(|i| auth_line(i, &mut one)).collect();
+        let text: String =
+            (piece * per..(piece + 1) * per).map(|i| auth_line(i, &mut one)).collect();
         auth.append(&text, per);
         let per_audit = AUDIT_EVENTS / pieces;
-        let text: String =
-            (piece * per_audit..(piece + 1) * per_audit).map(|i| audit_event(i, &mut two)).collect();
+        let text: String = (piece * per_audit..(piece + 1) * per_audit)
+            .map(|i| audit_event(i, &mut two))
+            .collect();
         audit.append(&text, per_audit * 4);
         records += (per + per_audit * 4) as u64;
         disturb(piece);
@@ -188,5 +196,9 @@ fn thirty_kills_change_nothing() {
     for (id, alert) in &expected {
         assert_eq!(found.get(id), Some(alert), "alert {id} differs after the kills");
     }
-    assert_eq!(found.len(), expected.len(), "there are alerts that the undisturbed run did not raise");
+    assert_eq!(
+        found.len(),
+        expected.len(),
+        "there are alerts that the undisturbed run did not raise"
+    );
 }

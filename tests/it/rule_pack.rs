@@ -55,7 +55,9 @@ fn every_shipped_rule_fires_on_its_records_and_on_no_others() {
         let (fires, silent) = test
             .strip_prefix("== fires\n")
             .and_then(|rest| rest.split_once("== stays silent\n"))
-            .unwrap_or_else(|| panic!("{name}: the .test file needs `== fires` and `== stays silent`"));
+            .unwrap_or_else(|| {
+                panic!("{name}: the .test file needs `== fires` and `== stays silent`")
+            });
         assert!(!fires.trim().is_empty() && !silent.trim().is_empty(), "{name}: empty section");
         if fired(file, fires, scratch.path()).is_empty() {
             wrong.push(format!("{name}: does not fire"));
