@@ -25,10 +25,12 @@ pub mod row;
 pub mod tracked;
 pub mod watch;
 
+mod listing;
+mod meet;
 mod packed;
 mod reconcile;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -132,8 +134,10 @@ struct Follower {
     started: bool,
     /// Look at folders again at this time.
     folders_at: Instant,
-    /// Rotated files outside the paths that are to be read.
-    between: BTreeSet<PathBuf>,
+    /// Names under which files may have been born and moved aside unseen, since when (microseconds).
+    between: BTreeMap<PathBuf, i64>,
+    /// The folders have been looked at once.
+    looked: bool,
     complaints: HashSet<String>,
     files_open_max: usize,
 }
@@ -153,7 +157,8 @@ impl Follower {
             next_key: 1,
             started: false,
             folders_at: Instant::now(),
-            between: BTreeSet::new(),
+            between: BTreeMap::new(),
+            looked: false,
             complaints: HashSet::new(),
             files_open_max: usize::try_from(soft.unwrap_or(4_096) / 3)
                 .unwrap_or(1_024)
@@ -253,7 +258,7 @@ impl Follower {
             Kind::Lines => return self.read_lines(key, false),
             Kind::Packed => self.read_packed(key)?,
             Kind::Whole => self.read_whole(key)?,
-            Kind::Copy => {}
+            Kind::Copy | Kind::Waiting => {}
         }
         ControlFlow::Continue(false)
     }

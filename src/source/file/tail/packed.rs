@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use super::Follower;
-use super::reconcile::Found;
+use super::listing::Found;
 use super::row::{Kind, Row, base_name};
 use super::tracked::modified;
 use crate::carrier::Chunk;
@@ -32,12 +32,10 @@ enum Fit {
 impl Follower {
     /// A compressed file that has come to rest, seen for the first time.
     pub(super) fn meet_packed(&mut self, found: Found, file: File) -> ControlFlow<()> {
-        let head = match unpack(&file, &self.settings) {
-            Ok(mut unpacked) => Peeked::new(&mut unpacked).head().to_vec(),
-            Err(_) => Vec::new(),
-        };
+        let head = head(&file, &self.settings).unwrap_or_default();
         if content(&head) != Content::Lines || packing(&head) != super::Packing::Plain {
             let key = self.insert(Kind::Whole, &found);
+            self.print_whole(key, &read_at(&file, 0, HEAD_BYTES).unwrap_or_default(), found.size);
             self.name_by(key, head.get(..HEAD_BYTES).unwrap_or(&head));
             return ControlFlow::Continue(());
         }
@@ -70,6 +68,9 @@ impl Follower {
             return ControlFlow::Continue(());
         }
         let key = self.insert(Kind::Packed, &found);
+        if let Some(tracked) = self.tracked.get_mut(&key) {
+            tracked.row.head = Print::of(head.get(..HEAD_BYTES).unwrap_or(&head));
+        }
         let line = first_line(&head, HEAD_BYTES).unwrap_or(&head);
         self.name_by(key, line.strip_suffix(b"\r").unwrap_or(line));
         ControlFlow::Continue(())
@@ -131,9 +132,6 @@ impl Follower {
         let Some(tracked) = self.tracked.get_mut(&key) else { return ControlFlow::Continue(()) };
         let from = std::mem::replace(&mut tracked.row.offset, next);
         tracked.row.records += chunk.records.len() as u64;
-        if from == 0 {
-            tracked.row.head = Print::of(chunk.data.get(..HEAD_BYTES).unwrap_or(&chunk.data));
-        }
         let tail = chunk.data.len().saturating_sub(TAIL_BYTES);
         let whole = chunk.data.len() as u64 == next - from;
         let tail = chunk.data.get(tail..).filter(|_| whole && tail > 0);
@@ -192,6 +190,15 @@ impl Follower {
 fn unpack<'a>(file: &'a File, settings: &FileSettings) -> io::Result<Unpacked<'a>> {
     let head = read_at(file, 0, HEAD_BYTES)?;
     Unpacked::new(FromStart { file, place: 0 }, packing(&head), settings)
+}
+
+/// The first decompressed bytes of a file.
+///
+/// # Errors
+/// It cannot be read.
+pub(super) fn head(file: &File, settings: &FileSettings) -> io::Result<Vec<u8>> {
+    let mut unpacked = unpack(file, settings)?;
+    Ok(Peeked::new(&mut unpacked).head().to_vec())
 }
 
 /// Does the decompressed content hold what was read under the row?

@@ -18,6 +18,8 @@ pub enum Kind {
     Packed,
     /// Read as a whole when it has come to rest (event logs, JSON arrays, archives); records are counted.
     Whole,
+    /// Seen, and still being written by a rotator: looked at again when it has come to rest.
+    Waiting,
     /// A copy, or the compressed form, of a file that is or was read under another row. Not read.
     Copy,
 }

@@ -136,6 +136,7 @@ impl Tracked {
             }
         }
         let from = self.row.offset;
+        let before = self.row.clone();
         let mut lines = match self.overlong.take() {
             Some(overlong) => Lines::resume(bounds, from, overlong),
             None => Lines::new(bounds, from),
@@ -159,12 +160,36 @@ impl Tracked {
         let chunk = lines.take();
         self.seen = end.then_some((size, modified));
         self.advance(next, &chunk)?;
+        if self.is_swapped(from, &chunk)? {
+            self.row = before;
+            self.tail.clear();
+            self.overlong = None;
+            return Ok(Look::Cut);
+        }
         self.row.modified = modified.micros();
         self.row.size = size;
         if self.row.offset == from && chunk.records.is_empty() {
             return Ok(Look::Quiet);
         }
         Ok(Look::Read { chunk, from, more: !end })
+    }
+
+    /// Was the file cut and written anew while we read? What was true before reading must still be.
+    fn is_swapped(&self, from: u64, chunk: &Chunk) -> io::Result<bool> {
+        let (Some(file), Some(first)) = (&self.file, chunk.records.first()) else {
+            return Ok(false);
+        };
+        let bytes = chunk.bytes(first);
+        let bytes = bytes.get(..TAIL_BYTES).unwrap_or(bytes);
+        let bom = if first.offset == 0 && first.start > 0 { u64::from(first.start) } else { 0 };
+        let place = (from == first.offset).then_some(first.offset + bom);
+        let same = match place {
+            Some(place) => read_at(file, place, bytes.len())? == bytes,
+            // Empty lines came first; the last bytes must do.
+            None => true,
+        };
+        let last_from = self.row.offset.saturating_sub(self.tail.len() as u64);
+        Ok(!same || read_at(file, last_from, self.tail.len())? != self.tail)
     }
 
     /// Open the file where it was last seen, if it is still that one.
