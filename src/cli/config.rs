@@ -13,6 +13,12 @@ use crate::config::places::Places;
 const EXAMPLE: &str = include_str!("../../config/watchfloor.toml");
 
 #[derive(Args)]
+#[command(after_help = "Examples:
+  watchfloor config check --config watchfloor.toml
+  watchfloor config show --origin
+  watchfloor config init /etc/watchfloor/watchfloor.toml
+
+Later layers win: defaults, the file, WATCHFLOOR_SECTION__KEY, --set KEY=VALUE.")]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     verb: Verb,

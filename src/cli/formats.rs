@@ -9,6 +9,8 @@ use crate::cli::output::{self, Format};
 use crate::normalise;
 
 #[derive(Args)]
+#[command(after_help = "Examples:
+  watchfloor formats list")]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     verb: Verb,

@@ -15,6 +15,10 @@ use crate::tui::run;
 const COLUMNS: [&str; 6] = ["context", "key", "action", "title", "file", "line"];
 
 #[derive(Args)]
+#[command(after_help = "Examples:
+  watchfloor keymap list queue
+  watchfloor keymap explain 'v f'
+  watchfloor keymap check ~/.config/watchfloor/keys.toml")]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     verb: Verb,

@@ -7,6 +7,7 @@ mod attach;
 mod completions;
 mod config;
 mod demo;
+mod doctor;
 mod events;
 mod formats;
 mod keymap;
@@ -16,6 +17,7 @@ mod open_desk;
 mod output;
 mod owner;
 mod progress;
+mod rejects;
 mod rules;
 mod scan;
 mod scan_summary;
@@ -83,6 +85,8 @@ enum Command {
     Alerts(alerts::Arguments),
     /// Search stored events
     Events(events::Arguments),
+    /// Records that could not be read, and whether they could be now
+    Rejects(rejects::Arguments),
     /// Sources with their ledger, queues, stores, rules
     Status(status::Arguments),
     /// Judge log files with Sigma rules and print the findings
@@ -95,6 +99,8 @@ enum Command {
     Rules(rules::Arguments),
     /// Check, show or write the configuration
     Config(config::Arguments),
+    /// Look at everything the program needs and say what is wrong
+    Doctor(doctor::Arguments),
     /// The log formats that can be read, and the names for --as
     Formats(formats::Arguments),
     /// Which key does what, and where that is written
@@ -143,6 +149,8 @@ fn run(arguments: Arguments) -> anyhow::Result<Outcome> {
         Some(Command::Alerts(arguments)) => alerts::run(&common, &arguments),
         Some(Command::Events(arguments)) => events::run(&common, &arguments),
         Some(Command::Status(arguments)) => status::run(&common, &arguments),
+        Some(Command::Rejects(arguments)) => rejects::run(&common, &arguments),
+        Some(Command::Doctor(arguments)) => doctor::run(&common, &arguments),
         Some(Command::Simulate(arguments)) => simulate::run(&arguments),
         Some(Command::Scan(arguments)) => scan::run(&common, &arguments),
         Some(Command::Normalise(arguments)) => normalise::run(&common, &arguments),

@@ -40,6 +40,19 @@ pub(crate) fn plain(text: &str) -> String {
     text.chars().map(visible).collect()
 }
 
+/// Text from outside with everything that is no plain character spelled out (`\u{1b}`).
+pub(crate) fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if visible(c) == c && !c.is_control() {
+            out.push(c);
+        } else {
+            out.extend(c.escape_default());
+        }
+    }
+    out
+}
+
 fn visible(c: char) -> char {
     match c {
         '\n' | '\t' => c,

@@ -9,6 +9,11 @@ use crate::cli::{Common, Outcome, open_desk};
 use crate::model::desk::StatusReport;
 
 #[derive(Args)]
+#[command(after_help = "Examples:
+  watchfloor status
+  watchfloor status --format json | jq '.sources[]'
+
+Exit code: 1 when the program is unhealthy.")]
 pub(crate) struct Arguments {
     /// How to print
     #[arg(long, value_enum, default_value = "table")]

@@ -8,6 +8,9 @@ use crate::cli::{Common, Outcome, load, output};
 use crate::tui::run;
 
 #[derive(Args)]
+#[command(after_help = "Examples:
+  watchfloor theme check mono
+  watchfloor theme check ~/.config/watchfloor/theme.toml")]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     verb: Verb,

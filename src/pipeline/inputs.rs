@@ -204,6 +204,30 @@ impl Decoding {
     }
 }
 
+/// What paths lead to.
+#[derive(Clone, Debug, Default)]
+pub struct FilesFound {
+    /// Files, each once.
+    pub files: Vec<PathBuf>,
+    /// Paths that lead nowhere, in a person's words.
+    pub missing: Vec<String>,
+    /// Files and folders that may not be looked at, in a person's words.
+    pub refused: Vec<String>,
+}
+
+/// The files that paths and globs lead to now. Reads folders, opens no file.
+pub fn files_of(paths: &[String], exclude: &[String]) -> FilesFound {
+    let (files, errors) = expand(paths, exclude);
+    let mut found = FilesFound { files, ..FilesFound::default() };
+    for error in &errors {
+        match error {
+            SourceError::Missing { .. } => found.missing.push(chain(error)),
+            _ => found.refused.push(chain(error)),
+        }
+    }
+    found
+}
+
 /// Bytes of an input as it lies on disk; 0 when it cannot be asked.
 pub fn size(input: &Input) -> u64 {
     match input {

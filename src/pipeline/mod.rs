@@ -10,6 +10,7 @@ pub mod failed_logins;
 pub mod inputs;
 pub mod muted;
 pub mod normalise;
+pub mod retry;
 pub mod rules;
 pub mod running;
 pub mod scan;

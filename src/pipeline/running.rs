@@ -19,7 +19,8 @@ use crate::pipeline::shared::{Health, Shared};
 use crate::source::{self, Source};
 use crate::stdx::stop::StopToken;
 use crate::stdx::{limits, queue, task};
-use crate::store::{Commit, Store, StoreError};
+use crate::stdx::time::Timestamp;
+use crate::store::{self, Adopted, By, Commit, Store, StoreError};
 
 /// Commits that may wait while one is made: with one, reading and judging go on during the disk's sync.
 const COMMITS_WAITING_MAX: usize = 1;
@@ -57,6 +58,22 @@ pub async fn open(config: &Config) -> anyhow::Result<Opening> {
         shared.set_problem(warning, Some((Health::Degraded, warning.clone())));
     }
     Ok(Opening::Ours(Opened { store: Arc::new(store), shared, muted: Arc::default() }))
+}
+
+/// Is there a store in the data folder? Touches nothing.
+pub fn store_is_made(config: &Config) -> bool {
+    store::is_made(&config.data_dir)
+}
+
+/// The process that has the store, if one does. Touches nothing.
+pub fn store_owner(config: &Config) -> Option<u32> {
+    store::owner(&config.data_dir)
+}
+
+/// Take into the books what lies beyond them (`doctor --adopt-tail`). No process may have the store.
+pub async fn adopt_tail(config: &Config, actor: &str, place: &str) -> anyhow::Result<Adopted> {
+    let by = By { actor, place };
+    Ok(store::adopt_tail(&config.data_dir, by, Timestamp::now()).await?)
 }
 
 /// What to run.

@@ -82,6 +82,11 @@ pub(crate) fn lock(dir: &Path) -> Result<FolderLock, StoreError> {
     Ok(FolderLock { _file: file })
 }
 
+/// Is there a store in `dir`? Touches nothing.
+pub fn is_made(dir: &Path) -> bool {
+    database_path(dir).exists()
+}
+
 /// The process that owns the store in `dir`, if one does. Touches nothing.
 pub fn owner(dir: &Path) -> Option<u32> {
     let mut file = File::open(dir.join("lock")).ok()?;

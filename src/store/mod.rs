@@ -32,7 +32,7 @@ pub use desk_rows::RuleOff;
 pub use doctor::{Adopted, adopt_tail};
 pub use error::StoreError;
 pub use events::{EventReader, EventScan, Found};
-pub use folder::owner;
+pub use folder::{is_made, owner};
 pub use reads::{Counts, RejectQuery};
 pub use verbs::{ACTION_ALERTS_MAX, By, NOTE_BYTES_MAX};
 

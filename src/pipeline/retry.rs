@@ -1,0 +1,142 @@
+//! Another try at records that were rejected: would the decoders of this program read them? Nothing is stored.
+
+use std::sync::Arc;
+
+use crate::config::Config;
+use crate::model::class::Class;
+use crate::model::record::{Batch, Flush, Framing, Record, Shape, StoredReject, Stream};
+use crate::normalise::{Decoder, Output, Settings};
+use crate::stdx::limits::REJECT_HEAD_BYTES_MAX;
+
+/// What became of one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Retried {
+    /// It would become events.
+    Readable {
+        /// How many.
+        events: usize,
+        /// The class of the first.
+        class: Class,
+    },
+    /// It would be taken in, but makes an event only together with other records.
+    Waits,
+    /// It would be rejected again.
+    Rejected {
+        /// The stable word.
+        reason: &'static str,
+        /// What exactly is wrong.
+        detail: String,
+    },
+    /// Only its head is kept, so nothing can be said.
+    Cut,
+}
+
+/// Decode the kept heads again, each by itself.
+///
+/// # Errors
+/// A redaction pattern of the configuration that is no regular expression.
+pub fn retry(config: &Config, rejects: &[StoredReject]) -> anyhow::Result<Vec<Retried>> {
+    let settings = Arc::new(Settings::new(config)?);
+    Ok(rejects.iter().map(|reject| one(config, &settings, reject)).collect())
+}
+
+fn one(config: &Config, settings: &Arc<Settings>, reject: &StoredReject) -> Retried {
+    // A damaged record's head is the carrier's complaint, not the record.
+    let is_cut = matches!(reject.reason.as_str(), "too_long" | "damaged")
+        || reject.head.len() >= REJECT_HEAD_BYTES_MAX
+        // A cut head can be shorter than the limit once a secret in it was replaced.
+        || (reject.head.len() > REJECT_HEAD_BYTES_MAX / 2 && has_redaction(&reject.head));
+    let Ok(len) = u32::try_from(reject.head.len()) else { return Retried::Cut };
+    if is_cut {
+        return Retried::Cut;
+    }
+    let source = config.sources.iter().find(|source| source.name == reject.source);
+    let stream = Arc::new(Stream {
+        id: reject.id,
+        source: reject.source.as_str().into(),
+        path: reject.path.as_str().into(),
+        tenant: "default".into(),
+        host: None,
+        format: source.map_or("auto", |source| source.format.as_str()).into(),
+        labels: Arc::new([]),
+        modified: reject.at,
+        live: false,
+        backfill: true,
+    });
+    let record = Record {
+        start: 0,
+        len,
+        offset: reject.offset,
+        framing: Framing::Whole,
+        shape: shape(&reject.head),
+    };
+    let batch = Batch {
+        stream: Arc::clone(&stream),
+        data: reject.head.clone(),
+        records: vec![record],
+        flush: Flush::End,
+        positions: Vec::new(),
+    };
+    let mut decoder = Decoder::new(stream, Arc::clone(settings));
+    let mut out = Output::default();
+    decoder.decode(&batch, &mut out);
+    match (out.events.first(), out.rejects.first()) {
+        (Some(event), _) => Retried::Readable { events: out.events.len(), class: event.class },
+        (None, Some(again)) => {
+            Retried::Rejected { reason: again.reason, detail: again.detail.clone() }
+        }
+        (None, None) => Retried::Waits,
+    }
+}
+
+fn has_redaction(head: &[u8]) -> bool {
+    memchr::memmem::find(head, b"<redacted:").is_some()
+}
+
+/// A document over several lines was split as a document, all else as a line.
+fn shape(head: &[u8]) -> Shape {
+    let is_document = head.trim_ascii_start().starts_with(b"{") && head.contains(&b'\n');
+    if is_document { Shape::Json } else { Shape::Line }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stdx::id::Id128;
+    use crate::stdx::time::Timestamp;
+
+    fn reject(reason: &str, head: &str) -> StoredReject {
+        StoredReject {
+            sequence: 1,
+            id: Id128([7; 16]),
+            source: "auth".to_owned(),
+            path: "/var/log/auth.log".to_owned(),
+            offset: 0,
+            at: Timestamp(1_795_334_400_000_000),
+            reason: reason.to_owned(),
+            detail: String::new(),
+            head: head.as_bytes().to_vec(),
+        }
+    }
+
+    #[test]
+    fn each_head_is_judged_by_itself() {
+        let long = "x".repeat(REJECT_HEAD_BYTES_MAX);
+        let rejects = [
+            reject("unknown_format", "2026-11-22T08:00:00Z web01 sshd[7]: Server listening on :: port 22."),
+            reject("unknown_format", "no time at all"),
+            reject("not_json", "{\"a\": tru"),
+            reject("unknown_format", &long),
+            reject("damaged", "2026-11-22T08:00:00Z web01 sshd[7]: x"),
+            reject("not_json", "{\n \"message\": \"hello\"\n}"),
+        ];
+        let checked = crate::config::check::check(&Default::default());
+        let all = retry(&checked.config, &rejects).unwrap();
+        assert!(matches!(all.first(), Some(Retried::Readable { events: 1, .. })), "{all:?}");
+        assert!(matches!(all.get(1), Some(Retried::Rejected { reason: "unknown_format", .. })));
+        assert!(matches!(all.get(2), Some(Retried::Rejected { .. })), "{all:?}");
+        assert_eq!(all.get(3), Some(&Retried::Cut));
+        assert_eq!(all.get(4), Some(&Retried::Cut));
+        assert!(matches!(all.get(5), Some(Retried::Readable { .. })), "{all:?}");
+    }
+}
