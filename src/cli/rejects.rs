@@ -240,7 +240,12 @@ fn replay(common: &Common, rejects: &[StoredReject], format: Format) -> anyhow::
         })
     });
     let mut out = output::stdout();
-    output::records(&mut out, format, &["sequence", "source", "reason", "outcome", "why"], records)?;
+    output::records(
+        &mut out,
+        format,
+        &["sequence", "source", "reason", "outcome", "why"],
+        records,
+    )?;
     out.flush()?;
     let readable = retried.iter().filter(|now| matches!(now, Retried::Readable { .. })).count();
     let cut = retried.iter().filter(|now| matches!(now, Retried::Cut)).count();
@@ -253,9 +258,7 @@ fn replay(common: &Common, rejects: &[StoredReject], format: Format) -> anyhow::
 
 fn words(now: &Retried) -> (&'static str, String) {
     match now {
-        Retried::Readable { events, class } => {
-            ("readable", format!("{events} event(s), {class}"))
-        }
+        Retried::Readable { events, class } => ("readable", format!("{events} event(s), {class}")),
         Retried::Waits => ("waits", "part of an event of several records".to_owned()),
         Retried::Rejected { reason, detail } => ("rejected", format!("{reason}: {detail}")),
         Retried::Cut => ("cut", "only the head of the record is kept".to_owned()),

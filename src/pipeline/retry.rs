@@ -123,7 +123,10 @@ mod tests {
     fn each_head_is_judged_by_itself() {
         let long = "x".repeat(REJECT_HEAD_BYTES_MAX);
         let rejects = [
-            reject("unknown_format", "2026-11-22T08:00:00Z web01 sshd[7]: Server listening on :: port 22."),
+            reject(
+                "unknown_format",
+                "2026-11-22T08:00:00Z web01 sshd[7]: Server listening on :: port 22.",
+            ),
             reject("unknown_format", "no time at all"),
             reject("not_json", "{\"a\": tru"),
             reject("unknown_format", &long),

@@ -18,8 +18,8 @@ use crate::pipeline::muted::Muted;
 use crate::pipeline::shared::{Health, Shared};
 use crate::source::{self, Source};
 use crate::stdx::stop::StopToken;
-use crate::stdx::{limits, queue, task};
 use crate::stdx::time::Timestamp;
+use crate::stdx::{limits, queue, task};
 use crate::store::{self, Adopted, By, Commit, Store, StoreError};
 
 /// Commits that may wait while one is made: with one, reading and judging go on during the disk's sync.

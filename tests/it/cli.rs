@@ -422,7 +422,9 @@ fn a_configuration_is_told_everything_that_is_wrong_with_it() {
     let output = place.run(&["config", "check", "--config", config.to_str().unwrap()]);
     assert_eq!(code(&output), 1);
     let said = err(&output);
-    for word in ["data_dirr", "data_dir", "alert.dedupe", "sources[0].type", "file", "sources[0].name"] {
+    for word in
+        ["data_dirr", "data_dir", "alert.dedupe", "sources[0].type", "file", "sources[0].name"]
+    {
         assert!(said.contains(word), "{word} is not in: {said}");
     }
     assert!(said.contains("bad.toml"), "{said}");
@@ -454,14 +456,20 @@ fn shells_get_their_completions() {
 fn a_reader_that_goes_away_is_no_error() {
     let place = Place::new();
     let log = place.file("auth.log", guesses("admin").repeat(200));
-    for arguments in [&["normalise"][..], &["scan", "--rules", "builtin", "--format", "ndjson"], &["simulate"]] {
+    for arguments in
+        [&["normalise"][..], &["scan", "--rules", "builtin", "--format", "ndjson"], &["simulate"]]
+    {
         let mut command = watchfloor(&place.path("data"));
         command.args(arguments);
         if arguments[0] != "simulate" {
             command.arg(&log);
         }
-        let mut child =
-            command.stdout(Stdio::piped()).stderr(Stdio::piped()).stdin(Stdio::null()).spawn().unwrap();
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .stdin(Stdio::null())
+            .spawn()
+            .unwrap();
         let mut first = String::new();
         let mut lines = BufReader::new(child.stdout.take().unwrap());
         lines.read_line(&mut first).unwrap();
@@ -500,7 +508,10 @@ fn serving(place: &Place) -> Daemon {
     place.file("auth.log", text + "no time \u{1b}[2J at all\n");
     let config = place.file(
         "w.toml",
-        format!("[[sources]]\nname = \"auth\"\npaths = [\"{}\"]\n", place.path("auth.log").display()),
+        format!(
+            "[[sources]]\nname = \"auth\"\npaths = [\"{}\"]\n",
+            place.path("auth.log").display()
+        ),
     );
     let daemon = Daemon::start(&config, &place.path("data"));
     let deadline = Instant::now() + PATIENCE;
@@ -527,7 +538,10 @@ fn the_verbs_work_beside_a_daemon_and_without_one() {
     let second = on(&config).arg("serve").output().unwrap();
     assert_eq!(code(&second), 1);
     let said = err(&second);
-    assert!(said.contains("in use by process") && said.contains(&daemon.pid().to_string()), "{said}");
+    assert!(
+        said.contains("in use by process") && said.contains(&daemon.pid().to_string()),
+        "{said}"
+    );
     assert!(said.contains("watchfloor attach"), "{said}");
 
     verbs(&config, true);
@@ -555,13 +569,25 @@ fn verbs(config: &Path, served: bool) {
     let alert = alerts.first().expect("no alert");
     let keys: Vec<&str> = alert.as_object().unwrap().keys().map(String::as_str).collect();
     let documented = [
-        "id", "status", "severity", "risk", "rule.id", "rule.name", "host.name", "count",
-        "first_seen", "last_seen", "assignee", "verdict",
+        "id",
+        "status",
+        "severity",
+        "risk",
+        "rule.id",
+        "rule.name",
+        "host.name",
+        "count",
+        "first_seen",
+        "last_seen",
+        "assignee",
+        "verdict",
     ];
     assert_eq!(keys[..documented.len()], documented);
     let csv_text = run_text(config, &["alerts", "list", "--format", "csv"]);
     assert_eq!(csv_text.lines().next().unwrap(), documented.join(","));
-    for arguments in [&["alerts", "list"][..], &["rejects", "list"], &["status"], &["rejects", "show", "1"]] {
+    for arguments in
+        [&["alerts", "list"][..], &["rejects", "list"], &["status"], &["rejects", "show", "1"]]
+    {
         let text = run_text(config, arguments);
         assert!(is_tame(&text), "{arguments:?}: {text:?}");
     }
@@ -589,7 +615,10 @@ fn verbs(config: &Path, served: bool) {
     let by_id = run_text(config, &["rejects", "show", rejects[0]["id"].as_str().unwrap()]);
     assert_eq!(by_id, run_text(config, &["rejects", "show", &sequence]));
     assert!(by_id.contains("no time \\u{1b}[2J at all"), "{by_id}");
-    assert_eq!(run_ndjson(config, &["rejects", "list", "--reason", "nope", "--format", "ndjson"]).len(), 0);
+    assert_eq!(
+        run_ndjson(config, &["rejects", "list", "--reason", "nope", "--format", "ndjson"]).len(),
+        0
+    );
     let replayed = run_ndjson(config, &["rejects", "replay", "--format", "ndjson"]);
     assert_eq!(replayed[0]["outcome"], "rejected", "{replayed:?}");
 
@@ -597,7 +626,9 @@ fn verbs(config: &Path, served: bool) {
     let bad: Vec<_> = doctor.iter().filter(|line| line["level"] == "FAIL").collect();
     assert!(bad.is_empty(), "{bad:?}");
     let says = |area: &str, part: &str| {
-        doctor.iter().any(|line| line["area"] == area && line["what"].as_str().unwrap().contains(part))
+        doctor
+            .iter()
+            .any(|line| line["area"] == area && line["what"].as_str().unwrap().contains(part))
     };
     assert!(says("audit", "the chain is whole"), "{doctor:?}");
     assert!(says("sources", "1 files, readable"), "{doctor:?}");

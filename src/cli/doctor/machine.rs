@@ -44,7 +44,9 @@ pub(super) fn sources(config: &Config, findings: &mut Findings) {
             .collect();
         let wrong: Vec<&String> = found.refused.iter().chain(&refused).collect();
         for text in wrong.iter().take(LISTED_MAX) {
-            let fix = format!("give the user {user} read access: setfacl -m u:{user}:rX PATH, or its group");
+            let fix = format!(
+                "give the user {user} read access: setfacl -m u:{user}:rX PATH, or its group"
+            );
             findings.fail("sources", format!("{name}: {text}"), fix);
         }
         if wrong.len() > LISTED_MAX {

@@ -127,7 +127,8 @@ fn print(findings: &Findings, format: Format) -> anyhow::Result<()> {
     let mut out = output::stdout();
     if format == Format::Table {
         for line in &findings.0 {
-            let fix = if line.fix.is_empty() { String::new() } else { format!("  fix: {}", line.fix) };
+            let fix =
+                if line.fix.is_empty() { String::new() } else { format!("  fix: {}", line.fix) };
             let text = format!("{:<4}  {:<8}  {}{fix}", line.level.as_str(), line.area, line.what);
             writeln!(out, "{}", output::plain(&text).replace('\n', " "))?;
         }

@@ -71,11 +71,14 @@ async fn ask(desk: &Desk, findings: &mut Findings) -> Result<(), Problem> {
     match audit.broken_at {
         None => {
             let head = audit.head.get(..12).unwrap_or("none");
-            findings.ok("audit", format!("{} entries, the chain is whole, head {head}", audit.entries));
+            findings
+                .ok("audit", format!("{} entries, the chain is whole, head {head}", audit.entries));
         }
         Some(sequence) => findings.fail(
             "audit",
-            format!("the chain of hashes is broken at entry {sequence}: entries were changed or lost"),
+            format!(
+                "the chain of hashes is broken at entry {sequence}: entries were changed or lost"
+            ),
             "keep a copy of the data folder, compare with a backup",
         ),
     }
@@ -118,7 +121,8 @@ fn modes(dir: &Path, findings: &mut Findings) -> bool {
     }
     if let Some(first) = wide.first() {
         let count = wide.len();
-        let what = format!("{count} files or folders are open to other users, first {}", first.display());
+        let what =
+            format!("{count} files or folders are open to other users, first {}", first.display());
         findings.fail("store", what, format!("chmod -R go-rwx {}", dir.display()));
     } else {
         findings.ok("store", format!("{} is owner-only", dir.display()));

@@ -85,7 +85,9 @@ fn tmux(findings: &mut Findings) {
             "tmux set -s escape-time 10 (and the same line in tmux.conf)",
         ),
         Some(wait) => findings.ok("tmux", format!("escape-time {wait} ms")),
-        None => findings.warn("tmux", "it does not say its escape-time", "tmux show -s escape-time"),
+        None => {
+            findings.warn("tmux", "it does not say its escape-time", "tmux show -s escape-time")
+        }
     }
 }
 
