@@ -66,6 +66,18 @@ impl Committed {
             wanted.iter().filter(|(line, n)| seen.get(*line).unwrap_or(&0) < n).collect();
         let repeated: Vec<_> =
             seen.iter().filter(|(line, n)| wanted.get(*line).unwrap_or(&0) < n).collect();
+        if !lost.is_empty() || !repeated.is_empty() {
+            for position in self.positions.values() {
+                eprintln!("{} {}", position.key, position.value.as_deref().unwrap_or_default());
+            }
+            let mut last = None;
+            for (line, (stream, offset)) in self.lines.iter().zip(&self.origins) {
+                if last != Some(*stream) {
+                    eprintln!("{stream} from {offset}: {}", &line[..line.len().min(8)]);
+                    last = Some(*stream);
+                }
+            }
+        }
         assert!(
             lost.is_empty() && repeated.is_empty(),
             "lost {} {:?}, repeated {} {:?}",

@@ -55,7 +55,21 @@ pub fn read_once(
     if let Some(kind) = special(metadata.file_type()) {
         return Err(SourceError::NotAFile { path: path.to_owned(), kind });
     }
-    let mut file = File::open(path).map_err(|error| SourceError::from_io(path, error))?;
+    let file = File::open(path).map_err(|error| SourceError::from_io(path, error))?;
+    read_open(file, path, settings, emit)
+}
+
+/// Read a file that was opened at `path`, as [`read_once`] does.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn read_open(
+    mut file: File,
+    path: &Path,
+    settings: &FileSettings,
+    emit: &mut Emit<'_>,
+) -> Result<ReadSummary, SourceError> {
+    let metadata = file.metadata().map_err(|error| SourceError::from_io(path, error))?;
     let modified = metadata.modified().map_or_else(|_| Timestamp::now(), Timestamp::from);
     let head = super::identity::read_at(&file, 0, PEEK_BYTES)
         .map_err(|error| SourceError::from_io(path, error))?;

@@ -1,7 +1,8 @@
 //! What lies in folders: looked up once for each look around.
 
 use std::collections::HashMap;
-use std::fs;
+use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::row::base_path;
@@ -38,6 +39,26 @@ impl Found {
         };
         Ok(special(metadata.file_type()).is_none().then_some(found))
     }
+
+    /// Open it; `None` if another file has taken its place since.
+    pub fn open(&self) -> Option<File> {
+        open_same(&self.path, Some(self.inode)).ok().flatten()
+    }
+}
+
+/// Open the file at a path; `None` if nothing is there, or another file than the one expected: names
+/// move on while we look.
+///
+/// # Errors
+/// It cannot be opened.
+pub fn open_same(path: &Path, inode: Option<Inode>) -> io::Result<Option<File>> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let same = inode == Some(Inode::of(&file.metadata()?));
+    Ok(same.then_some(file))
 }
 
 /// The folders looked at so far.

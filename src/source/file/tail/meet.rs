@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::Follower;
-use super::listing::{Found, Listings};
+use super::listing::{Found, Listings, open_same};
 use super::row::{Kind, Row, base_path, is_rotation_of};
 use super::tracked::Tracked;
 use crate::config::sources::From;
@@ -26,10 +26,15 @@ impl Follower {
         if self.by_inode.contains_key(&found.inode) {
             return ControlFlow::Continue(());
         }
-        let opened = File::open(&found.path)
-            .and_then(|file| read_at(&file, 0, PEEK_BYTES).map(|head| (file, head)));
+        let opened = open_same(&found.path, Some(found.inode)).and_then(|file| {
+            file.map(|file| read_at(&file, 0, PEEK_BYTES).map(|head| (file, head))).transpose()
+        });
         let (file, head) = match opened {
-            Ok(opened) => opened,
+            Ok(Some(opened)) => opened,
+            Ok(None) => {
+                self.look_soon();
+                return ControlFlow::Continue(());
+            }
             Err(error) => {
                 self.complain(&SourceError::from_io(&found.path, error));
                 return ControlFlow::Continue(());
@@ -134,7 +139,9 @@ impl Follower {
     /// Is this (shorter) file the beginning of the one under `key`, which is still in place?
     fn is_prefix(&self, key: u64, file: &File, found: &Found) -> bool {
         let Some(tracked) = self.tracked.get(&key) else { return false };
-        let Ok(original) = File::open(&tracked.row.path) else { return false };
+        let Ok(Some(original)) = open_same(&tracked.row.path, tracked.row.inode) else {
+            return false;
+        };
         let same = |from: u64, len: usize| {
             let ours = read_at(file, from, len);
             ours.is_ok_and(|ours| {
@@ -291,7 +298,7 @@ impl Follower {
             .collect();
         candidates.sort_by_key(|found| std::cmp::Reverse(found.modified));
         candidates.into_iter().find_map(|found| {
-            let file = File::open(&found.path).ok()?;
+            let file = found.open()?;
             tracked.fits(&file).unwrap_or(false).then(|| (found.clone(), file))
         })
     }

@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use super::Follower;
-use super::listing::Found;
+use super::listing::{Found, open_same};
 use super::row::{Kind, Row, base_name};
 use super::tracked::modified;
 use crate::carrier::Chunk;
@@ -15,7 +15,7 @@ use crate::model::record::{Batch, Flush, Framing, Shape, Stream};
 use crate::source::SourceError;
 use crate::source::file::FileSettings;
 use crate::source::file::identity::{HEAD_BYTES, Inode, Print, TAIL_BYTES, read_at};
-use crate::source::file::once::read_once;
+use crate::source::file::once::read_open;
 use crate::source::file::open::{Content, Peeked, Unpacked, content, packing};
 use crate::stdx::id::IdHasher;
 
@@ -82,11 +82,16 @@ impl Follower {
         tracked.look = false;
         let path = tracked.row.path.clone();
         let start = tracked.row.offset;
-        let opened = File::open(&path).and_then(|file| file.metadata().map(|it| (file, it)));
+        let opened = open_same(&path, tracked.row.inode);
+        let opened =
+            opened.and_then(|file| file.map(|it| it.metadata().map(|at| (it, at))).transpose());
         let (file, metadata) = match opened {
-            Ok(opened) => opened,
-            Err(error) => {
+            Ok(Some(opened)) => opened,
+            Ok(None) => {
                 self.look_soon();
+                return ControlFlow::Continue(());
+            }
+            Err(error) => {
                 self.complain(&SourceError::from_io(&path, error));
                 return ControlFlow::Continue(());
             }
@@ -144,9 +149,20 @@ impl Follower {
         let Some(mut tracked) = self.tracked.remove(&key) else { return ControlFlow::Continue(()) };
         tracked.look = false;
         let path = tracked.row.path.clone();
+        let file = match open_same(&path, tracked.row.inode) {
+            Ok(Some(file)) => file,
+            other => {
+                self.look_soon();
+                self.tracked.insert(key, tracked);
+                if let Err(error) = other {
+                    self.complain(&SourceError::from_io(&path, error));
+                }
+                return ControlFlow::Continue(());
+            }
+        };
         let mut skip = tracked.row.records;
         let backfill = tracked.row.backfill_until > 0 && skip == 0;
-        if let Ok(metadata) = std::fs::metadata(&path) {
+        if let Ok(metadata) = file.metadata() {
             tracked.row.size = metadata.len();
             tracked.row.modified = modified(&metadata).micros();
         }
@@ -171,7 +187,7 @@ impl Follower {
             let stream = Arc::new(Stream { id, backfill, ..(*batch.stream).clone() });
             outlet.send(stream, Chunk { data: batch.data, records: batch.records }, batch.flush)
         };
-        let outcome = read_once(&path, &self.settings, &mut emit);
+        let outcome = read_open(file, &path, &self.settings, &mut emit);
         let stopped = outcome.as_ref().is_ok_and(|summary| summary.stopped);
         tracked.row.finished = !stopped && outcome.is_ok();
         self.outlet.note(key.to_string(), tracked.row.to_json());

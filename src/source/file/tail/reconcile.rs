@@ -124,8 +124,12 @@ impl Follower {
             Kind::Lines | Kind::Packed | Kind::Whole => moved || (row.finished && !unchanged),
         };
         if doubtful {
-            let fits = File::open(&found.path)
-                .is_ok_and(|file| is_same(tracked, &file, &self.settings).unwrap_or(false));
+            let Some(file) = found.open() else {
+                // It has moved on already; the next look will find it.
+                self.look_soon();
+                return ControlFlow::Continue(Some(key));
+            };
+            let fits = is_same(tracked, &file, &self.settings).unwrap_or(false);
             if !fits {
                 self.replaced(key)?;
                 return ControlFlow::Continue(None);
@@ -218,10 +222,15 @@ impl Follower {
             let before = tracked.row.clone();
             let siblings = listings.of(before.path.parent());
             let moved = siblings.iter().find(|file| Some(file.inode) == tracked.row.inode).cloned();
-            let moved = moved.filter(|file| {
-                File::open(&file.path)
-                    .is_ok_and(|file| is_same(tracked, &file, &self.settings).unwrap_or(false))
-            });
+            let opened = moved.as_ref().map(Found::open);
+            if matches!(opened, Some(None)) {
+                self.look_soon();
+                continue;
+            }
+            let is_it = opened
+                .flatten()
+                .is_some_and(|file| is_same(tracked, &file, &self.settings).unwrap_or(false));
+            let moved = moved.filter(|_| is_it);
             if let Some(file) = &moved {
                 tracked.row.path = file.path.clone();
             } else if let Some(inode) = tracked.row.inode.take() {
@@ -255,7 +264,7 @@ impl Follower {
         for (path, inode) in copies {
             let siblings = listings.of(path.parent());
             let found = siblings.iter().find(|found| Some(found.inode) == inode).cloned();
-            let opened = found.and_then(|it| File::open(&it.path).ok().map(|file| (it, file)));
+            let opened = found.and_then(|it| it.open().map(|file| (it, file)));
             let Some((found, file)) = opened else { continue };
             let Some(tracked) = self.tracked.get(&key) else { return };
             let is_plain =

@@ -6,11 +6,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::listing::open_same;
 use super::row::Row;
 use crate::carrier::lines::{Lines, Overlong};
 use crate::carrier::{Bounds, Chunk};
 use crate::model::record::{Framing, Stream};
-use crate::source::file::identity::{HEAD_BYTES, Inode, Print, TAIL_BYTES, read_at};
+use crate::source::file::identity::{HEAD_BYTES, Print, TAIL_BYTES, read_at};
 use crate::stdx::time::Timestamp;
 
 /// A file and how far it was read.
@@ -111,7 +112,8 @@ impl Tracked {
     /// The file cannot be read.
     pub fn read(&mut self, bounds: Bounds, finish: bool) -> io::Result<Look> {
         if self.file.is_none() {
-            let Some(file) = self.open()? else { return Ok(Look::Moved) };
+            let file = open_same(&self.row.path, self.row.inode)?;
+            let Some(file) = file else { return Ok(Look::Moved) };
             self.file = Some(file);
         }
         let Some(file) = &self.file else { return Ok(Look::Moved) };
@@ -190,17 +192,6 @@ impl Tracked {
         };
         let last_from = self.row.offset.saturating_sub(self.tail.len() as u64);
         Ok(!same || read_at(file, last_from, self.tail.len())? != self.tail)
-    }
-
-    /// Open the file where it was last seen, if it is still that one.
-    fn open(&self) -> io::Result<Option<File>> {
-        let file = match File::open(&self.row.path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        let same = self.row.inode == Some(Inode::of(&file.metadata()?));
-        Ok(same.then_some(file))
     }
 
     /// The records up to `next` are in `chunk`: remember what lies before it.
