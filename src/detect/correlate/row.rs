@@ -13,6 +13,9 @@ const PLACES_MAX: usize = 256;
 const ENTRIES_SPARE: usize = 64;
 /// A row of steps keeps this many events.
 const ENTRIES_ORDERED_MAX: usize = 256;
+/// Events further than this many spans behind the newest of their row are forgotten: a window is one span
+/// long, so an event that comes up to two spans late is still judged with everything it could join.
+const SPANS_KEPT: i64 = 3;
 /// The first byte of a row's bytes.
 const VERSION: u8 = 1;
 
@@ -166,7 +169,13 @@ impl Row {
         Outcome { holds: true, findings, context, count: chain.len(), dropped: 0 }
     }
 
+    /// Forget what is over, then what is too much. Returns how many of the latter there were.
     fn make_room(&mut self, time: Timestamp, span_us: i64, test: &Test) -> usize {
+        if let Some(newest) = self.entries.last().map(|entry| entry.time) {
+            let kept_us = span_us.saturating_mul(SPANS_KEPT);
+            let over = self.entries.partition_point(|e| newest.micros_since(e.time) > kept_us);
+            self.entries.drain(..over);
+        }
         let most = match test {
             Test::Count(predicates) => {
                 let largest = predicates.iter().map(|(_, number)| *number).max().unwrap_or(1);
