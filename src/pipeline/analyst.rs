@@ -83,6 +83,11 @@ impl Analyst {
         let mut books: BTreeMap<Arc<str>, LedgerDelta> = BTreeMap::new();
         let mut findings: Vec<Finding> = Vec::new();
         for batch in batches {
+            commit.positions.extend(batch.positions.iter().cloned());
+            if batch.records.is_empty() && batch.flush == Flush::No {
+                // Positions of files that gave no records; no stream stands behind them.
+                continue;
+            }
             let source = &batch.stream.source;
             let delta = books.entry(Arc::clone(source)).or_insert_with(|| LedgerDelta {
                 source: source.to_string(),
@@ -92,7 +97,6 @@ impl Analyst {
             self.detector.analyse(&output.events, batch.stream.backfill, &mut findings);
             commit.events.extend(output.events);
             commit.rejects.extend(output.rejects);
-            commit.positions.extend(batch.positions.iter().cloned());
             self.save_decoder(batch, &mut commit);
         }
         self.muted.retain(&mut findings);

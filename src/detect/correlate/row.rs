@@ -203,6 +203,26 @@ impl Row {
         dropped
     }
 
+    /// Drop the hosts and users that no event of the row has any more. Numbers that were given out change.
+    pub fn forget_places(&mut self) {
+        if self.places.len() <= self.entries.len() {
+            return;
+        }
+        let old = std::mem::take(&mut self.places);
+        let mut moved: Vec<Option<u16>> = vec![None; old.len()];
+        for entry in &mut self.entries {
+            let index = usize::from(entry.place);
+            let (Some(place), Some(slot)) = (old.get(index), moved.get_mut(index)) else {
+                continue;
+            };
+            let new = *slot.get_or_insert_with(|| {
+                self.places.push(place.clone());
+                u16::try_from(self.places.len() - 1).unwrap_or(u16::MAX)
+            });
+            entry.place = new;
+        }
+    }
+
     fn oldest_of_fullest_step(&self) -> usize {
         let mut numbers = [0_usize; 256];
         for entry in &self.entries {

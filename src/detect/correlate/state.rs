@@ -151,6 +151,8 @@ impl State {
             .iter()
             .map(|entry| row.places.get(usize::from(entry.place)).cloned().unwrap_or_default())
             .collect();
+        // After the findings have looked theirs up.
+        row.forget_places();
         self.counts.events_dropped += outcome.dropped as u64;
         outcome.holds.then_some(Fired { correlation: number, group, outcome, places })
     }

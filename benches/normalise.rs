@@ -1,4 +1,4 @@
-//! Times the decoder on files of JSON lines: `normalise_bench FILE…` (decompressed). Prints a line for each file and
+//! Times the decoder on files of JSON lines: `cargo bench --bench normalise -- FILE…` (decompressed). Prints a line for each file and
 //! the sum: records, events, rejects by reason, microseconds of processor time for a record (kernel included).
 #![allow(clippy::print_stdout, clippy::unwrap_used)]
 
@@ -19,7 +19,7 @@ fn main() {
     println!("settings {} us", (cpu_nanos() - began) / 1_000);
     let (mut records, mut nanos, mut bytes) = (0_u64, 0_u64, 0_u64);
     let mut sum = Output::default();
-    for path in std::env::args().skip(1) {
+    for path in std::env::args().skip(1).filter(|path| !path.starts_with("--")) {
         let data = std::fs::read(&path).unwrap();
         bytes += data.len() as u64;
         let stream = Arc::new(Stream {
