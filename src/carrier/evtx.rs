@@ -22,10 +22,17 @@ use crate::model::record::{Framing, Shape};
 pub const CHUNK_BYTES: u64 = 64 << 10;
 /// Bytes of the file header before the first chunk.
 pub const HEADER_BYTES: u64 = 4 << 10;
+/// Bytes of the header of a chunk.
+const CHUNK_HEADER_BYTES: u64 = 512;
+/// How a chunk begins.
+const CHUNK_MARK: &[u8] = b"ElfChnk\0";
 /// How many chunks of a log that cannot be sought in are held at once.
 const WINDOW_CHUNKS: usize = 64;
 /// Renderings that may fail one after the other inside the parser before the log is given up.
 const PANICS_MAX: usize = 16;
+
+/// Said of a log that ends before its first chunk begins.
+const CUT_IN_HEADER: &str = "the file is cut short inside its header";
 
 /// Is this the start of a Windows event log?
 pub fn recognise(head: &[u8]) -> bool {
@@ -41,10 +48,20 @@ pub fn read_file(
     let len = file.seek(SeekFrom::End(0))?;
     let body = len.saturating_sub(HEADER_BYTES);
     let mut collector = Collector { bounds, chunk: Chunk::default() };
+    let rest = body % CHUNK_BYTES;
+    let mut head = Vec::new();
+    if (1..CHUNK_HEADER_BYTES).contains(&rest) {
+        file.seek(SeekFrom::Start(len - rest))?;
+        Read::take(&mut *file, rest).read_to_end(&mut head)?;
+    }
     let image = Image { inner: file, len, place: 0, skip: 0 };
+    if len < HEADER_BYTES {
+        collector.damaged(CUT_IN_HEADER);
+    }
     if body > 0 && collector.read(image, sink).is_break() {
         return Ok(ControlFlow::Break(()));
     }
+    collector.cut_chunk(&head);
     Ok(collector.finish(sink))
 }
 
@@ -55,12 +72,18 @@ pub fn read_stream(
     sink: &mut Sink<'_>,
 ) -> io::Result<ControlFlow<()>> {
     let mut collector = Collector { bounds, chunk: Chunk::default() };
-    io::copy(&mut Read::take(&mut *stream, HEADER_BYTES), &mut io::sink())?;
+    if io::copy(&mut Read::take(&mut *stream, HEADER_BYTES), &mut io::sink())? < HEADER_BYTES {
+        collector.damaged(CUT_IN_HEADER);
+    }
     loop {
         let mut window = Vec::new();
         let wanted = CHUNK_BYTES * WINDOW_CHUNKS as u64;
         let outcome = Read::take(&mut *stream, wanted).read_to_end(&mut window);
         let len = window.len() as u64;
+        let rest = window.len() - window.len() % CHUNK_BYTES as usize;
+        let head = window.get(rest..).unwrap_or_default();
+        let head =
+            head.get(..CHUNK_HEADER_BYTES as usize).map_or_else(|| head.to_vec(), |_| Vec::new());
         let image = Image {
             inner: io::Cursor::new(window),
             len: HEADER_BYTES + len,
@@ -70,6 +93,7 @@ pub fn read_stream(
         if len > 0 && collector.read(image, sink).is_break() {
             return Ok(ControlFlow::Break(()));
         }
+        collector.cut_chunk(&head);
         if len < wanted || outcome.is_err() {
             let flow = collector.finish(sink);
             outcome?;
@@ -133,6 +157,14 @@ impl Collector {
             }
         }
         ControlFlow::Continue(())
+    }
+
+    /// The parser takes a chunk that ends inside its own header for an empty one.
+    fn cut_chunk(&mut self, head: &[u8]) {
+        let len = head.len().min(CHUNK_MARK.len());
+        if !head.is_empty() && head.get(..len) == CHUNK_MARK.get(..len) {
+            self.damaged("the file is cut short inside the header of its last chunk");
+        }
     }
 
     fn damaged(&mut self, reason: &str) {
@@ -269,9 +301,20 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_log_and_a_lone_header_have_no_records() {
-        assert_eq!(read_all(b"ElfFile\0"), []);
+    fn a_log_without_chunks_has_no_records_and_a_cut_one_says_so() {
         assert_eq!(read_all(&[0; 4096]), []);
+        let cut = |len: usize| {
+            let mut log = vec![0_u8; 4096];
+            log[..8].copy_from_slice(b"ElfFile\0");
+            log.extend_from_slice(b"ElfChnk\0");
+            log.resize(4096 + 511, 0);
+            read_all(&log[..len])
+        };
+        for len in [8, 4095, 4097, 4104, 4096 + 511] {
+            let seen = cut(len);
+            assert!(seen.iter().all(|(framing, _)| *framing == Framing::Damaged), "{len} {seen:?}");
+            assert!(seen.iter().any(|(_, text)| text.contains("cut short")), "{len} {seen:?}");
+        }
     }
 
     proptest! {

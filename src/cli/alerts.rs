@@ -189,12 +189,12 @@ fn record(alert: &Alert) -> serde_json::Value {
         "rule.id": alert.rule_id,
         "rule.name": alert.rule_name,
         "host.name": alert.host,
-        "user.name": alert.user,
         "count": alert.count,
         "first_seen": alert.first_seen.to_string(),
         "last_seen": alert.last_seen.to_string(),
         "assignee": alert.assignee,
         "verdict": alert.verdict.as_ref().map(|verdict| verdict.kind.as_str()),
+        "user.name": alert.user,
         "group": alert.group.iter().map(|(f, v)| format!("{f}={v}")).collect::<Vec<_>>(),
     })
 }
@@ -266,11 +266,30 @@ fn verdict(kind: &str, reasons: &[String], confidence: &str, note: &str) -> anyh
 fn act(opened: &Opened, ids: &[String], action: Action) -> anyhow::Result<Outcome> {
     let ids = ids.iter().map(|id| resolve(opened, id)).collect::<anyhow::Result<Vec<_>>>()?;
     let targets: Vec<(AlertId, Option<u64>)> = ids.iter().map(|id| (*id, None)).collect();
+    let done = said(&action);
     let acted = opened.wait(opened.desk.act(&targets, action)).context("nothing was changed")?;
+    // A script looks at the outcome at once and takes nothing back.
+    opened.wait(opened.desk.settle()).with_context(|| {
+        format!("the change is kept, but others see it only after {}", acted.deadline)
+    })?;
+    let word = if acted.alerts == 1 { "alert" } else { "alerts" };
     let mut out = output::stdout();
-    writeln!(out, "{} alert(s); others see it after {}", acted.alerts, acted.deadline)?;
+    writeln!(out, "{} {word}: {}", acted.alerts, output::plain(&done))?;
     out.flush()?;
     Ok(Outcome::Done)
+}
+
+/// What was done, for the line that says so.
+fn said(action: &Action) -> String {
+    match action {
+        Action::Status(status) => format!("status {}", status.as_str()),
+        Action::Verdict(verdict) => format!("verdict {}", verdict.kind.as_str()),
+        Action::ClearVerdict => "verdict taken away".to_owned(),
+        Action::Assign(Some(who)) => format!("assigned to {who}"),
+        Action::Assign(None) => "assigned to nobody".to_owned(),
+        Action::Note(_) => "note added".to_owned(),
+        Action::Snooze(_) => "snoozed".to_owned(),
+    }
 }
 
 /// A whole id, or a beginning that only one alert has.
@@ -278,17 +297,26 @@ fn resolve(opened: &Opened, text: &str) -> anyhow::Result<AlertId> {
     if let Some(id) = Id128::parse(text) {
         return Ok(id);
     }
-    let query = AlertQuery { limit: usize::MAX, ..AlertQuery::default() };
+    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        let message = format!("{text:?} is no alert id");
+        return Err(Problem::new(ProblemKind::Invalid, message)
+            .hint("an id is 32 hexadecimal digits, or the first few; watchfloor alerts list shows them")
+            .into());
+    }
+    let filter = format!("id:{}*", text.to_ascii_lowercase());
+    let query = AlertQuery { filter, limit: 2, ..AlertQuery::default() };
     let page = opened.wait(opened.desk.alerts(&query))?;
-    let mut found = page.rows.iter().filter(|alert| alert.id.to_string().starts_with(text));
-    match (found.next(), found.next()) {
-        (Some(one), None) if !text.is_empty() => Ok(one.id),
-        (None, _) => {
+    match page.rows.as_slice() {
+        [one] => Ok(one.id),
+        [] => {
             Err(Problem::new(ProblemKind::NotFound, format!("no alert begins with {text:?}"))
                 .into())
         }
-        _ => Err(Problem::new(ProblemKind::Invalid, format!("{text:?} names several alerts"))
-            .hint("give more of the id")
-            .into()),
+        _ => Err(Problem::new(
+            ProblemKind::Invalid,
+            format!("{text:?} names {} alerts", page.matching),
+        )
+        .hint("give more of the id")
+        .into()),
     }
 }

@@ -39,7 +39,7 @@ use crate::model::desk::{Problem, ProblemKind};
 const EXIT_FINDINGS: u8 = 3;
 
 #[derive(Parser)]
-#[command(name = "watchfloor", version, about, max_term_width = 100, after_help = EXAMPLES)]
+#[command(name = "watchfloor", bin_name = "watchfloor", version, about, max_term_width = 100, after_help = EXAMPLES)]
 struct Arguments {
     #[command(flatten)]
     common: Common,
@@ -167,9 +167,9 @@ fn run(arguments: Arguments) -> anyhow::Result<Outcome> {
 /// The one printer of errors: the chain of causes, then what to do. A closed pipe is not an error.
 fn report(error: &anyhow::Error) -> ExitCode {
     let broken_pipe = error.chain().any(|cause| {
-        cause
-            .downcast_ref::<std::io::Error>()
-            .is_some_and(|io| io.kind() == std::io::ErrorKind::BrokenPipe)
+        let io = cause.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+        let json = cause.downcast_ref::<serde_json::Error>().and_then(|e| e.io_error_kind());
+        io.or(json) == Some(std::io::ErrorKind::BrokenPipe)
     });
     if broken_pipe {
         return ExitCode::SUCCESS;

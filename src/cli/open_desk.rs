@@ -23,8 +23,12 @@ pub(crate) fn open(common: &Common) -> anyhow::Result<Opened> {
     let socket = owner::socket(&config);
     if socket.exists() {
         let runtime = owner::runtime()?;
-        if let Ok(desk) = runtime.block_on(Desk::attach(&socket)) {
-            return Ok(Opened { desk, runtime: Some(runtime), owner: None });
+        match runtime.block_on(Desk::attach(&socket)) {
+            Ok(desk) => return Ok(Opened { desk, runtime: Some(runtime), owner: None }),
+            // Somebody listens and will not have us: opening the store behind its back is no answer.
+            Err(problem) if problem.kind == ProblemKind::Forbidden => return Err(problem.into()),
+            // A leftover of a crash, or a daemon that is just starting or stopping: the lock decides.
+            Err(_) => {}
         }
     }
     if !config.data_dir.exists() {
@@ -33,11 +37,16 @@ pub(crate) fn open(common: &Common) -> anyhow::Result<Opened> {
             .hint("watchfloor serve makes one; --data-dir names another place")
             .into());
     }
-    match owner::own(&config, Wanted::default())? {
+    match owner::own_soon(&config, &Wanted::default())? {
         Owned::Ours(owner) => Ok(Opened { desk: owner.desk(), runtime: None, owner: Some(owner) }),
-        Owned::InUse(pid) => Err(owner::in_use(&config, pid)
-            .detail(format!("its socket {} does not answer", socket.display()))
-            .into()),
+        Owned::InUse(pid) => {
+            // It may listen by now.
+            let runtime = owner::runtime()?;
+            match runtime.block_on(Desk::attach(&socket)) {
+                Ok(desk) => Ok(Opened { desk, runtime: Some(runtime), owner: None }),
+                Err(problem) => Err(owner::in_use(&config, pid).detail(problem.to_string()).into()),
+            }
+        }
     }
 }
 

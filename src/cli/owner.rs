@@ -2,12 +2,13 @@
 //! `serve`, the plain workbench, `open` and `demo` are this with different front ends.
 
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use tokio::runtime::Runtime;
 
 use crate::api;
-use crate::config::{Config, places};
+use crate::config::Config;
 use crate::desk::Desk;
 use crate::model::desk::{Problem, ProblemKind};
 use crate::pipeline::inputs::Inputs;
@@ -15,6 +16,11 @@ use crate::pipeline::running::{self, Opened, Opening, Parts, Running};
 use crate::service::Workbench;
 use crate::stdx::stop::StopToken;
 use crate::stdx::task;
+
+/// How long a store's holder may take to let go or to listen.
+const HOLDER_WAIT_MAX: Duration = Duration::from_secs(5);
+/// How often that is looked at.
+const HOLDER_ASKED_EVERY: Duration = Duration::from_millis(50);
 
 /// A store that is ours, with everything that runs on it.
 pub(crate) struct Owner {
@@ -56,7 +62,7 @@ pub(crate) fn runtime() -> anyhow::Result<Runtime> {
 
 /// The socket of a configuration.
 pub(crate) fn socket(config: &Config) -> PathBuf {
-    config.api.socket.clone().unwrap_or_else(|| places::socket_of(&config.data_dir))
+    config.api.socket_path(&config.data_dir)
 }
 
 /// Open the store and start what is wanted.
@@ -126,6 +132,21 @@ impl Owner {
             ));
         }
         Err(Problem::new(ProblemKind::Internal, format!("stopped with trouble: {text}")).into())
+    }
+}
+
+/// As [`own`], but a store whose holder does not listen is waited for: a script's verb has it for a moment,
+/// or a daemon is about to listen or to end.
+pub(crate) fn own_soon(config: &Config, wanted: &Wanted) -> anyhow::Result<Owned> {
+    let socket = socket(config);
+    let deadline = Instant::now() + HOLDER_WAIT_MAX;
+    loop {
+        let owned = own(config, wanted.clone())?;
+        let listens = || std::os::unix::net::UnixStream::connect(&socket).is_ok();
+        if matches!(owned, Owned::Ours(_)) || Instant::now() >= deadline || listens() {
+            return Ok(owned);
+        }
+        std::thread::sleep(HOLDER_ASKED_EVERY);
     }
 }
 

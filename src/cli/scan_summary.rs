@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::cli::output::complain;
 use crate::model::severity::Severity;
+use crate::pipeline::inputs::DAMAGED;
 use crate::pipeline::scan::ScanReport;
 
 /// Hosts and rules that the summary lists; the rest is counted.
@@ -31,6 +32,12 @@ pub(crate) fn print(report: &ScanReport) {
     ));
     for (reason, count) in &report.rejects {
         complain(&format!("          rejected {count}: {reason}"));
+        // Damaged input is listed with the problems already.
+        if *reason != DAMAGED
+            && let Some(first) = report.first_rejects.get(reason)
+        {
+            complain(&format!("            first: {first}"));
+        }
     }
     for (reason, count) in &report.time_problems {
         complain(&format!("          time {reason}: {count} events"));

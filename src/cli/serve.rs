@@ -35,7 +35,7 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Outc
         output::complain("watchfloor: no [[sources]] are configured: nothing will be read");
     }
     let wanted = Wanted { pipeline: true, evidence: None, listen: true };
-    let owner = match owner::own(&config, wanted)? {
+    let owner = match owner::own_soon(&config, &wanted)? {
         Owned::Ours(owner) => owner,
         Owned::InUse(pid) => return Err(owner::in_use(&config, pid).into()),
     };

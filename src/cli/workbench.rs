@@ -75,7 +75,7 @@ pub(crate) fn open(common: &Common, arguments: &OpenArguments) -> anyhow::Result
 
 /// Own the store and show its desk, or attach to whoever owns it.
 pub(crate) fn show(config: &Config, wanted: Wanted) -> anyhow::Result<Outcome> {
-    match owner::own(config, wanted)? {
+    match owner::own_soon(config, &wanted)? {
         Owned::Ours(owner) => {
             let shown = tui::run::desk::show(&config.ui, owner.desk(), owner.runtime.handle());
             let finished = owner.finish();

@@ -1,6 +1,6 @@
 //! Where files live when nobody says: the places `directories` gives, system ones for root.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use directories::ProjectDirs;
 
@@ -33,9 +33,4 @@ impl Places {
             },
         }
     }
-}
-
-/// The socket of a data directory when no other is configured.
-pub fn socket_of(data_dir: &Path) -> PathBuf {
-    data_dir.join("watchfloor.sock")
 }

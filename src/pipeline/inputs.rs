@@ -1,5 +1,6 @@
 //! What the one-shot commands read: paths become files, files become batches, batches become events.
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use ahash::AHashMap;
 use crate::config::Config;
 use crate::config::sources::{HostRule, SourceConfig, SourceKind};
 use crate::model::ledger::Ledger;
-use crate::model::record::{Batch, Flush};
+use crate::model::record::{Batch, Flush, Reject};
 use crate::normalise::{Decoder, Output, Settings};
 use crate::source::file::{FileSettings, expand, read_once};
 use crate::source::{Source, SourceError, stdin::Stdin};
@@ -201,6 +202,21 @@ impl Decoding {
         let mut ledger = self.totals;
         ledger.in_flight = self.decoders.values().map(Decoder::open_records).sum();
         ledger
+    }
+}
+
+/// The reason of records that the carrier could not read.
+pub const DAMAGED: &str = "damaged";
+
+/// By reason: where the first reject stands and what is wrong with it.
+pub type FirstRejects = BTreeMap<&'static str, String>;
+
+/// Note the first reject of each reason, for people who look for it.
+pub fn see_rejects(first: &mut FirstRejects, rejects: &[Reject]) {
+    for reject in rejects {
+        first.entry(reject.reason).or_insert_with(|| {
+            format!("{}: {} at {}: {}", reject.path, reject.reason, reject.offset, reject.detail)
+        });
     }
 }
 

@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use crate::config::Config;
 use crate::model::ledger::Ledger;
 use crate::normalise::Output;
-use crate::pipeline::inputs::{Inputs, Plan, Watcher, size};
+use crate::pipeline::inputs::{DAMAGED, FirstRejects, Inputs, Plan, Watcher, see_rejects, size};
 
 /// What came of it.
 #[derive(Debug, Default)]
@@ -34,16 +34,19 @@ pub fn normalise(
     for input in &plan.inputs {
         let mut stopped = false;
         let rejects = &mut report.rejects;
+        let mut first_rejects = FirstRejects::new();
         let done = plan.read(input, &mut |output| {
             for (reason, count) in &output.by_reason {
                 *rejects.entry(reason).or_default() += count;
             }
+            see_rejects(&mut first_rejects, &output.rejects);
             let flow = take(output);
             stopped = flow.is_break();
             flow
         });
         report.ledger.add(&done.ledger);
         report.problems.extend(done.problems);
+        report.problems.extend(first_rejects.remove(DAMAGED));
         report.files += 1;
         watcher.read_bytes(size(input));
         if stopped {

@@ -14,7 +14,9 @@ use crate::model::finding::Finding;
 use crate::model::ledger::Ledger;
 use crate::model::severity::Severity;
 use crate::pipeline::failed_logins::FailedLogins;
-use crate::pipeline::inputs::{Input, Inputs, Plan, Watcher, name, size};
+use crate::pipeline::inputs::{
+    DAMAGED, FirstRejects, Input, Inputs, Plan, Watcher, name, see_rejects, size,
+};
 use crate::stdx::pool;
 use crate::stdx::time::Timestamp;
 
@@ -45,6 +47,7 @@ pub struct FileResult {
 struct Partial {
     ledger: Ledger,
     rejects: BTreeMap<&'static str, u64>,
+    first_rejects: FirstRejects,
     time_problems: BTreeMap<&'static str, u64>,
     out_of_range: u64,
     failed_logins: FailedLogins,
@@ -58,6 +61,8 @@ pub struct ScanReport {
     pub ledger: Ledger,
     /// Rejected records by reason.
     pub rejects: BTreeMap<&'static str, u64>,
+    /// Where the first of each reason stands and what is wrong with it.
+    pub first_rejects: FirstRejects,
     /// Events whose time was replaced or guessed, by word.
     pub time_problems: BTreeMap<&'static str, u64>,
     /// Events outside `--from`/`--to`.
@@ -134,6 +139,7 @@ fn judge(
     let mut partial = Partial::default();
     let done = plan.read(input, &mut |output| {
         add(&mut partial.rejects, &output.by_reason);
+        see_rejects(&mut partial.first_rejects, &output.rejects);
         add(&mut partial.time_problems, &output.time_problems);
         let before = output.events.len();
         output.events.retain(|event| in_range(event, options));
@@ -145,6 +151,8 @@ fn judge(
     findings.retain(|finding: &Finding| finding.rule.level >= options.min_level);
     partial.ledger = done.ledger;
     partial.problems = done.problems;
+    // What the carrier could not read is trouble with the file, not with one record.
+    partial.problems.extend(partial.first_rejects.get(DAMAGED).cloned());
     FileResult { path: name(input), findings, partial }
 }
 
@@ -164,6 +172,9 @@ impl ScanReport {
         let partial = &result.partial;
         self.ledger.add(&partial.ledger);
         add(&mut self.rejects, &partial.rejects);
+        for (reason, place) in &partial.first_rejects {
+            self.first_rejects.entry(reason).or_insert_with(|| place.clone());
+        }
         add(&mut self.time_problems, &partial.time_problems);
         self.out_of_range += partial.out_of_range;
         self.failed_logins.add(&partial.failed_logins);

@@ -67,6 +67,10 @@ fn size(findings: &mut Findings) {
         return;
     };
     let (columns, rows) = (size.ws_col, size.ws_row);
+    if columns == 0 || rows == 0 {
+        findings.warn("terminal", "it does not say its size", "run stty rows 24 columns 80");
+        return;
+    }
     if columns < COLUMNS_MIN || rows < ROWS_MIN {
         let what = format!("{columns}x{rows} is small: parts of the screens are left out");
         findings.warn("terminal", what, format!("make it {COLUMNS_MIN}x{ROWS_MIN} or larger"));
