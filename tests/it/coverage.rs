@@ -60,7 +60,10 @@ fn every_named_test_exists_and_done_rows_name_one() {
     let mut wrong = Vec::new();
     for row in rows() {
         let (id, state, tests) = (&row[0], &row[2], row.get(4).cloned().unwrap_or_default());
-        assert!(["done", "partly", "planned", "not kept"].contains(&state.as_str()), "{id}: state {state:?}");
+        assert!(
+            ["done", "partly", "planned", "not kept"].contains(&state.as_str()),
+            "{id}: state {state:?}"
+        );
         let tests: Vec<&str> = tests
             .split(',')
             .map(|name| name.trim().trim_matches('`'))
