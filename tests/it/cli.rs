@@ -658,3 +658,104 @@ fn a_store_of_a_newer_version_is_refused_and_left_alone() {
     assert!(String::from_utf8_lossy(&doctor.stdout).contains("newer version"));
     assert!(fs::read(&database).unwrap() == bytes);
 }
+
+#[test]
+fn events_beyond_the_books_are_taken_in_by_the_doctor() {
+    let place = Place::new();
+    let mut daemon = serving(&place);
+    daemon.stop();
+    let config = daemon.config.clone();
+    let database = place.path("data/watchfloor.db");
+    let yesterday = fs::read(&database).unwrap();
+    // Three more batches, then the database of before beside today's segments.
+    let log = place.path("auth.log");
+    let before = (HOSTILE.len() * GUESSES) as u64;
+    for round in 1..=3 {
+        let mut file = fs::File::options().append(true).open(&log).unwrap();
+        writeln!(
+            file,
+            "2026-11-22T09:00:0{round}+00:00 web01 sshd[9]: Server listening on :: port 22."
+        )
+        .unwrap();
+        let mut daemon = Daemon::start(&config, &place.path("data"));
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let status = run_text(&config, &["status", "--format", "json"]);
+            let status: serde_json::Value = serde_json::from_str(&status).unwrap();
+            if status["sources"][0]["stored"].as_u64() == Some(before + round) {
+                break;
+            }
+            assert!(Instant::now() < deadline, "not read: {status}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        daemon.stop();
+    }
+    fs::write(&database, yesterday).unwrap();
+    for arguments in [&["serve"][..], &["status"]] {
+        let refused = on(&config).args(arguments).output().unwrap();
+        assert_eq!(code(&refused), 1);
+        assert!(err(&refused).contains("watchfloor doctor --adopt-tail"), "{}", err(&refused));
+    }
+    let doctor = on(&config).arg("doctor").output().unwrap();
+    assert_eq!(code(&doctor), 1);
+    assert!(out(&doctor).contains("--adopt-tail"), "{}", out(&doctor));
+    let adopted = run_text(&config, &["doctor", "--adopt-tail"]);
+    assert!(adopted.starts_with("3 events in 3 batches"), "{adopted}");
+    let found = run_ndjson(&config, &["events", "search", "Server listening"]);
+    assert_eq!(found.len(), 3, "{found:?}");
+    let doctor = on(&config).arg("doctor").output().unwrap();
+    assert_eq!(code(&doctor), 0, "{}", out(&doctor));
+}
+
+#[test]
+fn the_doctor_names_the_ill_and_the_cure() {
+    let place = Place::new();
+    let gone = place.path("gone.log");
+    let config = place.file(
+        "w.toml",
+        format!(
+            "[[sources]]\nname = \"auth\"\npaths = [\"{}\"]\n[rules]\npaths = [\"{}\"]\n[ui]\nkeymap = \"{}\"\n",
+            gone.display(),
+            place.path("norules").display(),
+            place.path("nokeys.toml").display()
+        ),
+    );
+    let output = place.run(&["doctor", "--format", "ndjson", "--config", config.to_str().unwrap()]);
+    assert_eq!(code(&output), 1);
+    let lines = ndjson(&output);
+    let level = |area: &str| -> Vec<&str> {
+        let of_area = lines.iter().filter(|line| line["area"] == area);
+        of_area.map(|line| line["level"].as_str().unwrap()).collect()
+    };
+    assert!(level("rules").contains(&"FAIL"), "{lines:?}");
+    assert!(level("keymap").contains(&"FAIL"), "{lines:?}");
+    assert!(level("sources").contains(&"warn"), "{lines:?}");
+    assert!(!place.path("data").exists(), "looking makes no store");
+    // A wrong configuration is one more finding, not the end.
+    let bad = place.file("bad.toml", "[alert]\ndedupe = \"soon\"\n");
+    let output = place.run(&["doctor", "--config", bad.to_str().unwrap()]);
+    assert_eq!(code(&output), 1);
+    assert!(
+        out(&output).contains("FAIL") && out(&output).contains("alert.dedupe"),
+        "{}",
+        out(&output)
+    );
+}
+
+#[test]
+fn keys_and_themes_explain_themselves() {
+    let place = Place::new();
+    let keys = ndjson(&place.run(&["keymap", "list", "queue", "--format", "ndjson"]));
+    assert!(keys.len() > 10 && keys.iter().all(|row| row["key"].is_string()), "{keys:?}");
+    assert!(out(&place.run(&["keymap", "explain", "v f"])).contains("queue"));
+    assert_eq!(code(&place.run(&["keymap", "explain", "ctrl-alt-f9"])), 1);
+    assert_eq!(code(&place.run(&["keymap", "list", "nowhere"])), 2);
+    let bad = place.file("keys.toml", "schema = 1\n[menu.verdict]\nz = \"no.such.action\"\n");
+    let output = place.run(&["keymap", "check", bad.to_str().unwrap()]);
+    assert_eq!(code(&output), 1);
+    assert!(out(&output).contains("keys.toml:3"), "{}", out(&output));
+    let bad = place.file("theme.toml", "nonsense = 1\n");
+    let output = place.run(&["theme", "check", bad.to_str().unwrap()]);
+    assert_eq!(code(&output), 1);
+    assert!(out(&output).contains("theme.toml"), "{}", out(&output));
+}
