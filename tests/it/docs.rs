@@ -1,0 +1,183 @@
+//! The generated references are what the program says: every configuration key, every key of the desk. And no
+//! page links to a file that is not there.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::fs;
+use std::path::Path;
+
+use crate::support::{root, watchfloor};
+
+/// What `config show` gives as the default of the data folder depends on the user.
+const DATA_DIR_DEFAULT: &str =
+    "`\"/var/lib/watchfloor\"` for root, else the user's data folder (`~/.local/share/watchfloor`)";
+
+/// Tables of free names: `config show` has no line for them.
+const TABLES: &str = "
+## Tables of names
+
+| key | what |
+| --- | --- |
+| `sources[].labels` | Added to every event of the source; the label `tenant` sets `organization.id`. |
+| `sources[].host_aliases` | A name that records use, and the host name to use instead; both lower case. |
+| `redact.patterns` | A kind of secret and a pattern that finds it; the first group is the secret. |
+";
+
+const CONFIGURATION_HEAD: &str = "# Configuration
+
+Generated from `watchfloor config show --docs`. `WATCHFLOOR_BLESS=1 cargo test --test it docs` writes it again.
+
+One TOML file: `--config FILE`, else `WATCHFLOOR_CONFIG`, else `/etc/watchfloor/watchfloor.toml` for root and the user's configuration folder
+for others. Later layers win: defaults, the file, `WATCHFLOOR_SECTION__KEY`, `--set KEY=VALUE`. An empty file is valid. Unknown keys are refused.
+`watchfloor config check` reports every problem at once; `watchfloor config show --origin` says where each value comes from;
+`watchfloor config init` writes an annotated example.
+
+Durations are `\"10s\"`, `\"5m\"`, `\"1h\"`; sizes are bytes or `\"64 MiB\"`.
+
+| key | default | what | environment |
+| --- | --- | --- | --- |
+";
+
+const SOURCES_HEAD: &str = "
+## Sources
+
+One `[[sources]]` table a source. These keys stand in the file only.
+
+| key | default | what |
+| --- | --- | --- |
+";
+
+const KEYS_HEAD: &str = "# Keys
+
+Generated from `watchfloor keymap list`. `WATCHFLOOR_BLESS=1 cargo test --test it docs` writes it again.
+
+Keys belong to contexts. A screen has its own, and takes over those of `list`, `triage` and `global` that fit it; only the keys that differ from these
+are listed below it. Two keys with a space between them are pressed one after the other. A file of your own lies over these: `ui.keymap`, in the
+form of `keymaps/default.toml`; `watchfloor keymap explain \"v f\"` says where a key comes from, `watchfloor keymap check` what is wrong. On the desk `?` shows
+what works here, and `:` and `ctrl-p` reach every action by name.
+";
+
+/// Contexts that others take over, first.
+const SHARED: [&str; 3] = ["global", "list", "triage"];
+
+fn say(arguments: &[&str]) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let output = watchfloor(folder.path()).args(arguments).output().unwrap();
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// `|` ends a cell.
+fn cell(text: &str) -> String {
+    text.replace('|', "\\|")
+}
+
+fn configuration() -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("one-source.toml");
+    fs::write(&file, "[[sources]]\nname = \"auth\"\npaths = [\"/var/log/auth.log\"]\n").unwrap();
+    let shown = say(&["--config", file.to_str().unwrap(), "config", "show", "--docs"]);
+    let (mut keys, mut sources) = (String::new(), String::new());
+    let lines: Vec<&str> = shown.lines().collect();
+    assert!(lines.len() > 40 && lines.len().is_multiple_of(2), "{shown}");
+    for pair in lines.chunks(2) {
+        let (what, default) = pair[0].strip_prefix("# ").unwrap().rsplit_once(" Default: ").unwrap();
+        let (key, _) = pair[1].split_once(" = ").unwrap();
+        let what = cell(what);
+        let default = match key {
+            "data_dir" => DATA_DIR_DEFAULT.to_owned(),
+            _ => cell(&format!("`{default}`")),
+        };
+        match key.strip_prefix("sources[0].") {
+            Some(name) => writeln!(sources, "| `sources[].{name}` | {default} | {what} |").unwrap(),
+            None => {
+                let variable = format!("WATCHFLOOR_{}", key.to_uppercase().replace('.', "__"));
+                writeln!(keys, "| `{key}` | {default} | {what} | `{variable}` |").unwrap();
+            }
+        }
+    }
+    format!("{CONFIGURATION_HEAD}{keys}{SOURCES_HEAD}{sources}{TABLES}")
+}
+
+fn keys() -> String {
+    type Bindings = Vec<(String, String, String)>;
+    let mut contexts: BTreeMap<String, Bindings> = BTreeMap::new();
+    for line in say(&["keymap", "list", "--format", "ndjson"]).lines() {
+        let key: serde_json::Value = serde_json::from_str(line).unwrap();
+        let text = |name: &str| key[name].as_str().unwrap().to_owned();
+        let binding = (text("key"), text("title"), text("action"));
+        contexts.entry(text("context")).or_default().push(binding);
+    }
+    let shared: Vec<(String, String, String)> =
+        SHARED.iter().flat_map(|name| contexts.get(*name).cloned().unwrap_or_default()).collect();
+    let names = SHARED.iter().copied().map(str::to_owned);
+    let others = contexts.keys().filter(|name| !SHARED.contains(&name.as_str())).cloned();
+    let mut text = KEYS_HEAD.to_owned();
+    for name in names.chain(others) {
+        let is_shared = SHARED.contains(&name.as_str());
+        let own = contexts[&name].iter().filter(|binding| is_shared || !shared.contains(binding));
+        write!(text, "\n## {name}\n\n| key | what | action |\n| --- | --- | --- |\n").unwrap();
+        for (key, title, action) in own {
+            writeln!(text, "| `{}` | {} | `{}` |", cell(key), cell(title), cell(action)).unwrap();
+        }
+    }
+    text
+}
+
+fn compare(name: &str, fresh: &str) {
+    let path = root().join(name);
+    if std::env::var_os("WATCHFLOOR_BLESS").is_some() {
+        fs::write(&path, fresh).unwrap();
+        return;
+    }
+    let written = fs::read_to_string(&path).unwrap_or_default();
+    let differs = fresh.lines().zip(written.lines()).find(|(one, two)| one != two);
+    assert!(
+        written == fresh,
+        "{name} is old (first difference: {differs:?}).\n\
+         Write it again: WATCHFLOOR_BLESS=1 cargo test --test it docs"
+    );
+}
+
+#[test]
+fn the_configuration_reference_is_what_the_program_reads() {
+    compare("docs/configuration.md", &configuration());
+}
+
+#[test]
+fn the_key_reference_is_what_the_keymap_says() {
+    compare("docs/keys.md", &keys());
+}
+
+/// Targets of `[text](target)` in a page.
+fn links(text: &str) -> Vec<String> {
+    text.split("](")
+        .skip(1)
+        .filter_map(|rest| rest.split(')').next())
+        .map(|target| target.split('#').next().unwrap_or_default().to_owned())
+        .filter(|target| !target.is_empty() && !target.contains("://"))
+        .collect()
+}
+
+#[test]
+fn pages_link_only_to_files_that_are_there() {
+    let mut pages = vec![root().join("README.md"), root().join("CHANGELOG.md")];
+    for entry in fs::read_dir(root().join("docs")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|end| end == "md") {
+            pages.push(path);
+        }
+    }
+    let (mut found, mut dead) = (0, Vec::new());
+    for page in &pages {
+        let folder: &Path = page.parent().unwrap();
+        for target in links(&fs::read_to_string(page).unwrap()) {
+            found += 1;
+            if !folder.join(&target).exists() {
+                dead.push(format!("{}: {target}", page.display()));
+            }
+        }
+    }
+    assert!(found > 10, "the search found too few links: {found}");
+    assert!(dead.is_empty(), "{}", dead.join("\n"));
+}
