@@ -62,7 +62,9 @@ const SHARED: [&str; 3] = ["global", "list", "triage"];
 
 fn say(arguments: &[&str]) -> String {
     let folder = tempfile::tempdir().unwrap();
-    let output = watchfloor(folder.path()).args(arguments).output().unwrap();
+    let mut command = watchfloor(folder.path());
+    // The program takes every variable with its prefix for a configuration key.
+    let output = command.env_remove("WATCHFLOOR_BLESS").args(arguments).output().unwrap();
     assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }

@@ -7,6 +7,7 @@ mod coverage;
 mod demo;
 mod desk_conformance;
 mod detect_regression;
+mod docs;
 mod hostile;
 mod kill;
 mod normalise_linux;
