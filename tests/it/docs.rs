@@ -83,7 +83,8 @@ fn configuration() -> String {
     let lines: Vec<&str> = shown.lines().collect();
     assert!(lines.len() > 40 && lines.len().is_multiple_of(2), "{shown}");
     for pair in lines.chunks(2) {
-        let (what, default) = pair[0].strip_prefix("# ").unwrap().rsplit_once(" Default: ").unwrap();
+        let (what, default) =
+            pair[0].strip_prefix("# ").unwrap().rsplit_once(" Default: ").unwrap();
         let (key, _) = pair[1].split_once(" = ").unwrap();
         let what = cell(what);
         let default = match key {
