@@ -22,6 +22,7 @@ pub(crate) struct Arguments {
 pub(crate) fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Outcome> {
     let config = load::config(common)?;
     let socket = arguments.socket.clone().unwrap_or_else(|| owner::socket(&config));
+    load::logging_beside_desk(common, &config.data_dir);
     let runtime = owner::runtime()?;
     let desk = runtime.block_on(Desk::attach(&socket))?;
     tui::run::desk::show(&config.ui, desk, runtime.handle())?;

@@ -63,7 +63,7 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Outc
     let shown = if arguments.headless {
         headless(&config, wanted, last)
     } else {
-        workbench::show(&config, wanted)
+        workbench::show(common, &config, wanted)
     };
     stop.stop();
     match player.join() {

@@ -1,6 +1,8 @@
 //! From flags, environment and file to a checked configuration, and the logging that goes with it.
 
-use std::path::PathBuf;
+use std::fs::OpenOptions;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
@@ -12,6 +14,9 @@ use crate::model::desk::{Problem, ProblemKind};
 use crate::model::severity::Severity;
 use crate::normalise;
 use crate::stdx::time::Timestamp;
+
+/// A desk's log that is larger is put aside at the next start.
+const LOG_BYTES_MAX: u64 = 16 << 20;
 
 /// The configuration, or every problem on standard error and one summary as the error.
 pub(crate) fn config(common: &Common) -> anyhow::Result<Config> {
@@ -68,16 +73,40 @@ fn written(common: &Common) -> anyhow::Result<Written> {
 
 /// Structured logs on standard error. `WATCHFLOOR_LOG` takes the filter syntax of `tracing`.
 pub(crate) fn logging(common: &Common, json: bool) {
+    let builder =
+        tracing_subscriber::fmt().with_env_filter(filter(common)).with_writer(std::io::stderr);
+    // A second call (tests in one process) keeps the first subscriber.
+    let _ = if json { builder.json().try_init() } else { builder.with_target(false).try_init() };
+}
+
+fn filter(common: &Common) -> tracing_subscriber::EnvFilter {
     let default = match common.verbose {
         0 => "watchfloor=warn",
         1 => "watchfloor=info",
         _ => "watchfloor=debug",
     };
     let filter = std::env::var("WATCHFLOOR_LOG").unwrap_or_else(|_| default.to_owned());
-    let filter = tracing_subscriber::EnvFilter::builder().parse_lossy(filter);
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    tracing_subscriber::EnvFilter::builder().parse_lossy(filter)
+}
+
+/// Structured logs while a desk is on the screen: appended to `watchfloor.log` in the data folder, because standard
+/// error is the screen. Without that folder (a desk beside a daemon of another user) nothing is logged.
+pub(crate) fn logging_beside_desk(common: &Common, data_dir: &Path) {
+    let mut options = OpenOptions::new();
+    options.create(true).append(true).mode(0o600);
+    let me = rustix::process::geteuid().as_raw();
+    if !std::fs::metadata(data_dir).is_ok_and(|meta| meta.uid() == me) {
+        return;
+    }
+    let path = data_dir.join("watchfloor.log");
+    if std::fs::metadata(&path).is_ok_and(|meta| meta.len() > LOG_BYTES_MAX) {
+        // The one before is replaced; a log that cannot be moved grows on.
+        let _ = std::fs::rename(&path, data_dir.join("watchfloor.log.1"));
+    }
+    let Ok(file) = options.open(&path) else { return };
+    let builder = tracing_subscriber::fmt().with_env_filter(filter(common)).with_ansi(false);
     // A second call (tests in one process) keeps the first subscriber.
-    let _ = if json { builder.json().try_init() } else { builder.with_target(false).try_init() };
+    let _ = builder.with_writer(std::sync::Mutex::new(file)).with_target(false).try_init();
 }
 
 /// A time on the command line: RFC 3339, or a date or date and time in UTC.

@@ -2,7 +2,9 @@
 //! desk of the process that has it. `watchfloor open PATH…`: the desk on evidence, in a scratch store.
 
 use std::io::IsTerminal;
+use std::os::unix::fs::DirBuilderExt;
 
+use anyhow::Context;
 use clap::Args;
 
 use crate::cli::owner::{self, Owned, Wanted};
@@ -50,7 +52,7 @@ pub(crate) fn run(common: &Common) -> anyhow::Result<Outcome> {
             .into());
     }
     let wanted = Wanted { pipeline: true, evidence: None, listen: true };
-    show(&config, wanted)
+    show(common, &config, wanted)
 }
 
 /// The workbench on evidence.
@@ -70,11 +72,19 @@ pub(crate) fn open(common: &Common, arguments: &OpenArguments) -> anyhow::Result
         format: arguments.read_as.clone(),
         host: arguments.host.as_deref().map(str::to_lowercase),
     };
-    show(&config, Wanted { pipeline: true, evidence: Some(evidence), listen: true })
+    show(common, &config, Wanted { pipeline: true, evidence: Some(evidence), listen: true })
 }
 
 /// Own the store and show its desk, or attach to whoever owns it.
-pub(crate) fn show(config: &Config, wanted: Wanted) -> anyhow::Result<Outcome> {
+pub(crate) fn show(
+    common: &Common,
+    config: &Config,
+    wanted: Wanted,
+) -> anyhow::Result<Outcome> {
+    // The log lies in the data folder, so that must be there before the store is opened.
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&config.data_dir);
+    made.with_context(|| format!("cannot make the data folder {}", config.data_dir.display()))?;
+    load::logging_beside_desk(common, &config.data_dir);
     match owner::own_soon(config, &wanted)? {
         Owned::Ours(owner) => {
             let shown = tui::run::desk::show(&config.ui, owner.desk(), owner.runtime.handle());
@@ -111,7 +121,6 @@ pub(crate) struct Scratch {
 impl Scratch {
     /// Make an empty, owner-only folder.
     pub(crate) fn new(what: &str) -> anyhow::Result<Scratch> {
-        use std::os::unix::fs::DirBuilderExt;
         let base = std::env::temp_dir();
         let pid = std::process::id();
         for number in 0..100 {

@@ -229,6 +229,7 @@ fn tour_details(session: &mut Session) {
             "matchvalue",
             "file",
             "benign",
+            "verdictnote",
         ];
         check(session, "summary", &names(&all, n));
         session.keys("2");
@@ -281,7 +282,7 @@ fn tour_text_fields(session: &mut Session) {
         session.wait_for(&format!("PASTED{n}"));
         session.settle();
         session.keys("\x1b");
-        std::thread::sleep(std::time::Duration::from_millis(60));
+        session.wait_for("keep draft");
         session.keys("q");
         session.wait_until("the queue", |session| !session.text().contains("PASTED"));
         session.keys("j");

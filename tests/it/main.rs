@@ -5,6 +5,7 @@ mod auditd_scoreboard;
 mod cli;
 mod coverage;
 mod demo;
+mod desk_program;
 mod desk_conformance;
 mod detect_regression;
 mod docs;

@@ -213,6 +213,9 @@ impl DeskModel {
     fn load(&mut self, page: AlertPage, again: bool, more: bool) {
         let filling = !again && !self.loaded;
         self.rows.total = page.total;
+        if filling {
+            self.adopt(&page.pending);
+        }
         for alert in page.rows {
             self.arrive(Arc::new(alert));
         }

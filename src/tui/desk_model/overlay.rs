@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::model::alert::{Action, Alert, AlertId};
+use crate::model::alert::{Action, Alert, AlertId, Pending};
 use crate::model::desk::{Acted, Problem, Undone};
 use crate::model::lifecycle;
 use crate::model::verdict::Verdict;
@@ -208,6 +208,28 @@ impl DeskModel {
                 Some(Action::Snooze(Some(self.now.plus_micros(self.journal.snooze_us))))
             }
             last => last.clone(),
+        }
+    }
+
+    /// Actions of ours that an earlier desk (killed, or on another screen) left to be undone: the countdown and `u`
+    /// go on with them. Their alerts came with them carried out.
+    pub(super) fn adopt(&mut self, pending: &[Pending]) {
+        for action in pending {
+            let known = |entry: &Entry| entry.pending_id == Some(action.id);
+            if self.journal.pending.iter().any(known) || action.deadline <= self.now {
+                continue;
+            }
+            self.journal.last_token += 1;
+            self.journal.pending.push(Entry {
+                token: self.journal.last_token,
+                pending_id: Some(action.id),
+                targets: action.alerts.clone(),
+                action: action.action.clone(),
+                deadline: action.deadline,
+                marks_before: Marks::default(),
+                cursor_before: None,
+                handled_before: Vec::new(),
+            });
         }
     }
 

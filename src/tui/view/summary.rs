@@ -35,6 +35,9 @@ pub fn fill_short(doc: &mut Doc, model: &DeskModel, alert: &Alert) {
 /// The Summary: everything that is known without looking into an event.
 pub fn fill(doc: &mut Doc, model: &DeskModel, alert: &Alert, detail: Option<&AlertDetail>) {
     doc.field(&SafeText::label("state"), LABEL_COLUMNS, &state_line(alert));
+    if let Some(verdict) = alert.verdict.as_ref().filter(|verdict| !verdict.note.is_empty()) {
+        doc.field(&SafeText::label("verdict"), LABEL_COLUMNS, &verdict.note);
+    }
     doc.field(&SafeText::label("who"), LABEL_COLUMNS, &who(alert));
     doc.field(&SafeText::label("seen"), LABEL_COLUMNS, &seen(alert));
     doc.field(&SafeText::label("risk"), LABEL_COLUMNS, &risk(alert));

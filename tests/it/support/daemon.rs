@@ -29,7 +29,8 @@ pub fn command(config: &Path) -> Command {
 impl Daemon {
     /// Start it and wait until it answers.
     pub fn start(config: &Path, data: &Path) -> Daemon {
-        let daemon = Daemon::spawn(config, data);
+        let mut daemon = Daemon::spawn(config, data);
+        daemon.wait_listening(data);
         daemon.wait_ready();
         daemon
     }
@@ -49,6 +50,18 @@ impl Daemon {
             .spawn()
             .unwrap();
         Daemon { child, config: config.to_owned() }
+    }
+
+    /// Wait for its socket, so that what asks next is answered by it and does not open the store itself.
+    fn wait_listening(&mut self, data: &Path) {
+        let socket = watchfloor::config::places::socket_of(data);
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while std::os::unix::net::UnixStream::connect(&socket).is_err() {
+            let said = || std::fs::read_to_string(log(&self.config)).unwrap_or_default();
+            assert!(self.child.try_wait().unwrap().is_none(), "the daemon ended: {}", said());
+            assert!(Instant::now() < deadline, "{} does not answer: {}", socket.display(), said());
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// Wait until `status` comes from the daemon (it holds the store, so only it can answer).
