@@ -76,11 +76,7 @@ pub(crate) fn open(common: &Common, arguments: &OpenArguments) -> anyhow::Result
 }
 
 /// Own the store and show its desk, or attach to whoever owns it.
-pub(crate) fn show(
-    common: &Common,
-    config: &Config,
-    wanted: Wanted,
-) -> anyhow::Result<Outcome> {
+pub(crate) fn show(common: &Common, config: &Config, wanted: Wanted) -> anyhow::Result<Outcome> {
     // The log lies in the data folder, so that must be there before the store is opened.
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&config.data_dir);
     made.with_context(|| format!("cannot make the data folder {}", config.data_dir.display()))?;

@@ -46,7 +46,9 @@ impl Place {
         let folder = tempfile::tempdir().unwrap();
         let log = folder.path().join("auth.log");
         let line = |second: usize, text: &str| {
-            format!("2026-11-22T08:00:{second:02}Z web01 sshd[4711]: {text} from 192.0.2.7 port 4022 ssh2\n")
+            format!(
+                "2026-11-22T08:00:{second:02}Z web01 sshd[4711]: {text} from 192.0.2.7 port 4022 ssh2\n"
+            )
         };
         let mut text: String =
             (0..8).map(|n| line(n, "Failed password for invalid user admin")).collect();
@@ -154,7 +156,11 @@ fn assert_shown(session: &mut Session) {
     session.wait_for(NOTE);
     let text = session.text();
     assert!(text.contains("verdict to false positive"), "{text}");
-    assert_eq!(text.matches("verdict to false positive").count(), 1, "undone means no trace: {text}");
+    assert_eq!(
+        text.matches("verdict to false positive").count(),
+        1,
+        "undone means no trace: {text}"
+    );
 }
 
 fn quit(mut session: Session) {
