@@ -128,7 +128,7 @@ fn is_marked(rows: &[Vec<Cell>], row: usize, at: usize) -> bool {
 }
 
 /// How often a name is on the screen, and how often without a mark.
-fn count(session: &Session, name: &str) -> (usize, usize) {
+pub fn count(session: &Session, name: &str) -> (usize, usize) {
     let rows = cells(session);
     let mut found = (0, 0);
     for (number, row) in rows.iter().enumerate() {

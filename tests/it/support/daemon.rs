@@ -54,7 +54,7 @@ impl Daemon {
 
     /// Wait for its socket, so that what asks next is answered by it and does not open the store itself.
     fn wait_listening(&mut self, data: &Path) {
-        let socket = watchfloor::config::places::socket_of(data);
+        let socket = watchfloor::config::Config::default().api.socket_path(data);
         let deadline = Instant::now() + Duration::from_secs(60);
         while std::os::unix::net::UnixStream::connect(&socket).is_err() {
             let said = || std::fs::read_to_string(log(&self.config)).unwrap_or_default();
