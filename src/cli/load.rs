@@ -1,6 +1,7 @@
 //! From flags, environment and file to a checked configuration, and the logging that goes with it.
 
 use std::fs::OpenOptions;
+use std::io::IsTerminal;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -74,7 +75,7 @@ fn written(common: &Common) -> anyhow::Result<Written> {
 /// Structured logs on standard error. `WATCHFLOOR_LOG` takes the filter syntax of `tracing`.
 pub(crate) fn logging(common: &Common, json: bool) {
     let builder =
-        tracing_subscriber::fmt().with_env_filter(filter(common)).with_writer(std::io::stderr);
+        tracing_subscriber::fmt().with_env_filter(filter(common)).with_ansi(std::io::stderr().is_terminal()).with_writer(std::io::stderr);
     // A second call (tests in one process) keeps the first subscriber.
     let _ = if json { builder.json().try_init() } else { builder.with_target(false).try_init() };
 }

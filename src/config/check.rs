@@ -8,8 +8,13 @@ use crate::config::{Config, places::Places};
 use crate::config::{alert, api, limits, redact, rules, sources, store, ui};
 
 /// Names with our prefix that are not configuration keys.
-pub const RESERVED_ENV: [&str; 6] = [
+pub const RESERVED_ENV: [&str; 11] = [
+    "WATCHFLOOR_COLOR",
+    "WATCHFLOOR_SYNC",
     "WATCHFLOOR_TEST_DATA",
+    "WATCHFLOOR_TEST_FULL",
+    "WATCHFLOOR_BLESS",
+    "WATCHFLOOR_PTY_CHILD",
     "WATCHFLOOR_BIN",
     "WATCHFLOOR_CONFIG",
     "WATCHFLOOR_LOG",
@@ -130,6 +135,8 @@ mod tests {
             env: vec![
                 ("WATCHFLOOR_ALERT__DEDUPE".to_owned(), "2m".to_owned()),
                 ("WATCHFLOOR_TEST_DATA".to_owned(), "x".to_owned()),
+                ("WATCHFLOOR_COLOR".to_owned(), "never".to_owned()),
+                ("WATCHFLOOR_SYNC".to_owned(), "1".to_owned()),
                 ("WATCHFLOOR_ALERT__NOPE".to_owned(), "x".to_owned()),
             ],
             ..Written::default()

@@ -21,6 +21,15 @@ const TABLES: &str = "
 | `sources[].labels` | Added to every event of the source; the label `tenant` sets `organization.id`. |
 | `sources[].host_aliases` | A name that records use, and the host name to use instead; both lower case. |
 | `redact.patterns` | A kind of secret and a pattern that finds it; the first group is the secret. |
+
+## Variables that are no keys
+
+| variable | what |
+| --- | --- |
+| `WATCHFLOOR_CONFIG` | The configuration file, as `--config`. |
+| `WATCHFLOOR_LOG` | What is logged, instead of `-v`: `info`, `debug`, `watchfloor::source=trace`. |
+| `WATCHFLOOR_COLOR` | Colours of the desk: `never`, `16`, `256` or `true`. `NO_COLOR` switches them off too. |
+| `WATCHFLOOR_SYNC` | `1`: frames are sent as synchronised updates. |
 ";
 
 const CONFIGURATION_HEAD: &str = "# Configuration
@@ -62,9 +71,7 @@ const SHARED: [&str; 3] = ["global", "list", "triage"];
 
 fn say(arguments: &[&str]) -> String {
     let folder = tempfile::tempdir().unwrap();
-    let mut command = watchfloor(folder.path());
-    // The program takes every variable with its prefix for a configuration key.
-    let output = command.env_remove("WATCHFLOOR_BLESS").args(arguments).output().unwrap();
+    let output = watchfloor(folder.path()).args(arguments).output().unwrap();
     assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }
