@@ -74,8 +74,10 @@ fn written(common: &Common) -> anyhow::Result<Written> {
 
 /// Structured logs on standard error. `WATCHFLOOR_LOG` takes the filter syntax of `tracing`.
 pub(crate) fn logging(common: &Common, json: bool) {
-    let builder =
-        tracing_subscriber::fmt().with_env_filter(filter(common)).with_ansi(std::io::stderr().is_terminal()).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter(common))
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
     // A second call (tests in one process) keeps the first subscriber.
     let _ = if json { builder.json().try_init() } else { builder.with_target(false).try_init() };
 }

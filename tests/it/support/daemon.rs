@@ -102,7 +102,10 @@ impl Daemon {
             if let Some(status) = self.child.try_wait().unwrap() {
                 let said = std::fs::read_to_string(log(&self.config)).unwrap_or_default();
                 assert!(status.success(), "serve ended with {status}: {said}");
-                assert!(!said.contains('\u{1b}'), "a log that nobody watches has colours: {said:?}");
+                assert!(
+                    !said.contains('\u{1b}'),
+                    "a log that nobody watches has colours: {said:?}"
+                );
                 return;
             }
             assert!(Instant::now() < deadline, "serve did not stop within 30 s of SIGTERM");
