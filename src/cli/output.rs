@@ -5,6 +5,8 @@ use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
 
 use clap::ValueEnum;
 
+use crate::tui::paint::chars::{CharClass, classify};
+
 /// Formats of lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
@@ -54,12 +56,9 @@ pub(crate) fn escaped(text: &str) -> String {
 }
 
 fn visible(c: char) -> char {
-    match c {
-        '\n' | '\t' => c,
-        c if c.is_control() => '\u{fffd}',
-        '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' => '\u{fffd}',
-        '\u{feff}' | '\u{061c}' => '\u{fffd}',
-        c => c,
+    match (c, classify(c)) {
+        ('\n' | '\t', _) | (_, CharClass::Plain | CharClass::Combining) => c,
+        _ => '\u{fffd}',
     }
 }
 
