@@ -10,6 +10,7 @@ mod desk_program;
 mod detect_regression;
 mod docs;
 mod hostile;
+mod hostile_program;
 mod kill;
 mod normalise_linux;
 mod normalise_windows;
