@@ -1,16 +1,22 @@
-//! `watchfloor formats list`: what can be read, and the names for `--as` and `format =`.
+//! `watchfloor formats`: what can be read, the names for `--as` and `format =`, what a mapping does, and whether mapping
+//! files are right.
 
 use std::io::Write;
 
 use clap::{Args, Subcommand};
 
-use crate::cli::Outcome;
 use crate::cli::output::{self, Format};
+use crate::cli::{Common, Outcome, load};
+use crate::model::desk::{Problem, ProblemKind};
 use crate::normalise;
+use crate::normalise::mapping::library::{self, Library};
+use crate::normalise::mapping::rules::Mapping;
 
 #[derive(Args)]
 #[command(after_help = "Examples:
-  watchfloor formats list")]
+  watchfloor formats list
+  watchfloor formats show nginx_error
+  watchfloor formats check my-mappings/")]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     verb: Verb,
@@ -18,32 +24,91 @@ pub(crate) struct Arguments {
 
 #[derive(Subcommand)]
 enum Verb {
-    /// List the formats
+    /// List the formats: those that code reads and the mappings
     List {
         /// How to print
         #[arg(long, value_enum, default_value = "table")]
         format: Format,
     },
+    /// Print a mapping's file
+    Show {
+        /// The mapping's name
+        name: String,
+    },
+    /// Check mapping files; without paths those of the configuration
+    Check {
+        /// Files and folders
+        #[arg(value_name = "PATH")]
+        paths: Vec<String>,
+    },
 }
 
-pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
-    let Verb::List { format } = &arguments.verb;
+pub(crate) fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Outcome> {
+    let config = load::config(common)?;
+    match &arguments.verb {
+        Verb::List { format } => list(&Library::load(&config.mappings.paths), *format),
+        Verb::Show { name } => show(&Library::load(&config.mappings.paths), name),
+        Verb::Check { paths } if paths.is_empty() => check(&config.mappings.paths),
+        Verb::Check { paths } => check(paths),
+    }
+}
+
+fn list(library: &Library, format: Format) -> anyhow::Result<Outcome> {
     let mut out = output::stdout();
-    let formats = normalise::formats();
+    let code = normalise::formats().iter().map(|(name, what)| (*name, "code".to_owned(), *what));
+    let mapped = library.mappings.iter().map(|mapping: &Mapping| {
+        (&*mapping.name, mapping.file.to_string(), mapping.title.as_str())
+    });
+    let rows = code.chain(mapped);
     match format {
         Format::Table => {
-            let rows =
-                formats.iter().map(|(name, what)| vec![(*name).to_owned(), (*what).to_owned()]);
-            writeln!(out, "{}", output::table(&["NAME", "WHAT"], rows))?;
+            let rows = rows.map(|(name, from, what)| vec![name.to_owned(), from, what.to_owned()]);
+            writeln!(out, "{}", output::table(&["NAME", "READ BY", "WHAT"], rows))?;
         }
         Format::Ndjson | Format::Json | Format::Csv => {
-            let list: Vec<serde_json::Value> = formats
-                .iter()
-                .map(|(name, what)| serde_json::json!({"name": name, "description": what}))
+            let list: Vec<serde_json::Value> = rows
+                .map(|(name, from, what)| {
+                    serde_json::json!({"name": name, "read_by": from, "description": what})
+                })
                 .collect();
-            output::records(&mut out, *format, &["name", "description"], list)?;
+            output::records(&mut out, format, &["name", "read_by", "description"], list)?;
         }
     }
     out.flush()?;
+    complain_of(library);
     Ok(Outcome::Done)
+}
+
+fn show(library: &Library, name: &str) -> anyhow::Result<Outcome> {
+    let Some(mapping) = library.named(name).and_then(|number| library.get(number)) else {
+        let known = library.mappings.iter().map(|mapping| &*mapping.name).collect();
+        return Err(Problem::new(ProblemKind::Invalid, format!("no mapping is called {name:?}"))
+            .hint(crate::config::reader::nearest(name, known))
+            .into());
+    };
+    let shipped = library::shipped_files().into_iter().find(|(_, file, _)| **file == *mapping.file);
+    let text = match shipped {
+        Some((_, _, text)) => text.to_owned(),
+        None => std::fs::read_to_string(&*mapping.file)?,
+    };
+    let mut out = output::stdout();
+    writeln!(out, "# {}", mapping.file)?;
+    out.write_all(text.as_bytes())?;
+    out.flush()?;
+    Ok(Outcome::Done)
+}
+
+fn check(paths: &[String]) -> anyhow::Result<Outcome> {
+    let library = Library::check(paths);
+    let mut out = output::stdout();
+    writeln!(out, "{} mappings, {} problems", library.mappings.len(), library.problems.len())?;
+    out.flush()?;
+    complain_of(&library);
+    Ok(if library.problems.is_empty() { Outcome::Done } else { Outcome::Failed })
+}
+
+fn complain_of(library: &Library) {
+    for problem in &library.problems {
+        output::complain(&format!("watchfloor: {problem}"));
+    }
 }

@@ -3,6 +3,7 @@
 pub mod alert;
 pub mod class;
 pub mod desk;
+pub mod ecs;
 pub mod endpoint;
 pub mod episode;
 pub mod event;
