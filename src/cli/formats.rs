@@ -2,15 +2,18 @@
 //! files are right.
 
 use std::io::Write;
+use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 
 use crate::cli::output::{self, Format};
 use crate::cli::{Common, Outcome, load};
+use crate::config::Config;
 use crate::model::desk::{Problem, ProblemKind};
-use crate::normalise;
-use crate::normalise::mapping::library::{self, Library};
+use crate::normalise::mapping::check;
+use crate::normalise::mapping::library::{self, BUILTIN, Library};
 use crate::normalise::mapping::rules::Mapping;
+use crate::normalise::{self, Settings};
 
 #[derive(Args)]
 #[command(after_help = "Examples:
@@ -35,7 +38,7 @@ enum Verb {
         /// The mapping's name
         name: String,
     },
-    /// Check mapping files; without paths those of the configuration
+    /// Check mapping files and run the tests beside them; without paths those of the configuration
     Check {
         /// Files and folders
         #[arg(value_name = "PATH")]
@@ -48,8 +51,8 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Outc
     match &arguments.verb {
         Verb::List { format } => list(&Library::load(&config.mappings.paths), *format),
         Verb::Show { name } => show(&Library::load(&config.mappings.paths), name),
-        Verb::Check { paths } if paths.is_empty() => check(&config.mappings.paths),
-        Verb::Check { paths } => check(paths),
+        Verb::Check { paths } if paths.is_empty() => check(&config, &config.mappings.paths),
+        Verb::Check { paths } => check(&config, paths),
     }
 }
 
@@ -98,13 +101,32 @@ fn show(library: &Library, name: &str) -> anyhow::Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-fn check(paths: &[String]) -> anyhow::Result<Outcome> {
+fn check(config: &Config, paths: &[String]) -> anyhow::Result<Outcome> {
     let library = Library::check(paths);
-    let mut out = output::stdout();
-    writeln!(out, "{} mappings, {} problems", library.mappings.len(), library.problems.len())?;
-    out.flush()?;
     complain_of(&library);
-    Ok(if library.problems.is_empty() { Outcome::Done } else { Outcome::Failed })
+    let mut config = config.clone();
+    config.mappings.paths = paths.to_vec();
+    if !paths.iter().any(|path| path == BUILTIN) {
+        config.mappings.paths.insert(0, BUILTIN.to_owned());
+    }
+    let settings = Arc::new(Settings::new(&config)?);
+    let (mut cases, mut failures) = (0, 0);
+    for (name, text) in library::tests_of(paths) {
+        let tested = check::run(&text, &settings);
+        cases += tested.cases;
+        failures += tested.failures.len();
+        for failure in tested.failures {
+            output::complain(&format!("watchfloor: {name}:{failure}"));
+        }
+    }
+    let mut out = output::stdout();
+    let (mappings, problems) = (library.mappings.len(), library.problems.len());
+    writeln!(
+        out,
+        "{mappings} mappings, {problems} problems, {cases} test cases, {failures} failures"
+    )?;
+    out.flush()?;
+    Ok(if problems + failures == 0 { Outcome::Done } else { Outcome::Failed })
 }
 
 fn complain_of(library: &Library) {

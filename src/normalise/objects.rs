@@ -154,6 +154,7 @@ impl Decoder {
         envelope: &Envelope,
         out: &mut Output,
     ) {
+        let text = text.trim_end_matches(['\n', '\r']);
         let inner = Context { bytes: text.as_bytes(), envelope: Some(envelope), ..*context };
         if out.explain
             && let Some(family) = out.trace.family.take()

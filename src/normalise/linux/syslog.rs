@@ -294,9 +294,9 @@ impl Work<'_> {
             // The head was read by chance: what it seemed to say is taken back.
             event.remove(field::SYSLOG_APPNAME);
             event.remove(field::PROCESS_NAME);
-            if let Some(message) = &found.message {
-                event.set_str(field::MESSAGE, message);
-            }
+        }
+        if let Some(message) = &found.message {
+            event.set_str(field::MESSAGE, message.trim());
         }
         let times = mapper.mapping(mapped.number).map(|mapping| &mapping.time)?;
         found.read =

@@ -112,24 +112,31 @@ pub fn shipped_files() -> Vec<(String, String, &'static str)> {
     out
 }
 
-/// The shipped tests: path and text of every `.test` file.
-pub fn shipped_tests() -> Vec<(String, &'static str)> {
-    fn walk(folder: &Dir<'static>, out: &mut Vec<(String, &'static str)>) {
-        for entry in folder.entries() {
-            match entry {
-                DirEntry::Dir(inner) => walk(inner, out),
-                DirEntry::File(file) => {
-                    let test = file.path().extension().is_some_and(|end| end == "test");
-                    if let Some(text) = file.contents_utf8().filter(|_| test) {
-                        out.push((file.path().display().to_string(), text));
-                    }
-                }
+/// The tests beside the mappings of paths: name and text of every `.test` file.
+pub fn tests_of(paths: &[String]) -> Vec<(String, String)> {
+    let mut tests = Vec::new();
+    for path in paths {
+        if path == BUILTIN {
+            tests.extend(shipped_tests());
+            continue;
+        }
+        for file in files_below(Path::new(path), &mut Vec::new()) {
+            let beside = file.with_extension("test");
+            if let Ok(text) = fs::read_to_string(&beside) {
+                tests.push((beside.display().to_string(), text));
             }
         }
     }
-    let mut out = Vec::new();
-    walk(&PACK, &mut out);
-    out
+    tests
+}
+
+fn shipped_tests() -> Vec<(String, String)> {
+    let test_of = |file: &str| {
+        let path = Path::new(file.strip_prefix("builtin/")?).with_extension("test");
+        let text = PACK.get_file(&path)?.contents_utf8()?;
+        Some((format!("builtin/{}", path.display()), text.to_owned()))
+    };
+    shipped_files().iter().filter_map(|(_, file, _)| test_of(file)).collect()
 }
 
 fn mapping_name(path: &Path) -> Option<String> {

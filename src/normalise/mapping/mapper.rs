@@ -69,7 +69,8 @@ impl Mapper {
         let library = Arc::clone(&self.library);
         let candidates = library.by_program(program);
         if let Some(number) = best(&library, &candidates, message) {
-            return self.text(&library, number, None, message, redaction, event, out);
+            let frame = library.line_of(number, message);
+            return self.text(&library, number, frame, message, redaction, event, out);
         }
         self.line(message, redaction, event, out)
     }

@@ -6,6 +6,7 @@
 //! ([`rules`]) turn the facts into fields of the event ([`apply`], [`put`]). `docs/adding-a-format.md` is the language.
 
 pub mod apply;
+pub mod check;
 pub mod clock;
 pub mod compile;
 pub mod facts;
