@@ -1,16 +1,20 @@
-//! `watchfloor formats list`: what can be read, and the names for `--as` and `format =`.
+//! `watchfloor formats`: what can be read (`list`: the names for `--as` and `format =`), and how well (`test`).
+
+mod test;
 
 use std::io::Write;
 
 use clap::{Args, Subcommand};
 
-use crate::cli::Outcome;
 use crate::cli::output::{self, Format};
+use crate::cli::{Common, Outcome};
 use crate::normalise;
 
 #[derive(Args)]
 #[command(after_help = "Examples:
-  watchfloor formats list")]
+  watchfloor formats list
+  watchfloor formats test ../shared/data/vectors
+  watchfloor formats test vectors/fail2ban --list")]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     verb: Verb,
@@ -24,10 +28,18 @@ enum Verb {
         #[arg(long, value_enum, default_value = "table")]
         format: Format,
     },
+    /// Hold the decoders against other people's parser tests
+    Test(test::Arguments),
 }
 
-pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
-    let Verb::List { format } = &arguments.verb;
+pub(crate) fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Outcome> {
+    match &arguments.verb {
+        Verb::List { format } => list(format),
+        Verb::Test(arguments) => test::run(common, arguments),
+    }
+}
+
+fn list(format: &Format) -> anyhow::Result<Outcome> {
     let mut out = output::stdout();
     let formats = normalise::formats();
     match format {
