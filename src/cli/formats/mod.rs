@@ -1,5 +1,7 @@
 //! `watchfloor formats`: what can be read, the names for `--as` and `format =`, what a mapping does, and whether mapping
-//! files are right.
+//! files are right; and how well all of it reads other people's test vectors (`test`).
+
+mod test;
 
 use std::io::Write;
 use std::sync::Arc;
@@ -19,7 +21,8 @@ use crate::normalise::{self, Settings};
 #[command(after_help = "Examples:
   watchfloor formats list
   watchfloor formats show nginx_error
-  watchfloor formats check my-mappings/")]
+  watchfloor formats check my-mappings/
+  watchfloor formats test vectors/fail2ban --list")]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     verb: Verb,
@@ -44,15 +47,17 @@ enum Verb {
         #[arg(value_name = "PATH")]
         paths: Vec<String>,
     },
+    /// Hold the decoders against other people's parser tests
+    Test(test::Arguments),
 }
 
 pub(crate) fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Outcome> {
-    let config = load::config(common)?;
+    let library = || load::config(common).map(|config| Library::load(&config.mappings.paths));
     match &arguments.verb {
-        Verb::List { format } => list(&Library::load(&config.mappings.paths), *format),
-        Verb::Show { name } => show(&Library::load(&config.mappings.paths), name),
-        Verb::Check { paths } if paths.is_empty() => check(&config, &config.mappings.paths),
-        Verb::Check { paths } => check(&config, paths),
+        Verb::List { format } => list(&*library()?, *format),
+        Verb::Show { name } => show(&*library()?, name),
+        Verb::Check { paths } => check(&load::config(common)?, paths),
+        Verb::Test(arguments) => test::run(common, arguments),
     }
 }
 
@@ -102,6 +107,7 @@ fn show(library: &Library, name: &str) -> anyhow::Result<Outcome> {
 }
 
 fn check(config: &Config, paths: &[String]) -> anyhow::Result<Outcome> {
+    let paths = if paths.is_empty() { &config.mappings.paths } else { paths };
     let library = Library::check(paths);
     complain_of(&library);
     let mut config = config.clone();
