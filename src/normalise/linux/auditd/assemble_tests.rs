@@ -134,7 +134,7 @@ fn an_exec_is_one_event() {
 fn the_table_for_rules_is_what_the_decoder_writes() {
     let mut bench = Bench::new(10);
     EXEC.lines().for_each(|line| bench.feed(line.as_bytes()));
-    bench.feed(b"type=USER_LOGIN msg=audit(100.5:8): pid=1 uid=0 auid=7 ses=9 msg='op=login acct=\"eve\" exe=\"/usr/sbin/sshd\" hostname=? addr=192.0.2.7 terminal=ssh res=failed'");
+    bench.feed(b"type=USER_AUTH msg=audit(100.5:8): pid=1 uid=0 auid=7 ses=9 msg='op=password acct=\"eve\" exe=\"/usr/sbin/sshd\" hostname=? addr=192.0.2.7 terminal=ssh res=failed'");
     bench.end();
     let exec = bench.out.events.first().unwrap();
     for (name, value) in [
