@@ -100,7 +100,7 @@ impl Writer<'_> {
                 Target::Secret(field) => {
                     let text = scrub.text(value);
                     redacted |= text != value;
-                    self.ecs(field, key, text.trim_end());
+                    self.ecs(field, key, &text);
                 }
                 Target::Keys => {
                     value.split('\u{1}').for_each(|key| self.event.push_str(field::AUDITD_KEY, key))
