@@ -13,6 +13,7 @@ mod docs;
 mod hostile;
 mod hostile_program;
 mod kill;
+mod linux_kinds;
 mod normalise_linux;
 mod normalise_windows;
 mod pty;
