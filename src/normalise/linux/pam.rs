@@ -1,7 +1,7 @@
 //! PAM modules writing through whatever program they are loaded into: sessions, failures, password changes.
 
 use crate::model::class::Class;
-use crate::model::event::Event;
+use crate::model::event::{Event, Value};
 use crate::model::field;
 use crate::normalise::linux::kind::{Kind, Outcome, source_address, user_name};
 
@@ -30,6 +30,9 @@ const NOTE: Kind =
     Kind::new(Class::Other, "authentication", "info", "pam_message", Outcome::Unknown);
 const SESSION_NOTE: Kind =
     Kind::new(Class::Other, "session", "info", "pam_message", Outcome::Unknown);
+/// Words of a module that could not do what it should.
+const FAILURES: [&str; 7] =
+    ["failed", "could not", "cannot", "unable", "denied", "error", "not permitted"];
 
 /// Programs that write a line of their own about every failed attempt.
 const OWN_FAILURES: [&str; 8] =
@@ -173,8 +176,11 @@ fn refused(text: &str, event: &mut Event) -> bool {
 
 /// A module's line that nobody taught us. The part of PAM that it belongs to stands behind the service.
 fn note(service: &str, text: &str, event: &mut Event) -> bool {
-    let kind = if service.ends_with(":session") { &SESSION_NOTE } else { &NOTE };
-    kind.set(event);
+    let kind = if service.ends_with(":session") { SESSION_NOTE } else { NOTE };
+    let lower = text.to_ascii_lowercase();
+    let failed = FAILURES.iter().any(|word| lower.contains(word));
+    let outcome = if failed { Outcome::Failure } else { Outcome::Unknown };
+    Kind { outcome, ..kind }.set(event);
     event.push_str(field::EVENT_REASON, text);
     true
 }
@@ -234,6 +240,16 @@ fn credentials(text: &str, event: &mut Event) {
     if let Some(actor) = part(text, " logname=") {
         event.push_str(field::USER_LOGNAME, actor);
     }
+    // The user of the program that asks, not the one who logs in.
+    for (key, name) in [
+        (" uid=", "process.real_user.id"),
+        (" euid=", "process.user.id"),
+        (" ruser=", "source.user.name"),
+    ] {
+        if let Some(value) = part(text, key) {
+            event.push_named(name, Value::Str(value));
+        }
+    }
 }
 
 fn part<'a>(text: &'a str, key: &str) -> Option<&'a str> {
@@ -266,6 +282,14 @@ mod tests {
         assert_eq!(event.str(field::USER_NAME), Some("root"));
         assert_eq!(event.str(field::PROCESS_TTY), Some("pts/1"));
         assert!(!event.has(field::SOURCE_IP));
+        for (name, value) in [
+            ("process.real_user.id", "1000"),
+            ("process.user.id", "0"),
+            ("source.user.name", "bob"),
+        ] {
+            assert_eq!(event.str(field::FieldId::intern(name).unwrap()), Some(value), "{name}");
+        }
+        assert!(!event.has(field::USER_ID));
         let event = mapped(
             "pam_unix(vsftpd:auth): authentication failure; logname= uid=0 euid=0 tty=ftp ruser=bob rhost=192.0.2.7  user=bob",
         );

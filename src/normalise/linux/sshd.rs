@@ -39,8 +39,14 @@ const PARTIAL: Kind =
     Kind::new(Class::Other, "authentication", "info", "ssh_partial", Outcome::Unknown);
 const DISCONNECTED: Kind =
     Kind::new(Class::Other, "network", "end", "ssh_disconnected", Outcome::Unknown);
-const PREAUTH_END: Kind =
-    Kind::new(Class::Other, "network", "end", "ssh_preauth_disconnect", Outcome::Failure);
+/// A connection that ended before anybody was logged in.
+const PREAUTH_END: Kind = Kind::new(
+    Class::Other,
+    "authentication network",
+    "end",
+    "ssh_preauth_disconnect",
+    Outcome::Failure,
+);
 const CONNECTION: Kind =
     Kind::new(Class::Other, "network", "start", "ssh_connection", Outcome::Unknown);
 
@@ -52,10 +58,20 @@ pub fn map(message: &str, event: &mut Event) -> bool {
         None => (trimmed, false),
     };
     let (text, level) = strip_level(text);
+    let known = known(text, level, preauth, event);
+    if event.has(field::SOURCE_IP) || event.has(field::SOURCE_DOMAIN) {
+        event.fill_str(field::NETWORK_PROTOCOL, "ssh");
+    }
+    known
+}
+
+fn known(text: &str, level: Level, preauth: bool, event: &mut Event) -> bool {
     if let Some(rest) = text.strip_prefix("Failed ") {
         return attempt(rest, &FAILED, event);
     }
-    if let Some(rest) = text.strip_prefix("Accepted ") {
+    if let Some(rest) = text.strip_prefix("Accepted ")
+        && !rest.starts_with("key ")
+    {
         return accepted(rest, event);
     }
     logins(text, event)
@@ -97,9 +113,11 @@ fn attempt(rest: &str, kind: &Kind, event: &mut Event) -> bool {
         return false;
     }
     let Some(peer) = Peer::from_end(rest) else { return false };
-    kind.set(event);
-    set_method(method, event);
     let (name, unknown) = invalid_user(peer.before);
+    // Whatever is asked of a user who does not exist leads nowhere.
+    let outcome = if unknown { Outcome::Failure } else { kind.outcome };
+    Kind { outcome, ..*kind }.set(event);
+    set_method(method, event);
     if unknown {
         event.push_str(field::EVENT_REASON, "invalid user");
     }

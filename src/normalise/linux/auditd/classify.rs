@@ -35,7 +35,7 @@ fn process(call: &Call<'_>) -> Option<Kind> {
         "execve" | "execveat" if call.worked => {
             kind(Class::ProcessStart, "process", "start", "executed")
         }
-        "execve" | "execveat" => kind(Class::Syscall, "process", "info", "executed"),
+        "execve" | "execveat" => kind(Class::Syscall, "process", "start", "executed"),
         "exit" | "exit_group" => kind(Class::ProcessStop, "process", "end", "exited"),
         "fork" | "vfork" | "clone" | "clone3" => kind(Class::Syscall, "process", "start", "forked"),
         "kill" | "tkill" | "tgkill" | "pidfd_send_signal" | "rt_sigqueueinfo"

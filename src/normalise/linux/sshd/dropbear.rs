@@ -31,7 +31,11 @@ const SERVER: Kind = Kind::new(Class::Other, "process", "start", "ssh_listening"
 /// Map the message of one line.
 pub fn map(message: &str, event: &mut Event) -> bool {
     let text = message.trim();
-    attempts(text, event) || refusals(text, event) || connections(text, event)
+    let known = attempts(text, event) || refusals(text, event) || connections(text, event);
+    if event.has(field::SOURCE_IP) {
+        event.fill_str(field::NETWORK_PROTOCOL, "ssh");
+    }
+    known
 }
 
 fn attempts(text: &str, event: &mut Event) -> bool {

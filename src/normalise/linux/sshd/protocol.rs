@@ -29,10 +29,11 @@ pub fn map(text: &str, event: &mut Event) -> bool {
 
 /// Lines with a level's word that nobody else knows: errors, and whatever debugging says.
 pub fn other(text: &str, is_error: bool, event: &mut Event) -> bool {
-    if is_error {
-        ERROR.set(event);
-    } else {
-        DEBUG.set(event);
+    let failed = text.contains("fail") || text.contains("error");
+    match (is_error, failed) {
+        (true, _) => ERROR.set(event),
+        (false, true) => Kind { outcome: Outcome::Failure, ..DEBUG }.set(event),
+        (false, false) => DEBUG.set(event),
     }
     set_reason(text, event);
     true

@@ -257,6 +257,13 @@ fn keys_accounts_and_limits() {
         ip,
         None,
     );
+    check(
+        "Accepted key ED25519 SHA256:a found at /home/bob/.ssh/authorized_keys:1",
+        "ssh_key_found",
+        None,
+        None,
+        None,
+    );
     let event = mapped(
         "Authentication refused: bad ownership or modes for file /home/bob/.ssh/authorized_keys",
     );
