@@ -2,39 +2,47 @@
 
 use std::sync::Arc;
 
-use crate::model::record::{Batch, Framing, Stream};
+use crate::model::record::{Batch, Framing, Shape, Stream};
+use crate::normalise::Context;
 use crate::normalise::document::Document;
 use crate::normalise::linux::Linux;
-use crate::normalise::names::Names;
-use crate::normalise::output::Output;
+use crate::normalise::mapping::mapper::Mapper;
+use crate::normalise::output::{Output, Trace};
 use crate::normalise::settings::Settings;
-use crate::normalise::sniff::{Format, sniff, without_mark};
-use crate::normalise::{Context, json, windows};
+use crate::normalise::sniff::{Format, sniff};
 use crate::stdx::time::Timestamp;
 
-/// How to take a JSON object.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum JsonAs {
-    /// As a Windows event if it is one.
-    WindowsOrAny,
-    /// As an object like any other.
-    Any,
-}
+/// The form of [`Decoder::state`] when mappings kept something: this byte, the length of what Linux decoders kept (four
+/// bytes, little-endian), that, and what mappings kept. Else it is what Linux decoders kept, which begins with 1.
+const STATE_VERSION: u8 = 2;
 
 /// Decodes the records of one stream, in order.
 pub struct Decoder {
     stream: Arc<Stream>,
     settings: Arc<Settings>,
-    forced: Option<Format>,
-    linux: Linux,
-    document: Document,
-    names: Names,
+    pub(super) forced: Option<Forced>,
+    pub(super) linux: Linux,
+    pub(super) document: Document,
+    pub(super) mapper: Mapper,
+}
+
+/// A format that the stream names.
+#[derive(Clone, Debug)]
+pub(super) enum Forced {
+    /// One that code reads.
+    Format(Format),
+    /// A mapping, by its name.
+    Mapping(Arc<str>),
 }
 
 impl Decoder {
     /// A decoder without history.
     pub fn new(stream: Arc<Stream>, settings: Arc<Settings>) -> Decoder {
-        let forced = Format::parse(&stream.format).filter(|format| *format != Format::Auto);
+        let forced = match Format::parse(&stream.format) {
+            Some(Format::Auto) => None,
+            Some(format) => Some(Forced::Format(format)),
+            None => Some(Forced::Mapping(Arc::clone(&stream.format))),
+        };
         let linux = Linux::new(&settings);
         Decoder {
             stream,
@@ -42,18 +50,40 @@ impl Decoder {
             forced,
             linux,
             document: Document::default(),
-            names: Names::default(),
+            mapper: Mapper::default(),
         }
     }
 
     /// Take up what [`Decoder::state`] gave before the restart. Unreadable state is an empty one.
     pub fn restore(&mut self, state: &[u8]) {
-        self.linux.restore(state);
+        let Some((version, rest)) = state.split_first() else { return };
+        if *version != STATE_VERSION {
+            // Written before mappings kept anything.
+            return self.linux.restore(state);
+        }
+        let Some((length, rest)) = rest.split_first_chunk::<4>() else { return };
+        let length = u32::from_le_bytes(*length) as usize;
+        let Some((linux, mapper)) = rest.split_at_checked(length) else { return };
+        if !linux.is_empty() {
+            self.linux.restore(linux);
+        }
+        if !mapper.is_empty() {
+            self.mapper.restore(mapper);
+        }
     }
 
     /// What the records read so far leave for later ones, for the commit; `None` when nothing does.
     pub fn state(&self) -> Option<Vec<u8>> {
-        self.linux.state()
+        let mapper = self.mapper.state();
+        let linux = self.linux.state();
+        let Some(mapper) = mapper else { return linux };
+        let linux = linux.unwrap_or_default();
+        let length = u32::try_from(linux.len()).ok()?;
+        let mut state = vec![STATE_VERSION];
+        state.extend_from_slice(&length.to_le_bytes());
+        state.extend_from_slice(&linux);
+        state.extend_from_slice(&mapper);
+        Some(state)
     }
 
     /// Records that were received and are neither in an event nor rejected yet.
@@ -68,8 +98,18 @@ impl Decoder {
         let settings = Arc::clone(&self.settings);
         for record in &batch.records {
             let bytes = batch.bytes(record);
-            let context = Context { stream: &stream, record, bytes, settings: &settings, ingested };
+            let context = Context {
+                stream: &stream,
+                record,
+                bytes,
+                settings: &settings,
+                ingested,
+                envelope: None,
+            };
             out.received += 1;
+            if out.explain {
+                out.trace = Trace { carrier: Some(carrier(record.shape)), ..Trace::default() };
+            }
             self.record(&context, out);
         }
         self.linux.flush(batch.flush, ingested, &stream, &settings, out);
@@ -90,27 +130,39 @@ impl Decoder {
             }
             Framing::Whole => {}
         }
-        match self.forced.or_else(|| sniff(context.record, context.bytes)) {
-            Some(Format::Windows) => self.json(context, JsonAs::WindowsOrAny, out),
-            Some(Format::Json) => self.json(context, JsonAs::Any, out),
-            Some(Format::Auditd) if self.forced.is_some() => self.linux.decode_auditd(context, out),
-            Some(Format::Auditd | Format::Syslog) => self.linux.decode(context, out),
+        match self.forced.clone() {
+            None => self.find_out(context, out),
+            Some(Forced::Format(Format::Windows)) => self.json(context, None, out),
+            Some(Forced::Format(Format::Json)) => self.any_json(context, out),
+            Some(Forced::Format(Format::Auditd)) => self.linux.decode_auditd(context, out),
+            Some(Forced::Format(Format::Syslog)) => self.text(context, out),
+            Some(Forced::Format(Format::Auto)) => self.find_out(context, out),
+            Some(Forced::Mapping(name)) => self.by_mapping(&name, context, out),
+        }
+    }
+
+    /// Find out what the record is.
+    pub(super) fn find_out(&mut self, context: &Context<'_>, out: &mut Output) {
+        match sniff(context.record, context.bytes, context.envelope) {
+            Some(Format::Windows | Format::Json) => self.json(context, None, out),
+            Some(Format::Auditd | Format::Syslog) => self.text(context, out),
             Some(Format::Auto) | None => {
                 out.reject(context, "unknown_format", "no decoder knows this record");
             }
         }
     }
 
-    fn json(&mut self, context: &Context<'_>, how: JsonAs, out: &mut Output) {
-        let Decoder { document, names, .. } = self;
-        let original = match document.read(without_mark(context.bytes), names) {
-            Ok(original) => original,
-            Err(error) => return out.reject(context, error.reason(), error.to_string()),
-        };
-        let done =
-            how == JsonAs::WindowsOrAny && windows::decode(context, document, names, original, out);
-        if !done {
-            json::decode(context, document, names, original, out);
-        }
+    /// The mappings in force; read when the first record asks for them.
+    pub(super) fn mapper(&mut self) -> &mut Mapper {
+        self.mapper.use_library(self.settings.mappings.current());
+        &mut self.mapper
+    }
+}
+
+fn carrier(shape: Shape) -> &'static str {
+    match shape {
+        Shape::Line => "lines",
+        Shape::Json => "json documents",
+        Shape::Evtx => "evtx",
     }
 }

@@ -1,6 +1,7 @@
 //! Which format a record has, and the names that `--as` and `format =` may force.
 
 use crate::model::record::{Record, Shape};
+use crate::normalise::envelope::Envelope;
 
 /// The formats that can be forced or found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -32,7 +33,7 @@ pub fn formats() -> &'static [(&'static str, &'static str)] {
 }
 
 impl Format {
-    /// Read a name from [`formats`].
+    /// Read a name from [`formats`]; `None`: perhaps the name of a mapping.
     pub fn parse(name: &str) -> Option<Format> {
         Some(match name {
             "auto" => Format::Auto,
@@ -50,9 +51,10 @@ pub fn without_mark(bytes: &[u8]) -> &[u8] {
     bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes)
 }
 
-/// Which decoder a record goes to. `None`: nothing we know.
-pub fn sniff(record: &Record, bytes: &[u8]) -> Option<Format> {
-    if record.shape != Shape::Line {
+/// Which decoder a record goes to. `None`: nothing we know. Within an envelope the record's shape is that of the
+/// outer one.
+pub fn sniff(record: &Record, bytes: &[u8], envelope: Option<&Envelope>) -> Option<Format> {
+    if record.shape != Shape::Line && envelope.is_none() {
         return Some(Format::Windows);
     }
     let text = without_mark(bytes).trim_ascii_start();
