@@ -42,7 +42,7 @@ const COMPARED: [FieldId; 5] = [
     field::AUDITD_TYPE,
 ];
 /// Captures are read up to this many events each.
-const CAPTURE_EVENTS: usize = 1_000;
+const CAPTURE_EVENTS: usize = 3_000;
 
 /// An event of the list, by channel, provider and id, with the names of its data.
 struct Listed {
@@ -102,6 +102,8 @@ fn sample(name: &str) -> Json {
         "TargetObject" => return json!(r"HKLM\SOFTWARE\Vendor\Value"),
         "Initiated" => return json!("true"),
         "LogonType" => return json!("3"),
+        "ObjectType" => return json!("File"),
+        "ObjectName" => return json!(r"C:\Windows\Temp\a.exe"),
         _ => {}
     }
     if ends("guid") {
@@ -132,6 +134,7 @@ fn records(event: &Listed, event_type: &str) -> Vec<(Shape, Vec<u8>)> {
             "Provider": {"#attributes": {"Name": event.provider}}, "EventID": event.code, "Level": 4, "Task": 1,
             "Opcode": 0, "Keywords": "0x8000000000000000", "TimeCreated": {"#attributes": {"SystemTime": at}},
             "EventRecordID": 7, "Channel": event.channel, "Computer": "WS1",
+            "Execution": {"#attributes": {"ProcessID": 620, "ThreadID": 1}},
             "Security": {"#attributes": {"UserID": "S-1-5-21-1-2-3-1104"}},
         },
         "EventData": data,
@@ -140,7 +143,7 @@ fn records(event: &Listed, event_type: &str) -> Vec<(Shape, Vec<u8>)> {
         "@timestamp": at, "message": "A message.", "log": {"level": "information"},
         "winlog": {
             "channel": event.channel, "provider_name": event.provider, "event_id": event.code, "computer_name": "WS1",
-            "record_id": 7, "keywords": ["Classic"], "event_data": data,
+            "record_id": 7, "keywords": ["Classic"], "process": {"pid": 620}, "event_data": data,
         },
     });
     vec![
@@ -437,10 +440,12 @@ fn seen() -> Option<Seen> {
     source_evtx::each_record(&mut |record| {
         let record: Json = serde_json::from_slice(record).unwrap();
         let system = &record["Event"]["System"];
+        // Collected events have it as text.
         let code = match &system["EventID"] {
-            Json::Object(code) => code["#text"].as_u64(),
-            code => code.as_u64(),
+            Json::Object(code) => &code["#text"],
+            code => code,
         };
+        let code = code.as_u64().or_else(|| code.as_str()?.parse().ok());
         let text = |value: &Json| value.as_str().unwrap_or_default().to_owned();
         let channel = text(&system["Channel"]).to_lowercase();
         let provider = text(&system["Provider"]["#attributes"]["Name"]);
