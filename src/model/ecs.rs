@@ -33,6 +33,7 @@ pub enum Type {
 pub const EXTENSIONS: &[(&str, &str)] = &[
     ("watchfloor.", "where an event came from"),
     ("winlog.", "what a Windows event says beyond ECS"),
+    ("powershell.", "what PowerShell says beyond ECS, by winlogbeat's names"),
     ("auditd.", "what audit records say beyond ECS"),
     ("system.auth.", "log-in details of sshd, PAM and the account tools"),
     ("log.syslog.", "syslog header and structured data beyond ECS"),

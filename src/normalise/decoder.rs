@@ -10,11 +10,14 @@ use crate::normalise::mapping::mapper::Mapper;
 use crate::normalise::output::{Output, Trace};
 use crate::normalise::settings::Settings;
 use crate::normalise::sniff::{Format, sniff};
+use crate::normalise::windows::scripts::Scripts;
 use crate::stdx::time::Timestamp;
 
 /// The form of [`Decoder::state`] when mappings kept something: this byte, the length of what Linux decoders kept (four
 /// bytes, little-endian), that, and what mappings kept. Else it is what Linux decoders kept, which begins with 1.
 const STATE_VERSION: u8 = 2;
+/// The form when script blocks wait: this byte, the length of one of the forms above (or of nothing), that, and the blocks.
+const STATE_WITH_SCRIPTS: u8 = 3;
 
 /// Decodes the records of one stream, in order.
 pub struct Decoder {
@@ -24,6 +27,7 @@ pub struct Decoder {
     pub(super) linux: Linux,
     pub(super) document: Document,
     pub(super) mapper: Mapper,
+    pub(super) scripts: Scripts,
 }
 
 /// A format that the stream names.
@@ -51,12 +55,20 @@ impl Decoder {
             linux,
             document: Document::default(),
             mapper: Mapper::default(),
+            scripts: Scripts::default(),
         }
     }
 
     /// Take up what [`Decoder::state`] gave before the restart. Unreadable state is an empty one.
     pub fn restore(&mut self, state: &[u8]) {
         let Some((version, rest)) = state.split_first() else { return };
+        if *version == STATE_WITH_SCRIPTS {
+            let Some((length, rest)) = rest.split_first_chunk::<4>() else { return };
+            let length = u32::from_le_bytes(*length) as usize;
+            let Some((others, scripts)) = rest.split_at_checked(length) else { return };
+            self.scripts.restore(scripts);
+            return self.restore(others);
+        }
         if *version != STATE_VERSION {
             // Written before mappings kept anything.
             return self.linux.restore(state);
@@ -74,6 +86,13 @@ impl Decoder {
 
     /// What the records read so far leave for later ones, for the commit; `None` when nothing does.
     pub fn state(&self) -> Option<Vec<u8>> {
+        let Some(scripts) = self.scripts.state() else { return self.state_of_others() };
+        let others = self.state_of_others().unwrap_or_default();
+        let length = u32::try_from(others.len()).ok()?;
+        Some([&[STATE_WITH_SCRIPTS][..], &length.to_le_bytes(), &others, &scripts].concat())
+    }
+
+    fn state_of_others(&self) -> Option<Vec<u8>> {
         let mapper = self.mapper.state();
         let linux = self.linux.state();
         let Some(mapper) = mapper else { return linux };

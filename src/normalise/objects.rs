@@ -36,9 +36,11 @@ impl Decoder {
                 return out.reject(context, error.reason(), error.to_string());
             }
         };
+        let first = out.events.len();
         if forced.is_none()
             && windows::decode(context, &mut document, &mut self.mapper.names, original, out)
         {
+            self.scripts.join(first, context.settings, out);
             self.document = document;
             return;
         }

@@ -20,6 +20,7 @@ mod normalise_linux;
 mod normalise_windows;
 mod pty;
 mod rule_pack;
+mod sigma_fields;
 mod source_evtx;
 mod source_once;
 mod source_tail;
