@@ -18,6 +18,7 @@ pub mod security;
 pub mod sysmon;
 pub mod times;
 pub mod values;
+pub mod xml;
 
 use crate::model::event::{Event, Value};
 use crate::model::field::{self, FieldId};
