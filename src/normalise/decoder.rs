@@ -183,5 +183,6 @@ fn carrier(shape: Shape) -> &'static str {
         Shape::Line => "lines",
         Shape::Json => "json documents",
         Shape::Evtx => "evtx",
+        Shape::Xml => "xml events",
     }
 }

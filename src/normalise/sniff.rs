@@ -54,8 +54,10 @@ pub fn without_mark(bytes: &[u8]) -> &[u8] {
 /// Which decoder a record goes to. `None`: nothing we know. Within an envelope the record's shape is that of the
 /// outer one.
 pub fn sniff(record: &Record, bytes: &[u8], envelope: Option<&Envelope>) -> Option<Format> {
-    if record.shape != Shape::Line && envelope.is_none() {
-        return Some(Format::Windows);
+    match record.shape {
+        Shape::Json | Shape::Evtx if envelope.is_none() => return Some(Format::Windows),
+        Shape::Xml if envelope.is_none() => return None,
+        _ => {}
     }
     let text = without_mark(bytes).trim_ascii_start();
     match text.first()? {
