@@ -12,6 +12,10 @@ use crate::normalise::settings::Settings;
 use crate::normalise::sniff::{Format, sniff};
 use crate::stdx::time::Timestamp;
 
+/// The form of [`Decoder::state`] when mappings kept something: this byte, the length of what Linux decoders kept (four
+/// bytes, little-endian), that, and what mappings kept. Else it is what Linux decoders kept, which begins with 1.
+const STATE_VERSION: u8 = 2;
+
 /// Decodes the records of one stream, in order.
 pub struct Decoder {
     stream: Arc<Stream>,
@@ -52,12 +56,34 @@ impl Decoder {
 
     /// Take up what [`Decoder::state`] gave before the restart. Unreadable state is an empty one.
     pub fn restore(&mut self, state: &[u8]) {
-        self.linux.restore(state);
+        let Some((version, rest)) = state.split_first() else { return };
+        if *version != STATE_VERSION {
+            // Written before mappings kept anything.
+            return self.linux.restore(state);
+        }
+        let Some((length, rest)) = rest.split_first_chunk::<4>() else { return };
+        let length = u32::from_le_bytes(*length) as usize;
+        let Some((linux, mapper)) = rest.split_at_checked(length) else { return };
+        if !linux.is_empty() {
+            self.linux.restore(linux);
+        }
+        if !mapper.is_empty() {
+            self.mapper.restore(mapper);
+        }
     }
 
     /// What the records read so far leave for later ones, for the commit; `None` when nothing does.
     pub fn state(&self) -> Option<Vec<u8>> {
-        self.linux.state()
+        let mapper = self.mapper.state();
+        let linux = self.linux.state();
+        let Some(mapper) = mapper else { return linux };
+        let linux = linux.unwrap_or_default();
+        let length = u32::try_from(linux.len()).ok()?;
+        let mut state = vec![STATE_VERSION];
+        state.extend_from_slice(&length.to_le_bytes());
+        state.extend_from_slice(&linux);
+        state.extend_from_slice(&mapper);
+        Some(state)
     }
 
     /// Records that were received and are neither in an event nor rejected yet.

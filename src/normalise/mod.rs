@@ -7,6 +7,7 @@
 
 pub mod complete;
 pub mod decoder;
+pub mod derive;
 pub mod document;
 pub mod envelope;
 pub mod json;

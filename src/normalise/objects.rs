@@ -81,9 +81,10 @@ impl Decoder {
             return;
         };
         let inner = self.inner(number, original);
+        let time = self.time(context, number, &mapped.found);
+        self.mapper.join(number, time, &mut event);
         self.document = self.mapper.give_back();
         let mut found = mapped.found;
-        let time = self.time(context, number, &found);
         if let Some(inner) = inner.filter(|_| depth < WRAPPERS_MAX) {
             let mut envelope = Envelope::within(context.envelope);
             envelope.add(&event);
