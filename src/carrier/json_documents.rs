@@ -88,6 +88,16 @@ impl JsonDocuments {
         ControlFlow::Continue(())
     }
 
+    /// The complete records so far.
+    pub fn take(&mut self) -> Chunk {
+        std::mem::take(&mut self.chunk)
+    }
+
+    /// Bytes taken so far.
+    pub fn offset(&self) -> u64 {
+        self.offset
+    }
+
     /// The stream has ended: an unfinished document is a record too, and the rest is handed on.
     pub fn finish(&mut self) -> Chunk {
         if self.mode != Mode::Between {

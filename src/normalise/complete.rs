@@ -4,6 +4,7 @@
 use crate::model::event::{Event, Value};
 use crate::model::field;
 use crate::model::record::Stream;
+use crate::normalise::derive;
 use crate::normalise::envelope::Envelope;
 use crate::normalise::output::Output;
 use crate::normalise::settings::Settings;
@@ -86,6 +87,7 @@ pub fn finish(
     if let Some(name) = named.or(stream.host.as_deref()) {
         event.set_str(field::HOST_NAME, &place.settings.host_name(&stream.source, name));
     }
+    derive::fill(event);
     event.push_str(field::ORGANIZATION_ID, &stream.tenant);
     event.push_str(field::SOURCE_NAME, &stream.source);
     event.push_str(field::LOG_FILE_PATH, &stream.path);

@@ -7,6 +7,7 @@
 
 pub mod complete;
 pub mod decoder;
+pub mod derive;
 pub mod document;
 pub mod envelope;
 pub mod json;
@@ -18,6 +19,7 @@ pub mod output;
 pub mod redact;
 pub mod settings;
 pub mod sniff;
+pub mod state;
 pub mod texts;
 pub mod time;
 pub mod windows;

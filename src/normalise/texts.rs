@@ -33,10 +33,26 @@ impl Decoder {
             let header = Header::of_message(program, envelope.pid.as_deref(), &line);
             return self.linux.decode_syslog(context, &header, &line, &mut self.mapper, out);
         }
+        if self.mapper.is_tabular(&line) && self.row(context, &line, out) {
+            return;
+        }
         match header::parse(&line) {
             Some(header) => self.with_header(context, &header, &line, out),
             None => self.without_header(context, &line, out),
         }
+    }
+
+    /// A line that names columns, or has the columns that a line before it named.
+    fn row(&mut self, context: &Context<'_>, line: &str, out: &mut Output) -> bool {
+        let redaction = Redaction::new(&context.settings.redactor, line.as_bytes());
+        let clean = redaction.text(line, &mut out.redacted);
+        let mut event = Event::with_capacity(48, 512 + 2 * line.len());
+        event.id = context.place_id();
+        let Some(mapped) = self.mapper.tabular(&clean, &redaction, &mut event, out) else {
+            return false;
+        };
+        self.finish_line(context, event, mapped, &clean, out);
+        true
     }
 
     fn with_header(
@@ -67,6 +83,11 @@ impl Decoder {
         let clean = redaction.text(line, &mut out.redacted);
         let mut event = Event::with_capacity(32, 512 + 3 * line.len());
         event.id = context.place_id();
+        if is_head_of_table(line) {
+            event.push_str(field::MESSAGE, &clean);
+            let time = EventTime::None("missing_time");
+            return finish_plain(context, event, time, None, &clean, out);
+        }
         match self.mapper.line(&clean, &redaction, &mut event, out) {
             Some(mapped) => self.finish_line(context, event, mapped, &clean, out),
             // The wrapper vouches for it: some program's own words.
@@ -163,6 +184,25 @@ fn wrapped(message: &str) -> Option<&str> {
     let text = text.strip_prefix("@cee:").map_or(text, str::trim_start);
     let json = text.starts_with("{\"") || text.starts_with("{ \"");
     (json || text.starts_with("<Event")).then_some(text)
+}
+
+/// What W3C and Zeek logs say about themselves before and after the line that names the columns.
+fn is_head_of_table(line: &str) -> bool {
+    const WORDS: [&str; 12] = [
+        "#Software:",
+        "#Version:",
+        "#Date:",
+        "#Start-Date:",
+        "#End-Date:",
+        "#Remark:",
+        "#separator",
+        "#set_separator",
+        "#empty_field",
+        "#unset_field",
+        "#path",
+        "#open",
+    ];
+    line.starts_with('#') && WORDS.iter().any(|word| line.starts_with(word))
 }
 
 fn trim_zeros(bytes: &[u8]) -> &[u8] {

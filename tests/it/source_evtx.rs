@@ -24,7 +24,7 @@ pub fn captures() -> Option<PathBuf> {
 }
 
 /// The members of an uncompressed tar stream.
-fn members(mut tar: &[u8]) -> Vec<(String, &[u8])> {
+pub fn members(mut tar: &[u8]) -> Vec<(String, &[u8])> {
     let mut members = Vec::new();
     let mut long_name = None;
     while tar.len() > 512 && tar[0] != 0 {
@@ -75,6 +75,29 @@ fn count(log: &[u8]) -> (u64, u64, Vec<String>) {
     })
     .unwrap();
     (whole, damaged, reasons)
+}
+
+/// Every whole record of the shared event logs, as JSON text; `None` when they are not there.
+pub fn each_record(take: &mut dyn FnMut(&[u8])) -> Option<()> {
+    let folder = captures()?.join("windows/evtx");
+    for entry in fs::read_dir(&folder).unwrap() {
+        let path = entry.unwrap().path();
+        if !path.to_string_lossy().ends_with(".tar.zst") {
+            continue;
+        }
+        let tar = zstd::decode_all(fs::File::open(&path).unwrap()).unwrap();
+        for (_, log) in members(&tar).iter().filter(|(name, _)| name.ends_with(".evtx")) {
+            let _ =
+                evtx::read_file(&mut std::io::Cursor::new(log), Bounds::default(), &mut |chunk| {
+                    let whole =
+                        chunk.records.iter().filter(|record| record.framing == Framing::Whole);
+                    whole.for_each(|record| take(chunk.bytes(record)));
+                    ControlFlow::Continue(())
+                })
+                .unwrap();
+        }
+    }
+    Some(())
 }
 
 #[test]

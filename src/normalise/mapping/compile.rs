@@ -10,8 +10,8 @@ use crate::model::field::FieldId;
 use crate::normalise::mapping::MappingProblem;
 use crate::normalise::mapping::read::{How, Read};
 use crate::normalise::mapping::rules::{
-    Claim, Group, Inner, Lookup, Mapping, Matcher, Pattern, Piece, Put, Signature, Template, Then,
-    Times, When,
+    Claim, Group, Header, Inner, Lookup, Mapping, Matcher, Pattern, Piece, Put, Remember,
+    Signature, Template, Then, Times, When,
 };
 use crate::normalise::mapping::written::{File, Item, Keys, texts};
 
@@ -68,6 +68,8 @@ fn mapping(
         whens: whens(keys, &vars, file),
         ecs: keys.truth("ecs", file),
         inner: inner(keys, file),
+        remember: remember(keys, &vars, file),
+        header: header(keys, &vars, file),
         explode: keys.text("explode", file).map(Into::into),
         line: 1,
     }
@@ -468,6 +470,38 @@ fn inner(keys: &mut Keys<'_, '_>, file: &mut File<'_>) -> Option<Inner> {
     }
     table.finish(file);
     Some(Inner { from, program, pid })
+}
+
+fn remember(keys: &mut Keys<'_, '_>, vars: &Vars, file: &mut File<'_>) -> Option<Remember> {
+    let mut table = keys.table("remember", file)?;
+    let key = names(&table.texts("key", file));
+    let mut part = |name: &'static str, file: &mut File<'_>| {
+        let found = table.table(name, file);
+        let list = found.map(|keys| matchers(&keys, vars, file)).unwrap_or_default();
+        if list.is_empty() {
+            file.complain(table.at(), &table.path(name), "a condition is missing".to_owned());
+        }
+        list
+    };
+    let keep = part("keep", file);
+    let take = part("take", file);
+    if key.is_empty() {
+        file.complain(table.at(), &table.path("key"), "names of facts are missing".to_owned());
+    }
+    table.finish(file);
+    Some(Remember { key, keep, take })
+}
+
+fn header(keys: &mut Keys<'_, '_>, vars: &Vars, file: &mut File<'_>) -> Option<Header> {
+    let mut table = keys.table("header", file)?;
+    let between = table.text("between", file).and_then(|text| text.chars().next()).unwrap_or(' ');
+    let pattern = pattern(&mut table, vars, file);
+    table.finish(file);
+    let pattern = pattern?;
+    if !pattern.source.contains("(?<columns>") && !pattern.source.contains("(?P<columns>") {
+        file.complain(keys.at(), "header.match", "the capture `columns` is missing".to_owned());
+    }
+    Some(Header { pattern, between })
 }
 
 fn names(list: &[&str]) -> Vec<FieldId> {

@@ -38,6 +38,7 @@ pub struct Library {
     line_set: OnceLock<Option<RegexSet>>,
     json: AHashMap<FieldId, Vec<(usize, usize)>>,
     vendors: AHashMap<(String, String), usize>,
+    headers: Vec<usize>,
 }
 
 /// The mappings in force: read when a record first asks for them, exchanged as a whole when files change.
@@ -217,6 +218,9 @@ impl Library {
                     library.json.entry(*first).or_default().push((number, at));
                 }
             }
+            if mapping.header.is_some() {
+                library.headers.push(number);
+            }
             for vendor in &mapping.claim.vendors {
                 library.vendors.insert(vendor.clone(), number);
             }
@@ -277,6 +281,15 @@ impl Library {
     pub fn line_of(&self, number: usize, line: &str) -> Option<&Pattern> {
         let list = &self.mappings.get(number)?.claim.lines;
         list.iter().find(|pattern| pattern.regex().is_some_and(|regex| regex.is_match(line)))
+    }
+
+    /// The mapping for which a line names columns, with the columns and what stands between them.
+    pub fn by_header<'l>(&self, line: &'l str) -> Option<(usize, &'l str, char)> {
+        self.headers.iter().find_map(|number| {
+            let header = self.mappings.get(*number)?.header.as_ref()?;
+            let groups = header.pattern.regex()?.captures(line)?;
+            Some((*number, groups.name("columns")?.as_str(), header.between))
+        })
     }
 
     /// The mapping of a JSON object: of those whose signature it has, the one that asks for most.

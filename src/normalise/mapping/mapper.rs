@@ -4,17 +4,19 @@ use std::sync::Arc;
 
 use crate::model::event::{Event, Value};
 use crate::model::field::{self, FieldId};
+use crate::normalise::complete::EventTime;
 use crate::normalise::document::Document;
 use crate::normalise::mapping::apply::{Found, Kept, Run};
 use crate::normalise::mapping::facts::Facts;
 use crate::normalise::mapping::library::Library;
+use crate::normalise::mapping::memory::Memory;
 use crate::normalise::mapping::read::{self, How, Read};
 use crate::normalise::mapping::rules::{Mapping, Pattern};
 use crate::normalise::names::Names;
 use crate::normalise::output::Output;
 use crate::normalise::redact::Redaction;
 
-/// The mapper of one stream. It keeps no history: only names that it has met.
+/// The mapper of one stream.
 #[derive(Debug, Default)]
 pub struct Mapper {
     library: Arc<Library>,
@@ -22,6 +24,7 @@ pub struct Mapper {
     pub names: Names,
     facts: Facts,
     kept: Kept,
+    memory: Memory,
 }
 
 /// What a mapping made of a record.
@@ -92,6 +95,72 @@ impl Mapper {
         }
         let (number, pattern) = library.by_line(line)?;
         self.text(&library, number, Some(pattern), line, redaction, event, out)
+    }
+
+    /// A line of a file with columns: one that names them, or one that has them. `None`: neither.
+    pub fn tabular(
+        &mut self,
+        line: &str,
+        redaction: &Redaction<'_>,
+        event: &mut Event,
+        out: &mut Output,
+    ) -> Option<Mapped> {
+        let library = Arc::clone(&self.library);
+        if let Some(path) = line.strip_prefix("#path\t") {
+            self.memory.path = Some(path.trim().to_owned());
+            return None;
+        }
+        if let Some((number, columns, between)) = library.by_header(line) {
+            let mapping = library.get(number)?;
+            self.memory.header(&mapping.name, columns, between);
+            return Some(Mapped { number, found: Found::default() });
+        }
+        let columns = self.memory.columns.as_ref()?;
+        let number = library.named(&columns.mapping)?;
+        if line.starts_with('#') {
+            return Some(Mapped { number, found: Found::default() });
+        }
+        self.facts.clear();
+        let divided: Vec<String> = if columns.between == ' ' {
+            line.split_whitespace().map(str::to_owned).collect()
+        } else {
+            read::columns(line, u8::try_from(columns.between).unwrap_or(b','))
+        };
+        for (name, value) in columns.names.iter().zip(&divided) {
+            if !super::put::is_nothing(value) && value != "(empty)" {
+                self.facts.add(name, value, &mut self.names);
+            }
+        }
+        if let Some(path) = &self.memory.path {
+            self.facts.add("_path", path, &mut self.names);
+        }
+        let found = self.run(library.get(number)?, number, None, redaction, event, out);
+        Some(Mapped { number, found })
+    }
+
+    /// Do lines of the stream have columns that a header named?
+    pub fn is_tabular(&self, line: &str) -> bool {
+        self.memory.columns.is_some() || line.starts_with('#')
+    }
+
+    /// Join the object that was mapped with what an earlier record kept for it.
+    pub fn join(&mut self, number: usize, time: EventTime, event: &mut Event) {
+        if let Some(mapping) = self.library.get(number) {
+            self.memory.join(mapping, &self.facts, time, event);
+        }
+    }
+
+    /// What later records depend on, for the commit; `None`: nothing.
+    pub fn state(&self) -> Option<Vec<u8>> {
+        if self.memory.is_empty() {
+            return None;
+        }
+        serde_json::to_vec(&self.memory).ok()
+    }
+
+    /// Take up what [`Mapper::state`] gave. Unreadable state is an empty one.
+    pub fn restore(&mut self, state: &[u8]) {
+        self.memory = serde_json::from_slice(state).unwrap_or_default();
     }
 
     /// Map a line by a mapping that is forced.

@@ -12,6 +12,7 @@ pub mod compile;
 pub mod facts;
 pub mod library;
 pub mod mapper;
+pub mod memory;
 pub mod put;
 pub mod read;
 pub mod rules;

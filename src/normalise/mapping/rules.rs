@@ -49,6 +49,10 @@ pub struct Mapping {
     pub ecs: bool,
     /// The fact (or the object of facts) that holds a further record, and what it says of that record.
     pub inner: Option<Inner>,
+    /// What it leaves for later records of the stream.
+    pub remember: Option<Remember>,
+    /// A line that names the columns of the lines after it.
+    pub header: Option<Header>,
     /// The key of the list whose elements are the records.
     pub explode: Option<Box<str>>,
     /// The line each key of the file stands in, for explanations: of the file's head.
@@ -75,6 +79,26 @@ pub struct Signature {
     pub has: Vec<FieldId>,
     /// These leaves with one of these values.
     pub conditions: Vec<(FieldId, Matcher)>,
+}
+
+/// Records that belong together: what the first says is given to the second.
+#[derive(Debug)]
+pub struct Remember {
+    /// Facts that name the pair.
+    pub key: Vec<FieldId>,
+    /// Which records are kept.
+    pub keep: Vec<(FieldId, Matcher)>,
+    /// Which records take what was kept and they do not say themselves.
+    pub take: Vec<(FieldId, Matcher)>,
+}
+
+/// A line that names columns.
+#[derive(Debug)]
+pub struct Header {
+    /// With the capture `columns`.
+    pub pattern: Pattern,
+    /// What stands between the columns; a blank stands for any run of them.
+    pub between: char,
 }
 
 /// A further record within one.

@@ -26,6 +26,36 @@ pub fn unfold(document: &mut Document, names: &mut Names, head: &Head) {
     }
 }
 
+/// What the head of an event's XML says that renderings put into words.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct System {
+    /// `Level`
+    pub level: Option<i64>,
+    /// `Task`
+    pub task: Option<i64>,
+    /// `Opcode`
+    pub opcode: Option<i64>,
+    /// `Keywords`
+    pub keywords: Option<String>,
+}
+
+/// Read the head of an event's XML.
+pub fn system(xml: &str) -> System {
+    let head = xml.split_once("<System>").and_then(|(_, rest)| rest.split_once("</System>"));
+    let head = head.map_or("", |(head, _)| head);
+    let element = |open: &str, close: &str| {
+        let (_, rest) = head.split_once(open)?;
+        rest.split_once(close).map(|(text, _)| text)
+    };
+    let number = |text: Option<&str>| text.and_then(|text| text.trim().parse().ok());
+    System {
+        level: number(element("<Level>", "</Level>")),
+        task: number(element("<Task>", "</Task>")),
+        opcode: number(element("<Opcode>", "</Opcode>")),
+        keywords: element("<Keywords>", "</Keywords>").map(unescape),
+    }
+}
+
 fn from_json(text: &str) -> Vec<(String, String)> {
     let Ok(object) = sonic_rs::from_str::<serde_json::Map<String, serde_json::Value>>(text) else {
         return vec![("Data".to_owned(), text.to_owned())];
@@ -64,7 +94,7 @@ fn attribute(attributes: &str) -> Option<&str> {
 }
 
 /// The five named entities and numeric ones; anything else stays as it is.
-fn unescape(text: &str) -> String {
+pub(super) fn unescape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('&') {
@@ -85,7 +115,8 @@ fn unescape(text: &str) -> String {
     out
 }
 
-fn decode(entity: &str) -> Option<char> {
+/// The character that an entity stands for: one of the five with a name, or by its number.
+pub(super) fn decode(entity: &str) -> Option<char> {
     match entity {
         "lt" => Some('<'),
         "gt" => Some('>'),
@@ -120,6 +151,19 @@ mod tests {
     }
 
     #[test]
+    fn the_head_of_an_event_is_read() {
+        let xml = "<Event><System><Level>0</Level><Task>12544</Task><Opcode>x</Opcode><Keywords>0x80</Keywords></System><EventData><Level>9</Level></EventData></Event>";
+        let expected = System {
+            level: Some(0),
+            task: Some(12_544),
+            opcode: None,
+            keywords: Some("0x80".into()),
+        };
+        assert_eq!(system(xml), expected);
+        assert_eq!(system("<System><Level>1"), System::default());
+    }
+
+    #[test]
     fn json_data_is_read() {
         let pairs = from_json(r#"{"A":"x","B":5,"C":null}"#);
         assert_eq!(pairs[1], ("B".to_owned(), "5".to_owned()));
@@ -131,6 +175,7 @@ mod tests {
         fn never_panics(text in "[<>&;#xaDataNme=\"'/ 0-9]{0,60}") {
             let _ = from_xml(&text);
             let _ = unescape(&text);
+            let _ = system(&text);
         }
     }
 }

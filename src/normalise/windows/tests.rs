@@ -177,7 +177,7 @@ fn other_json_is_kept_and_bad_json_rejected() {
 
     let deep = format!("{}{}", "{\"a\":".repeat(70), "1");
     let cases =
-        ["{\"a\":", "{\"a\":1} x", "[{}]", &format!("{deep}{}", "}".repeat(70)), "{\"a\":1e999}"];
+        ["{\"a\":", "{\"a\":1} x", "[{},2]", &format!("{deep}{}", "}".repeat(70)), "{\"a\":1e999}"];
     let out = decode_as("auto", Shape::Line, &cases);
     let reasons: Vec<_> = out.rejects.iter().map(|reject| reject.reason).collect();
     assert_eq!(reasons, ["not_json", "not_json", "not_object", "too_deep", "not_json"]);
