@@ -23,3 +23,4 @@ mod source_tail;
 mod store;
 mod support;
 mod tidy;
+mod windows_families;
