@@ -71,7 +71,7 @@ fields! {
     WINLOG_USER_NAME = "winlog.user.name", WINLOG_USER_DOMAIN = "winlog.user.domain",
     WINLOG_USER_ID = "winlog.user.identifier", WINLOG_USER_TYPE = "winlog.user.type",
     WINLOG_LOGON_TYPE_TEXT = "winlog.logon.type", WINLOG_LOGON_ID = "winlog.logon.id",
-    WINLOG_PROCESS_PID = "winlog.process.pid", PROCESS_THREAD_ID = "process.thread.id",
+    WINLOG_PROCESS_PID = "winlog.process.pid",
     PROCESS_PE_FILE_VERSION = "process.pe.file_version",
     PROCESS_HASH_SHA512 = "process.hash.sha512", FILE_HASH_SHA512 = "file.hash.sha512", DLL_HASH_SHA512 = "dll.hash.sha512",
     DLL_SIGNER = "dll.code_signature.subject_name", DLL_SIGNATURE_STATUS = "dll.code_signature.status",

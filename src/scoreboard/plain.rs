@@ -14,7 +14,7 @@ use crate::scoreboard::{Case, ScoreError, TestFile, Verdict};
 
 /// The part of an access-log line that every server writes.
 static ACCESS: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r#"^(\S+) \S+ .*?\[[^\]]+\] "(?:([A-Z]+) (\S+)[^"]*|[^"]*)" (\d{3}) (\d+|-)"#).ok()
+    Regex::new(r#"^([0-9A-Fa-f:.]+[:.][0-9A-Fa-f:.]*|[\w-]+\.[\w.-]+) \S+ .*?\[[^\]]+\] "(?:([A-Z]+) (\S+)[^"]*|[^"]*)" (\d{3}) (\d+|-)"#).ok()
 });
 
 /// What kind of file it is.

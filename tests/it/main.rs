@@ -27,3 +27,4 @@ mod source_tail;
 mod store;
 mod support;
 mod tidy;
+mod windows_families;

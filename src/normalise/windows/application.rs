@@ -69,6 +69,21 @@ pub const FAMILIES: &[Family] = &[
     family(&["windows server update services"], UPDATE_SERVER),
     family(&["msexchange control panel"], MAIL_PANEL),
     family(&["msmq"], QUEUES),
+    family(
+        &[
+            "desktop window manager",
+            "microsoft-windows-search",
+            "microsoft-windows-eventsystem",
+            "microsoft-windows-complus",
+            "microsoft-windows-msdtc",
+            "microsoft-windows-msdtc 2",
+            "wlms",
+            "asp.net 4.0.30319.0",
+            "windows activation technologies",
+            "sidebyside",
+        ],
+        REPORTED,
+    ),
 ];
 
 const INSTALLER: &[Spec] = kinds! {
@@ -157,4 +172,9 @@ const MAIL_PANEL: &[Spec] = kinds! {
 
 const QUEUES: &[Spec] = kinds! {
     [2027] Other ["process"] ["error"] "message-queue-failed" AUDIT [];
+};
+
+/// What fills the log and says little about security.
+const REPORTED: &[Spec] = kinds! {
+    [1, 2, 10, 11, 13, 15, 18, 33, 100, 101, 781, 1003, 1004, 1005, 1008, 1010, 1013, 1017, 1019, 1020, 4111, 4121, 4202, 4625, 9003, 9004, 9007, 9009, 9016, 10024] Other ["process"] ["info"] "application-reported" AUDIT [];
 };

@@ -260,6 +260,7 @@ pub const PROCESS_RIGHTS: Rights = &[
     (0x400, "PROCESS_QUERY_INFORMATION"),
     (0x800, "PROCESS_SUSPEND_RESUME"),
     (0x1000, "PROCESS_QUERY_LIMITED_INFORMATION"),
+    (0x2000, "PROCESS_SET_LIMITED_INFORMATION"),
 ];
 /// Every right on a process, in the masks of old and new Windows.
 pub const PROCESS_ALL_ACCESS: [u32; 2] = [0x001f_0fff, 0x001f_ffff];
@@ -294,6 +295,55 @@ const MANAGER_RIGHTS: Rights = &[
     (0x20, "SC_MANAGER_MODIFY_BOOT_CONFIG"),
 ];
 
+const ACCOUNT_RIGHTS: Rights = &[
+    (0x1, "USER_READ_GENERAL"),
+    (0x2, "USER_READ_PREFERENCES"),
+    (0x4, "USER_WRITE_PREFERENCES"),
+    (0x8, "USER_READ_LOGON"),
+    (0x10, "USER_READ_ACCOUNT"),
+    (0x20, "USER_WRITE_ACCOUNT"),
+    (0x40, "USER_CHANGE_PASSWORD"),
+    (0x80, "USER_FORCE_PASSWORD_CHANGE"),
+    (0x100, "USER_LIST_GROUPS"),
+    (0x200, "USER_READ_GROUP_INFORMATION"),
+    (0x400, "USER_WRITE_GROUP_INFORMATION"),
+];
+const GROUP_RIGHTS: Rights = &[
+    (0x1, "GROUP_READ_INFORMATION"),
+    (0x2, "GROUP_WRITE_ACCOUNT"),
+    (0x4, "GROUP_ADD_MEMBER"),
+    (0x8, "GROUP_REMOVE_MEMBER"),
+    (0x10, "GROUP_LIST_MEMBERS"),
+];
+const ALIAS_RIGHTS: Rights = &[
+    (0x1, "ALIAS_ADD_MEMBER"),
+    (0x2, "ALIAS_REMOVE_MEMBER"),
+    (0x4, "ALIAS_LIST_MEMBERS"),
+    (0x8, "ALIAS_READ_INFORMATION"),
+    (0x10, "ALIAS_WRITE_ACCOUNT"),
+];
+const DOMAIN_RIGHTS: Rights = &[
+    (0x1, "DOMAIN_READ_PASSWORD_PARAMETERS"),
+    (0x2, "DOMAIN_WRITE_PASSWORD_PARAMS"),
+    (0x4, "DOMAIN_READ_OTHER_PARAMETERS"),
+    (0x8, "DOMAIN_WRITE_OTHER_PARAMETERS"),
+    (0x10, "DOMAIN_CREATE_USER"),
+    (0x20, "DOMAIN_CREATE_GROUP"),
+    (0x40, "DOMAIN_CREATE_ALIAS"),
+    (0x80, "DOMAIN_GET_ALIAS_MEMBERSHIP"),
+    (0x100, "DOMAIN_LIST_ACCOUNTS"),
+    (0x200, "DOMAIN_LOOKUP"),
+    (0x400, "DOMAIN_ADMINISTER_SERVER"),
+];
+const SAM_SERVER_RIGHTS: Rights = &[
+    (0x1, "SAM_SERVER_CONNECT"),
+    (0x2, "SAM_SERVER_SHUTDOWN"),
+    (0x4, "SAM_SERVER_INITIALIZE"),
+    (0x8, "SAM_SERVER_CREATE_DOMAIN"),
+    (0x10, "SAM_SERVER_ENUMERATE_DOMAINS"),
+    (0x20, "SAM_SERVER_LOOKUP_DOMAIN"),
+];
+
 /// The rights that a kind of object has besides [`STANDARD_RIGHTS`].
 pub fn rights_of(object_type: &str, server: &str) -> Rights {
     match object_type {
@@ -302,6 +352,11 @@ pub fn rights_of(object_type: &str, server: &str) -> Rights {
         "Process" => PROCESS_RIGHTS,
         "SERVICE OBJECT" => SERVICE_RIGHTS,
         "SC_MANAGER OBJECT" => MANAGER_RIGHTS,
+        "SAM_USER" => ACCOUNT_RIGHTS,
+        "SAM_GROUP" => GROUP_RIGHTS,
+        "SAM_ALIAS" => ALIAS_RIGHTS,
+        "SAM_DOMAIN" => DOMAIN_RIGHTS,
+        "SAM_SERVER" => SAM_SERVER_RIGHTS,
         _ if server == "DS" => DIRECTORY_RIGHTS,
         _ => &[],
     }
@@ -372,7 +427,19 @@ mod tests {
 
     #[test]
     fn rights_are_single_bits_in_order() {
-        for object in ["File", "Key", "Process", "SERVICE OBJECT", "SC_MANAGER OBJECT"] {
+        for object in [
+            "File",
+            "Key",
+            "Process",
+            "SERVICE OBJECT",
+            "SC_MANAGER OBJECT",
+            "SAM_USER",
+            "SAM_GROUP",
+            "SAM_ALIAS",
+            "SAM_DOMAIN",
+            "SAM_SERVER",
+        ] {
+            assert!(!rights_of(object, "").is_empty());
             let rights = [rights_of(object, ""), STANDARD_RIGHTS].concat();
             assert!(rights.iter().all(|(bit, _)| bit.count_ones() == 1));
             assert!(rights.windows(2).all(|pair| pair[0].0 < pair[1].0), "{object}");

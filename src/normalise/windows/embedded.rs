@@ -37,23 +37,28 @@ pub struct System {
     pub opcode: Option<i64>,
     /// `Keywords`
     pub keywords: Option<String>,
+    /// The whole message; renderings keep its first line and put the rest into objects.
+    pub message: Option<String>,
 }
 
-/// Read the head of an event's XML.
+/// Read the head and the message of an event's XML.
 pub fn system(xml: &str) -> System {
-    let head = xml.split_once("<System>").and_then(|(_, rest)| rest.split_once("</System>"));
-    let head = head.map_or("", |(head, _)| head);
-    let element = |open: &str, close: &str| {
-        let (_, rest) = head.split_once(open)?;
-        rest.split_once(close).map(|(text, _)| text)
-    };
+    let head = between(xml, "<System>", "</System>").unwrap_or_default();
+    let element = |open: &str, close: &str| between(head, open, close);
+    let rendering = xml.rsplit_once("<RenderingInfo").map_or("", |(_, rest)| rest);
     let number = |text: Option<&str>| text.and_then(|text| text.trim().parse().ok());
     System {
         level: number(element("<Level>", "</Level>")),
         task: number(element("<Task>", "</Task>")),
         opcode: number(element("<Opcode>", "</Opcode>")),
         keywords: element("<Keywords>", "</Keywords>").map(unescape),
+        message: between(rendering, "<Message>", "</Message>").map(unescape),
     }
+}
+
+fn between<'a>(text: &'a str, open: &str, close: &str) -> Option<&'a str> {
+    let (_, rest) = text.split_once(open)?;
+    rest.split_once(close).map(|(text, _)| text)
 }
 
 fn from_json(text: &str) -> Vec<(String, String)> {
@@ -152,12 +157,13 @@ mod tests {
 
     #[test]
     fn the_head_of_an_event_is_read() {
-        let xml = "<Event><System><Level>0</Level><Task>12544</Task><Opcode>x</Opcode><Keywords>0x80</Keywords></System><EventData><Level>9</Level></EventData></Event>";
+        let xml = "<Event><System><Level>0</Level><Task>12544</Task><Opcode>x</Opcode><Keywords>0x80</Keywords></System><EventData><Level>9</Level></EventData><RenderingInfo Culture='en-US'><Message>a &amp; b</Message></RenderingInfo></Event>";
         let expected = System {
             level: Some(0),
             task: Some(12_544),
             opcode: None,
             keywords: Some("0x80".into()),
+            message: Some("a & b".into()),
         };
         assert_eq!(system(xml), expected);
         assert_eq!(system("<System><Level>1"), System::default());

@@ -203,7 +203,8 @@ impl Build<'_> {
         if let Some(record) = head.text(document, Role::RecordId) {
             event.push_str(field::WINLOG_RECORD_ID, &record);
         }
-        event.push_str(field::HOST_OS_TYPE, "windows");
+        let system = if provider == Some("Linux-Sysmon") { "linux" } else { "windows" };
+        event.push_str(field::HOST_OS_TYPE, system);
         if let Some(kind) = self.kind {
             event.class = kind.spec.class;
             kind.spec.category.iter().for_each(|word| event.push_str(field::EVENT_CATEGORY, word));
@@ -235,7 +236,9 @@ impl Build<'_> {
                     names.data_field(leaf.node)
                 }
                 Role::Message => {
-                    self.push(field::MESSAGE, document.value(leaf), out);
+                    let whole = self.system.message.take();
+                    let value = whole.as_deref().map_or(document.value(leaf), Value::Str);
+                    self.push(field::MESSAGE, value, out);
                     continue;
                 }
                 Role::Keywords => {

@@ -358,6 +358,7 @@ pub fn data_name(path: &[&str]) -> String {
     let keys = match path {
         // The collector's list of `{name: value}`.
         ["event_data", "data", rest @ ..] if !rest.is_empty() => rest,
+        ["event_data", "binary"] => &["Binary"],
         ["winlog", "event_data" | "user_data", rest @ ..]
         | ["event_data" | "user_data", rest @ ..]
         | ["Event", "UserData", _, rest @ ..]

@@ -14,7 +14,6 @@ const SOURCE_PROCESS: &[Map] = &[
     ("SourceProcessGUID", How::Guid, field::PROCESS_ENTITY_ID),
     ("SourceProcessGuid", How::Guid, field::PROCESS_ENTITY_ID),
     ("SourceProcessId", How::Number, field::PROCESS_PID),
-    ("SourceThreadId", How::Number, field::PROCESS_THREAD_ID),
     ("SourceUser", How::Account, field::USER_NAME),
     ("TargetUser", How::Account, field::USER_TARGET_NAME),
 ];

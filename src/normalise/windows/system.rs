@@ -81,6 +81,35 @@ pub const FAMILIES: &[Family] = &[
     family(&["microsoft-windows-certificationauthority"], AUTHORITY),
     family(&["application popup"], POPUP),
     family(&["microsoft-windows-hyper-v-netvsc", "e1iexpress", "microsoft-windows-ndis"], ADAPTER),
+    family(
+        &[
+            "disk",
+            "cdrom",
+            "volsnap",
+            "virtual disk service",
+            "serial",
+            "bthusb",
+            "vmci",
+            "vsepflt",
+            "microsoft-windows-wpdclassinstaller",
+            "lfsvc",
+        ],
+        HARDWARE,
+    ),
+    family(&["server", "workstation", "netbt", "tcpip", "microsoft-windows-httpevent"], STACK),
+    family(
+        &[
+            "microsoft-windows-wininit",
+            "microsoft-windows-power-troubleshooter",
+            "microsoft-windows-setup",
+            "microsoft-windows-setupplatform",
+            "microsoft-windows-tpm-wmi",
+            "microsoft-windows-application-experience",
+        ],
+        HOST,
+    ),
+    family(&["microsoft-windows-servicing"], SERVICING),
+    family(&["ntds isam", "ntds general", "activedirectory_domainservice"], DIRECTORY),
 ];
 
 const EVENT_LOG: &[Spec] = kinds! {
@@ -240,6 +269,28 @@ const POPUP: &[Spec] = kinds! {
 
 const ADAPTER: &[Spec] = kinds! {
     [1, 3, 10, 11, 12, 13, 27, 32, 10317] Other ["network"] ["info"] "network-adapter-reported" AUDIT [];
+};
+
+const HARDWARE: &[Spec] = kinds! {
+    [1, 2, 3, 4, 7, 9, 11, 15, 17, 18, 28, 33, 36, 51, 52, 129, 153, 154, 157, 24576, 24577, 24579] Other ["host"] ["info"] "device-reported" AUDIT [];
+};
+
+const STACK: &[Spec] = kinds! {
+    [2504, 2505, 2511, 3261, 4199, 4201, 4202, 4227, 4321, 15007, 15008] Other ["network"] ["info"] "network-stack-reported" AUDIT [];
+};
+
+const HOST: &[Spec] = kinds! {
+    [1, 12, 14, 201, 206, 500, 505, 1281, 1282, 2003, 2004, 2005] Other ["host"] ["info"] "host-state-reported" AUDIT [];
+};
+
+const SERVICING: &[Spec] = kinds! {
+    [1, 2, 3, 4, 7, 8, 9, 10, 11, 12] Other ["package"] ["installation"] "windows-component-changed" AUDIT [];
+};
+
+const DIRECTORY: &[Spec] = kinds! {
+    [102, 103, 104, 215, 216, 325, 326, 327, 700, 701] Other ["database"] ["info"] "database-engine-reported" AUDIT [];
+    [1000, 1004, 1394, 1644, 2080, 2095, 2889] Other ["iam"] ["info"] "directory-service-reported" AUDIT [];
+    [1102, 1109, 1126, 1168, 1311, 1388] Other ["iam"] ["error"] "directory-service-failed" AUDIT [];
 };
 
 /// Names that could not be resolved are told to the System log as well.
