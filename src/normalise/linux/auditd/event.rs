@@ -81,13 +81,14 @@ impl Builder {
             }
         }
         let mut scrub = Scrub::new(place.settings, out);
-        let redacted = self.fields(&records, &mut scrub, &mut event);
+        let arguments = Arguments::of(&records);
+        let redacted = self.fields(&records, &arguments, &mut scrub, &mut event);
         self.kind(&records, &mut event);
         if event.class == Class::NetworkConnect {
             event.push_str(field::AUDITD_INITIATED, initiated(&records));
         }
         self.identify(&records, assembled, place, &mut event);
-        self.missing(&records, &mut event);
+        self.missing(&records, arguments.len(), &mut event);
         message(&records, &mut event);
         let original = redacted.then(|| {
             command::rewritten(assembled.text, &self.tables, &mut Scrub::new(place.settings, out))
@@ -115,9 +116,14 @@ impl Builder {
     }
 
     /// All fields of all records. True if a secret was replaced in one of them.
-    fn fields(&mut self, records: &[Record<'_>], scrub: &mut Scrub<'_>, event: &mut Event) -> bool {
-        let arguments = Arguments::of(records);
-        let mut redacted = self.arguments(&arguments, scrub, event);
+    fn fields(
+        &mut self,
+        records: &[Record<'_>],
+        arguments: &Arguments<'_>,
+        scrub: &mut Scrub<'_>,
+        event: &mut Event,
+    ) -> bool {
+        let mut redacted = self.arguments(arguments, scrub, event);
         let call = syscall(records);
         let mut writer = Writer { names: &mut self.names, event };
         for record in records {
@@ -285,7 +291,7 @@ impl Builder {
     }
 
     /// What the records say should be there and is not.
-    fn missing(&mut self, records: &[Record<'_>], event: &mut Event) {
+    fn missing(&mut self, records: &[Record<'_>], arguments: usize, event: &mut Event) {
         let Some(field) = self.names.ecs("auditd.missing") else { return };
         let count = |record: &Record<'_>, key| record.get(key)?.parse::<usize>().ok();
         let call = records.iter().find(|record| record.kind == "SYSCALL");
@@ -303,7 +309,7 @@ impl Builder {
             .iter()
             .filter(|record| record.kind == "EXECVE")
             .find_map(|record| count(record, "argc"));
-        if declared.is_some_and(|declared| declared > Arguments::of(records).len()) {
+        if declared.is_some_and(|declared| declared > arguments) {
             event.push_str(field, "EXECVE");
         }
     }
