@@ -28,8 +28,8 @@ pub fn gather(target: &Target, paths: &[PathBuf], corpus: &Path) -> Vec<Vec<u8>>
             continue;
         }
         // Some formats are read as a whole, from their mark on.
-        if bytes.len() <= target.bytes_max && (target.wants)(&bytes) {
-            seeds.push(bytes.clone());
+        if (target.wants)(&bytes) {
+            seeds.push(bytes.get(..target.bytes_max).unwrap_or(&bytes).to_vec());
         }
         seeds.extend(pieces(&bytes).into_iter().filter(|piece| (target.wants)(piece)));
         if seeds.len() >= SEEDS_MAX {
