@@ -335,6 +335,22 @@ mod tests {
     }
 
     #[test]
+    fn events_as_xml_are_handed_on_as_they_arrive() {
+        let (mut writer, batches, _stop, thread) = start();
+        writer.write_all(b"<Event><System/></Event>\n<Event>").unwrap();
+        let batch = batches.receive().unwrap();
+        assert_eq!(texts(&batch), ["<Event><System/></Event>"]);
+        assert!(batch.stream.live);
+        writer.write_all(b"2</Event><Event>cut").unwrap();
+        assert_eq!(texts(&batches.receive().unwrap()), ["<Event>2</Event>"]);
+        drop(writer);
+        let batch = batches.receive().unwrap();
+        assert_eq!((texts(&batch), batch.flush), (vec!["<Event>cut".to_owned()], Flush::End));
+        assert!(batches.receive().is_none());
+        assert!(thread.join().unwrap());
+    }
+
+    #[test]
     fn a_stop_is_honoured_while_nothing_arrives() {
         let (writer, batches, stop, thread) = start();
         stop.stop();

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::print_stderr)]
 
 mod auditd_scoreboard;
+mod carriers;
 mod cli;
 mod coverage;
 mod demo;
