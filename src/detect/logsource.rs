@@ -280,7 +280,10 @@ fn windows_category(word: &str) -> Option<Vec<Form>> {
         "ps_classic_start" => classic(&[400]),
         "ps_classic_provider_start" => classic(&[600]),
         "ps_classic_script" => classic(&[800]),
-        "file_access" => Form { codes: &[12], ..kernel_file() },
+        // Hardly anybody records what the kernel's provider says; the audit of file objects says the same.
+        "file_access" => {
+            return Some(vec![Form { codes: &[12], ..kernel_file() }, security(&[4663])]);
+        }
         "file_rename" => Form { codes: &[19, 27], ..kernel_file() },
         "webserver" => Form { classes: &[Class::WebRequest], ..Form::default() },
         _ => return None,

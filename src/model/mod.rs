@@ -15,6 +15,7 @@ pub mod linux_fields;
 pub mod query;
 pub mod record;
 pub mod severity;
+pub mod shape;
 pub mod sort;
 pub mod verdict;
 pub mod windows_fields;

@@ -24,6 +24,7 @@ pub mod pipe;
 pub mod redact;
 pub mod settings;
 pub mod sniff;
+pub mod state;
 pub mod texts;
 pub mod time;
 pub mod windows;

@@ -1,6 +1,7 @@
 //! The one integration binary: a module a topic.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::print_stderr)]
 
+mod auditd_ausearch;
 mod auditd_scoreboard;
 mod carriers;
 mod cli;
@@ -10,16 +11,21 @@ mod desk_conformance;
 mod desk_program;
 mod detect_regression;
 mod docs;
+mod ecs;
 mod hostile;
 mod hostile_program;
 mod kill;
+mod mappings;
+mod linux_kinds;
 mod normalise_linux;
 mod normalise_windows;
 mod pty;
 mod rule_pack;
+mod sigma_fields;
 mod source_evtx;
 mod source_once;
 mod source_tail;
 mod store;
 mod support;
 mod tidy;
+mod windows_families;
