@@ -343,7 +343,7 @@ fn delimiter(head: &[u8], last: bool) -> Option<Delimiter> {
             // followed by a message.
             let inner = varint(rest).map(|(_, inner)| inner);
             match inner {
-                Some([tag, ..]) if matches!(tag, 0x0a | 0x12 | 0x1a) => Some(Delimiter::None),
+                Some([0x0a | 0x12 | 0x1a, ..]) => Some(Delimiter::None),
                 Some([_, ..]) if looks_whole(rest) => Some(Delimiter::Varint),
                 Some([_, ..]) => Some(Delimiter::None),
                 _ if last || head.len() >= HEAD_BYTES => Some(Delimiter::None),
