@@ -1,9 +1,14 @@
 //! Layer 2: bytes to records. A carrier knows where a record begins and ends and nothing of what it
-//! means: [`lines`], [`json_documents`] and [`evtx`]. Sources choose one by the first bytes.
+//! means: [`lines`], [`json_documents`], [`xml_events`] and [`evtx`]. Sources choose one by the first bytes, or by the
+//! name of a format that is forced. All but lines and event logs are fed through a [`splitter::Splitter`].
 
 pub mod evtx;
+pub mod gather;
 pub mod json_documents;
 pub mod lines;
+pub mod splitter;
+pub mod utf16;
+pub mod xml_events;
 
 use crate::model::record::{Framing, Record, Shape};
 use crate::stdx::limits;

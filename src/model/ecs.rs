@@ -38,6 +38,8 @@ pub const EXTENSIONS: &[(&str, &str)] = &[
     ("system.auth.", "log-in details of sshd, PAM and the account tools"),
     ("log.syslog.", "syslog header and structured data beyond ECS"),
     ("user.audit.", "the log-in user of the audit system"),
+    ("session.id", "a log-in session of a host, where its log gives it a number"),
+    ("powershell.", "script texts and engine data as shippers of Windows events name them"),
     ("rule.level", "severity of a rule as its sensor names it"),
     ("event.time_problem", "why @timestamp is not what the record said"),
     ("event.repeats", "how often a repeated message stands for more events than are made"),

@@ -50,6 +50,8 @@ pub enum Shape {
     Json,
     /// One EVTX record, turned into JSON by the carrier (`{"Event": {"System": …, "EventData": …}}`).
     Evtx,
+    /// One Windows event as XML, `<Event …>…</Event>`, as UTF-8.
+    Xml,
 }
 
 /// One record: a range of the batch's buffer.

@@ -9,15 +9,10 @@ use crate::normalise::linux::Linux;
 use crate::normalise::mapping::mapper::Mapper;
 use crate::normalise::output::{Output, Trace};
 use crate::normalise::settings::Settings;
-use crate::normalise::sniff::{Format, sniff};
+use crate::normalise::sniff::{Format, sniff, without_mark};
+use crate::normalise::state::{Section, pack, section};
 use crate::normalise::windows::scripts::Scripts;
 use crate::stdx::time::Timestamp;
-
-/// The form of [`Decoder::state`] when mappings kept something: this byte, the length of what Linux decoders kept (four
-/// bytes, little-endian), that, and what mappings kept. Else it is what Linux decoders kept, which begins with 1.
-const STATE_VERSION: u8 = 2;
-/// The form when script blocks wait: this byte, the length of one of the forms above (or of nothing), that, and the blocks.
-const STATE_WITH_SCRIPTS: u8 = 3;
 
 /// Decodes the records of one stream, in order.
 pub struct Decoder {
@@ -61,48 +56,24 @@ impl Decoder {
 
     /// Take up what [`Decoder::state`] gave before the restart. Unreadable state is an empty one.
     pub fn restore(&mut self, state: &[u8]) {
-        let Some((version, rest)) = state.split_first() else { return };
-        if *version == STATE_WITH_SCRIPTS {
-            let Some((length, rest)) = rest.split_first_chunk::<4>() else { return };
-            let length = u32::from_le_bytes(*length) as usize;
-            let Some((others, scripts)) = rest.split_at_checked(length) else { return };
-            self.scripts.restore(scripts);
-            return self.restore(others);
+        if let Some(bytes) = section(state, Section::Linux) {
+            self.linux.restore(bytes);
         }
-        if *version != STATE_VERSION {
-            // Written before mappings kept anything.
-            return self.linux.restore(state);
+        if let Some(bytes) = section(state, Section::Mappings) {
+            self.mapper.restore(bytes);
         }
-        let Some((length, rest)) = rest.split_first_chunk::<4>() else { return };
-        let length = u32::from_le_bytes(*length) as usize;
-        let Some((linux, mapper)) = rest.split_at_checked(length) else { return };
-        if !linux.is_empty() {
-            self.linux.restore(linux);
-        }
-        if !mapper.is_empty() {
-            self.mapper.restore(mapper);
+        if let Some(bytes) = section(state, Section::Scripts) {
+            self.scripts.restore(bytes);
         }
     }
 
     /// What the records read so far leave for later ones, for the commit; `None` when nothing does.
     pub fn state(&self) -> Option<Vec<u8>> {
-        let Some(scripts) = self.scripts.state() else { return self.state_of_others() };
-        let others = self.state_of_others().unwrap_or_default();
-        let length = u32::try_from(others.len()).ok()?;
-        Some([&[STATE_WITH_SCRIPTS][..], &length.to_le_bytes(), &others, &scripts].concat())
-    }
-
-    fn state_of_others(&self) -> Option<Vec<u8>> {
-        let mapper = self.mapper.state();
-        let linux = self.linux.state();
-        let Some(mapper) = mapper else { return linux };
-        let linux = linux.unwrap_or_default();
-        let length = u32::try_from(linux.len()).ok()?;
-        let mut state = vec![STATE_VERSION];
-        state.extend_from_slice(&length.to_le_bytes());
-        state.extend_from_slice(&linux);
-        state.extend_from_slice(&mapper);
-        Some(state)
+        pack(&[
+            (Section::Linux, self.linux.state()),
+            (Section::Mappings, self.mapper.state()),
+            (Section::Scripts, self.scripts.state()),
+        ])
     }
 
     /// Records that were received and are neither in an event nor rejected yet.
@@ -151,6 +122,9 @@ impl Decoder {
         }
         match self.forced.clone() {
             None => self.find_out(context, out),
+            Some(Forced::Format(Format::Windows)) if is_xml(context.bytes) => {
+                self.xml(context, out)
+            }
             Some(Forced::Format(Format::Windows)) => self.json(context, None, out),
             Some(Forced::Format(Format::Json)) => self.any_json(context, out),
             Some(Forced::Format(Format::Auditd)) => self.linux.decode_auditd(context, out),
@@ -163,6 +137,7 @@ impl Decoder {
     /// Find out what the record is.
     pub(super) fn find_out(&mut self, context: &Context<'_>, out: &mut Output) {
         match sniff(context.record, context.bytes, context.envelope) {
+            Some(Format::Windows) if is_xml(context.bytes) => self.xml(context, out),
             Some(Format::Windows | Format::Json) => self.json(context, None, out),
             Some(Format::Auditd | Format::Syslog) => self.text(context, out),
             Some(Format::Auto) | None => {
@@ -178,10 +153,15 @@ impl Decoder {
     }
 }
 
+fn is_xml(bytes: &[u8]) -> bool {
+    without_mark(bytes).trim_ascii_start().starts_with(b"<")
+}
+
 fn carrier(shape: Shape) -> &'static str {
     match shape {
         Shape::Line => "lines",
         Shape::Json => "json documents",
         Shape::Evtx => "evtx",
+        Shape::Xml => "xml events",
     }
 }

@@ -19,6 +19,7 @@ pub mod output;
 pub mod redact;
 pub mod settings;
 pub mod sniff;
+pub mod state;
 pub mod texts;
 pub mod time;
 pub mod windows;

@@ -1,4 +1,4 @@
-//! JSON records: Windows events, objects that a mapping knows, wrappers around further records, lists of records, and
+//! Records of named values, JSON and others: Windows events, objects that a mapping knows, wrappers around further records, lists of records, and
 //! any other object.
 
 use std::sync::Arc;
@@ -9,6 +9,7 @@ use crate::model::event::{Event, Value};
 use crate::model::field::{self, FieldId};
 use crate::normalise::complete::{self, EventTime, Place};
 use crate::normalise::decoder::Decoder;
+use crate::normalise::document::Document;
 use crate::normalise::envelope::Envelope;
 use crate::normalise::mapping::apply::Found;
 use crate::normalise::mapping::rules::{Inner, Mapping};
@@ -29,13 +30,37 @@ impl Decoder {
             };
         }
         let mut document = std::mem::take(&mut self.document);
-        let original = match document.read(bytes, &mut self.mapper.names) {
-            Ok(original) => original,
+        match document.read(bytes, &mut self.mapper.names) {
+            Ok(original) => self.leaves(context, document, original, forced, out),
             Err(error) => {
                 self.document = document;
-                return out.reject(context, error.reason(), error.to_string());
+                out.reject(context, error.reason(), error.to_string());
             }
-        };
+        }
+    }
+
+    /// Decode a Windows event as XML.
+    pub(super) fn xml(&mut self, context: &Context<'_>, out: &mut Output) {
+        let text = String::from_utf8_lossy(without_mark(context.bytes));
+        let mut document = std::mem::take(&mut self.document);
+        match windows::xml::read(&text, &mut document, &mut self.mapper.names) {
+            Ok(()) => self.leaves(context, document, &text, None, out),
+            Err(error) => {
+                self.document = document;
+                out.reject(context, error.reason(), error.to_string());
+            }
+        }
+    }
+
+    /// Decode a record whose leaves were read, whatever form they had.
+    pub(super) fn leaves(
+        &mut self,
+        context: &Context<'_>,
+        mut document: Document,
+        original: &str,
+        forced: Option<usize>,
+        out: &mut Output,
+    ) {
         let first = out.events.len();
         if forced.is_none()
             && windows::decode(context, &mut document, &mut self.mapper.names, original, out)

@@ -1,6 +1,7 @@
 //! The one integration binary: a module a topic.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::print_stderr)]
 
+mod auditd_ausearch;
 mod auditd_scoreboard;
 mod cli;
 mod coverage;
@@ -9,9 +10,12 @@ mod desk_conformance;
 mod desk_program;
 mod detect_regression;
 mod docs;
+mod ecs;
 mod hostile;
 mod hostile_program;
 mod kill;
+mod mappings;
+mod linux_kinds;
 mod normalise_linux;
 mod normalise_windows;
 mod pty;

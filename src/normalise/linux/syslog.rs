@@ -261,11 +261,12 @@ impl Work<'_> {
             _ => self.map(program, text.trim(), line, &mut event, out),
         };
         programs::name(program, &mut event);
+        let named = header.host.filter(|_| !mapped.as_ref().is_some_and(|found| found.whole));
         let (time, host) = match mapped {
             Some(found) => (self.better(time, &found), found.host),
             None => (time, None),
         };
-        let host = host.as_deref().or(header.host);
+        let host = host.as_deref().or(named);
         finish(&mut event, time, host, None, &Place::of(context), out);
         event
     }
@@ -290,6 +291,7 @@ impl Work<'_> {
         let by_line = whole.is_some();
         let mapped = whole.or_else(|| mapper.message(program, text, &redaction, event, out))?;
         let mut found = mapped.found;
+        found.whole = by_line;
         if by_line {
             // The head was read by chance: what it seemed to say is taken back.
             event.remove(field::SYSLOG_APPNAME);

@@ -52,6 +52,8 @@ pub struct Found {
     pub known: bool,
     /// The time as it was read, where the caller reads it.
     pub read: Option<crate::normalise::complete::EventTime>,
+    /// The whole line was mapped: what its head seemed to say is not so.
+    pub whole: bool,
     /// The message that a frame named.
     pub message: Option<String>,
     /// Facts that became fields by their capture.

@@ -99,7 +99,7 @@ fn attribute(attributes: &str) -> Option<&str> {
 }
 
 /// The five named entities and numeric ones; anything else stays as it is.
-fn unescape(text: &str) -> String {
+pub(super) fn unescape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('&') {
@@ -120,7 +120,8 @@ fn unescape(text: &str) -> String {
     out
 }
 
-fn decode(entity: &str) -> Option<char> {
+/// The character that an entity stands for: one of the five with a name, or by its number.
+pub(super) fn decode(entity: &str) -> Option<char> {
     match entity {
         "lt" => Some('<'),
         "gt" => Some('>'),

@@ -1,4 +1,5 @@
-//! What a file holds by its first bytes, never by its name, and the bounded decompression of it.
+//! What a file holds by its first bytes, never by its name (or by the format that is forced), and the bounded
+//! decompression of it.
 
 use std::cell::Cell;
 use std::io::{self, BufReader, Read};
@@ -7,7 +8,10 @@ use std::rc::Rc;
 use flate2::read::MultiGzDecoder;
 
 use super::FileSettings;
-use crate::carrier::{evtx, json_documents};
+use crate::carrier::json_documents::JsonDocuments;
+use crate::carrier::splitter::Splitter;
+use crate::carrier::xml_events::XmlEvents;
+use crate::carrier::{Bounds, evtx, json_documents, xml_events};
 
 /// First bytes looked at to tell what a stream is.
 pub const PEEK_BYTES: usize = 16 << 10;
@@ -38,6 +42,19 @@ pub enum Content {
     Json,
     /// A Windows event log.
     Evtx,
+    /// Windows events as XML.
+    Xml,
+}
+
+impl Content {
+    /// The carrier at the start of a stream; `None` for lines and event logs, which are not fed piece by piece.
+    pub fn splitter(self, bounds: Bounds) -> Option<Splitter> {
+        Some(match self {
+            Content::Lines | Content::Evtx => return None,
+            Content::Json => Splitter::Json(JsonDocuments::new(bounds)),
+            Content::Xml => Splitter::Xml(XmlEvents::new(bounds)),
+        })
+    }
 }
 
 /// The wrapper by the first bytes of a file.
@@ -50,15 +67,30 @@ pub fn packing(head: &[u8]) -> Packing {
     }
 }
 
-/// The carrier by the first bytes of a stream.
-pub fn content(head: &[u8]) -> Content {
+/// The carrier by the first bytes of a stream; `format` is `auto` or the name of a format that is forced. A stream
+/// without bytes has lines, so that one that begins later is looked at then.
+pub fn content(head: &[u8], format: &str) -> Content {
     if evtx::recognise(head) {
-        Content::Evtx
-    } else if json_documents::recognise(head) {
+        return Content::Evtx;
+    }
+    if let Some(forced) = forced(format) {
+        return if head.is_empty() { Content::Lines } else { forced };
+    }
+    if json_documents::recognise(head) {
         Content::Json
+    } else if xml_events::recognise(head) {
+        Content::Xml
     } else {
         Content::Lines
     }
+}
+
+/// The carrier that the name of a format asks for.
+fn forced(format: &str) -> Option<Content> {
+    Some(match format {
+        "windows_xml" => Content::Xml,
+        _ => return None,
+    })
 }
 
 /// Decompresses, and fails with a reason when more comes out than the limits allow.
@@ -191,9 +223,13 @@ mod tests {
         assert_eq!(packing(&zstd::encode_all(&b"x"[..], 1).unwrap()), Packing::Zstd);
         assert_eq!(packing(b"PK\x03\x04"), Packing::Zip);
         assert_eq!(packing(b"PK"), Packing::Plain);
-        assert_eq!(content(b"ElfFile\0"), Content::Evtx);
-        assert_eq!(content(b"[{"), Content::Json);
-        assert_eq!(content(b""), Content::Lines);
+        assert_eq!(content(b"ElfFile\0", "auto"), Content::Evtx);
+        assert_eq!(content(b"[{", "auto"), Content::Json);
+        assert_eq!(content(b"<Event xmlns", "auto"), Content::Xml);
+        assert_eq!(content(b"", "auto"), Content::Lines);
+        assert_eq!(content(b"", "windows_xml"), Content::Lines);
+        assert_eq!(content(b"x", "windows_xml"), Content::Xml);
+        assert_eq!(content(b"ElfFile\0", "windows_xml"), Content::Evtx);
     }
 
     #[test]

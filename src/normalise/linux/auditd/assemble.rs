@@ -14,6 +14,7 @@ use crate::normalise::Context;
 use crate::normalise::complete::Place;
 use crate::normalise::linux::auditd::event::{Assembled, Builder};
 use crate::normalise::linux::auditd::line;
+use crate::normalise::linux::auditd::processes;
 use crate::normalise::output::Output;
 use crate::normalise::settings::Settings;
 use crate::stdx::id::{Id128, IdHasher};
@@ -65,6 +66,8 @@ struct Saved {
     arrivals: u64,
     closed: VecDeque<u64>,
     open: Vec<(String, i64, u64, Assembly)>,
+    #[serde(default)]
+    processes: processes::Saved,
 }
 
 impl Assembler {
@@ -102,8 +105,12 @@ impl Assembler {
                 .iter()
                 .map(|((at, serial), assembly)| (node.clone(), *at, *serial, assembly.clone()))
         });
-        let saved =
-            Saved { arrivals: self.arrivals, closed: self.closed.clone(), open: open.collect() };
+        let saved = Saved {
+            arrivals: self.arrivals,
+            closed: self.closed.clone(),
+            open: open.collect(),
+            processes: self.builder.processes.saved(),
+        };
         serde_json::to_vec(&saved).ok()
     }
 
@@ -112,6 +119,7 @@ impl Assembler {
         let Ok(saved) = serde_json::from_slice::<Saved>(state) else { return };
         self.arrivals = saved.arrivals;
         self.closed = saved.closed;
+        self.builder.processes.restore(saved.processes);
         self.open.clear();
         for (node, at, serial, assembly) in saved.open {
             self.open.entry(node).or_default().insert((at, serial), assembly);
@@ -135,7 +143,10 @@ impl Assembler {
         let node = line.node.unwrap_or("");
         let key = (line.at.0, line.serial);
         let place = Place::of(context);
-        self.close_before(node, line.at.plus_micros(-COMPLETE_AFTER_US), &place, out);
+        // A clock that runs ahead must not tear the events of the others apart.
+        if line.at.micros_since(context.ingested) <= context.settings.future_us_max {
+            self.close_before(node, line.at.plus_micros(-COMPLETE_AFTER_US), &place, out);
+        }
         self.add(node, key, text, context, out);
         if self.builder.tables.record_type(line.kind) == "EOE" {
             self.close(node, key, &place, out);

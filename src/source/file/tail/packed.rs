@@ -33,7 +33,9 @@ impl Follower {
     /// A compressed file that has come to rest, seen for the first time.
     pub(super) fn meet_packed(&mut self, found: Found, file: File) -> ControlFlow<()> {
         let head = head(&file, &self.settings).unwrap_or_default();
-        if content(&head) != Content::Lines || packing(&head) != super::Packing::Plain {
+        if content(&head, &self.settings.format) != Content::Lines
+            || packing(&head) != super::Packing::Plain
+        {
             let key = self.insert(Kind::Whole, &found);
             self.print_whole(key, &read_at(&file, 0, HEAD_BYTES).unwrap_or_default(), found.size);
             self.name_by(key, head.get(..HEAD_BYTES).unwrap_or(&head));
