@@ -30,6 +30,8 @@ pub enum How {
     Member,
     /// A program: its path here, its base name to the second field.
     Program(FieldId),
+    /// `C:\a.exe (HOST)`: as [`How::Program`].
+    ProgramOn(FieldId),
     /// A file: its path here; name, directory and extension beside.
     File,
     /// `file:_C:\a; containerfile:_C:\b`: the first file as [`How::File`].
