@@ -166,6 +166,9 @@ fn put(slot: &mut Option<String>, text: Option<&str>) {
 
 /// No line of the stream is newer than this.
 fn newest(context: &Context<'_>) -> Timestamp {
+    if let Some(EventTime::At(at)) = context.envelope.and_then(|envelope| envelope.time) {
+        return at;
+    }
     let stream = context.stream;
     if stream.live || stream.modified.0 <= 0 {
         context.ingested.max(stream.modified)

@@ -198,7 +198,7 @@ fn target(name: &str, at: usize, path: &str, file: &mut File<'_>) -> Option<(Fie
         file.complain(at, path, format!("{name:?} is no field of ECS, and has no prefix"));
         return None;
     }
-    Some((FieldId::intern(name)?, kind.unwrap_or(Type::Keyword)))
+    Some((FieldId::intern(name)?, kind.unwrap_or(Type::Object)))
 }
 
 fn template(text: &str) -> Template {
@@ -263,12 +263,18 @@ fn reads(keys: &mut Keys<'_, '_>, file: &mut File<'_>) -> Vec<Read> {
             Some("leef") => How::Leef,
             Some("json") => How::Json,
             Some("query") => How::Query,
+            Some("named") => {
+                let part = |text: Option<&str>, other: &str| text.unwrap_or(other).to_owned();
+                let name = part(table.text("name", file), "name");
+                let value = part(table.text("value", file), "value");
+                How::Named { list: on.to_owned(), name, value }
+            }
             Some("columns") => {
                 let divider = if between == ' ' { ',' } else { between };
                 How::Columns { divider: u8::try_from(divider).unwrap_or(b','), names: columns }
             }
             _ => {
-                let kinds = "expected one of pairs, cef, leef, json, query, columns";
+                let kinds = "expected one of pairs, cef, leef, json, query, columns, named";
                 file.complain(table.at(), &table.path("as"), kinds.to_owned());
                 continue;
             }

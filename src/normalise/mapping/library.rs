@@ -308,7 +308,11 @@ impl Library {
                 if best.is_some_and(|(_, most)| most >= asks) {
                     continue;
                 }
-                let has = signature.has.iter().all(|name| facts.get(*name).is_some());
+                let there = |name: &FieldId| match name.name().strip_suffix('.') {
+                    Some(object) => !facts.below(object).is_empty(),
+                    None => facts.get(*name).is_some(),
+                };
+                let has = signature.has.iter().all(there);
                 let holds = |(name, matcher): &(FieldId, super::rules::Matcher)| {
                     matcher.holds(facts.get(*name))
                 };

@@ -25,6 +25,8 @@ pub struct Mapper {
     facts: Facts,
     kept: Kept,
     memory: Memory,
+    /// The facts at hand are those of an object.
+    is_object: bool,
 }
 
 /// What a mapping made of a record.
@@ -120,6 +122,7 @@ impl Mapper {
         if line.starts_with('#') {
             return Some(Mapped { number, found: Found::default() });
         }
+        self.is_object = false;
         self.facts.clear();
         let divided: Vec<String> = if columns.between == ' ' {
             line.split_whitespace().map(str::to_owned).collect()
@@ -134,13 +137,21 @@ impl Mapper {
         if let Some(path) = &self.memory.path {
             self.facts.add("_path", path, &mut self.names);
         }
+        // One header may stand for several kinds of log, as Zeek's does.
+        let number = library.by_keys(&self.facts).unwrap_or(number);
         let found = self.run(library.get(number)?, number, None, redaction, event, out);
         Some(Mapped { number, found })
     }
 
+    /// Does a mapping know the line as a wrapper around a further record?
+    pub fn wraps(&self, line: &str) -> bool {
+        let known = self.library.by_line(line).and_then(|(number, _)| self.library.get(number));
+        known.is_some_and(|mapping| mapping.inner.is_some())
+    }
+
     /// Do lines of the stream have columns that a header named?
-    pub fn is_tabular(&self, line: &str) -> bool {
-        self.memory.columns.is_some() || line.starts_with('#')
+    pub fn is_tabular(&self, line: &str, first: bool) -> bool {
+        first || self.memory.columns.is_some() || line.starts_with('#')
     }
 
     /// Join the object that was mapped with what an earlier record kept for it.
@@ -189,6 +200,7 @@ impl Mapper {
         out: &mut Output,
     ) -> Option<Mapped> {
         let mapping = library.get(number)?;
+        self.is_object = false;
         self.facts.clear();
         // A frame names the message itself, with what stands before it.
         let named =
@@ -203,6 +215,7 @@ impl Mapper {
 
     /// Take a JSON document and choose a mapping by its keys. [`Mapper::give_back`] returns the document.
     pub fn choose(&mut self, document: Document) -> Option<usize> {
+        self.is_object = true;
         self.facts.take(document, &mut self.names);
         self.library.by_keys(&self.facts)
     }
@@ -249,6 +262,7 @@ impl Mapper {
             kept: &mut self.kept,
             event: &mut *event,
             clean: redaction,
+            is_object: frame.is_none() && self.is_object,
             counts: &mut out.redacted,
             trace: lines.as_mut(),
         };
