@@ -450,6 +450,14 @@ mod tests {
     }
 
     #[test]
+    fn access_to_files_is_what_their_audit_says() {
+        let access = binding("windows", "file_access", "").unwrap();
+        let auditing = "Microsoft-Windows-Security-Auditing";
+        assert!(access.fits(&Kind::of(&windows("Security", auditing, 4663))));
+        assert!(!access.fits(&Kind::of(&windows("Security", auditing, 4656))));
+    }
+
+    #[test]
     fn collected_events_find_their_channel_by_provider() {
         let forwarded = windows("ForwardedEvents", "Microsoft-Windows-Sysmon", 1);
         assert!(binding("windows", "", "sysmon").unwrap().fits(&Kind::of(&forwarded)));

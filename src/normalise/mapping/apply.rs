@@ -108,10 +108,11 @@ impl Run<'_> {
         let Some(text) = self.facts.get(group.on).map(|value| value.to_text().into_owned()) else {
             return;
         };
-        for at in group.matching(&text) {
-            let Some(pattern) = group.list.get(at) else { continue };
+        for pattern in group.candidates(&text) {
+            if !self.capture(pattern, &text, found) {
+                continue;
+            }
             found.known = true;
-            self.capture(pattern, &text, found);
             self.then(&pattern.then, found);
             if !pattern.also {
                 break;
@@ -119,8 +120,11 @@ impl Run<'_> {
         }
     }
 
-    fn capture(&mut self, pattern: &Pattern, text: &str, found: &mut Found) {
-        let Some(groups) = pattern.regex().and_then(|regex| regex.captures(text)) else { return };
+    /// Match an expression and put its captures away. `false`: it does not match.
+    fn capture(&mut self, pattern: &Pattern, text: &str, found: &mut Found) -> bool {
+        let Some(groups) = pattern.regex().and_then(|regex| regex.captures(text)) else {
+            return false;
+        };
         for capture in pattern.captures() {
             let Some(value) = groups.get(capture.group) else { continue };
             let value = value.as_str();
@@ -134,6 +138,7 @@ impl Run<'_> {
                 found.taken.push(field);
             }
         }
+        true
     }
 
     /// Put a value into a field, or where the few special ones go. `false`: it is of the wrong type.

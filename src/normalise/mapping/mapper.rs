@@ -292,9 +292,8 @@ impl Mapper {
 fn best(library: &Library, candidates: &[usize], message: &str) -> Option<usize> {
     let knows = |number: &&usize| {
         library.get(**number).is_some_and(|mapping| {
-            let by_pattern = |group: &super::rules::Group| {
-                group.on == field::MESSAGE && !group.matching(message).is_empty()
-            };
+            let by_pattern =
+                |group: &super::rules::Group| group.on == field::MESSAGE && group.knows(message);
             !mapping.reads.is_empty() || mapping.groups.iter().any(by_pattern)
         })
     };

@@ -1,5 +1,5 @@
 //! The kinds of Windows event that we know: per provider and event id, what happened and which event data goes
-//! to which ECS field. Pure tables are in the files that [`FAMILIES`] names; here they are compiled once for the
+//! to which ECS field. Pure tables are in the files that [`TABLES`] names; here they are compiled once for the
 //! process.
 
 use ahash::AHashMap;
@@ -30,6 +30,8 @@ pub enum How {
     Member,
     /// A program: its path here, its base name to the second field.
     Program(FieldId),
+    /// `C:\a.exe (HOST)`: as [`How::Program`].
+    ProgramOn(FieldId),
     /// A file: its path here; name, directory and extension beside.
     File,
     /// `file:_C:\a; containerfile:_C:\b`: the first file as [`How::File`].
@@ -144,17 +146,43 @@ pub const fn by_reporter(providers: &'static [&'static str], kinds: &'static [Sp
     Family { providers, by_reporter: true, kinds }
 }
 
-/// Every table, by the file that holds it.
-pub const FAMILIES: &[(&str, &[Family])] = &[
-    ("sysmon", sysmon::FAMILIES),
-    ("security", security::FAMILIES),
-    ("policy", policy::FAMILIES),
-    ("powershell", powershell::FAMILIES),
-    ("system", system::FAMILIES),
-    ("network", network::FAMILIES),
-    ("protection", protection::FAMILIES),
-    ("tasks", tasks::FAMILIES),
-    ("application", application::FAMILIES),
+/// A table of kinds, in the file of its name.
+pub struct Table {
+    /// The file's name, and the family's word in lists of formats.
+    pub name: &'static str,
+    /// What it is about, for a person.
+    pub what: &'static str,
+    /// Its providers and their kinds.
+    pub families: &'static [Family],
+}
+
+const fn table(name: &'static str, what: &'static str, families: &'static [Family]) -> Table {
+    Table { name, what, families }
+}
+
+/// Every table.
+pub const TABLES: &[Table] = &[
+    table("sysmon", "Sysmon 1 to 29 and 255, for Windows and Linux", sysmon::FAMILIES),
+    table(
+        "security",
+        "Security: logons, tickets, accounts, processes, objects",
+        security::FAMILIES,
+    ),
+    table("policy", "Security: audit and domain policy, firewall, keys, devices", policy::FAMILIES),
+    table("powershell", "PowerShell, both logs, script blocks joined", powershell::FAMILIES),
+    table(
+        "system",
+        "System: services, start and stop, drivers, updates, directory",
+        system::FAMILIES,
+    ),
+    table(
+        "network",
+        "DNS, BITS, firewall, SMB, remote desktop, WinRM, SSH, NTLM",
+        network::FAMILIES,
+    ),
+    table("protection", "Defender, AppLocker, code integrity, mitigations", protection::FAMILIES),
+    table("tasks", "task scheduler, WMI, packages, printing, IIS, Exchange", tasks::FAMILIES),
+    table("application", "installers, crashes, SQL Server, databases", application::FAMILIES),
 ];
 
 /// One compiled mapping.
@@ -172,7 +200,7 @@ pub struct Rule {
 pub struct Kind {
     /// As written.
     pub spec: &'static Spec,
-    /// The table of [`FAMILIES`] it is from.
+    /// The table of [`TABLES`] it is from.
     pub family: &'static str,
     /// The account that the record itself names is who did it, where event data names none.
     pub by_reporter: bool,
@@ -244,8 +272,8 @@ impl Default for Kinds {
     fn default() -> Kinds {
         let mut all =
             Kinds { providers: AHashMap::new(), by_code: AHashMap::new(), kinds: Vec::new() };
-        for (name, families) in FAMILIES {
-            families.iter().for_each(|family| all.add(name, family));
+        for table in TABLES {
+            table.families.iter().for_each(|family| all.add(table.name, family));
         }
         all
     }
@@ -340,7 +368,7 @@ mod tests {
     #[test]
     fn every_event_id_stands_once_per_provider() {
         let mut seen = BTreeSet::new();
-        for family in FAMILIES.iter().flat_map(|(_, families)| *families) {
+        for family in TABLES.iter().flat_map(|table| table.families) {
             for provider in family.providers {
                 assert!(provider.len() <= PROVIDER_BYTES_MAX);
                 assert_eq!(*provider, provider.to_ascii_lowercase());

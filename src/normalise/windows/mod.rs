@@ -10,6 +10,7 @@
 //! a shipper's record is where the shipper runs, often a collector, and is kept as `observer.*`.
 
 pub mod application;
+pub mod arguments;
 pub mod codes;
 pub mod describe;
 pub mod embedded;

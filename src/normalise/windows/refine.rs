@@ -6,7 +6,7 @@ use crate::model::field::{self, FieldId};
 use crate::normalise::linux::sshd;
 use crate::normalise::windows::describe::{message, status, text};
 use crate::normalise::windows::kinds::{Kind, Outcome};
-use crate::normalise::windows::{Fields, codes, describe, powershell, values};
+use crate::normalise::windows::{Fields, arguments, codes, describe, powershell, values};
 
 /// Set `event.outcome`, sharpen the class, and fill what follows from several fields. `audit`: what the keywords say.
 pub fn refine(
@@ -38,6 +38,18 @@ pub fn refine(
         _ => {}
     }
     accounts(event, kind);
+    if event.class == Class::ProcessStart && !event.has(field::PROCESS_ARGS) {
+        let line = event.str(field::PROCESS_COMMAND_LINE).unwrap_or_default();
+        let all = match event.str(field::HOST_OS_TYPE) {
+            // Sysmon for Linux joins the vector with blanks.
+            Some("linux") => {
+                let words = line.split_ascii_whitespace().map(str::to_owned);
+                words.take(arguments::ARGUMENTS_MAX).collect()
+            }
+            _ => arguments::split(line),
+        };
+        all.iter().for_each(|argument| event.push_str(field::PROCESS_ARGS, argument));
+    }
 }
 
 fn by_status(event: &Event, fields: &Fields) -> Option<&'static str> {

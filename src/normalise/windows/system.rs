@@ -15,7 +15,7 @@ const SERVICE_STATE: &[Map] =
 const SERVICE_ONLY: &[Map] = &[("param1", How::Copy, field::SERVICE_NAME)];
 /// Who restarted the machine, with which program, why.
 const SHUTDOWN: &[Map] = &[
-    ("#0", How::Program(field::PROCESS_NAME), field::PROCESS_EXECUTABLE),
+    ("#0", How::ProgramOn(field::PROCESS_NAME), field::PROCESS_EXECUTABLE),
     ("#2", How::Copy, field::EVENT_REASON),
     ("#6", How::Account, field::USER_NAME),
 ];
@@ -35,8 +35,8 @@ const REMOTE: &[Map] = &[
 const TICKET: &[Map] =
     &[("Account", How::Account, field::USER_NAME), ("Name", How::Account, field::USER_NAME)];
 const COM: &[Map] = &[
-    ("param6", How::Account, field::USER_NAME),
-    ("param7", How::Copy, field::USER_DOMAIN),
+    ("param7", How::Account, field::USER_NAME),
+    ("param6", How::Copy, field::USER_DOMAIN),
     ("param8", How::Copy, field::USER_ID),
 ];
 const QUERY: &[Map] = &[("QueryName", How::Copy, field::DNS_QUESTION_NAME)];

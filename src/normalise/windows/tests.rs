@@ -25,6 +25,19 @@ fn stream(format: &str) -> Arc<Stream> {
 }
 
 fn decode_as(format: &str, shape: Shape, records: &[&str]) -> Output {
+    let mut out = Output::default();
+    decoder(format).decode(&batch(format, shape, records), &mut out);
+    assert_eq!(out.received, out.stored + out.rejected);
+    out
+}
+
+fn decoder(format: &str) -> Decoder {
+    static SETTINGS: OnceLock<Arc<Settings>> = OnceLock::new();
+    let settings = SETTINGS.get_or_init(|| Arc::new(Settings::new(&Config::default()).unwrap()));
+    Decoder::new(stream(format), Arc::clone(settings))
+}
+
+fn batch(format: &str, shape: Shape, records: &[&str]) -> Batch {
     let stream = stream(format);
     let mut batch = Batch {
         stream: Arc::clone(&stream),
@@ -44,12 +57,7 @@ fn decode_as(format: &str, shape: Shape, records: &[&str]) -> Output {
             shape,
         });
     }
-    static SETTINGS: OnceLock<Arc<Settings>> = OnceLock::new();
-    let settings = SETTINGS.get_or_init(|| Arc::new(Settings::new(&Config::default()).unwrap()));
-    let mut out = Output::default();
-    Decoder::new(stream, Arc::clone(settings)).decode(&batch, &mut out);
-    assert_eq!(out.received, out.stored + out.rejected);
-    out
+    batch
 }
 
 fn one(record: &str) -> Event {
@@ -333,6 +341,14 @@ fn accounts_are_people() {
     let task = logged("Microsoft-Windows-TaskScheduler", "x", 200, &[("TaskName", "t")]);
     assert_eq!(texts(&task, &["user.id", "user.name"]), ["S-1-5-20", "NETWORK SERVICE"]);
     assert_eq!(texts(&sysmon(5, &[("Image", "x")]), &["user.id"]), ["none"]);
+    // An identifier in the place of a name, and nobody's.
+    let task = logged("Microsoft-Windows-TaskScheduler", "x", 106, &[("UserContext", "S-1-5-18")]);
+    assert_eq!(texts(&task, &["user.id", "user.name"]), ["S-1-5-18", "SYSTEM"]);
+    let failed = security(4625, &[("TargetUserSid", "S-1-0-0"), ("TargetUserName", "bob")]);
+    assert_eq!(texts(&failed, &["user.id", "user.name"]), ["none", "bob"]);
+    let restart = [("param1", r"C:\Windows\explorer.exe (WS1)"), ("param7", r"A\b")];
+    let restart = logged("User32", "System", 1074, &restart);
+    assert_eq!(texts(&restart, &["process.name", "user.name"]), ["explorer.exe", "b"]);
 }
 
 #[test]
@@ -414,6 +430,18 @@ fn pieces_of_a_script_become_one_more_event() {
     assert_eq!(out.events[2].str(field::FILE_NAME), Some("x.ps1"));
     let ids: std::collections::BTreeSet<_> = out.events.iter().map(|event| event.id).collect();
     assert_eq!(ids.len(), 3);
+
+    // A restart between the pieces, beside what other decoders keep.
+    let mut before = decoder("auto");
+    let mut first = Output::default();
+    before.decode(&batch("auto", Shape::Line, &[&one]), &mut first);
+    let mut after = decoder("auto");
+    after.restore(&before.state().unwrap());
+    let mut second = Output::default();
+    after.decode(&batch("auto", Shape::Line, &[&two]), &mut second);
+    assert_eq!((first.events.len(), second.events.len()), (1, 2));
+    assert_eq!(second.events[1].str(field::POWERSHELL_SCRIPT_BLOCK_TEXT), Some("Invoke-Mimikatz"));
+    assert_eq!(after.state(), None);
 }
 
 proptest::proptest! {

@@ -6,6 +6,9 @@ use crate::model::event::{Event, Value};
 use crate::model::field::{self, FieldId};
 use crate::normalise::windows::kinds::{HashesOf, How, Rule};
 
+/// The identifier of no account.
+const NOBODY: &str = "S-1-0-0";
+
 /// Write `value` as `rule` says. True: the ECS field now holds the same text, so no second copy is needed.
 pub fn apply(event: &mut Event, rule: Rule, value: Value<'_>) -> bool {
     if says_nothing(value) || (event.has(rule.to) && rule.how != How::Answers) {
@@ -36,6 +39,8 @@ fn says_nothing(value: Value<'_>) -> bool {
 
 fn apply_text(event: &mut Event, rule: Rule, text: &str) -> bool {
     match rule.how {
+        // Nobody's identifier.
+        How::Copy if text == NOBODY => false,
         How::Copy => {
             event.push_str(rule.to, text);
             true
@@ -51,6 +56,12 @@ fn apply_text(event: &mut Event, rule: Rule, text: &str) -> bool {
             event.push_str(rule.to, &path);
             event.fill_str(name, base_name(&path));
             path.len() == text.len()
+        }
+        How::ProgramOn(name) => {
+            let path = text.rsplit_once(" (").map_or(text, |(path, _)| path);
+            event.push_str(rule.to, path);
+            event.fill_str(name, base_name(path));
+            false
         }
         How::File => file(event, rule.to, text),
         How::Scanned => scanned(event, rule.to, text),
@@ -149,6 +160,12 @@ fn guid(event: &mut Event, to: FieldId, text: &str) -> bool {
 }
 
 fn account(event: &mut Event, to: FieldId, text: &str) -> bool {
+    if let Some(id) = id_beside(to).filter(|_| text.starts_with("S-1-")) {
+        if text != NOBODY {
+            event.fill_str(id, text);
+        }
+        return false;
+    }
     match text.split_once('\\') {
         Some((domain, name)) if !name.is_empty() => {
             event.push_str(to, name);
@@ -166,6 +183,15 @@ pub fn domain_beside(name: FieldId) -> Option<FieldId> {
     match name {
         field::USER_NAME => Some(field::USER_DOMAIN),
         field::USER_TARGET_NAME => Some(field::USER_TARGET_DOMAIN),
+        _ => None,
+    }
+}
+
+/// The field of the identifier that belongs to a field of an account's name.
+fn id_beside(name: FieldId) -> Option<FieldId> {
+    match name {
+        field::USER_NAME => Some(field::USER_ID),
+        field::USER_TARGET_NAME => Some(field::USER_TARGET_ID),
         _ => None,
     }
 }

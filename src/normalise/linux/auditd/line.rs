@@ -4,6 +4,7 @@
 //! without a type, the kernel's own `audit: type=1400 audit(…): …`, and all of these behind a syslog header, where the
 //! program must be the kernel or a part of the audit system: a user name in another program's line cannot pass for a record.
 
+use crate::normalise::linux::auditd::auoms;
 use crate::normalise::linux::header;
 use crate::stdx::time::{SECOND_US, Timestamp};
 
@@ -90,6 +91,9 @@ pub fn parse(text: &str) -> Result<Line<'_>, BadLine> {
     let (event_at, serial) = stamp_of(stamp).ok_or(BadLine::BadStamp)?;
     let rest = rest.strip_prefix(':').unwrap_or(rest);
     let (body, enriched) = rest.split_once(ENRICHED).unwrap_or((rest, ""));
+    if kind.starts_with(auoms::PREFIX) {
+        node = node.or_else(|| auoms::node(body));
+    }
     Ok(Line { node, kind, at: event_at, serial, body: body.trim(), enriched: enriched.trim() })
 }
 
