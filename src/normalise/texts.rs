@@ -121,8 +121,7 @@ impl Decoder {
         event.id = context.place_id();
         let header = header::parse(&clean);
         let text = header.as_ref().map_or(&*clean, |header| header.message);
-        let whole =
-            self.mapper.mapping(number).is_some_and(|mapping| !mapping.claim.lines.is_empty());
+        let whole = header.is_none() || self.mapper.claims_line(number, &clean);
         let text = if whole { &*clean } else { text };
         let Some(mapped) = self.mapper.forced(number, text, &redaction, &mut event, out) else {
             return out.reject(context, "unknown_format", "the mapping does not know this line");

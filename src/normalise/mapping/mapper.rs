@@ -174,6 +174,11 @@ impl Mapper {
         self.memory = serde_json::from_slice(state).unwrap_or_default();
     }
 
+    /// Does a mapping know the whole line by its look?
+    pub fn claims_line(&self, number: usize, line: &str) -> bool {
+        self.library.line_of(number, line).is_some()
+    }
+
     /// Map a line by a mapping that is forced.
     pub fn forced(
         &mut self,

@@ -77,7 +77,7 @@ pub fn split(read: &Read, text: &str, facts: &mut Facts, names: &mut Names) -> b
         How::Cef => return cef(text, &mut add),
         How::Leef => return leef(text, &mut add),
         How::Json => {
-            return read.prefix.is_empty() && facts.add_json(text, names).is_ok();
+            return facts.add_json(text, read.prefix.trim_end_matches('.'), names).is_ok();
         }
         How::Columns { divider, names: columns } => {
             for (name, value) in columns.iter().zip(self::columns(text, *divider)) {
