@@ -45,6 +45,7 @@ pub const EXTENSIONS: &[(&str, &str)] = &[
     ("parent.id", "the span that a span belongs to"),
     ("azure.", "Azure and Entra records beyond ECS"),
     ("gcp.", "Google Cloud records beyond ECS"),
+    ("cri.", "what container runtimes write before a line"),
     ("zeek.", "Zeek logs beyond ECS"),
     ("rule.level", "severity of a rule as its sensor names it"),
     ("event.time_problem", "why @timestamp is not what the record said"),

@@ -4,9 +4,12 @@ use std::sync::Arc;
 
 use crate::model::record::{Batch, Framing, Shape, Stream};
 use crate::normalise::Context;
+use crate::normalise::cri::Joiner;
+use crate::normalise::csv_row::CsvReader;
 use crate::normalise::document::Document;
 use crate::normalise::linux::Linux;
 use crate::normalise::mapping::mapper::Mapper;
+use crate::normalise::otlp::Form;
 use crate::normalise::output::{Output, Trace};
 use crate::normalise::settings::Settings;
 use crate::normalise::sniff::{Format, sniff, without_mark};
@@ -23,6 +26,8 @@ pub struct Decoder {
     pub(super) document: Document,
     pub(super) mapper: Mapper,
     pub(super) scripts: Scripts,
+    pub(super) csv: CsvReader,
+    pub(super) cri: Joiner,
 }
 
 /// A format that the stream names.
@@ -51,6 +56,8 @@ impl Decoder {
             document: Document::default(),
             mapper: Mapper::default(),
             scripts: Scripts::default(),
+            csv: CsvReader::default(),
+            cri: Joiner::default(),
         }
     }
 
@@ -61,6 +68,9 @@ impl Decoder {
         }
         if let Some(bytes) = section(state, Section::Mappings) {
             self.mapper.restore(bytes);
+        }
+        if let Some(bytes) = section(state, Section::Partial) {
+            self.cri.restore(bytes);
         }
         if let Some(bytes) = section(state, Section::Scripts) {
             self.scripts.restore(bytes);
@@ -73,12 +83,13 @@ impl Decoder {
             (Section::Linux, self.linux.state()),
             (Section::Mappings, self.mapper.state()),
             (Section::Scripts, self.scripts.state()),
+            (Section::Partial, self.cri.state()),
         ])
     }
 
     /// Records that were received and are neither in an event nor rejected yet.
     pub fn open_records(&self) -> u64 {
-        self.linux.open_records()
+        self.linux.open_records() + self.cri.open_records()
     }
 
     /// Decode the records of a batch, then close what its flush says.
@@ -102,6 +113,7 @@ impl Decoder {
             }
             self.record(&context, out);
         }
+        self.flush_parts(batch.flush, ingested, &stream, &settings, out);
         self.linux.flush(batch.flush, ingested, &stream, &settings, out);
     }
 
@@ -119,6 +131,12 @@ impl Decoder {
                 return out.reject(context, "damaged", why);
             }
             Framing::Whole => {}
+        }
+        match context.record.shape {
+            Shape::JournalExport => return self.journal_export(context, out),
+            Shape::Csv => return self.csv_row(context, out),
+            Shape::Otlp => return self.otlp(context, Form::Protobuf, out),
+            Shape::Line | Shape::Json | Shape::Evtx | Shape::Xml => {}
         }
         match self.forced.clone() {
             None => self.find_out(context, out),

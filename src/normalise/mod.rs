@@ -12,6 +12,7 @@ pub mod decoder;
 pub mod derive;
 pub mod document;
 pub mod envelope;
+pub mod forms;
 pub mod journal;
 pub mod json;
 pub mod linux;

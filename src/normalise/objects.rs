@@ -13,10 +13,11 @@ use crate::normalise::document::Document;
 use crate::normalise::envelope::Envelope;
 use crate::normalise::mapping::apply::Found;
 use crate::normalise::mapping::rules::{Inner, Mapping};
+use crate::normalise::otlp::{self, Form};
 use crate::normalise::output::Output;
 use crate::normalise::redact::Redaction;
 use crate::normalise::sniff::without_mark;
-use crate::normalise::{Context, json, windows};
+use crate::normalise::{Context, journal, json, windows};
 use crate::stdx::limits::{ELEMENTS_MAX, WRAPPERS_MAX};
 
 impl Decoder {
@@ -31,6 +32,14 @@ impl Decoder {
                 Err(_) => out.reject(context, "not_utf8", "the list is no UTF-8"),
             };
         }
+        let text = std::str::from_utf8(bytes).unwrap_or("");
+        if otlp::is_request(text) {
+            return self.otlp(&Context { bytes, ..*context }, Form::Json, out);
+        }
+        // The journal writes texts that are no UTF-8 or hold line ends as lists of bytes.
+        let repaired =
+            if journal::is_entry(text) { journal::with_texts(text) } else { text.into() };
+        let bytes = if repaired.is_empty() { bytes } else { repaired.as_bytes() };
         let mut document = std::mem::take(&mut self.document);
         match document.read(bytes, &mut self.mapper.names) {
             Ok(original) => self.leaves(context, document, original, forced, out),
@@ -70,6 +79,11 @@ impl Decoder {
             self.scripts.join(first, context.settings, out);
             self.document = document;
             return;
+        }
+        if let Some(event) = windows::wazuh::as_event(&document, &self.mapper.names)
+            && document.read(event.as_bytes(), &mut self.mapper.names).is_ok()
+        {
+            return self.leaves(context, document, original, None, out);
         }
         let chosen = self.mapper().choose(document);
         match forced.or(chosen) {

@@ -38,6 +38,10 @@ impl Decoder {
             return self.linux.decode_syslog(context, &header, &line, &mut self.mapper, out);
         }
         let first = context.record.offset == 0 && context.envelope.is_none();
+        let in_list = context.envelope.is_some_and(|envelope| envelope.element.is_some());
+        if !in_list && self.wrapped_line(context, &line, out) {
+            return;
+        }
         if self.mapper.is_tabular(&line, first) && self.row(context, &line, out) {
             return;
         }

@@ -286,7 +286,7 @@ impl Work<'_> {
     ) -> Option<Found> {
         let redaction = Redaction::new(&self.context.settings.redactor, text.as_bytes());
         let mapper = &mut *self.mapper;
-        let whole = if mapper.claims_program(program) {
+        let whole = if mapper.claims_program(program) || names_its_vendor(text) {
             None
         } else {
             let clean = redaction.text(line, &mut out.redacted);
@@ -336,6 +336,11 @@ fn scrubbed<'t>(message: &'t str, scrub: &mut Scrub<'_>) -> Cow<'t, str> {
 fn without_solaris_id(message: &str) -> &str {
     let text = message.strip_prefix("[ID ").and_then(|rest| rest.split_once("] "));
     text.map_or(message, |(_, text)| text)
+}
+
+/// CEF and LEEF stand behind a head that is right.
+fn names_its_vendor(text: &str) -> bool {
+    text.contains("CEF:") || text.contains("LEEF:")
 }
 
 fn take_back(event: &mut Event) {

@@ -65,8 +65,23 @@ fn zone_word(text: &str) -> Option<(&str, TimeZone)> {
 
 /// Abbreviations that mean one thing to the programs that write them, in hours east of UTC.
 const ABBREVIATIONS: [(&str, i32); 17] = [
-    ("UTC", 0), ("GMT", 0), ("WET", 0), ("WEST", 1), ("CET", 1), ("CEST", 2), ("EET", 2), ("EEST", 3), ("MSK", 3),
-    ("EST", -5), ("EDT", -4), ("CST", -6), ("CDT", -5), ("MST", -7), ("MDT", -6), ("PST", -8), ("PDT", -7),
+    ("UTC", 0),
+    ("GMT", 0),
+    ("WET", 0),
+    ("WEST", 1),
+    ("CET", 1),
+    ("CEST", 2),
+    ("EET", 2),
+    ("EEST", 3),
+    ("MSK", 3),
+    ("EST", -5),
+    ("EDT", -4),
+    ("CST", -6),
+    ("CDT", -5),
+    ("MST", -7),
+    ("MDT", -6),
+    ("PST", -8),
+    ("PDT", -7),
 ];
 
 /// `@` and 24 hexadecimal digits, as daemontools' multilog stamps lines (<https://cr.yp.to/libtai/tai64.html>).

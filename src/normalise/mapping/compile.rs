@@ -10,9 +10,8 @@ use crate::model::field::FieldId;
 use crate::normalise::mapping::MappingProblem;
 use crate::normalise::mapping::read::{How, Read};
 use crate::normalise::mapping::rules::{
-    EXPRESSION_BYTES_MAX,
-    Claim, Group, Header, Inner, Lookup, Mapping, Matcher, Pattern, Piece, Put, Remember,
-    Signature, Template, Then, Times, When,
+    Claim, EXPRESSION_BYTES_MAX, Group, Header, Inner, Lookup, Mapping, Matcher, Pattern, Piece,
+    Put, Remember, Signature, Template, Then, Times, When,
 };
 use crate::normalise::mapping::written::{File, Item, Keys, texts};
 

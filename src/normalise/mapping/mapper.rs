@@ -143,6 +143,11 @@ impl Mapper {
         Some(Mapped { number, found })
     }
 
+    /// Does any mapping know the line by its look?
+    pub fn knows_line(&self, line: &str) -> bool {
+        self.library.by_line(line).is_some()
+    }
+
     /// Does a mapping know the line as a wrapper around a further record?
     pub fn wraps(&self, line: &str) -> bool {
         let known = self.library.by_line(line).and_then(|(number, _)| self.library.get(number));

@@ -30,6 +30,7 @@ pub mod system;
 pub mod tasks;
 pub mod times;
 pub mod values;
+pub mod wazuh;
 pub mod xml;
 
 use crate::model::class::Class;
