@@ -15,6 +15,7 @@ pub mod model;
 pub mod normalise;
 pub mod pipeline;
 pub mod scenario;
+pub mod scoreboard;
 pub mod service;
 pub mod source;
 pub mod stdx;

@@ -127,9 +127,14 @@ pub(crate) fn time(text: &str) -> Result<Timestamp, BadTime> {
 pub(crate) struct BadTime;
 
 /// Is this the name of a format (or `auto`)? The error lists the nearest.
-pub(crate) fn format_name(name: &str) -> anyhow::Result<()> {
-    let names: Vec<&str> = normalise::formats().iter().map(|(name, _)| *name).collect();
-    if name == "auto" || names.contains(&name) {
+pub(crate) fn format_name(config: &Config, name: &str) -> anyhow::Result<()> {
+    let library = normalise::mapping::library::Library::load(&config.mappings.paths);
+    let mut names: Vec<&str> = normalise::formats().iter().map(|(name, _)| *name).collect();
+    if names.contains(&name) {
+        return Ok(());
+    }
+    names.extend(library.mappings.iter().map(|mapping| &*mapping.name));
+    if names.contains(&name) {
         return Ok(());
     }
     let hint = match crate::config::reader::nearest(name, names) {

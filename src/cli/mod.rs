@@ -13,6 +13,7 @@ mod formats;
 mod keymap;
 mod load;
 mod normalise;
+mod normalise_explain;
 mod open_desk;
 mod output;
 mod owner;
@@ -156,7 +157,7 @@ fn run(arguments: Arguments) -> anyhow::Result<Outcome> {
         Some(Command::Normalise(arguments)) => normalise::run(&common, &arguments),
         Some(Command::Rules(arguments)) => rules::run(&common, &arguments),
         Some(Command::Config(arguments)) => config::run(&common, &arguments),
-        Some(Command::Formats(arguments)) => formats::run(&arguments),
+        Some(Command::Formats(arguments)) => formats::run(&common, &arguments),
         Some(Command::Keymap(arguments)) => keymap::run(&common, &arguments),
         Some(Command::Theme(arguments)) => theme::run(&common, &arguments),
         Some(Command::Completions(arguments)) => completions::run(&arguments),

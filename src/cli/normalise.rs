@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use clap::Args;
 
 use crate::cli::progress::Progress;
-use crate::cli::{Common, Outcome, load, output};
+use crate::cli::{Common, Outcome, load, normalise_explain, output};
 use crate::pipeline::inputs::Inputs;
 use crate::pipeline::normalise::normalise;
 use crate::wire::event_v1;
@@ -15,7 +15,8 @@ use crate::wire::event_v1;
 #[command(after_help = "Examples:
   watchfloor normalise /var/log/auth.log | head
   watchfloor normalise sysmon.evtx --flat
-  watchfloor normalise - --as auditd < audit.log")]
+  watchfloor normalise - --as auditd < audit.log
+  watchfloor normalise access.log --explain | head -40")]
 pub(crate) struct Arguments {
     /// Files, folders (read recursively) and globs; - is standard input
     #[arg(required = true, value_name = "PATH")]
@@ -29,6 +30,9 @@ pub(crate) struct Arguments {
     /// Dotted keys instead of nested objects
     #[arg(long)]
     flat: bool,
+    /// Say for every event which carrier, family and line of a mapping gave which field
+    #[arg(long, conflicts_with = "flat")]
+    explain: bool,
     /// Print rejected records too, as lines with `reject.reason`
     #[arg(long)]
     rejects: bool,
@@ -39,17 +43,27 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Outcome> {
     let config = load::config(common)?;
-    load::format_name(&arguments.read_as)?;
+    load::format_name(&config, &arguments.read_as)?;
     let inputs = Inputs {
         paths: arguments.paths.clone(),
         format: arguments.read_as.clone(),
         host: arguments.host.as_deref().map(str::to_lowercase),
+        explain: arguments.explain,
     };
     let progress = Progress::files(!arguments.quiet);
     let mut out = output::stdout();
     let mut line = Vec::new();
     let mut failed = None;
     let report = normalise(&config, &inputs, &progress, &mut |decoded| {
+        if arguments.explain {
+            for (event, trace) in decoded.events.iter().zip(&decoded.traces) {
+                if let Err(error) = normalise_explain::write(event, trace, &mut out) {
+                    failed = Some(error.into());
+                    return ControlFlow::Break(());
+                }
+            }
+            return ControlFlow::Continue(());
+        }
         for event in &decoded.events {
             line.clear();
             if arguments.flat {

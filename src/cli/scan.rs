@@ -79,11 +79,12 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Outc
     if !arguments.rules.is_empty() {
         config.rules.paths.clone_from(&arguments.rules);
     }
-    load::format_name(&arguments.read_as)?;
+    load::format_name(&config, &arguments.read_as)?;
     let inputs = Inputs {
         paths: arguments.paths.clone(),
         format: arguments.read_as.clone(),
         host: arguments.host.as_deref().map(str::to_lowercase),
+        explain: false,
     };
     let options = ScanOptions {
         from: arguments.from,

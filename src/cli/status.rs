@@ -7,6 +7,8 @@ use clap::Args;
 use crate::cli::output::{self, Format};
 use crate::cli::{Common, Outcome, open_desk};
 use crate::model::desk::StatusReport;
+use crate::model::shape::SourceShape;
+use crate::wire::shape_v1;
 
 #[derive(Args)]
 #[command(after_help = "Examples:
@@ -58,6 +60,7 @@ fn json(status: &StatusReport) -> serde_json::Value {
         "status": status.health, "problems": status.problems, "version": status.version,
         "started": status.started.to_string(), "now": status.now.to_string(),
         "sources": sources(status),
+        "shapes": status.shapes.iter().map(shape_v1::Shape::from).collect::<Vec<_>>(),
         "queues": status.queues.iter().map(|(name, depth, capacity)| {
             serde_json::json!({"name": name, "depth": depth, "capacity": capacity})
         }).collect::<Vec<_>>(),
@@ -107,5 +110,42 @@ fn table(out: &mut impl Write, status: &StatusReport) -> anyhow::Result<()> {
         "BALANCES",
     ];
     writeln!(out, "{}", output::table(&header, rows))?;
+    status.shapes.iter().try_for_each(|shape| shape_table(out, shape))
+}
+
+/// Families, rejects, unknown fields and notes of one source, since the daemon started.
+fn shape_table(out: &mut impl Write, shape: &SourceShape) -> anyhow::Result<()> {
+    writeln!(out, "source {} since the start:", output::plain(&shape.name))?;
+    for family in shape.families.iter().take(FAMILIES_SHOWN) {
+        let name = output::plain(&family.name);
+        writeln!(out, "  {name:<28} {:>12} events {:>10.1}/s", family.events, family.per_second)?;
+    }
+    for reject in &shape.rejects {
+        writeln!(out, "  rejected {}: {}", reject.reason, reject.count)?;
+        for sample in &reject.samples {
+            writeln!(out, "    {}", output::escaped(sample))?;
+        }
+    }
+    if !shape.unknown_fields.is_empty() {
+        let shown: Vec<String> = shape
+            .unknown_fields
+            .iter()
+            .take(UNKNOWN_SHOWN)
+            .map(|(name, count)| format!("{} ({count})", output::plain(name)))
+            .collect();
+        writeln!(
+            out,
+            "  {} fields without an ECS name: {}",
+            shape.unknown_fields.len(),
+            shown.join(", ")
+        )?;
+    }
+    for note in &shape.notes {
+        writeln!(out, "  ! {}", output::plain(note))?;
+    }
     Ok(())
 }
+
+/// The table shows the largest; `--format json` has all.
+const FAMILIES_SHOWN: usize = 20;
+const UNKNOWN_SHOWN: usize = 8;

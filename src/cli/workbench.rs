@@ -58,8 +58,8 @@ pub(crate) fn run(common: &Common) -> anyhow::Result<Outcome> {
 /// The workbench on evidence.
 pub(crate) fn open(common: &Common, arguments: &OpenArguments) -> anyhow::Result<Outcome> {
     need_terminal()?;
-    load::format_name(&arguments.read_as)?;
     let mut config = load::config(common)?;
+    load::format_name(&config, &arguments.read_as)?;
     let scratch = Scratch::new("open")?;
     config.data_dir = arguments.keep.clone().unwrap_or_else(|| scratch.path.clone());
     config.api.socket = None;
@@ -71,6 +71,7 @@ pub(crate) fn open(common: &Common, arguments: &OpenArguments) -> anyhow::Result
         paths: arguments.paths.clone(),
         format: arguments.read_as.clone(),
         host: arguments.host.as_deref().map(str::to_lowercase),
+        explain: false,
     };
     show(common, &config, Wanted { pipeline: true, evidence: Some(evidence), listen: true })
 }

@@ -8,6 +8,7 @@ pub mod alert;
 pub mod api;
 pub mod check;
 pub mod limits;
+pub mod mappings;
 pub mod places;
 pub mod reader;
 pub mod redact;
@@ -27,6 +28,8 @@ pub struct Config {
     pub sources: Vec<sources::SourceConfig>,
     /// Which rules run.
     pub rules: rules::RulesConfig,
+    /// Log formats as data.
+    pub mappings: mappings::MappingsConfig,
     /// What is stored and how.
     pub store: store::StoreConfig,
     /// How findings become alerts.

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
+
 use crate::config::reader::Reader;
 
 /// One configured source.
@@ -17,6 +19,8 @@ pub struct SourceConfig {
     pub format: String,
     /// For records that do not name their host.
     pub host: HostRule,
+    /// The zone of times that state none; `None`: UTC.
+    pub timezone: Option<TimeZone>,
     /// Alias → the name to use, both lower case.
     pub host_aliases: BTreeMap<String, String>,
     /// Added to every event; the key `tenant` sets `organization.id`.
@@ -78,6 +82,7 @@ impl SourceConfig {
             kind: SourceKind::File(FileSource { paths, ..FileSource::default() }),
             format: "auto".to_owned(),
             host: HostRule::default(),
+            timezone: None,
             host_aliases: BTreeMap::new(),
             labels: BTreeMap::new(),
         }
@@ -118,6 +123,7 @@ pub fn read(reader: &mut Reader, index: usize) -> SourceConfig {
             "`auto` or a name from `watchfloor formats list`.",
         ),
         host: read_host(reader, index),
+        timezone: read_zone(reader, index),
         host_aliases: lower(reader.map(&key("host_aliases"))),
         labels: reader.map(&key("labels")),
         name,
@@ -168,6 +174,23 @@ fn read_host(reader: &mut Reader, index: usize) -> HostRule {
         (None, 0) => HostRule::Record,
         (None, component) => HostRule::PathComponent(component),
     }
+}
+
+fn read_zone(reader: &mut Reader, index: usize) -> Option<TimeZone> {
+    let key = format!("sources[{index}].timezone");
+    let doc =
+        "The zone of times that state none, for example Europe/Berlin or +02:00; UTC if not given.";
+    let name = reader.optional_text(&key, doc)?;
+    let fixed = || {
+        let offset = jiff::fmt::strtime::parse("%z", &name).ok()?.offset()?;
+        Some(TimeZone::fixed(offset))
+    };
+    let zone = TimeZone::get(&name).ok().or_else(fixed);
+    if zone.is_none() {
+        let hint = "a name of the IANA database, or an offset such as +02:00".to_owned();
+        reader.complain(&key, format!("{name:?} is no time zone"), hint);
+    }
+    zone
 }
 
 fn lower(map: BTreeMap<String, String>) -> BTreeMap<String, String> {

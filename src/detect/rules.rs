@@ -13,6 +13,7 @@ use crate::detect::logsource::{Binding, Kind};
 use crate::detect::tree::Node;
 use crate::detect::view::{SlotTable, View};
 use crate::model::event::Event;
+use crate::model::field::FieldId;
 use crate::model::finding::RuleInfo;
 
 /// A rule that an event fulfils.
@@ -151,6 +152,14 @@ impl RuleSet {
     /// How many of [`RuleSet::rules`] are correlations.
     pub fn correlations(&self) -> usize {
         self.correlations.len()
+    }
+
+    /// The rules that read a field, under whatever name.
+    pub fn reading(&self, field: FieldId) -> Vec<&Arc<RuleInfo>> {
+        let slots = self.slots.fed_by(field);
+        let reads = |rule: &&Compiled| slots.iter().any(|slot| rule.node.reads(*slot));
+        let with_info = self.compiled.iter().zip(&self.infos);
+        with_info.filter(|(rule, _)| reads(rule)).map(|(_, info)| info).collect()
     }
 
     /// Judge one event by every rule: the matches, in the order of the rules.

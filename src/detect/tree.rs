@@ -239,6 +239,16 @@ fn refer(matcher: &CompiledMatcher, slots: &mut SlotTable) -> Option<()> {
 }
 
 impl Node {
+    /// Does some test in it read a slot?
+    pub fn reads(&self, slot: Slot) -> bool {
+        match self {
+            Node::All(inner) | Node::AtLeast(_, inner) => inner.iter().any(|node| node.reads(slot)),
+            Node::Not(inner) => inner.reads(slot),
+            Node::Item(item) => item.slot == slot,
+            Node::Keywords(_) | Node::Library(_) => false,
+        }
+    }
+
     /// Does the event in `view` fulfil it?
     pub fn holds(&self, view: &View<'_, '_>) -> bool {
         match self {

@@ -57,6 +57,12 @@ impl SlotTable {
         self.by_name.get(name).copied()
     }
 
+    /// The slots that a field of ours feeds.
+    pub fn fed_by(&self, field: FieldId) -> Vec<Slot> {
+        let feeds = self.feeds.get(usize::from(field.0));
+        feeds.map(|feeds| feeds.iter().map(|(slot, _)| *slot).collect()).unwrap_or_default()
+    }
+
     /// How many slots there are.
     pub fn len(&self) -> usize {
         self.names.len()

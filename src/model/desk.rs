@@ -4,6 +4,7 @@ use crate::model::alert::{Action, Alert, AlertId, AuditEntry, Pending};
 use crate::model::event::Event;
 use crate::model::finding::RuleInfo;
 use crate::model::ledger::SourceLedger;
+use crate::model::shape::SourceShape;
 use crate::stdx::time::Timestamp;
 
 /// Which alerts to list.
@@ -109,6 +110,8 @@ pub struct StatusReport {
     pub now: Timestamp,
     /// A row a source.
     pub sources: Vec<SourceLedger>,
+    /// What the records of each source look like.
+    pub shapes: Vec<SourceShape>,
     /// Named queues: (name, depth, capacity).
     pub queues: Vec<(String, usize, usize)>,
     /// Compiled rules that are on.

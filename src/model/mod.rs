@@ -3,6 +3,7 @@
 pub mod alert;
 pub mod class;
 pub mod desk;
+pub mod ecs;
 pub mod endpoint;
 pub mod episode;
 pub mod event;
@@ -14,6 +15,7 @@ pub mod linux_fields;
 pub mod query;
 pub mod record;
 pub mod severity;
+pub mod shape;
 pub mod sort;
 pub mod verdict;
 pub mod windows_fields;

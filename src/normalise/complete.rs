@@ -4,6 +4,8 @@
 use crate::model::event::{Event, Value};
 use crate::model::field;
 use crate::model::record::Stream;
+use crate::normalise::derive;
+use crate::normalise::envelope::Envelope;
 use crate::normalise::output::Output;
 use crate::normalise::settings::Settings;
 use crate::stdx::time::Timestamp;
@@ -44,6 +46,8 @@ pub struct Place<'a> {
     pub ingested: Timestamp,
     /// Where the (first) record begins in the stream.
     pub offset: u64,
+    /// What wrappers around the record said.
+    pub envelope: Option<&'a Envelope>,
 }
 
 impl<'a> Place<'a> {
@@ -54,6 +58,7 @@ impl<'a> Place<'a> {
             settings: context.settings,
             ingested: context.ingested,
             offset: context.record.offset,
+            envelope: context.envelope,
         }
     }
 }
@@ -67,14 +72,29 @@ pub fn finish(
     place: &Place<'_>,
     out: &mut Output,
 ) {
+    let outer = place.envelope;
+    let time = match (time, outer.and_then(|envelope| envelope.time)) {
+        (EventTime::None(_), Some(known)) => known,
+        (own, _) => own,
+    };
     set_time(event, time, place, out);
     let stream = place.stream;
-    let named = host.map(str::trim).filter(|name| !name.is_empty());
+    let wrapper = outer.and_then(|envelope| envelope.host.as_deref());
+    let named = host.map(str::trim).filter(|name| !name.is_empty()).or(wrapper);
+    if let Some(envelope) = outer {
+        envelope.fill(event);
+    }
     if let Some(name) = named.or(stream.host.as_deref()) {
         event.set_str(field::HOST_NAME, &place.settings.host_name(&stream.source, name));
     }
+    derive::fill(event);
     event.push_str(field::ORGANIZATION_ID, &stream.tenant);
     event.push_str(field::SOURCE_NAME, &stream.source);
+    if let Some(inner) = event.str(field::LOG_FILE_PATH).map(str::to_owned) {
+        // A wrapper said which file it read; ours is the one that we read.
+        event.remove(field::LOG_FILE_PATH);
+        event.push_named("watchfloor.origin_path", Value::Str(&inner));
+    }
     event.push_str(field::LOG_FILE_PATH, &stream.path);
     event.push_int(field::LOG_OFFSET, i64::try_from(place.offset).unwrap_or(i64::MAX));
     for (name, value) in stream.labels.iter() {

@@ -2,39 +2,46 @@
 
 use std::sync::Arc;
 
-use crate::model::record::{Batch, Framing, Stream};
+use crate::model::record::{Batch, Framing, Shape, Stream};
+use crate::normalise::Context;
 use crate::normalise::document::Document;
 use crate::normalise::linux::Linux;
-use crate::normalise::names::Names;
-use crate::normalise::output::Output;
+use crate::normalise::mapping::mapper::Mapper;
+use crate::normalise::output::{Output, Trace};
 use crate::normalise::settings::Settings;
 use crate::normalise::sniff::{Format, sniff, without_mark};
-use crate::normalise::{Context, json, windows};
+use crate::normalise::state::{Section, pack, section};
+use crate::normalise::windows::scripts::Scripts;
 use crate::stdx::time::Timestamp;
-
-/// How to take a JSON object.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum JsonAs {
-    /// As a Windows event if it is one.
-    WindowsOrAny,
-    /// As an object like any other.
-    Any,
-}
 
 /// Decodes the records of one stream, in order.
 pub struct Decoder {
     stream: Arc<Stream>,
     settings: Arc<Settings>,
-    forced: Option<Format>,
-    linux: Linux,
-    document: Document,
-    names: Names,
+    pub(super) forced: Option<Forced>,
+    pub(super) linux: Linux,
+    pub(super) document: Document,
+    pub(super) mapper: Mapper,
+    pub(super) scripts: Scripts,
+}
+
+/// A format that the stream names.
+#[derive(Clone, Debug)]
+pub(super) enum Forced {
+    /// One that code reads.
+    Format(Format),
+    /// A mapping, by its name.
+    Mapping(Arc<str>),
 }
 
 impl Decoder {
     /// A decoder without history.
     pub fn new(stream: Arc<Stream>, settings: Arc<Settings>) -> Decoder {
-        let forced = Format::parse(&stream.format).filter(|format| *format != Format::Auto);
+        let forced = match Format::parse(&stream.format) {
+            Some(Format::Auto) => None,
+            Some(format) => Some(Forced::Format(format)),
+            None => Some(Forced::Mapping(Arc::clone(&stream.format))),
+        };
         let linux = Linux::new(&settings);
         Decoder {
             stream,
@@ -42,18 +49,31 @@ impl Decoder {
             forced,
             linux,
             document: Document::default(),
-            names: Names::default(),
+            mapper: Mapper::default(),
+            scripts: Scripts::default(),
         }
     }
 
     /// Take up what [`Decoder::state`] gave before the restart. Unreadable state is an empty one.
     pub fn restore(&mut self, state: &[u8]) {
-        self.linux.restore(state);
+        if let Some(bytes) = section(state, Section::Linux) {
+            self.linux.restore(bytes);
+        }
+        if let Some(bytes) = section(state, Section::Mappings) {
+            self.mapper.restore(bytes);
+        }
+        if let Some(bytes) = section(state, Section::Scripts) {
+            self.scripts.restore(bytes);
+        }
     }
 
     /// What the records read so far leave for later ones, for the commit; `None` when nothing does.
     pub fn state(&self) -> Option<Vec<u8>> {
-        self.linux.state()
+        pack(&[
+            (Section::Linux, self.linux.state()),
+            (Section::Mappings, self.mapper.state()),
+            (Section::Scripts, self.scripts.state()),
+        ])
     }
 
     /// Records that were received and are neither in an event nor rejected yet.
@@ -68,8 +88,18 @@ impl Decoder {
         let settings = Arc::clone(&self.settings);
         for record in &batch.records {
             let bytes = batch.bytes(record);
-            let context = Context { stream: &stream, record, bytes, settings: &settings, ingested };
+            let context = Context {
+                stream: &stream,
+                record,
+                bytes,
+                settings: &settings,
+                ingested,
+                envelope: None,
+            };
             out.received += 1;
+            if out.explain {
+                out.trace = Trace { carrier: Some(carrier(record.shape)), ..Trace::default() };
+            }
             self.record(&context, out);
         }
         self.linux.flush(batch.flush, ingested, &stream, &settings, out);
@@ -90,27 +120,51 @@ impl Decoder {
             }
             Framing::Whole => {}
         }
-        match self.forced.or_else(|| sniff(context.record, context.bytes)) {
-            Some(Format::Windows) => self.json(context, JsonAs::WindowsOrAny, out),
-            Some(Format::Json) => self.json(context, JsonAs::Any, out),
-            Some(Format::Auditd) if self.forced.is_some() => self.linux.decode_auditd(context, out),
-            Some(Format::Auditd | Format::Syslog) => self.linux.decode(context, out),
+        match self.forced.clone() {
+            None => self.find_out(context, out),
+            Some(Forced::Format(Format::Windows)) if is_xml(context.bytes) => {
+                self.xml(context, out)
+            }
+            Some(Forced::Format(Format::Windows)) => self.json(context, None, out),
+            Some(Forced::Format(Format::Json)) => self.any_json(context, out),
+            Some(Forced::Format(Format::Auditd)) => self.linux.decode_auditd(context, out),
+            Some(Forced::Format(Format::Syslog)) => self.text(context, out),
+            Some(Forced::Format(Format::Auto)) => self.find_out(context, out),
+            Some(Forced::Mapping(name)) => self.by_mapping(&name, context, out),
+        }
+    }
+
+    /// Find out what the record is.
+    pub(super) fn find_out(&mut self, context: &Context<'_>, out: &mut Output) {
+        match sniff(context.record, context.bytes, context.envelope) {
+            Some(Format::Windows) if is_xml(context.bytes) => self.xml(context, out),
+            Some(Format::Windows | Format::Json) => self.json(context, None, out),
+            Some(Format::Auditd | Format::Syslog) => self.text(context, out),
             Some(Format::Auto) | None => {
                 out.reject(context, "unknown_format", "no decoder knows this record");
             }
         }
     }
 
-    fn json(&mut self, context: &Context<'_>, how: JsonAs, out: &mut Output) {
-        let Decoder { document, names, .. } = self;
-        let original = match document.read(without_mark(context.bytes), names) {
-            Ok(original) => original,
-            Err(error) => return out.reject(context, error.reason(), error.to_string()),
-        };
-        let done =
-            how == JsonAs::WindowsOrAny && windows::decode(context, document, names, original, out);
-        if !done {
-            json::decode(context, document, names, original, out);
-        }
+    /// The mappings in force; read when the first record asks for them.
+    pub(super) fn mapper(&mut self) -> &mut Mapper {
+        self.mapper.use_library(self.settings.mappings.current());
+        &mut self.mapper
+    }
+}
+
+fn is_xml(bytes: &[u8]) -> bool {
+    without_mark(bytes).trim_ascii_start().starts_with(b"<")
+}
+
+fn carrier(shape: Shape) -> &'static str {
+    match shape {
+        Shape::Line => "lines",
+        Shape::Json => "json documents",
+        Shape::Evtx => "evtx",
+        Shape::Xml => "xml events",
+        Shape::JournalExport => "journal export",
+        Shape::Csv => "csv rows",
+        Shape::Otlp => "otlp messages",
     }
 }

@@ -75,15 +75,34 @@ impl Document {
         bytes: &'a [u8],
         names: &mut Names,
     ) -> Result<&'a str, DocumentError> {
+        self.clear();
+        let text = std::str::from_utf8(bytes)
+            .map_err(|error| DocumentError::NotUtf8(error.valid_up_to()))?;
+        self.append(text, names, NodeId::ROOT)?;
+        Ok(text)
+    }
+
+    /// Forget everything.
+    pub fn clear(&mut self) {
         self.leaves.clear();
         self.text.clear();
         self.left_out = 0;
+    }
+
+    /// Add the leaves of a further document below a path.
+    ///
+    /// # Errors
+    /// The text is no JSON object; leaves before the fault may have been added.
+    pub fn append(
+        &mut self,
+        text: &str,
+        names: &mut Names,
+        below: NodeId,
+    ) -> Result<(), DocumentError> {
         self.too_deep = false;
-        let text = std::str::from_utf8(bytes)
-            .map_err(|error| DocumentError::NotUtf8(error.valid_up_to()))?;
         let mut reader = sonic_rs::Deserializer::from_str(text);
         let whole = {
-            let seed = Seed { document: self, names, node: NodeId::ROOT, depth: 0 };
+            let seed = Seed { document: self, names, node: below, depth: 0 };
             seed.deserialize(&mut reader).and_then(|()| reader.end())
         };
         match whole {
@@ -94,7 +113,7 @@ impl Document {
         if !text.trim_ascii_start().starts_with('{') {
             return Err(DocumentError::NotObject);
         }
-        Ok(text)
+        Ok(())
     }
 
     /// Every leaf in order.
@@ -130,6 +149,17 @@ impl Document {
         };
         if self.push(node, Scalar::Text { start, len }) {
             self.text.push_str(text);
+        }
+    }
+
+    /// Add a leaf of any kind, for what is read from another form than JSON.
+    pub fn push_value(&mut self, node: NodeId, value: Value<'_>) {
+        match value {
+            Value::Str(text) => self.push_text(node, text),
+            Value::Int(number) => drop(self.push(node, Scalar::Int(number))),
+            Value::Float(number) => drop(self.push(node, Scalar::Float(number))),
+            Value::Bool(truth) => drop(self.push(node, Scalar::Bool(truth))),
+            Value::Null => drop(self.push(node, Scalar::Null)),
         }
     }
 

@@ -2,22 +2,35 @@
 //! column of the ledger: stored in an event, rejected with a reason, or in flight (waiting in an assembly).
 //!
 //! A [`Decoder`] serves one stream. It sniffs the format of every record (a stream may mix them), unless the
-//! stream forces one. It does no I/O and knows neither rules nor the store.
+//! stream forces one. Its entries are [`texts`] and [`objects`]; records within records are unwrapped with what their
+//! wrappers said in an [`envelope`]. It does no I/O and knows neither rules nor the store.
 
 pub mod complete;
+pub mod cri;
+pub mod csv_row;
 pub mod decoder;
+pub mod derive;
 pub mod document;
+pub mod envelope;
+pub mod journal;
 pub mod json;
 pub mod linux;
+pub mod mapping;
 pub mod names;
+pub mod objects;
+pub mod otlp;
 pub mod output;
+pub mod pipe;
 pub mod redact;
 pub mod settings;
 pub mod sniff;
+pub mod state;
+pub mod texts;
 pub mod time;
 pub mod windows;
 
 use crate::model::record::{Record, Stream};
+use crate::normalise::envelope::Envelope;
 use crate::stdx::id::{Id128, IdHasher};
 use crate::stdx::time::Timestamp;
 
@@ -39,17 +52,20 @@ pub struct Context<'a> {
     pub settings: &'a Settings,
     /// When this batch was taken up: `event.ingested`.
     pub ingested: Timestamp,
+    /// What wrappers around this record said.
+    pub envelope: Option<&'a Envelope>,
 }
 
 impl Context<'_> {
     /// The id of an event whose record has no coordinates but its place: stream and offset.
     pub fn place_id(&self) -> Id128 {
-        place_id(self.stream, self.record.offset, 0)
+        self.nth_place_id(0)
     }
 
     /// The same for the n-th event made of one record (a repeated message that is expanded), from 0.
     pub fn nth_place_id(&self, index: u64) -> Id128 {
-        place_id(self.stream, self.record.offset, index)
+        let element = self.envelope.and_then(|envelope| envelope.element).unwrap_or(0);
+        place_id(self.stream, self.record.offset, (element << 32) | index)
     }
 }
 

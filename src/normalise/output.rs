@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::model::event::Event;
+use crate::model::field::FieldId;
 use crate::model::record::Reject;
 use crate::normalise::Context;
 use crate::stdx::id::IdHasher;
@@ -31,6 +32,27 @@ pub struct Output {
     pub redacted: BTreeMap<Arc<str>, u64>,
     /// Fields left out because of a limit.
     pub fields_dropped: u64,
+    /// Note how every event came about, in `traces`.
+    pub explain: bool,
+    /// What is known of the record that is being decoded.
+    pub trace: Trace,
+    /// One an event, if `explain` is set.
+    pub traces: Vec<Trace>,
+}
+
+/// How an event came about: `normalise --explain`.
+#[derive(Clone, Debug, Default)]
+pub struct Trace {
+    /// What split the bytes into records.
+    pub carrier: Option<&'static str>,
+    /// Wrappers that were taken off, outermost first.
+    pub wrappers: Vec<Arc<str>>,
+    /// The mapping, or nothing for a decoder in code.
+    pub family: Option<Arc<str>>,
+    /// The mapping's file.
+    pub file: Option<Arc<str>>,
+    /// Which line of it gave which field.
+    pub lines: Vec<(FieldId, u32)>,
 }
 
 impl Output {
@@ -43,6 +65,9 @@ impl Output {
     /// Hand on a further event of records that are accounted already (an expanded repeat).
     pub fn extra_event(&mut self, event: Event) {
         self.fields_dropped += u64::from(event.fields_dropped);
+        if self.explain {
+            self.traces.push(self.trace.clone());
+        }
         self.events.push(event);
     }
 

@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use jiff::tz::TimeZone;
+
 use crate::config::Config;
+use crate::normalise::mapping::library::Mappings;
 use crate::normalise::redact::{BadPattern, Redactor};
 use crate::normalise::windows::{self, kinds::Kinds};
 use crate::stdx::limits::EVENT_FUTURE_US_MAX;
@@ -26,6 +29,10 @@ pub struct Settings {
     pub windows: Arc<Kinds>,
     /// Ids of Windows fields that decoders read.
     pub windows_fields: windows::Fields,
+    /// Formats as data.
+    pub mappings: Arc<Mappings>,
+    /// Zones of times that state none, by the name of the source.
+    pub zones: BTreeMap<String, TimeZone>,
     /// An event further in the future than this (µs) has no believable time.
     pub future_us_max: i64,
 }
@@ -46,8 +53,19 @@ impl Settings {
             assemblies_max: config.limits.assemblies_max,
             windows: Arc::new(Kinds::default()),
             windows_fields: windows::Fields::default(),
+            mappings: Arc::new(Mappings::new(config.mappings.paths.clone())),
+            zones: config
+                .sources
+                .iter()
+                .filter_map(|source| Some((source.name.clone(), source.timezone.clone()?)))
+                .collect(),
             future_us_max: EVENT_FUTURE_US_MAX,
         })
+    }
+
+    /// The zone of times of a source that state none; `None`: UTC.
+    pub fn zone(&self, source: &str) -> Option<&TimeZone> {
+        self.zones.get(source)
     }
 
     /// The name to use for a host that a record of `source` named: lower case, aliases followed once.

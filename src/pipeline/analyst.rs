@@ -17,6 +17,8 @@ use crate::model::ledger::LedgerDelta;
 use crate::model::record::{Batch, Flush};
 use crate::normalise::{Decoder, Output, Settings};
 use crate::pipeline::muted::Muted;
+use crate::pipeline::shapes::{REPORT_EVERY_US, Shapes};
+use crate::pipeline::shared::Shared;
 use crate::stdx::id::Id128;
 use crate::stdx::queue;
 use crate::stdx::time::Timestamp;
@@ -37,6 +39,9 @@ pub(crate) struct Analyst {
     engine: Engine,
     muted: Arc<Muted>,
     seats: AHashMap<Id128, Seat>,
+    shapes: Shapes,
+    shared: Arc<Shared>,
+    reported: Timestamp,
     /// Decoder states of the last run whose streams have not come up yet.
     restored: AHashMap<Id128, Vec<u8>>,
 }
@@ -48,6 +53,7 @@ impl Analyst {
         detector: Detector,
         engine: Engine,
         muted: Arc<Muted>,
+        shared: Arc<Shared>,
         decoder_states: Vec<(Id128, Vec<u8>)>,
     ) -> Analyst {
         Analyst {
@@ -57,6 +63,9 @@ impl Analyst {
             engine,
             muted,
             seats: AHashMap::new(),
+            shapes: Shapes::default(),
+            shared,
+            reported: Timestamp::default(),
             restored: decoder_states.into_iter().collect(),
         }
     }
@@ -94,6 +103,7 @@ impl Analyst {
                 ..LedgerDelta::default()
             });
             let output = self.decode(batch, delta);
+            self.shapes.see(source, &output, commit.at, self.detector.rules());
             self.detector.analyse(&output.events, batch.stream.backfill, &mut findings);
             commit.events.extend(output.events);
             commit.rejects.extend(output.rejects);
@@ -104,7 +114,18 @@ impl Analyst {
         let rows = self.detector.take_changes();
         commit.detection = rows.into_iter().map(|row| (row.key, row.value)).collect();
         commit.ledger = books.into_values().collect();
+        self.report(commit.at);
         commit
+    }
+
+    /// Show what records look like, at most once a second.
+    fn report(&mut self, now: Timestamp) {
+        if now.micros_since(self.reported) < REPORT_EVERY_US {
+            return;
+        }
+        self.reported = now;
+        let shapes = self.shapes.report(now);
+        self.shared.update(|snapshot| snapshot.shapes = shapes);
     }
 
     fn decode(&mut self, batch: &Batch, delta: &mut LedgerDelta) -> Output {

@@ -27,6 +27,8 @@ pub struct Inputs {
     pub format: String,
     /// The host of records that do not name one.
     pub host: Option<String>,
+    /// Note how every event came about.
+    pub explain: bool,
 }
 
 /// Is told how far reading has come, from any thread.
@@ -58,6 +60,7 @@ pub struct Plan {
     source: SourceConfig,
     config: Config,
     decode: Arc<Settings>,
+    explain: bool,
 }
 
 /// What decoding one input came to, beside what was handed on.
@@ -97,6 +100,7 @@ impl Plan {
             source,
             config: config.clone(),
             decode: Arc::new(decode),
+            explain: inputs.explain,
         })
     }
 
@@ -111,7 +115,7 @@ impl Plan {
         input: &Input,
         take: &mut dyn FnMut(&mut Output) -> ControlFlow<()>,
     ) -> InputReport {
-        let mut decoding = Decoding::new(Arc::clone(&self.decode));
+        let mut decoding = Decoding::new(Arc::clone(&self.decode), self.explain);
         let problems = self.batches(input, &mut |batch| decoding.decode(&batch, take));
         InputReport { ledger: decoding.ledger(), problems }
     }
@@ -164,15 +168,17 @@ struct Decoding {
     decoders: AHashMap<Id128, Decoder>,
     totals: Ledger,
     output: Output,
+    explain: bool,
 }
 
 impl Decoding {
-    fn new(settings: Arc<Settings>) -> Decoding {
+    fn new(settings: Arc<Settings>, explain: bool) -> Decoding {
         Decoding {
             settings,
             decoders: AHashMap::new(),
             totals: Ledger::default(),
             output: Output::default(),
+            explain,
         }
     }
 
@@ -186,7 +192,7 @@ impl Decoding {
             .decoders
             .entry(batch.stream.id)
             .or_insert_with(|| Decoder::new(Arc::clone(&batch.stream), Arc::clone(settings)));
-        self.output = Output::default();
+        self.output = Output { explain: self.explain, ..Output::default() };
         decoder.decode(batch, &mut self.output);
         if batch.flush == Flush::End && decoder.open_records() == 0 {
             self.decoders.remove(&batch.stream.id);

@@ -14,6 +14,7 @@ use crate::normalise::Settings;
 use crate::pipeline::analyst::Analyst;
 use crate::pipeline::committer::Committer;
 use crate::pipeline::inputs::{Inputs, Plan};
+use crate::pipeline::mappings;
 use crate::pipeline::muted::Muted;
 use crate::pipeline::shared::{Health, Shared};
 use crate::source::{self, Source};
@@ -92,6 +93,7 @@ pub struct Running {
     sources: Vec<(String, JoinHandle<()>)>,
     analyst: JoinHandle<()>,
     committer: JoinHandle<u64>,
+    watcher: Option<JoinHandle<()>>,
 }
 
 /// Restore all state from the store, then start every thread. Call on a runtime.
@@ -107,9 +109,25 @@ pub async fn start(parts: Parts) -> anyhow::Result<Running> {
     let engine = Engine::new(config.alert.clone()).restore(store.episodes().await?);
     let states = store.decoder_states().await?;
     muted.set(store.rules_off().await?.into_iter().map(|off| off.rule));
-    let analyst = Analyst::new(settings, config.limits.clone(), detector, engine, muted, states);
-
     let stop = StopToken::new();
+    let watcher = if mappings::are_configured(&settings) {
+        let (settings, shared, stop) = (Arc::clone(&settings), Arc::clone(&shared), stop.clone());
+        let work = move || mappings::watch(&settings, &shared, &stop);
+        Some(task::thread("mappings", work)?)
+    } else {
+        None
+    };
+    let limits_of_path = config.limits.clone();
+    let analyst = Analyst::new(
+        settings,
+        limits_of_path,
+        detector,
+        engine,
+        muted,
+        Arc::clone(&shared),
+        states,
+    );
+
     let (batch_sender, batches) = queue::bounded("batches", limits::READ_AHEAD_BATCHES_MAX);
     let (commit_sender, commits) = queue::bounded::<Commit>("commits", COMMITS_WAITING_MAX);
     let ledger = store.ledger().await?;
@@ -152,7 +170,7 @@ pub async fn start(parts: Parts) -> anyhow::Result<Running> {
             task::thread("evidence", move || read_evidence(&plan, &batch_sender, &shared, &stop))?;
         sources.push(("evidence".to_owned(), thread));
     }
-    Ok(Running { stop, sources, analyst, committer })
+    Ok(Running { stop, sources, analyst, committer, watcher })
 }
 
 fn load_rules(config: &Config, shared: &Shared) -> Arc<RuleSet> {
@@ -249,6 +267,9 @@ impl Running {
         }
         if let Err(panic) = self.analyst.join() {
             stopped.failures.push(format!("analyse: {}", task::panic_text(&*panic)));
+        }
+        if let Some(Err(panic)) = self.watcher.map(JoinHandle::join) {
+            stopped.failures.push(format!("mappings: {}", task::panic_text(&*panic)));
         }
         match self.committer.join() {
             Ok(given_up) => stopped.commits_given_up = given_up,

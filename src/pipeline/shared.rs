@@ -10,6 +10,7 @@ use parking_lot::RwLock;
 use crate::model::desk::Change;
 use crate::model::finding::RuleInfo;
 use crate::model::ledger::SourceLedger;
+use crate::model::shape::SourceShape;
 use crate::pipeline::changes::Changes;
 use crate::stdx::time::Timestamp;
 
@@ -31,6 +32,8 @@ pub struct Snapshot {
     pub queues: BTreeMap<String, (usize, usize)>,
     /// A row a configured source, records in flight included. Empty: the store's rows are shown.
     pub sources: Vec<SourceLedger>,
+    /// What records look like, by source.
+    pub shapes: Vec<SourceShape>,
     /// Every rule that compiled, those switched off included.
     pub rules: Vec<Arc<RuleInfo>>,
     /// Rules that did not compile.

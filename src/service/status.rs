@@ -30,6 +30,7 @@ impl Workbench {
             started: core.shared.started(),
             now,
             sources,
+            shapes: snapshot.shapes.clone(),
             queues: snapshot
                 .queues
                 .into_iter()
@@ -54,6 +55,7 @@ pub(super) fn differs(one: &StatusReport, other: &StatusReport) -> bool {
         now: Timestamp::default(),
         lag_us: 0,
         store_bytes: 0,
+        shapes: Vec::new(),
         ..report.clone()
     };
     still(one) != still(other)

@@ -18,6 +18,10 @@ pub const JSON_DEPTH_MAX: usize = 64;
 pub const REJECT_DETAIL_BYTES_MAX: usize = 1 << 10;
 /// An event further in the future than this has no believable time: 24 h, in microseconds.
 pub const EVENT_FUTURE_US_MAX: i64 = 24 * 3_600 * 1_000_000;
+/// Wrappers around a record that are taken off.
+pub const WRAPPERS_MAX: usize = 6;
+/// Records in one list within a record.
+pub const ELEMENTS_MAX: u64 = 100_000;
 /// Leaves of a JSON document that are looked at; an event holds fewer.
 pub const DOCUMENT_LEAVES_MAX: usize = 4 * EVENT_FIELDS_MAX;
 /// Paths of keys that the decoder of one stream remembers.

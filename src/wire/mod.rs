@@ -5,5 +5,6 @@ pub mod desk_v1;
 pub mod event_v1;
 mod json_text;
 pub mod problem_v1;
+pub mod shape_v1;
 pub mod status_v1;
 pub mod stored_v1;

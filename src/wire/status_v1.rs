@@ -6,7 +6,9 @@ use crate::model::desk;
 use crate::model::endpoint;
 use crate::model::ledger;
 use crate::model::severity::Severity;
+use crate::model::shape::SourceShape;
 use crate::wire::problem_v1::{WireError, time};
+use crate::wire::shape_v1::Shape;
 
 /// The state of the whole program.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -23,6 +25,9 @@ pub struct Status {
     pub now: String,
     /// A row a source.
     pub sources: Vec<Source>,
+    /// What the records of each source look like.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shapes: Vec<Shape>,
     /// Named queues.
     pub queues: Vec<Queue>,
     /// Rules that are on.
@@ -107,6 +112,7 @@ impl From<&desk::StatusReport> for Status {
             started: report.started.to_string(),
             now: report.now.to_string(),
             sources: report.sources.iter().map(Source::from).collect(),
+            shapes: report.shapes.iter().map(Shape::from).collect(),
             queues: report
                 .queues
                 .iter()
@@ -139,6 +145,7 @@ impl TryFrom<Status> for desk::StatusReport {
             started: time("started", &wire.started)?,
             now: time("now", &wire.now)?,
             sources: wire.sources.into_iter().map(ledger::SourceLedger::from).collect(),
+            shapes: wire.shapes.into_iter().map(SourceShape::from).collect(),
             queues: wire
                 .queues
                 .into_iter()

@@ -92,7 +92,7 @@ fn the_rule_of_every_regression_log_fires() {
 
 fn events(paths: &[PathBuf], every: usize) -> Vec<Event> {
     let paths = paths.iter().map(|path| path.display().to_string()).collect();
-    let inputs = Inputs { paths, format: "auto".to_owned(), host: None };
+    let inputs = Inputs { paths, format: "auto".to_owned(), host: None, explain: false };
     let plan = Plan::new(&Config::default(), &inputs, true).unwrap();
     let mut out = Vec::new();
     let mut number = 0;

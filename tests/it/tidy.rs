@@ -22,6 +22,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("notify", 3),
     ("enrich", 3),
     ("pipeline", 4),
+    ("scoreboard", 4),
     ("service", 5),
     ("api", 6),
     ("client", 6),

@@ -151,7 +151,7 @@ fn check(term: &Term) -> Result<Check, QueryError> {
         |fields, natural| Ok(Check::Field(Names::Known(fields), Test::read(term, name, natural)?));
     match name {
         "class" => class(term, name),
-        "id" | "event.id" => Ok(Check::Id(Pattern::read(term, Natural::Whole)?)),
+        "id" | "event.id" => Ok(Check::Id(Pattern::read(term, Natural::Beginning)?)),
         "age" | "time" | "@timestamp" => Ok(Check::Time(When::read(term, name)?)),
         "host" | "host.name" => match scalar::literal(term) {
             Some(host) => Ok(Check::Host(host)),

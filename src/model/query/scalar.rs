@@ -189,6 +189,8 @@ pub(super) enum Natural {
     Whole,
     /// Prose: anywhere in the value.
     Containing,
+    /// Ids: people see and copy their beginning.
+    Beginning,
 }
 
 /// A check of text, in any case.
@@ -211,6 +213,9 @@ impl Pattern {
         let source = match &term.value {
             Value::Regex(source) => source.clone(),
             Value::Quoted(text) if containing => regex::escape(text),
+            Value::Word(word) if natural == Natural::Beginning && !is_glob(word) => {
+                format!(r"\A{}", regex::escape(word))
+            }
             Value::Quoted(text) => format!(r"\A{}\z", regex::escape(text)),
             Value::Range(low, high) => format!(r"\A{}\z", regex::escape(&format!("{low}..{high}"))),
             // A word with wild cards describes the whole value, except after `~`.

@@ -26,6 +26,22 @@ pub struct Header<'a> {
     pub message: &'a str,
 }
 
+impl<'a> Header<'a> {
+    /// The head of a message whose program is known from elsewhere.
+    pub fn of_message(program: &'a str, pid: Option<&'a str>, message: &'a str) -> Header<'a> {
+        Header {
+            priority: None,
+            wall: None,
+            host: None,
+            program: Some(program),
+            pid,
+            message_id: None,
+            structured: "",
+            message,
+        }
+    }
+}
+
 const PRIORITY_MAX: u8 = 191;
 /// A longer word before a colon is no program.
 const TAG_BYTES_MAX: usize = 64;

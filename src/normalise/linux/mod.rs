@@ -21,9 +21,14 @@ pub mod systemd;
 
 use crate::model::record::{Flush, Stream};
 use crate::normalise::Context;
+use crate::normalise::complete::EventTime;
 use crate::normalise::linux::auditd::assemble::Assembler;
 use crate::normalise::linux::auditd::line::is_record;
+use crate::normalise::linux::header::Header;
+use crate::normalise::linux::stamp::Wall;
 use crate::normalise::linux::syslog::Syslog;
+use crate::normalise::mapping::mapper::Mapper;
+use crate::normalise::mapping::rules::Times;
 use crate::normalise::output::Output;
 use crate::normalise::settings::Settings;
 use crate::stdx::time::Timestamp;
@@ -49,13 +54,31 @@ impl Linux {
         Linux { syslog: Syslog::new(), auditd: Assembler::new(settings.assemblies_max) }
     }
 
-    /// Decode one line that is not JSON: an audit record, also inside a syslog line, or syslog.
-    pub fn decode(&mut self, context: &Context<'_>, out: &mut Output) {
-        if is_record(context.bytes) {
-            self.auditd.decode(context, out);
-        } else {
-            self.syslog.decode(context, out);
-        }
+    /// Is the line an audit record, also inside a syslog line?
+    pub fn is_audit_record(&self, bytes: &[u8]) -> bool {
+        is_record(bytes)
+    }
+
+    /// Decode one line of syslog whose head was read.
+    pub fn decode_syslog(
+        &mut self,
+        context: &Context<'_>,
+        header: &Header<'_>,
+        line: &str,
+        mapper: &mut Mapper,
+        out: &mut Output,
+    ) {
+        self.syslog.decode(context, header, line, mapper, out);
+    }
+
+    /// The instant of a time as a text wrote it; the years of the stream's lines are shared by all of them.
+    pub fn read_time(&mut self, context: &Context<'_>, text: &str, times: &Times) -> EventTime {
+        self.syslog.read_time(context, text, times)
+    }
+
+    /// The instant of a wall-clock time.
+    pub fn wall_time(&mut self, context: &Context<'_>, wall: &Wall) -> EventTime {
+        self.syslog.time(context, Some(wall))
     }
 
     /// Decode one line that must be an audit record.

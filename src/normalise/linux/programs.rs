@@ -12,25 +12,25 @@ pub fn base_name(program: &str) -> &str {
     inner.unwrap_or(name)
 }
 
+/// How far the code here knows a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Known {
+    /// It was mapped.
+    Understood,
+    /// Its program is of a family here, this message is not.
+    Family,
+    /// Its program is not known here.
+    Nobody,
+}
+
 /// Map the message by program; what nobody knows stays a generic event with its `message`.
-/// `event.provider` gets the family's name (`sshd` for `sshd-session`), which rules bind to.
-pub fn map(program: &str, message: &str, scrub: &mut Scrub<'_>, event: &mut Event) {
+pub fn map(program: &str, message: &str, scrub: &mut Scrub<'_>, event: &mut Event) -> Known {
     let name = base_name(program);
-    let family = family(name);
-    let provider = if matches!(family, "" | "accounts") { name } else { family };
-    event.push_str(field::EVENT_PROVIDER, provider);
-    let dataset = match family {
-        "" | "systemd" => "system.syslog",
-        "kernel" => "system.kernel",
-        "cron" => "system.cron",
-        _ => "system.auth",
-    };
-    event.push_str(field::EVENT_DATASET, dataset);
     let text = message.trim();
     if pam::map(text, event) {
-        return;
+        return Known::Understood;
     }
-    match family {
+    let understood = match family(name) {
         "sshd" => sshd::map(text, event),
         "sudo" => sudo::map(text, scrub, event),
         "doas" => sudo::map_doas(text, scrub, event),
@@ -40,8 +40,25 @@ pub fn map(program: &str, message: &str, scrub: &mut Scrub<'_>, event: &mut Even
         "accounts" => accounts::map(name, text, event),
         "kernel" => kernel::map(text, event),
         "systemd" | "systemd-logind" => systemd::map(text, event),
-        _ => false,
+        _ => return Known::Nobody,
     };
+    if understood { Known::Understood } else { Known::Family }
+}
+
+/// Name the family, unless a mapping did: `event.provider` gets its name (`sshd` for `sshd-session`), which rules
+/// bind to.
+pub fn name(program: &str, event: &mut Event) {
+    let name = base_name(program);
+    let family = family(name);
+    let provider = if matches!(family, "" | "accounts") { name } else { family };
+    event.fill_str(field::EVENT_PROVIDER, provider);
+    let dataset = match family {
+        "" | "systemd" => "system.syslog",
+        "kernel" => "system.kernel",
+        "cron" => "system.cron",
+        _ => "system.auth",
+    };
+    event.fill_str(field::EVENT_DATASET, dataset);
 }
 
 fn family(name: &str) -> &'static str {

@@ -1,9 +1,11 @@
 //! The times of syslog lines: RFC 3164 without a year, ISO 8601 with or without a zone, and the year that is
 //! worked out from the age of the file and the order of its lines.
 //!
-//! A time without a zone is taken as UTC. That is an assumption; a daemon that writes local time shifts its events by its
-//! offset from UTC, so configure rsyslog for RFC 3339 stamps where that matters.
+//! A time without a zone is taken as UTC, unless the source names its zone (`timezone = "Europe/Berlin"`).
 
+use jiff::tz::TimeZone;
+
+use crate::normalise::time::days_from_civil;
 use crate::stdx::time::{SECOND_US, Timestamp};
 
 const DAY_US: i64 = 86_400 * SECOND_US;
@@ -25,32 +27,22 @@ pub struct Wall {
     pub day: u8,
     /// Microseconds since midnight (of the stated zone).
     pub of_day_us: i64,
-    /// Seconds east of UTC; 0 when none was stated.
-    pub zone_s: i64,
+    /// Seconds east of UTC; `None`: the text names no zone.
+    pub zone_s: Option<i64>,
 }
 
-/// Days from 1970-01-01 to a civil date (Gregorian), or `None` if there is no such day.
-pub fn days_from_civil(year: i64, month: u8, day: u8) -> Option<i64> {
-    if !(1..=9_999).contains(&year) || day == 0 || day > days_in_month(year, month) {
-        return None;
-    }
-    let shifted = if month <= 2 { year - 1 } else { year };
-    let era = shifted.div_euclid(400);
-    let of_era = shifted.rem_euclid(400);
-    let month_from_march = (i64::from(month) + 9) % 12;
-    let of_year = (153 * month_from_march + 2) / 5 + i64::from(day) - 1;
-    let day_of_era = of_era * 365 + of_era / 4 - of_era / 100 + of_year;
-    Some(era * 146_097 + day_of_era - 719_468)
-}
-
-fn days_in_month(year: i64, month: u8) -> u8 {
-    match month {
-        1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
-        4 | 6 | 9 | 11 => 30,
-        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
-        2 => 28,
-        _ => 0,
-    }
+/// The date of a number of days since 1970-01-01: year, month, day (Howard Hinnant's algorithm).
+pub fn civil_from_days(days: i64) -> (i64, u8, u8) {
+    let shifted = days + 719_468;
+    let era = shifted.div_euclid(146_097);
+    let of_era = shifted.rem_euclid(146_097);
+    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let from_march = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * from_march + 2) / 5 + 1;
+    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    (year, u8::try_from(month).unwrap_or(1), u8::try_from(day).unwrap_or(1))
 }
 
 /// The year a point in time falls in (UTC).
@@ -59,10 +51,27 @@ fn year_of(at: Timestamp) -> i64 {
 }
 
 impl Wall {
-    /// The instant, if the wall time has a year or is given one.
+    /// The instant, if the wall time has a year or is given one; in UTC unless a zone was stated.
     pub fn in_year(&self, year: i64) -> Option<Timestamp> {
-        let days = days_from_civil(self.year.unwrap_or(year), self.month, self.day)?;
-        Some(Timestamp(days * DAY_US + self.of_day_us - self.zone_s * SECOND_US))
+        self.in_year_and_zone(year, None)
+    }
+
+    /// The same; a time that states no zone is read in `zone`.
+    pub fn in_year_and_zone(&self, year: i64, zone: Option<&TimeZone>) -> Option<Timestamp> {
+        let (month, day) = (i64::from(self.month), i64::from(self.day));
+        let days = days_from_civil(self.year.unwrap_or(year), month, day)?;
+        let clock = days * DAY_US + self.of_day_us;
+        let east_s = match (self.zone_s, zone) {
+            (Some(stated), _) => stated,
+            (None, None) => 0,
+            (None, Some(zone)) => {
+                // An hour that exists twice is read as its first, one that does not as if the clock had not been put on.
+                let clock = Timestamp(clock).to_jiff().to_zoned(TimeZone::UTC).datetime();
+                let there = zone.to_ambiguous_zoned(clock).compatible().ok()?;
+                i64::from(there.offset().seconds())
+            }
+        };
+        Some(Timestamp(clock - east_s * SECOND_US))
     }
 }
 
@@ -80,28 +89,40 @@ impl Years {
     /// The first line gets the latest year that is not after the anchor. Every later line gets the earliest year that
     /// does not step back from the line before; where that would pass the anchor, the latest that does not.
     pub fn resolve(&mut self, wall: &Wall, anchor: Timestamp) -> Option<Timestamp> {
+        self.resolve_in(wall, anchor, None)
+    }
+
+    /// The same, with the zone of times that state none.
+    pub fn resolve_in(
+        &mut self,
+        wall: &Wall,
+        anchor: Timestamp,
+        zone: Option<&TimeZone>,
+    ) -> Option<Timestamp> {
         let at = match wall.year {
-            Some(year) => wall.in_year(year)?,
-            None => self.guess(wall, anchor)?,
+            Some(year) => wall.in_year_and_zone(year, zone)?,
+            None => self.guess(wall, anchor, zone)?,
         };
         self.last = Some(self.last.map_or(at, |last| last.max(at)));
         Some(at)
     }
 
-    fn guess(&self, wall: &Wall, anchor: Timestamp) -> Option<Timestamp> {
+    fn guess(&self, wall: &Wall, anchor: Timestamp, zone: Option<&TimeZone>) -> Option<Timestamp> {
         let limit = anchor.plus_micros(AHEAD_US);
         if let Some(last) = self.last {
             let floor = last.plus_micros(-DISORDER_US);
             let start = year_of(floor);
             let forward = (start..start + YEARS_BACK)
-                .filter_map(|year| wall.in_year(year))
+                .filter_map(|year| wall.in_year_and_zone(year, zone))
                 .find(|at| *at >= floor);
             if let Some(at) = forward.filter(|at| *at <= limit) {
                 return Some(at);
             }
         }
         let newest = year_of(limit);
-        (0..YEARS_BACK).filter_map(|back| wall.in_year(newest - back)).find(|at| *at <= limit)
+        (0..YEARS_BACK)
+            .filter_map(|back| wall.in_year_and_zone(newest - back, zone))
+            .find(|at| *at <= limit)
     }
 }
 
@@ -120,7 +141,7 @@ pub fn parse_bsd(text: &str) -> Option<(Wall, &str)> {
     }
     let (of_day_us, rest) = time_of_day(rest)?;
     let day = u8::try_from(day).ok().filter(|day| (1..=31).contains(day))?;
-    Some((Wall { year, month, day, of_day_us, zone_s: 0 }, rest))
+    Some((Wall { year, month, day, of_day_us, zone_s: None }, rest))
 }
 
 /// `2026-11-22T10:00:00.123+00:00`, also with a space for the `T`, a comma for the point, `+0000` or no zone.
@@ -133,27 +154,27 @@ pub fn parse_iso(text: &str) -> Option<(Wall, &str)> {
     let (zone_s, rest) = zone(rest);
     let month = u8::try_from(month).ok()?;
     let day = u8::try_from(day).ok()?;
-    days_from_civil(year, month, day)?;
+    days_from_civil(year, i64::from(month), i64::from(day))?;
     Some((Wall { year: Some(year), month, day, of_day_us, zone_s }, rest))
 }
 
-fn zone(text: &str) -> (i64, &str) {
+fn zone(text: &str) -> (Option<i64>, &str) {
     if let Some(rest) = text.strip_prefix(['Z', 'z']) {
-        return (0, rest);
+        return (Some(0), rest);
     }
     let sign = match text.as_bytes().first() {
         Some(b'+') => 1,
         Some(b'-') => -1,
-        _ => return (0, text),
+        _ => return (None, text),
     };
     let digits = text.get(1..).unwrap_or("");
-    let Some((hours, rest)) = number(digits, 2, 2) else { return (0, text) };
+    let Some((hours, rest)) = number(digits, 2, 2) else { return (None, text) };
     let rest = rest.strip_prefix(':').unwrap_or(rest);
     match number(rest, 2, 2) {
         Some((minutes, rest)) if hours <= 23 && minutes <= 59 => {
-            (sign * (hours * 3_600 + minutes * 60), rest)
+            (Some(sign * (hours * 3_600 + minutes * 60)), rest)
         }
-        _ => (0, text),
+        _ => (None, text),
     }
 }
 

@@ -13,10 +13,15 @@ use crate::model::field;
 use crate::normalise::Context;
 use crate::normalise::complete::{EventTime, Place, finish};
 use crate::normalise::linux::header::{self, FACILITIES, Header, SEVERITIES};
-use crate::normalise::linux::programs;
+use crate::normalise::linux::programs::{self, Known};
 use crate::normalise::linux::scrub::Scrub;
 use crate::normalise::linux::stamp::{Wall, Years};
+use crate::normalise::mapping::apply::Found;
+use crate::normalise::mapping::clock::{self, Anchor};
+use crate::normalise::mapping::mapper::Mapper;
+use crate::normalise::mapping::rules::Times;
 use crate::normalise::output::Output;
+use crate::normalise::redact::Redaction;
 use crate::stdx::time::Timestamp;
 
 /// One line stands for at most this many events; a larger count is kept in `event.repeats`, so that one
@@ -72,28 +77,27 @@ impl Syslog {
         }
     }
 
-    /// Decode one line: one event, several for a repeat, or a reject.
-    pub fn decode(&mut self, context: &Context<'_>, out: &mut Output) {
-        // A crash leaves blocks of zeros before the first line that was written after it.
-        let bytes = trim_zeros(context.bytes);
-        if memchr::memchr(0, bytes).is_some() {
-            return out.reject(context, "binary", "the line holds zero bytes");
-        }
-        let line = String::from_utf8_lossy(bytes);
-        let Some(header) = header::parse(&line) else {
-            return out.reject(context, "unknown_format", "no time and no priority at its start");
-        };
+    /// Decode one line whose head was read: one event, or several for a repeat.
+    pub fn decode(
+        &mut self,
+        context: &Context<'_>,
+        header: &Header<'_>,
+        line: &str,
+        mapper: &mut Mapper,
+        out: &mut Output,
+    ) {
         let time = self.time(context, header.wall.as_ref());
         let host = header.host.unwrap_or("");
+        let mut work = Work { context, mapper, years: &mut self.years };
         match repeated(header.message) {
             None => {
-                let event = build(context, &header, &line, time, 0, out);
+                let event = work.build(header, line, time, 0, out);
                 out.event(event);
-                self.remember(host, &header);
+                self.remember(host, header);
             }
             Some(Repeat::Inline(count, message)) => {
                 let inner = Header { message, ..header.clone() };
-                expand(context, &inner, &line, time, count, out);
+                work.expand(&inner, line, time, count, out);
                 self.remember(host, &inner);
             }
             Some(Repeat::Last(count)) => match self.last.get(host).cloned() {
@@ -104,28 +108,29 @@ impl Syslog {
                         message: &last.message,
                         ..header.clone()
                     };
-                    expand(context, &again, &line, time, count, out);
+                    work.expand(&again, line, time, count, out);
                 }
                 None => {
-                    let event = build(context, &header, &line, time, 0, out);
+                    let event = work.build(header, line, time, 0, out);
                     out.event(event);
                 }
             },
         }
     }
 
-    fn time(&mut self, context: &Context<'_>, wall: Option<&Wall>) -> EventTime {
+    /// The instant of a wall-clock time.
+    pub fn time(&mut self, context: &Context<'_>, wall: Option<&Wall>) -> EventTime {
         let Some(wall) = wall else { return EventTime::None("missing_time") };
-        let stream = context.stream;
-        let anchor = if stream.live || stream.modified.0 <= 0 {
-            context.ingested.max(stream.modified)
-        } else {
-            stream.modified
-        };
-        match self.years.resolve(wall, anchor) {
+        let zone = context.settings.zone(&context.stream.source);
+        match self.years.resolve_in(wall, newest(context), zone) {
             Some(at) => EventTime::At(at),
             None => EventTime::None("bad_time"),
         }
+    }
+
+    /// The instant of a time as a text wrote it.
+    pub fn read_time(&mut self, context: &Context<'_>, text: &str, times: &Times) -> EventTime {
+        read_time(context, text, times, &mut self.years)
     }
 
     fn remember(&mut self, host: &str, header: &Header<'_>) {
@@ -159,9 +164,23 @@ fn put(slot: &mut Option<String>, text: Option<&str>) {
     }
 }
 
-fn trim_zeros(bytes: &[u8]) -> &[u8] {
-    let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
-    bytes.get(zeros..).unwrap_or_default()
+/// No line of the stream is newer than this.
+fn newest(context: &Context<'_>) -> Timestamp {
+    if let Some(EventTime::At(at)) = context.envelope.and_then(|envelope| envelope.time) {
+        return at;
+    }
+    let stream = context.stream;
+    if stream.live || stream.modified.0 <= 0 {
+        context.ingested.max(stream.modified)
+    } else {
+        stream.modified
+    }
+}
+
+fn read_time(context: &Context<'_>, text: &str, times: &Times, years: &mut Years) -> EventTime {
+    let zone = context.settings.zone(&context.stream.source);
+    let anchor = Anchor { newest: newest(context), zone };
+    clock::read(text, times, years, &anchor).unwrap_or(EventTime::None("bad_time"))
 }
 
 enum Repeat<'a> {
@@ -183,54 +202,123 @@ fn repeated(message: &str) -> Option<Repeat<'_>> {
     Some(Repeat::Last(count.parse().ok()?))
 }
 
-/// One record, `count` events.
-fn expand(
-    context: &Context<'_>,
-    header: &Header<'_>,
-    line: &str,
-    time: EventTime,
-    count: u64,
-    out: &mut Output,
-) {
-    for index in 0..count.clamp(1, REPEATS_MAX) {
-        let mut event = build(context, header, line, time, index, out);
-        if count > REPEATS_MAX {
-            event.push_named("event.repeats", Value::Int(i64::try_from(count).unwrap_or(i64::MAX)));
-        }
-        if index == 0 { out.event(event) } else { out.extra_event(event) }
-    }
+/// What making events of one line takes.
+struct Work<'w> {
+    context: &'w Context<'w>,
+    mapper: &'w mut Mapper,
+    years: &'w mut Years,
 }
 
-fn build(
-    context: &Context<'_>,
-    header: &Header<'_>,
-    line: &str,
-    time: EventTime,
-    index: u64,
-    out: &mut Output,
-) -> Event {
-    let mut event = Event::with_capacity(32, 512 + 3 * line.len());
-    event.id = context.nth_place_id(index);
-    let message = without_solaris_id(header.message);
-    let mut scrub = Scrub::new(context.settings, out);
-    let text = scrubbed(message, &mut scrub);
-    event.push_str(field::MESSAGE, text.trim());
-    if context.settings.keep_original {
-        // The head of a line (time, host, program) holds no secret.
-        let original = match text {
-            Cow::Borrowed(_) => Cow::Borrowed(line),
-            Cow::Owned(_) => scrub.text(line),
+impl Work<'_> {
+    /// One record, `count` events.
+    fn expand(
+        &mut self,
+        header: &Header<'_>,
+        line: &str,
+        time: EventTime,
+        count: u64,
+        out: &mut Output,
+    ) {
+        for index in 0..count.clamp(1, REPEATS_MAX) {
+            let mut event = self.build(header, line, time, index, out);
+            if count > REPEATS_MAX {
+                let count = i64::try_from(count).unwrap_or(i64::MAX);
+                event.push_named("event.repeats", Value::Int(count));
+            }
+            if index == 0 { out.event(event) } else { out.extra_event(event) }
+        }
+    }
+
+    fn build(
+        &mut self,
+        header: &Header<'_>,
+        line: &str,
+        time: EventTime,
+        index: u64,
+        out: &mut Output,
+    ) -> Event {
+        let context = self.context;
+        let mut event = Event::with_capacity(32, 512 + 3 * line.len());
+        event.id = context.nth_place_id(index);
+        let message = without_solaris_id(header.message);
+        let mut scrub = Scrub::new(context.settings, out);
+        let text = scrubbed(message, &mut scrub);
+        event.push_str(field::MESSAGE, text.trim());
+        if context.settings.keep_original {
+            // The head of a line (time, host, program) holds no secret.
+            let original = match text {
+                Cow::Borrowed(_) => Cow::Borrowed(line),
+                Cow::Owned(_) => scrub.text(line),
+            };
+            event.push_str(field::EVENT_ORIGINAL, &original);
+        }
+        push_header(header, &mut event);
+        if !header.structured.is_empty() {
+            push_structured(header.structured, &mut scrub, &mut event);
+        }
+        let program = header.program.unwrap_or("");
+        let known = programs::map(program, message, &mut scrub, &mut event);
+        let mapped = match known {
+            Known::Understood => None,
+            Known::Family if !self.mapper.claims_program(program) => None,
+            _ => self.map(header, program, text.trim(), line, &mut event, out),
         };
-        event.push_str(field::EVENT_ORIGINAL, &original);
+        programs::name(program, &mut event);
+        let named = header.host.filter(|_| !mapped.as_ref().is_some_and(|found| found.whole));
+        let (time, host) = match mapped {
+            Some(found) => (self.better(time, &found), found.host),
+            None => (time, None),
+        };
+        let host = host.as_deref().or(named);
+        finish(&mut event, time, host, None, &Place::of(context), out);
+        event
     }
-    push_priority(header.priority, &mut event);
-    push_program(header, &mut event);
-    if !header.structured.is_empty() {
-        push_structured(header.structured, &mut scrub, &mut event);
+
+    /// What a mapping makes of the message; or of the whole line, when its head is one by chance.
+    fn map(
+        &mut self,
+        header: &Header<'_>,
+        program: &str,
+        text: &str,
+        line: &str,
+        event: &mut Event,
+        out: &mut Output,
+    ) -> Option<Found> {
+        let redaction = Redaction::new(&self.context.settings.redactor, text.as_bytes());
+        let mapper = &mut *self.mapper;
+        let whole = if mapper.claims_program(program) {
+            None
+        } else {
+            let clean = redaction.text(line, &mut out.redacted);
+            // What a head that was read by chance seems to say must not stand beside what the mapping says.
+            take_back(event);
+            let whole = mapper.line(&clean, &redaction, event, out);
+            if whole.is_none() {
+                push_program(header, event);
+            }
+            whole
+        };
+        let by_line = whole.is_some();
+        let mapped = whole.or_else(|| mapper.message(program, text, &redaction, event, out))?;
+        let mut found = mapped.found;
+        found.whole = by_line;
+        if let Some(message) = &found.message {
+            event.set_str(field::MESSAGE, message.trim());
+        }
+        let times = mapper.mapping(mapped.number).map(|mapping| &mapping.time)?;
+        found.read =
+            found.time.as_deref().map(|text| read_time(self.context, text, times, self.years));
+        Some(found)
     }
-    programs::map(header.program.unwrap_or(""), message, &mut scrub, &mut event);
-    finish(&mut event, time, header.host, None, &Place::of(context), out);
-    event
+
+    /// The time that a whole line or a message states counts where the head states none.
+    fn better(&self, time: EventTime, found: &Found) -> EventTime {
+        match (time, found.read) {
+            (EventTime::None(_), Some(read)) => read,
+            (_, Some(read @ EventTime::At(_))) if found.whole => read,
+            _ => time,
+        }
+    }
 }
 
 /// The message without secrets. sshd's own words about passwords announce none; they are left out of the
@@ -248,6 +336,24 @@ fn scrubbed<'t>(message: &'t str, scrub: &mut Scrub<'_>) -> Cow<'t, str> {
 fn without_solaris_id(message: &str) -> &str {
     let text = message.strip_prefix("[ID ").and_then(|rest| rest.split_once("] "));
     text.map_or(message, |(_, text)| text)
+}
+
+fn take_back(event: &mut Event) {
+    for field in [
+        field::SYSLOG_APPNAME,
+        field::PROCESS_NAME,
+        field::PROCESS_PID,
+        field::SYSLOG_PROCID,
+        field::SYSLOG_MSGID,
+    ] {
+        event.remove(field);
+    }
+}
+
+/// Put what a header says into fields.
+pub fn push_header(header: &Header<'_>, event: &mut Event) {
+    push_priority(header.priority, event);
+    push_program(header, event);
 }
 
 fn push_priority(priority: Option<u8>, event: &mut Event) {

@@ -6,15 +6,16 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::model::class::Class;
-use crate::model::record::{Framing, Record, Shape, Stream};
+use crate::model::record::{Batch, Flush, Framing, Record, Shape, Stream};
+use crate::normalise::Decoder;
 use crate::normalise::linux::scrub::tests::{plain_settings, settings};
 use crate::normalise::settings::Settings;
 use crate::stdx::id::IdHasher;
 
 struct Bench {
-    stream: Stream,
-    settings: Settings,
-    syslog: Syslog,
+    stream: Arc<Stream>,
+    settings: Arc<Settings>,
+    decoder: Decoder,
     out: Output,
     offset: u64,
 }
@@ -37,7 +38,9 @@ impl Bench {
             live: false,
             backfill: false,
         };
-        Bench { stream, settings, syslog: Syslog::new(), out: Output::default(), offset: 0 }
+        let (stream, settings) = (Arc::new(stream), Arc::new(settings));
+        let decoder = Decoder::new(Arc::clone(&stream), Arc::clone(&settings));
+        Bench { stream, settings, decoder, out: Output::default(), offset: 0 }
     }
 
     fn feed(&mut self, bytes: &[u8]) {
@@ -49,16 +52,14 @@ impl Bench {
             shape: Shape::Line,
         };
         self.offset += bytes.len() as u64 + 1;
-        let ingested = Timestamp(2_000_000_000_000_000);
-        let context = Context {
-            stream: &self.stream,
-            record: &record,
-            bytes,
-            settings: &self.settings,
-            ingested,
+        let batch = Batch {
+            stream: Arc::clone(&self.stream),
+            data: bytes.to_vec(),
+            records: vec![record],
+            flush: Flush::No,
+            positions: Vec::new(),
         };
-        self.out.received += 1;
-        self.syslog.decode(&context, &mut self.out);
+        self.decoder.decode(&batch, &mut self.out);
         assert_eq!(self.out.received, self.out.stored + self.out.rejected);
     }
 }
@@ -101,9 +102,9 @@ fn repeats_are_one_record_and_many_events() {
 fn state_carries_the_year_and_the_last_message() {
     let mut bench = Bench::new();
     bench.feed(b"Dec 31 23:59:59 h su[1]: FAILED SU (to root) bob on pts/0");
-    let state = bench.syslog.state().unwrap();
-    bench.syslog = Syslog::new();
-    bench.syslog.restore(&state);
+    let state = bench.decoder.state().unwrap();
+    bench.decoder = Decoder::new(Arc::clone(&bench.stream), Arc::clone(&bench.settings));
+    bench.decoder.restore(&state);
     bench.feed(b"Jan  1 00:00:01 h last message repeated 1 times");
     let times: Vec<i64> = bench.out.events.iter().map(|event| event.timestamp.seconds()).collect();
     assert_eq!(times.get(1).unwrap() - times.first().unwrap(), 2);

@@ -174,7 +174,7 @@ impl Assembler {
             Flush::Idle => now.plus_micros(-COMPLETE_AFTER_US).0,
             Flush::End => i64::MAX,
         };
-        let place = Place { stream, settings, ingested: now, offset: 0 };
+        let place = Place { stream, settings, ingested: now, offset: 0, envelope: None };
         let mut ready: Vec<(u64, String, (i64, u64))> = Vec::new();
         for (node, assemblies) in &self.open {
             let old = assemblies.iter().filter(|(_, assembly)| assembly.arrived_us <= newest);
@@ -283,7 +283,7 @@ impl Assembler {
             self.closed.pop_front();
         }
         self.closed.push_back(mark(node, key));
-        let place = Place { offset: assembly.offset, ..*place };
+        let place = Place { offset: assembly.offset, envelope: None, ..*place };
         let assembled = Assembled {
             id: event_id(node, key, assembly.late.then_some(assembly.offset), place.stream),
             node,

@@ -70,6 +70,7 @@ impl Bench {
             bytes,
             settings: &self.settings,
             ingested,
+            envelope: None,
         };
         self.out.received += 1;
         self.assembler.decode(&context, &mut self.out);

@@ -16,7 +16,13 @@ pub(super) fn draw(model: &DeskModel, canvas: &mut Canvas<'_>) {
     let right = draw_right(model, canvas);
     let mut parts = counts(model);
     if parts.is_empty() && model.loaded() {
-        parts.push((SafeText::label("0 open"), Role::Header));
+        let mut text = SafeText::label("0 open");
+        if model.rows().total > 0 {
+            // What the filter leaves out is still there.
+            text.push_label(" of ").push(&format::count(model.rows().total as u64));
+            text.push_label(" alerts shown");
+        }
+        parts.push((text, Role::Header));
     }
     let new = arrived(model);
     let room = right.saturating_sub(2);
