@@ -121,10 +121,13 @@ pub fn chunks(chunks: Vec<Chunk>, seen: &mut Seen) {
 fn check(out: &Output, open: u64, bytes: usize) {
     check_books(out, open);
     check_sizes(out, bytes);
-    let mut ids: Vec<_> = out.events.iter().map(|event| event.id).collect();
+    // A Windows event has the id of its record: delivered twice, it is the same one.
+    let own = out.events.iter().filter(|event| !event.has(field::WINLOG_RECORD_ID));
+    let mut ids: Vec<_> = own.map(|event| event.id).collect();
+    let events = ids.len();
     ids.sort_unstable();
     ids.dedup();
-    assert_eq!(ids.len(), out.events.len(), "two events have one id");
+    assert_eq!(ids.len(), events, "two events have one id");
 }
 
 fn check_books(out: &Output, open: u64) {

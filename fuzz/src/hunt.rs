@@ -13,11 +13,14 @@ use crate::seeds;
 use crate::target::{Seen, Target};
 
 /// One execution that takes longer has found something, too.
-const SLOW: Duration = Duration::from_secs(2);
+pub const SLOW: Duration = Duration::from_secs(2);
 /// And one that takes longer than this will not come back.
 const STUCK: Duration = Duration::from_secs(20);
 /// The run ends at this many different breaks.
 const BREAKS_MAX: usize = 20;
+/// How often an input is also tried very long, so that what takes quadratic time shows.
+const STRETCH_ONE_IN: usize = 500;
+const STRETCHED_BYTES: usize = 400 << 10;
 /// Inputs kept because they showed something new.
 const KEPT_MAX: usize = 2_000;
 
@@ -31,6 +34,8 @@ pub struct Plan {
     pub seeds: Vec<PathBuf>,
     /// Where inputs that showed something new are kept, below it what broke.
     pub corpus: PathBuf,
+    /// An execution that takes longer is reported.
+    pub slow: Duration,
     /// The same number gives the same run.
     pub random: u64,
 }
@@ -65,6 +70,7 @@ pub fn run(plan: &Plan) -> ExitCode {
         target,
         started,
         broken_in,
+        slow: plan.slow,
         seen: HashSet::new(),
         breaks: HashSet::new(),
         executions: 0,
@@ -90,6 +96,11 @@ pub fn run(plan: &Plan) -> ExitCode {
         let mut input = inputs[index].clone();
         let other = mutator.below(len);
         mutator.mutate(&mut input, &inputs[other], target.words, target.bytes_max);
+        if mutator.below(STRETCH_ONE_IN) == 0 {
+            let mut long = input.clone();
+            mutator.stretch(&mut long, STRETCHED_BYTES);
+            state.execute(&long);
+        }
         if state.execute(&input) && kept < KEPT_MAX {
             let path = kept_in.join(format!("{:016x}", hash(&input)));
             let _ = std::fs::write(path, &input);
@@ -134,6 +145,7 @@ struct Hunt {
     target: &'static Target,
     started: Instant,
     broken_in: PathBuf,
+    slow: Duration,
     seen: HashSet<u64>,
     /// Where it broke: a place is reported once.
     breaks: HashSet<String>,
@@ -162,8 +174,8 @@ impl Hunt {
             self.broke(&said, input);
             return false;
         }
-        if took > SLOW {
-            self.broke(&format!("slow: {took:?}"), input);
+        if took > self.slow {
+            self.broke(&format!("slow, over {:?}", self.slow), input);
             return false;
         }
         // Every fact has to be put in: no short cut.

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 const USAGE: &str = "usage:
   watchfloor-fuzz list
-  watchfloor-fuzz run TARGET SECONDS [--seeds PATH]... [--corpus DIR] [--random NUMBER]
+  watchfloor-fuzz run TARGET SECONDS [--seeds PATH]... [--corpus DIR] [--random NUMBER] [--slow MILLISECONDS]
   watchfloor-fuzz replay TARGET FILE...
 
 TARGET may also come from WATCHFLOOR_FUZZ_TARGET (then leave it out). `run` exits 1 when something broke and names the file
@@ -57,6 +57,7 @@ fn run(target: &'static target::Target, arguments: &[String]) -> ExitCode {
         time: Duration::from_secs(60),
         seeds: Vec::new(),
         corpus: std::env::temp_dir().join("watchfloor-fuzz"),
+        slow: hunt::SLOW,
         random: 1,
     };
     let mut rest = arguments.iter();
@@ -65,6 +66,7 @@ fn run(target: &'static target::Target, arguments: &[String]) -> ExitCode {
         match word.as_str() {
             "--seeds" => plan.seeds.push(PathBuf::from(value())),
             "--corpus" => plan.corpus = PathBuf::from(value()),
+            "--slow" => plan.slow = Duration::from_millis(value().parse().unwrap_or(u64::MAX)),
             "--random" => plan.random = value().parse().unwrap_or(1),
             seconds => match seconds.parse() {
                 Ok(seconds) => plan.time = Duration::from_secs(seconds),

@@ -61,6 +61,15 @@ impl Mutator {
         input.truncate(bytes_max);
     }
 
+    /// Repeat a piece until the input has about `bytes`.
+    pub fn stretch(&mut self, input: &mut Vec<u8>, bytes: usize) {
+        let piece = input[self.range(input.len())].to_vec();
+        let at = self.below(input.len() + 1);
+        if !piece.is_empty() {
+            insert(input, at, &piece.repeat(bytes / piece.len()));
+        }
+    }
+
     fn once(&mut self, input: &mut Vec<u8>, other: &[u8], words: &[&str], bytes_max: usize) {
         let at = self.below(input.len() + 1);
         match self.below(16) {
