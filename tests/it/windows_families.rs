@@ -77,9 +77,12 @@ fn says(event: &Event, name: &str) -> bool {
     !matches!(text(event, name).trim(), "" | "-")
 }
 
+/// Provider, event id, and (condition, field) for each field.
+type Must = (&'static str, u32, &'static [(&'static str, &'static str)]);
+
 /// What every event of a kind must have. A condition on the left names event data that must say something for the field on the right
 /// to be there.
-const MUST: &[(&str, u32, &[(&str, &str)])] = &[
+const MUST: &[Must] = &[
     (
         "Microsoft-Windows-Sysmon",
         1,

@@ -323,7 +323,7 @@ fn hash_field(of: HashesOf, algorithm: &str) -> Option<FieldId> {
         let bare = algorithm.bytes().filter(|byte| *byte != b'-');
         bare.map(|byte| byte.to_ascii_uppercase()).eq(name.bytes())
     };
-    let at = NAMES.iter().position(|name| same(name))?;
+    let at = NAMES.iter().position(same)?;
     fields.get(at).copied()
 }
 
