@@ -93,6 +93,11 @@ impl JsonDocuments {
         std::mem::take(&mut self.chunk)
     }
 
+    /// Is nothing open that more bytes could complete?
+    pub fn is_between(&self) -> bool {
+        self.mode == Mode::Between
+    }
+
     /// Bytes taken so far.
     pub fn offset(&self) -> u64 {
         self.offset

@@ -122,6 +122,12 @@ impl XmlEvents {
         sink(self.take())
     }
 
+    /// Is nothing open that more bytes could complete?
+    pub fn is_between(&self) -> bool {
+        let text = without_wrapping(self.gather.bytes());
+        self.mode == Mode::Between && text.is_empty() && self.head.is_empty()
+    }
+
     /// Bytes taken so far.
     pub fn offset(&self) -> u64 {
         self.offset

@@ -52,6 +52,12 @@ pub enum Shape {
     Evtx,
     /// One Windows event as XML, `<Event …>…</Event>`, as UTF-8.
     Xml,
+    /// One entry of the systemd journal in its export format.
+    JournalExport,
+    /// One row of a table: the row of column names, a line end, the row.
+    Csv,
+    /// OpenTelemetry's telemetry of one resource, as a protobuf message.
+    Otlp,
 }
 
 /// One record: a range of the batch's buffer.

@@ -163,5 +163,8 @@ fn carrier(shape: Shape) -> &'static str {
         Shape::Json => "json documents",
         Shape::Evtx => "evtx",
         Shape::Xml => "xml events",
+        Shape::JournalExport => "journal export",
+        Shape::Csv => "csv rows",
+        Shape::Otlp => "otlp messages",
     }
 }

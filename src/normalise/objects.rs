@@ -25,7 +25,9 @@ impl Decoder {
         let bytes = without_mark(context.bytes);
         if bytes.trim_ascii_start().starts_with(b"[") {
             return match std::str::from_utf8(bytes) {
-                Ok(text) => self.elements(context, text, &[], out),
+                Ok(text) => {
+                    self.elements(context, text, &[], &Envelope::within(context.envelope), out)
+                }
                 Err(_) => out.reject(context, "not_utf8", "the list is no UTF-8"),
             };
         }
@@ -93,11 +95,6 @@ impl Decoder {
         let depth = context.envelope.map_or(0, |envelope| envelope.depth);
         let mapping = self.mapper.mapping(number);
         let explode: Option<Box<str>> = mapping.and_then(|mapping| mapping.explode.clone());
-        if let Some(list) = explode.filter(|_| depth < WRAPPERS_MAX) {
-            self.document = self.mapper.give_back();
-            let path: Vec<&str> = list.split('.').collect();
-            return self.elements(context, original, &path, out);
-        }
         let redaction = Redaction::new(&context.settings.redactor, original.as_bytes());
         let facts = self.mapper.facts();
         let mut event =
@@ -112,13 +109,13 @@ impl Decoder {
         self.mapper.join(number, time, &mut event);
         self.document = self.mapper.give_back();
         let mut found = mapped.found;
+        if let Some(list) = explode.filter(|_| depth < WRAPPERS_MAX) {
+            let path: Vec<&str> = list.split('.').collect();
+            let outer = outer(context, &event, found.host.take(), time);
+            return self.elements(context, original, &path, &outer, out);
+        }
         if let Some(inner) = inner.filter(|_| depth < WRAPPERS_MAX) {
-            let mut envelope = Envelope::within(context.envelope);
-            envelope.add(&event);
-            envelope.host = found.host.take().or(envelope.host);
-            if let EventTime::At(_) | EventTime::Guessed(..) = time {
-                envelope.time = Some(time);
-            }
+            let mut envelope = outer(context, &event, found.host.take(), time);
             (envelope.program, envelope.pid) = (inner.program, inner.pid);
             return self.nested(context, &inner.text, &envelope, out);
         }
@@ -131,7 +128,14 @@ impl Decoder {
     }
 
     /// Decode each element of a list of records; the record as a whole is one in the ledger.
-    fn elements(&mut self, context: &Context<'_>, text: &str, path: &[&str], out: &mut Output) {
+    fn elements(
+        &mut self,
+        context: &Context<'_>,
+        text: &str,
+        path: &[&str],
+        outer: &Envelope,
+        out: &mut Output,
+    ) {
         let depth = context.envelope.map_or(0, |envelope| envelope.depth);
         if depth >= WRAPPERS_MAX {
             return out.reject(context, "too_deep", "wrapped in more records than are unwrapped");
@@ -156,7 +160,7 @@ impl Decoder {
                 out.reject(context, "too_many", "a list of more records than limits allow");
                 break;
             }
-            let mut envelope = Envelope::within(context.envelope);
+            let mut envelope = outer.clone();
             envelope.element = Some(count);
             match element.as_str() {
                 Some(text) => self.nested(context, text, &envelope, out),
@@ -240,6 +244,17 @@ impl Decoder {
         let (program, pid) = (text(&inner.program), text(&inner.pid));
         Some(InnerRecord { text: body, program, pid })
     }
+}
+
+/// The envelope that a mapped wrapper makes for the records in it.
+fn outer(context: &Context<'_>, fields: &Event, host: Option<String>, time: EventTime) -> Envelope {
+    let mut envelope = Envelope::within(context.envelope);
+    envelope.add(fields);
+    envelope.host = host.or(envelope.host);
+    if let EventTime::At(_) | EventTime::Guessed(..) = time {
+        envelope.time = Some(time);
+    }
+    envelope
 }
 
 struct InnerRecord {

@@ -27,10 +27,28 @@ pub fn formats() -> &'static [(&'static str, &'static str)] {
         ("winlogbeat", "Windows events as JSON from winlogbeat 6, 7 or 8"),
         ("nxlog", "Windows events as flat JSON from NXLog"),
         ("windows_json", "Windows events as JSON in any known shape"),
-        ("windows_xml", "Windows events as XML: exports, and single events"),
+        ("windows_xml", "Windows events as XML: exports, and single events; also Sysmon for Linux"),
         ("auditd", "records of the Linux audit system"),
         ("syslog", "RFC 3164, RFC 5424 and lines that begin with an ISO 8601 time"),
+        (
+            "syslog_octet_counted",
+            "syslog in frames that begin with their length in digits (RFC 6587)",
+        ),
+        (
+            "syslog_length_prefixed",
+            "syslog in frames that begin with their length in four bytes, big-endian",
+        ),
+        ("journal_export", "the systemd journal's export format (journalctl -o export)"),
         ("json", "JSON objects of any shape, one a line or a document"),
+        (
+            "csv",
+            "rows of text whose first row names the columns, divided by commas, semicolons, tabs or bars",
+        ),
+        ("otlp_protobuf", "OpenTelemetry logs or traces as protobuf messages"),
+        (
+            "fluent_forward",
+            "the forward protocol of Fluentd and Fluent Bit, and their buffer files",
+        ),
     ]
 }
 
@@ -43,6 +61,13 @@ impl Format {
             "auditd" => Format::Auditd,
             "syslog" => Format::Syslog,
             "json" => Format::Json,
+            // The carrier is chosen by these; what its records are follows from their shape.
+            "syslog_octet_counted"
+            | "syslog_length_prefixed"
+            | "journal_export"
+            | "csv"
+            | "otlp_protobuf"
+            | "fluent_forward" => Format::Auto,
             _ => return None,
         })
     }
@@ -60,6 +85,7 @@ pub fn sniff(record: &Record, bytes: &[u8], envelope: Option<&Envelope>) -> Opti
         Shape::Json | Shape::Evtx | Shape::Xml if envelope.is_none() => {
             return Some(Format::Windows);
         }
+        Shape::JournalExport | Shape::Csv | Shape::Otlp if envelope.is_none() => return None,
         _ => {}
     }
     let text = without_mark(bytes).trim_ascii_start();

@@ -29,7 +29,7 @@ const NAMED: [(&str, i32); 12] = [
 ];
 
 static ZONE: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r"\d{1,2}:\d\d(?::\d\d(?:[.,:]\d+)?)?(?: ?[AP]M)? ?(Z\b|[+-]\d\d:?\d\d\b)").ok()
+    Regex::new(r"\d{1,2}:\d\d(?::\d\d(?:[.,:]\d+)?)?(?: ?[AP]M)? ?(Z\b|[+-]\d\d:?\d\d(?:[^\d:]|$))").ok()
 });
 static EPOCH: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r"(?:^|[^0-9.])1[0-9]{9}(?:\.\d+)?(?:[^0-9]|$)").ok());

@@ -68,9 +68,6 @@ pub struct GoldenField {
     /// Fields of ours that hold the value.
     #[serde(default)]
     pub ecs: Vec<String>,
-    /// Only the first line is compared: we keep no more of it, for the rest repeats other fields.
-    #[serde(default)]
-    pub first_line: bool,
     /// Why it is not compared.
     pub skip: Option<String>,
 }

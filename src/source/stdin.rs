@@ -86,9 +86,11 @@ impl<R: Read + AsFd + Send> Source for Stdin<R> {
             return Ok(());
         }
         let carrier = match content.splitter(settings.bounds) {
-            Some(splitter) => {
-                Carrier::Pieces { splitter, piece: Vec::new(), full: VecDeque::new() }
-            }
+            Some(splitter) => Carrier::Pieces {
+                splitter: Box::new(splitter),
+                piece: Vec::new(),
+                full: VecDeque::new(),
+            },
             None => Carrier::Lines(Lines::new(settings.bounds, 0)),
         };
         Live { settings, carrier, stream: None, out, unflushed: false }.run(first, input)
@@ -99,7 +101,7 @@ impl<R: Read + AsFd + Send> Source for Stdin<R> {
 enum Carrier {
     Lines(Lines),
     Pieces {
-        splitter: Splitter,
+        splitter: Box<Splitter>,
         piece: Vec<u8>,
         /// Chunks that are complete and were not handed on.
         full: VecDeque<Chunk>,
@@ -196,7 +198,8 @@ impl Live {
             }
             match outcome {
                 Ok(0) => {
-                    return Ok(self.end());
+                    self.end();
+                    return Ok(());
                 }
                 // More is there already: let the batch grow.
                 Ok(_) if input.ready(Duration::ZERO) => {}
@@ -221,10 +224,10 @@ impl Live {
         let mut chunk = self.carrier.take();
         while self.carrier.is_full() {
             let next = self.carrier.take();
-            if !next.records.is_empty() {
-                if !self.send_chunk(std::mem::replace(&mut chunk, next), Flush::No) {
-                    return;
-                }
+            if !next.records.is_empty()
+                && !self.send_chunk(std::mem::replace(&mut chunk, next), Flush::No)
+            {
+                return;
             }
         }
         self.send_chunk(chunk, Flush::End);
@@ -331,6 +334,22 @@ mod tests {
         writer.write_all(&zstd::encode_all(&b"[{\"a\":1},\n{\"b\":2}]"[..], 1).unwrap()).unwrap();
         drop(writer);
         assert_eq!(texts(&batches.receive().unwrap()), ["{\"a\":1}", "{\"b\":2}"]);
+        assert!(thread.join().unwrap());
+    }
+
+    #[test]
+    fn events_as_xml_are_handed_on_as_they_arrive() {
+        let (mut writer, batches, _stop, thread) = start();
+        writer.write_all(b"<Event><System/></Event>\n<Event>").unwrap();
+        let batch = batches.receive().unwrap();
+        assert_eq!(texts(&batch), ["<Event><System/></Event>"]);
+        assert!(batch.stream.live);
+        writer.write_all(b"2</Event><Event>cut").unwrap();
+        assert_eq!(texts(&batches.receive().unwrap()), ["<Event>2</Event>"]);
+        drop(writer);
+        let batch = batches.receive().unwrap();
+        assert_eq!((texts(&batch), batch.flush), (vec!["<Event>cut".to_owned()], Flush::End));
+        assert!(batches.receive().is_none());
         assert!(thread.join().unwrap());
     }
 

@@ -3,6 +3,7 @@
 
 mod auditd_ausearch;
 mod auditd_scoreboard;
+mod carriers;
 mod cli;
 mod coverage;
 mod demo;

@@ -10,6 +10,7 @@ use crate::model::field::FieldId;
 use crate::normalise::mapping::MappingProblem;
 use crate::normalise::mapping::read::{How, Read};
 use crate::normalise::mapping::rules::{
+    EXPRESSION_BYTES_MAX,
     Claim, Group, Header, Inner, Lookup, Mapping, Matcher, Pattern, Piece, Put, Remember,
     Signature, Template, Then, Times, When,
 };
@@ -17,6 +18,9 @@ use crate::normalise::mapping::written::{File, Item, Keys, texts};
 
 type Tables = AHashMap<String, Arc<AHashMap<Box<str>, Box<str>>>>;
 type Vars = Vec<(String, String)>;
+
+/// How deep parts of expressions may use each other.
+const VARS_DEPTH_MAX: usize = 8;
 
 /// Compile a file. Expressions are compiled later unless `check` is set.
 pub fn compile(
@@ -114,7 +118,7 @@ fn vars(keys: &mut Keys<'_, '_>, file: &mut File<'_>) -> Vars {
     let Some(own) = keys.table("vars", file) else { return vars };
     for (name, item) in own.all() {
         match item.value.as_str() {
-            Some(text) => vars.insert(0, (name.to_owned(), substitute(text, &vars))),
+            Some(text) => vars.insert(0, (name.to_owned(), text.to_owned())),
             None => file.complain(item.at, &own.path(name), "expected text".to_owned()),
         }
     }
@@ -123,10 +127,17 @@ fn vars(keys: &mut Keys<'_, '_>, file: &mut File<'_>) -> Vars {
 
 fn substitute(text: &str, vars: &Vars) -> String {
     let mut out = text.to_owned();
-    for (name, part) in vars {
-        let place = format!("{{{{{name}}}}}");
-        if out.contains(&place) {
-            out = out.replace(&place, part);
+    // A part may use others; one that uses itself is left as it is and refused as an expression.
+    for _ in 0..VARS_DEPTH_MAX {
+        let before = out.len();
+        for (name, part) in vars {
+            let place = format!("{{{{{name}}}}}");
+            if out.contains(&place) && out.len() < EXPRESSION_BYTES_MAX {
+                out = out.replace(&place, part);
+            }
+        }
+        if out.len() == before || !out.contains("{{") {
+            break;
         }
     }
     out
@@ -198,7 +209,7 @@ fn target(name: &str, at: usize, path: &str, file: &mut File<'_>) -> Option<(Fie
         file.complain(at, path, format!("{name:?} is no field of ECS, and has no prefix"));
         return None;
     }
-    Some((FieldId::intern(name)?, kind.unwrap_or(Type::Keyword)))
+    Some((FieldId::intern(name)?, kind.unwrap_or(Type::Object)))
 }
 
 fn template(text: &str) -> Template {
@@ -263,12 +274,18 @@ fn reads(keys: &mut Keys<'_, '_>, file: &mut File<'_>) -> Vec<Read> {
             Some("leef") => How::Leef,
             Some("json") => How::Json,
             Some("query") => How::Query,
+            Some("named") => {
+                let part = |text: Option<&str>, other: &str| text.unwrap_or(other).to_owned();
+                let name = part(table.text("name", file), "name");
+                let value = part(table.text("value", file), "value");
+                How::Named { list: on.to_owned(), name, value }
+            }
             Some("columns") => {
                 let divider = if between == ' ' { ',' } else { between };
                 How::Columns { divider: u8::try_from(divider).unwrap_or(b','), names: columns }
             }
             _ => {
-                let kinds = "expected one of pairs, cef, leef, json, query, columns";
+                let kinds = "expected one of pairs, cef, leef, json, query, columns, named";
                 file.complain(table.at(), &table.path("as"), kinds.to_owned());
                 continue;
             }

@@ -11,6 +11,7 @@ pub mod clock;
 pub mod compile;
 pub mod facts;
 pub mod library;
+pub mod literals;
 pub mod mapper;
 pub mod memory;
 pub mod put;

@@ -2,10 +2,13 @@
 //! [`super::decode`] reads it unchanged: the event viewer's and `wevtutil`'s exports, Splunk's `XmlWinEventLog`, and
 //! Sysmon for Linux.
 //!
+//! An event that was cut short (by a syslog server's longest line, for one) is read as far as it goes if its head is
+//! whole, and marked with `winlog.truncated`: what it still says may matter.
+//!
 //! There is no document type: entities are the five with a name and numbers, anything else stays as it is written.
 
-use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
+use quick_xml::{Error, Reader};
 
 use super::embedded;
 use crate::model::event::Value;
@@ -28,8 +31,8 @@ pub enum XmlError {
     /// XML, but no `<Event>`.
     #[error("not an <Event> element")]
     NotEvent,
-    /// The end is missing.
-    #[error("the event is cut short")]
+    /// The end is missing, and the head is not whole.
+    #[error("the event is cut short within its head")]
     Cut,
     /// More after the event.
     #[error("something follows the event")]
@@ -65,9 +68,22 @@ pub fn read(text: &str, document: &mut Document, names: &mut Names) -> Result<()
     let mut reader = Reader::from_str(text.trim_start_matches('\u{feff}'));
     // A bare `&` is a mistake of the writer, and no reason to lose the event.
     reader.config_mut().allow_dangling_amp = true;
-    let mut work = Work { document, names, open: Vec::new(), text: String::new(), done: false };
+    let mut work = Work {
+        document,
+        names,
+        open: Vec::new(),
+        text: String::new(),
+        has_head: false,
+        done: false,
+    };
     loop {
-        match reader.read_event().map_err(|error| XmlError::NotXml(error.to_string()))? {
+        let event = match reader.read_event() {
+            Ok(event) => event,
+            // In the middle of a tag.
+            Err(Error::Syntax(_)) if work.has_head && !work.done => Event::Eof,
+            Err(error) => return Err(XmlError::NotXml(error.to_string())),
+        };
+        match event {
             Event::Start(tag) => work.start(&tag)?,
             Event::Empty(tag) => {
                 work.start(&tag)?;
@@ -89,7 +105,7 @@ pub fn read(text: &str, document: &mut Document, names: &mut Names) -> Result<()
             Event::Eof => {
                 return match (work.done, work.open.is_empty()) {
                     (true, _) => Ok(()),
-                    (false, false) => Err(XmlError::Cut),
+                    (false, false) => work.cut(),
                     (false, true) => Err(XmlError::NotEvent),
                 };
             }
@@ -128,6 +144,8 @@ struct Work<'a> {
     open: Vec<Open>,
     /// Text of the innermost element since its last child.
     text: String,
+    /// `System` was read to its end.
+    has_head: bool,
     done: bool,
 }
 
@@ -202,6 +220,7 @@ impl Work<'_> {
 
     fn end(&mut self) {
         let Some(open) = self.open.pop() else { return };
+        self.has_head |= open.system && open.place == Place::Section;
         if self.open.is_empty() {
             self.done = true;
         }
@@ -228,6 +247,21 @@ impl Work<'_> {
         }
         self.text = text;
         self.text.clear();
+    }
+
+    /// The end is missing.
+    fn cut(&mut self) -> Result<(), XmlError> {
+        if !self.has_head {
+            return Err(XmlError::Cut);
+        }
+        let event = self.names.child(NodeId::ROOT, "Event");
+        while !self.open.is_empty() {
+            self.end();
+        }
+        let system = self.names.child(event, "System");
+        let mark = self.names.child(system, "Truncated");
+        self.document.push_value(mark, Value::Bool(true));
+        Ok(())
     }
 
     fn text(&mut self, text: &str) -> Result<(), XmlError> {
@@ -345,6 +379,26 @@ mod tests {
                 .unwrap();
         let texts: Vec<&str> = texts.iter().map(|(_, text)| text.as_str()).collect();
         assert_eq!(texts, ["loose", "x", "y", "z<w>"]);
+    }
+
+    #[test]
+    fn what_is_left_of_an_event_that_was_cut_short_is_read() {
+        let head = "<Event><System><EventID>1</EventID></System><EventData><Data Name='A'>x</Data>";
+        for (cut, last) in [
+            ("<Data Name='B'>half of", Some("half of")),
+            ("<Data Name='B'>half &am", Some("half &am")),
+            ("<Data Na", None),
+            ("</EventData", None),
+        ] {
+            let seen = leaves(&format!("{head}{cut}")).unwrap();
+            let value = |name: &str| {
+                seen.iter().find(|(known, _)| known == name).map(|(_, text)| text.as_str())
+            };
+            assert_eq!(value("Event.EventData.A"), Some("x"));
+            assert_eq!(value("Event.EventData.B"), last, "{cut}");
+            assert_eq!(value("Event.System.Truncated"), Some("true"));
+        }
+        assert_eq!(leaves("<Event><System><EventID>1</EventID>"), Err(XmlError::Cut));
     }
 
     #[test]

@@ -39,6 +39,8 @@ pub struct ReadSummary {
     pub problems: Vec<SourceError>,
     /// `emit` asked to stop.
     pub stopped: bool,
+    /// A last record without its end was left for later; see [`FileSettings::hold`].
+    pub held: bool,
 }
 
 /// Takes batches; `Break` asks to stop.
@@ -225,7 +227,12 @@ impl Output<'_, '_> {
                 Err(error) => break Err(error),
             }
         };
-        splitter.finish(&mut |chunk| self.send(chunk))?;
+        if self.settings.hold && outcome.is_ok() && !splitter.is_between() {
+            self.summary.held = true;
+            self.send(splitter.take())?;
+        } else {
+            splitter.finish(&mut |chunk| self.send(chunk))?;
+        }
         self.end(outcome, splitter.offset())
     }
 

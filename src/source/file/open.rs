@@ -8,10 +8,15 @@ use std::rc::Rc;
 use flate2::read::MultiGzDecoder;
 
 use super::FileSettings;
+use crate::carrier::csv_rows::CsvRows;
+use crate::carrier::fluent_forward::FluentForward;
+use crate::carrier::journal_export::JournalExport;
 use crate::carrier::json_documents::JsonDocuments;
+use crate::carrier::otlp_messages::OtlpMessages;
 use crate::carrier::splitter::Splitter;
+use crate::carrier::syslog_frames::{Frames, SyslogFrames};
 use crate::carrier::xml_events::XmlEvents;
-use crate::carrier::{Bounds, evtx, json_documents, xml_events};
+use crate::carrier::{Bounds, evtx, journal_export, json_documents, syslog_frames, xml_events};
 
 /// First bytes looked at to tell what a stream is.
 pub const PEEK_BYTES: usize = 16 << 10;
@@ -44,6 +49,16 @@ pub enum Content {
     Evtx,
     /// Windows events as XML.
     Xml,
+    /// The systemd journal's export format.
+    JournalExport,
+    /// Syslog in frames.
+    Frames(Frames),
+    /// Rows below a row of column names.
+    Csv,
+    /// OpenTelemetry's protobuf messages.
+    Otlp,
+    /// Fluentd's forward protocol.
+    Fluent,
 }
 
 impl Content {
@@ -53,6 +68,11 @@ impl Content {
             Content::Lines | Content::Evtx => return None,
             Content::Json => Splitter::Json(JsonDocuments::new(bounds)),
             Content::Xml => Splitter::Xml(XmlEvents::new(bounds)),
+            Content::JournalExport => Splitter::Journal(JournalExport::new(bounds)),
+            Content::Frames(frames) => Splitter::Frames(SyslogFrames::new(bounds, frames)),
+            Content::Csv => Splitter::Csv(CsvRows::new(bounds)),
+            Content::Otlp => Splitter::Otlp(OtlpMessages::new(bounds)),
+            Content::Fluent => Splitter::Fluent(FluentForward::new(bounds)),
         })
     }
 }
@@ -80,6 +100,10 @@ pub fn content(head: &[u8], format: &str) -> Content {
         Content::Json
     } else if xml_events::recognise(head) {
         Content::Xml
+    } else if journal_export::recognise(head) {
+        Content::JournalExport
+    } else if syslog_frames::recognise(head) {
+        Content::Frames(Frames::Counted)
     } else {
         Content::Lines
     }
@@ -89,6 +113,12 @@ pub fn content(head: &[u8], format: &str) -> Content {
 fn forced(format: &str) -> Option<Content> {
     Some(match format {
         "windows_xml" => Content::Xml,
+        "journal_export" => Content::JournalExport,
+        "syslog_octet_counted" => Content::Frames(Frames::Counted),
+        "syslog_length_prefixed" => Content::Frames(Frames::Prefixed),
+        "csv" => Content::Csv,
+        "otlp_protobuf" => Content::Otlp,
+        "fluent_forward" => Content::Fluent,
         _ => return None,
     })
 }
@@ -226,6 +256,10 @@ mod tests {
         assert_eq!(content(b"ElfFile\0", "auto"), Content::Evtx);
         assert_eq!(content(b"[{", "auto"), Content::Json);
         assert_eq!(content(b"<Event xmlns", "auto"), Content::Xml);
+        assert_eq!(content(b"__CURSOR=s", "auto"), Content::JournalExport);
+        assert_eq!(content(b"7 <34>one", "syslog"), Content::Frames(Frames::Counted));
+        assert_eq!(content(b"a,b", "csv"), Content::Csv);
+        assert_eq!(content(b"a,b", "auto"), Content::Lines);
         assert_eq!(content(b"", "auto"), Content::Lines);
         assert_eq!(content(b"", "windows_xml"), Content::Lines);
         assert_eq!(content(b"x", "windows_xml"), Content::Xml);

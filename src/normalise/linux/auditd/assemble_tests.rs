@@ -236,6 +236,21 @@ fn a_full_table_closes_the_oldest_and_a_late_part_keeps_its_own_id() {
 }
 
 #[test]
+fn an_event_that_stays_open_does_not_let_the_queue_grow() {
+    let mut bench = Bench::plain(3);
+    bench.feed(b"type=SYSCALL msg=audit(4102444801.0:1): pid=1");
+    bench.feed(b"type=SYSCALL msg=audit(4102444801.0:2): pid=1");
+    for second in 0..200 {
+        bench.feed(format!("type=SYSCALL msg=audit({second}.0:3): pid=1").as_bytes());
+        bench.feed(format!("type=EOE msg=audit({second}.0:3): ").as_bytes());
+        assert!(bench.assembler.queue.len() <= QUEUE_TIMES * 3 + 1);
+    }
+    assert_eq!(bench.assembler.closed_early(), 0);
+    bench.end();
+    assert_eq!(bench.out.events.len(), 202);
+}
+
+#[test]
 fn state_is_restored_exactly() {
     let mut whole = Bench::new(10);
     let mut cut = Bench::new(10);

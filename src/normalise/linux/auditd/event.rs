@@ -13,6 +13,7 @@ use crate::model::class::Class;
 use crate::model::event::{Event, Value};
 use crate::model::field;
 use crate::normalise::complete::{EventTime, Place, finish};
+use crate::normalise::linux::auditd::auoms;
 use crate::normalise::linux::auditd::classify::{self, Call};
 use crate::normalise::linux::auditd::command::{self, Arguments};
 use crate::normalise::linux::auditd::fields::{Writer, nothing, result_word};
@@ -20,7 +21,7 @@ use crate::normalise::linux::auditd::kinds::{Kinds, is_remark};
 use crate::normalise::linux::auditd::line;
 use crate::normalise::linux::auditd::names::Names;
 use crate::normalise::linux::auditd::paths;
-use crate::normalise::linux::auditd::processes::{Processes, Seen};
+use crate::normalise::linux::auditd::processes::{Moment, Processes, Seen};
 use crate::normalise::linux::auditd::record::{Record, decode};
 use crate::normalise::linux::auditd::tables::Tables;
 use crate::normalise::linux::kind::{Kind, Outcome};
@@ -81,13 +82,14 @@ impl Builder {
             }
         }
         let mut scrub = Scrub::new(place.settings, out);
-        let redacted = self.fields(&records, &mut scrub, &mut event);
+        let arguments = Arguments::of(&records);
+        let redacted = self.fields(&records, &arguments, &mut scrub, &mut event);
         self.kind(&records, &mut event);
         if event.class == Class::NetworkConnect {
             event.push_str(field::AUDITD_INITIATED, initiated(&records));
         }
         self.identify(&records, assembled, place, &mut event);
-        self.missing(&records, &mut event);
+        self.missing(&records, arguments.len(), &mut event);
         message(&records, &mut event);
         let original = redacted.then(|| {
             command::rewritten(assembled.text, &self.tables, &mut Scrub::new(place.settings, out))
@@ -107,17 +109,27 @@ impl Builder {
     /// The records, decoded. A record that was delivered twice is taken once.
     fn records<'t>(&self, text: &'t str) -> Vec<Record<'t>> {
         let mut seen: HashSet<&str, RandomState> = HashSet::default();
-        text.split('\n')
-            .filter(|text| seen.insert(text))
-            .filter_map(|text| line::parse(text).ok())
-            .map(|line| decode(&line, &self.tables))
-            .collect()
+        let lines = text.split('\n').filter(|text| seen.insert(text));
+        let mut records = Vec::new();
+        for line in lines.filter_map(|text| line::parse(text).ok()) {
+            if line.kind.starts_with(auoms::PREFIX) {
+                records.extend(auoms::records(&line, &self.tables));
+            } else {
+                records.push(decode(&line, &self.tables));
+            }
+        }
+        records
     }
 
     /// All fields of all records. True if a secret was replaced in one of them.
-    fn fields(&mut self, records: &[Record<'_>], scrub: &mut Scrub<'_>, event: &mut Event) -> bool {
-        let arguments = Arguments::of(records);
-        let mut redacted = self.arguments(&arguments, scrub, event);
+    fn fields(
+        &mut self,
+        records: &[Record<'_>],
+        arguments: &Arguments<'_>,
+        scrub: &mut Scrub<'_>,
+        event: &mut Event,
+    ) -> bool {
+        let mut redacted = self.arguments(arguments, scrub, event);
         let call = syscall(records);
         let mut writer = Writer { names: &mut self.names, event };
         for record in records {
@@ -232,7 +244,8 @@ impl Builder {
         let node = assembled.node;
         let executable = event.str(field::PROCESS_EXECUTABLE).unwrap_or("").to_owned();
         let session = event.str(field::AUDITD_SESSION).unwrap_or("").to_owned();
-        let seen = Seen { node, at: assembled.at, executable: &executable, session: &session };
+        let at: Moment = (assembled.at.0, assembled.serial);
+        let seen = Seen { node, at, executable: &executable, session: &session };
         let hash = Identity::of(assembled, place);
         let worked = result_of(records) != Some(false);
         let call = syscall(records);
@@ -247,7 +260,7 @@ impl Builder {
             let start = self.processes.start(parent, &of_parent);
             event.push_str(field::PROCESS_PARENT_ENTITY_ID, &hash.process(parent, start));
             if event.class == Class::ProcessStart {
-                self.parent(node, parent, assembled.at, event);
+                self.parent(node, parent, at, event);
             }
         }
         if worked && matches!(call, "fork" | "vfork" | "clone" | "clone3") {
@@ -259,7 +272,7 @@ impl Builder {
     }
 
     /// `process.parent.*` of a process that starts, as its own exec told.
-    fn parent(&self, node: &str, parent: u32, at: Timestamp, event: &mut Event) {
+    fn parent(&self, node: &str, parent: u32, at: Moment, event: &mut Event) {
         let Some(parent) = self.processes.at(node, parent, at) else { return };
         let path = parent.executable.as_str();
         if !path.is_empty() {
@@ -285,7 +298,7 @@ impl Builder {
     }
 
     /// What the records say should be there and is not.
-    fn missing(&mut self, records: &[Record<'_>], event: &mut Event) {
+    fn missing(&mut self, records: &[Record<'_>], arguments: usize, event: &mut Event) {
         let Some(field) = self.names.ecs("auditd.missing") else { return };
         let count = |record: &Record<'_>, key| record.get(key)?.parse::<usize>().ok();
         let call = records.iter().find(|record| record.kind == "SYSCALL");
@@ -303,7 +316,7 @@ impl Builder {
             .iter()
             .filter(|record| record.kind == "EXECVE")
             .find_map(|record| count(record, "argc"));
-        if declared.is_some_and(|declared| declared > Arguments::of(records).len()) {
+        if declared.is_some_and(|declared| declared > arguments) {
             event.push_str(field, "EXECVE");
         }
     }
@@ -331,13 +344,15 @@ impl<'a> Identity<'a> {
         }
     }
 
-    fn process(&self, pid: u32, start_us: i64) -> String {
+    fn process(&self, pid: u32, start: Moment) -> String {
         let mut hasher = IdHasher::new("process.auditd");
         hasher.text(self.tenant).text(&self.host);
         if let Some(stream) = self.stream {
             hasher.bytes(stream);
         }
-        hasher.bytes(&pid.to_le_bytes()).bytes(&start_us.to_le_bytes()).finish().to_string()
+        let (start_us, serial) = start;
+        hasher.bytes(&pid.to_le_bytes()).bytes(&start_us.to_le_bytes()).number(serial);
+        hasher.finish().to_string()
     }
 }
 

@@ -4,6 +4,7 @@
 //! without a type, the kernel's own `audit: type=1400 audit(…): …`, and all of these behind a syslog header, where the
 //! program must be the kernel or a part of the audit system: a user name in another program's line cannot pass for a record.
 
+use crate::normalise::linux::auditd::auoms;
 use crate::normalise::linux::header;
 use crate::stdx::time::{SECOND_US, Timestamp};
 
@@ -51,7 +52,8 @@ pub fn is_record(bytes: &[u8]) -> bool {
     let head = bytes.get(..HEAD_BYTES_MAX).unwrap_or(bytes);
     let Some(at) = memchr::memmem::find(head, b"audit(") else { return false };
     if head.starts_with(b"type=") || head.starts_with(b"node=") || at == 0 {
-        return true;
+        // Azure's collector writes events that it joined itself; a mapping reads those.
+        return !head.starts_with(b"type=AUOMS_");
     }
     let Ok(text) = std::str::from_utf8(head.get(..at).unwrap_or_default()) else { return false };
     carried(text).is_some()
@@ -90,6 +92,9 @@ pub fn parse(text: &str) -> Result<Line<'_>, BadLine> {
     let (event_at, serial) = stamp_of(stamp).ok_or(BadLine::BadStamp)?;
     let rest = rest.strip_prefix(':').unwrap_or(rest);
     let (body, enriched) = rest.split_once(ENRICHED).unwrap_or((rest, ""));
+    if kind.starts_with(auoms::PREFIX) {
+        node = node.or_else(|| auoms::node(body));
+    }
     Ok(Line { node, kind, at: event_at, serial, body: body.trim(), enriched: enriched.trim() })
 }
 

@@ -2,6 +2,7 @@
 //! events ([`assemble`]), events in ECS ([`event`]).
 
 pub mod assemble;
+pub mod auoms;
 pub mod classify;
 pub mod command;
 pub mod event;

@@ -10,7 +10,8 @@ use std::collections::HashMap;
 use ahash::RandomState;
 use serde::{Deserialize, Serialize};
 
-use crate::stdx::time::Timestamp;
+/// A time (µs) and, within a millisecond, the event's serial number.
+pub type Moment = (i64, u64);
 
 /// Processes remembered in one stream.
 pub const PROCESSES_MAX: usize = 1_024;
@@ -22,10 +23,10 @@ const DELETED: &str = " (deleted)";
 /// One process.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Process {
-    /// When it started, or was first seen, µs.
-    start_us: i64,
+    /// When it started, or was first seen.
+    start: Moment,
     /// The start of what had this id before: events may end out of order.
-    before_us: Option<i64>,
+    before: Option<Moment>,
     /// Its program, if known.
     pub executable: String,
     /// Its command line, if its exec was seen; without secrets.
@@ -38,8 +39,8 @@ pub struct Process {
 
 impl Process {
     /// The start to identify the process by that had this id at `at`.
-    fn start_at(&self, at: Timestamp) -> Option<i64> {
-        if at.0 >= self.start_us { Some(self.start_us) } else { self.before_us }
+    fn start_at(&self, at: Moment) -> Option<Moment> {
+        if at >= self.start { Some(self.start) } else { self.before }
     }
 }
 
@@ -48,8 +49,8 @@ impl Process {
 pub struct Seen<'a> {
     /// The host the records name, or empty.
     pub node: &'a str,
-    /// The event's time.
-    pub at: Timestamp,
+    /// The event's time and serial.
+    pub at: Moment,
     /// `exe`, or empty.
     pub executable: &'a str,
     /// `ses`, or empty.
@@ -87,24 +88,24 @@ impl Processes {
         }
     }
 
-    /// When the process started that has this id now, µs.
-    pub fn start(&mut self, pid: u32, seen: &Seen<'_>) -> i64 {
+    /// When the process started that has this id now.
+    pub fn start(&mut self, pid: u32, seen: &Seen<'_>) -> Moment {
         self.uses += 1;
         let uses = self.uses;
         let key = (mark(seen.node), pid);
         if let Some(process) = self.known.get_mut(&key) {
             process.used = uses;
-            let older = seen.at.0 < process.start_us;
+            let older = seen.at < process.start;
             if older || !is_another(process, seen) {
                 if !older {
                     fill(&mut process.executable, seen.executable);
                     session(&mut process.session, seen.session);
                 }
-                return process.start_at(seen.at).unwrap_or(seen.at.0);
+                return process.start_at(seen.at).unwrap_or(seen.at);
             }
         }
         self.begin(pid, seen, seen.executable, "");
-        seen.at.0
+        seen.at
     }
 
     /// The process started: by an exec, or as the child of a fork.
@@ -114,15 +115,15 @@ impl Processes {
             self.forget_old();
         }
         self.uses += 1;
-        let before_us = self.known.get(&key).map(|process| process.start_us);
-        if before_us.is_some_and(|start| start > seen.at.0) {
+        let before = self.known.get(&key).map(|process| process.start);
+        if before.is_some_and(|start| start > seen.at) {
             // A late event about something that has ended since.
             return;
         }
         let command_line = if command_line.len() > COMMAND_BYTES_MAX { "" } else { command_line };
         let process = Process {
-            start_us: seen.at.0,
-            before_us,
+            start: seen.at,
+            before,
             executable: executable.trim_end_matches(DELETED).to_owned(),
             command_line: command_line.to_owned(),
             session: if is_session(seen.session) { seen.session.to_owned() } else { String::new() },
@@ -132,8 +133,8 @@ impl Processes {
     }
 
     /// What is known of the process that had this id at a time.
-    pub fn at(&self, node: &str, pid: u32, at: Timestamp) -> Option<&Process> {
-        self.known.get(&(mark(node), pid)).filter(|process| at.0 >= process.start_us)
+    pub fn at(&self, node: &str, pid: u32, at: Moment) -> Option<&Process> {
+        self.known.get(&(mark(node), pid)).filter(|process| at >= process.start)
     }
 
     /// The process ended; a later event with its id is about another one.
@@ -193,23 +194,23 @@ mod tests {
     use super::*;
 
     fn seen<'a>(at: i64, executable: &'a str, session: &'a str) -> Seen<'a> {
-        Seen { node: "", at: Timestamp(at), executable, session }
+        Seen { node: "", at: (at, 0), executable, session }
     }
 
     #[test]
     fn an_id_that_is_used_again_is_another_process() {
         let mut processes = Processes::default();
-        assert_eq!(processes.start(7, &seen(10, "/bin/sh", "1")), 10);
-        assert_eq!(processes.start(7, &seen(20, "/bin/sh", "1")), 10);
+        assert_eq!(processes.start(7, &seen(10, "/bin/sh", "1")), (10, 0));
+        assert_eq!(processes.start(7, &seen(20, "/bin/sh", "1")), (10, 0));
         // Another program without an exec, another session, an exec, an exit, a boot.
-        assert_eq!(processes.start(7, &seen(30, "/bin/ls", "1")), 30);
-        assert_eq!(processes.start(7, &seen(40, "/bin/ls", "2")), 40);
+        assert_eq!(processes.start(7, &seen(30, "/bin/ls", "1")), (30, 0));
+        assert_eq!(processes.start(7, &seen(40, "/bin/ls", "2")), (40, 0));
         processes.begin(7, &seen(50, "/bin/ls", "2"), "/bin/ls", "ls");
-        assert_eq!(processes.start(7, &seen(55, "/bin/ls (deleted)", "2")), 50);
+        assert_eq!(processes.start(7, &seen(55, "/bin/ls (deleted)", "2")), (50, 0));
         processes.end("", 7);
-        assert_eq!(processes.start(7, &seen(60, "/bin/ls", "2")), 60);
+        assert_eq!(processes.start(7, &seen(60, "/bin/ls", "2")), (60, 0));
         processes.boot("");
-        assert_eq!(processes.start(7, &seen(70, "/bin/ls", "2")), 70);
+        assert_eq!(processes.start(7, &seen(70, "/bin/ls", "2")), (70, 0));
     }
 
     #[test]
@@ -217,12 +218,22 @@ mod tests {
         let mut processes = Processes::default();
         processes.begin(7, &seen(10, "", ""), "/bin/sh", "sh");
         processes.begin(7, &seen(50, "", ""), "/bin/ls", "ls -l");
-        assert_eq!(processes.start(7, &seen(20, "/bin/sh", "")), 10);
-        assert_eq!(processes.start(7, &seen(60, "/bin/ls", "")), 50);
+        assert_eq!(processes.start(7, &seen(20, "/bin/sh", "")), (10, 0));
+        assert_eq!(processes.start(7, &seen(60, "/bin/ls", "")), (50, 0));
         processes.begin(7, &seen(40, "", ""), "/bin/cat", "cat");
-        assert_eq!(processes.at("", 7, Timestamp(60)).unwrap().command_line, "ls -l");
-        assert!(processes.at("", 7, Timestamp(20)).is_none());
-        assert!(processes.at("other", 7, Timestamp(60)).is_none());
+        assert_eq!(processes.at("", 7, (60, 0)).unwrap().command_line, "ls -l");
+        assert!(processes.at("", 7, (20, 0)).is_none());
+        assert!(processes.at("other", 7, (60, 0)).is_none());
+    }
+
+    #[test]
+    fn two_execs_in_one_millisecond_are_two_processes() {
+        let mut processes = Processes::default();
+        let at = |serial| Seen { at: (10, serial), ..seen(0, "", "") };
+        processes.begin(7, &at(5), "/usr/bin/env", "env python");
+        processes.begin(7, &at(6), "/usr/bin/python", "python");
+        assert_eq!(processes.start(7, &at(5)), (10, 5));
+        assert_eq!(processes.start(7, &at(8)), (10, 6));
     }
 
     #[test]
@@ -238,6 +249,6 @@ mod tests {
         again.restore(saved.clone());
         assert_eq!(again.saved(), saved);
         // What is used all the time is never forgotten.
-        assert_eq!(again.start(1, &seen(99_999, "/sbin/init", "")), 0);
+        assert_eq!(again.start(1, &seen(99_999, "/sbin/init", "")), (0, 0));
     }
 }

@@ -3,6 +3,8 @@
 
 use std::collections::HashMap;
 
+use ahash::RandomState;
+
 /// System calls of x86_64, from 0.
 const X86_64: &str = "\
     read write open close stat fstat lstat poll lseek mmap mprotect munmap brk rt_sigaction rt_sigprocmask \
@@ -202,7 +204,7 @@ pub struct Tables {
     generic: Vec<&'static str>,
     errno: Vec<&'static str>,
     uring: Vec<&'static str>,
-    types: HashMap<&'static str, &'static str>,
+    types: HashMap<&'static str, &'static str, RandomState>,
 }
 
 impl Default for Tables {
@@ -230,7 +232,7 @@ impl Tables {
     /// Split the tables.
     pub fn new() -> Tables {
         let words = |text: &'static str| text.split_ascii_whitespace().collect::<Vec<_>>();
-        let mut types = HashMap::new();
+        let mut types = HashMap::default();
         let mut rest = TYPES.split_ascii_whitespace();
         while let (Some(number), Some(name)) = (rest.next(), rest.next()) {
             types.insert(number, name);

@@ -15,7 +15,8 @@
 //!   content, and not read again; what was not read yet is read from it.
 //! - An unfinished last line waits for its end. It becomes a record when a rotator's old file has come to rest.
 //! - Event logs, JSON arrays, pretty-printed JSON, XML and archives are read as a whole once they have come
-//!   to rest, and read on (by record count) when they have grown.
+//!   to rest, and read on (by record count) when they have grown; so is what a forced format splits otherwise than
+//!   into lines. A last record whose end is missing waits until the file has rested for a while.
 //!
 //! A stream's id comes from tenant, source, the file's name without rotation suffix, its first line, and
 //! how many such files there were before; it is saved with the row.

@@ -1,0 +1,135 @@
+//! The carriers: whatever the bytes and however the reads are cut, the records are the same, none overlaps, and none
+//! is longer than it may be.
+
+use std::io::Cursor;
+use std::ops::ControlFlow;
+
+use watchfloor::carrier::json_documents::JsonDocuments;
+use watchfloor::carrier::lines::Lines;
+use watchfloor::carrier::{Bounds, Chunk, evtx};
+use watchfloor::model::record::Framing;
+
+use crate::families;
+use crate::target::Seen;
+
+/// Small, so that an input of a few KiB meets every limit.
+fn bounds() -> Bounds {
+    Bounds { record_bytes_max: 600, chunk_records_max: 7, chunk_bytes_max: 2_000 }
+}
+
+/// A record to compare: where, how it ended, what.
+type Found = (u64, Framing, Vec<u8>);
+
+fn collect(chunk: &Chunk, found: &mut Vec<Found>) {
+    for record in &chunk.records {
+        assert!(
+            (record.start + record.len) as usize <= chunk.data.len(),
+            "a record outside its chunk"
+        );
+        found.push((record.offset, record.framing, chunk.bytes(record).to_vec()));
+    }
+}
+
+fn note(found: &[Found], seen: &mut Seen) {
+    seen.size("records", found.len());
+    for (_, framing, bytes) in found {
+        seen.note("framing", &format!("{framing:?}"));
+        seen.size("length", bytes.len());
+    }
+    assert!(found.windows(2).all(|pair| pair[0].0 <= pair[1].0), "records out of order");
+}
+
+/// Lines, read in pieces of `size`.
+fn split_lines(input: &[u8], size: usize) -> Vec<Found> {
+    let mut found = Vec::new();
+    let mut lines = Lines::new(bounds(), 0);
+    let mut rest = input;
+    loop {
+        let count = lines
+            .fill(&mut |into| {
+                let count = size.min(rest.len()).min(into.len());
+                into[..count].copy_from_slice(&rest[..count]);
+                rest = &rest[count..];
+                Ok(count)
+            })
+            .unwrap_or(0);
+        while lines.is_full() {
+            collect(&lines.take(), &mut found);
+        }
+        if count == 0 {
+            break;
+        }
+    }
+    lines.finish();
+    collect(&lines.take(), &mut found);
+    found
+}
+
+pub fn lines(input: &[u8], seen: &mut Seen) {
+    let whole = split_lines(input, usize::MAX);
+    // A read costs a buffer, so tiny pieces are for short input.
+    let tiny = if input.len() < 64 { 1 } else { input.len() / 40 };
+    for size in [tiny, 599] {
+        assert_eq!(split_lines(input, size), whole, "pieces of {size} give other records");
+    }
+    note(&whole, seen);
+}
+
+fn split_documents(input: &[u8], size: usize) -> Vec<Found> {
+    let mut found = Vec::new();
+    let mut documents = JsonDocuments::new(bounds());
+    for piece in input.chunks(size.max(1)) {
+        let _ = documents.feed(piece, &mut |chunk| {
+            collect(&chunk, &mut found);
+            ControlFlow::Continue(())
+        });
+    }
+    collect(&documents.finish(), &mut found);
+    found
+}
+
+pub fn json_documents(input: &[u8], seen: &mut Seen) {
+    let whole = split_documents(input, input.len());
+    for size in [1, 7, 512] {
+        assert_eq!(split_documents(input, size), whole, "pieces of {size} give other records");
+    }
+    note(&whole, seen);
+}
+
+pub fn evtx(input: &[u8], seen: &mut Seen) {
+    let mut as_file = Vec::new();
+    let mut chunks = Vec::new();
+    let outcome = evtx::read_file(&mut Cursor::new(input), Bounds::default(), &mut |chunk| {
+        collect(&chunk, &mut as_file);
+        chunks.push(chunk);
+        ControlFlow::Continue(())
+    });
+    seen.note("file", if outcome.is_ok() { "read" } else { "error" });
+    let mut as_stream = Vec::new();
+    let _ = evtx::read_stream(&mut Cursor::new(input), Bounds::default(), &mut |chunk| {
+        collect(&chunk, &mut as_stream);
+        ControlFlow::Continue(())
+    });
+    for (_, framing, bytes) in &as_file {
+        seen.note("framing", &format!("{framing:?}"));
+        if *framing == Framing::Damaged {
+            seen.note_one_of("damage", &String::from_utf8_lossy(bytes), 64);
+        } else {
+            assert!(std::str::from_utf8(bytes).is_ok(), "a record that is no text");
+        }
+    }
+    seen.size("records", as_file.len());
+    seen.size("stream", as_stream.len());
+    families::chunks(chunks, seen);
+}
+
+/// A log's head with nothing behind it, and one chunk without its mark.
+pub fn evtx_examples() -> Vec<Vec<u8>> {
+    let mut head = b"ElfFile\0".to_vec();
+    head.resize(4_096, 0);
+    head[40..44].copy_from_slice(&[1, 0, 3, 0]);
+    let mut chunk = head.clone();
+    chunk.extend_from_slice(b"ElfChnk\0");
+    chunk.resize(4_096 + 65_536, 0);
+    vec![head, chunk]
+}
