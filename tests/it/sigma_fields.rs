@@ -466,7 +466,20 @@ fn seen() -> Option<Seen> {
             note_shipped(&record, &mut seen);
         }
     }
+    for entry in std::fs::read_dir(support::data("linux/sysmon_for_linux")?).unwrap() {
+        let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+        text.lines().for_each(|line| note_linux(line, &mut seen));
+    }
     Some(seen)
+}
+
+/// An event of Sysmon for Linux as XML, on one line.
+fn note_linux(line: &str, seen: &mut Seen) {
+    let code = line.split_once("<EventID>").and_then(|(_, rest)| rest.split_once("</EventID>"));
+    let Some(code) = code.and_then(|(code, _)| code.parse().ok()) else { return };
+    let key = ("linux-sysmon/operational".to_owned(), "Linux-Sysmon".to_owned(), code);
+    let names = line.split("<Data Name=\"").skip(1).filter_map(|rest| rest.split('"').next());
+    seen.entry(key).or_default().extend(names.map(str::to_owned));
 }
 
 fn note_shipped(record: &Json, seen: &mut Seen) {
