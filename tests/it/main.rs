@@ -21,6 +21,7 @@ mod normalise_linux;
 mod normalise_windows;
 mod pty;
 mod rule_pack;
+mod scoreboard;
 mod sigma_fields;
 mod source_evtx;
 mod source_once;
