@@ -30,9 +30,10 @@ fn percent(counts: Counts) -> f64 {
 fn the_bars_hold() {
     let Some(suites) = suites() else { return };
     let of = |name: &str| suites.iter().find(|suite| suite.name == name).unwrap();
-    let good = of("fail2ban").files().into_values().filter(|counts| {
-        counts.covered() > 0 && percent(*counts) >= FAIL2BAN_PERCENT_MIN
-    });
+    let good = of("fail2ban")
+        .files()
+        .into_values()
+        .filter(|counts| counts.covered() > 0 && percent(*counts) >= FAIL2BAN_PERCENT_MIN);
     let good = good.count();
     assert!(good >= FAIL2BAN_FILES_MIN, "fail2ban: {good} files");
     let crowdsec = of("crowdsec").counts();
@@ -91,7 +92,9 @@ fn page(suites: &[Suite]) -> String {
             }
         }
     }
-    page.push_str("\n## What differs\n\n| suite | file | line | how |\n| --- | --- | --- | --- |\n");
+    page.push_str(
+        "\n## What differs\n\n| suite | file | line | how |\n| --- | --- | --- | --- |\n",
+    );
     for suite in suites {
         for case in &suite.cases {
             let (how, accepted) = match &case.verdict {
@@ -122,5 +125,8 @@ fn the_scoreboard_page_is_what_the_decoders_do() {
         std::fs::write(&path, &fresh).unwrap();
     }
     let old = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(old == fresh, "docs/scoreboard.md is old: WATCHFLOOR_BLESS=1 cargo test --test it scoreboard");
+    assert!(
+        old == fresh,
+        "docs/scoreboard.md is old: WATCHFLOOR_BLESS=1 cargo test --test it scoreboard"
+    );
 }

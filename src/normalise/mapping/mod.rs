@@ -9,6 +9,7 @@ pub mod apply;
 pub mod check;
 pub mod clock;
 pub mod compile;
+mod conditions;
 pub mod facts;
 pub mod library;
 pub mod literals;
