@@ -4,8 +4,15 @@
 use std::io::Cursor;
 use std::ops::ControlFlow;
 
+use watchfloor::carrier::csv_rows::CsvRows;
+use watchfloor::carrier::fluent_forward::FluentForward;
+use watchfloor::carrier::journal_export::JournalExport;
 use watchfloor::carrier::json_documents::JsonDocuments;
 use watchfloor::carrier::lines::Lines;
+use watchfloor::carrier::otlp_messages::OtlpMessages;
+use watchfloor::carrier::splitter::Splitter;
+use watchfloor::carrier::syslog_frames::{Frames, SyslogFrames};
+use watchfloor::carrier::xml_events::XmlEvents;
 use watchfloor::carrier::{Bounds, Chunk, evtx};
 use watchfloor::model::record::Framing;
 
@@ -94,6 +101,72 @@ pub fn json_documents(input: &[u8], seen: &mut Seen) {
         assert_eq!(split_documents(input, size), whole, "pieces of {size} give other records");
     }
     note(&whole, seen);
+}
+
+/// A carrier that is fed piece by piece: any pieces give the same records, and every record can be decoded.
+fn pieces(make: fn() -> Splitter, input: &[u8], seen: &mut Seen) {
+    let split = |size: usize| {
+        let (mut chunks, mut found) = (Vec::new(), Vec::new());
+        let mut splitter = make();
+        let mut sink = |chunk: Chunk| {
+            chunks.push(chunk);
+            ControlFlow::Continue(())
+        };
+        for piece in input.chunks(size.max(1)) {
+            let _ = splitter.feed(piece, &mut sink);
+        }
+        let _ = splitter.finish(&mut sink);
+        chunks.iter().for_each(|chunk| collect(chunk, &mut found));
+        (chunks, found)
+    };
+    let (chunks, whole) = split(input.len());
+    for size in [1, 7, 512] {
+        assert_eq!(split(size).1, whole, "pieces of {size} give other records");
+    }
+    note(&whole, seen);
+    families::chunks(chunks, seen);
+}
+
+pub fn xml_events(input: &[u8], seen: &mut Seen) {
+    pieces(|| Splitter::Xml(XmlEvents::new(Bounds::default())), input, seen);
+}
+
+pub fn journal_export(input: &[u8], seen: &mut Seen) {
+    pieces(|| Splitter::Journal(JournalExport::new(Bounds::default())), input, seen);
+}
+
+pub fn csv_rows(input: &[u8], seen: &mut Seen) {
+    pieces(|| Splitter::Csv(CsvRows::new(Bounds::default())), input, seen);
+}
+
+pub fn syslog_frames(input: &[u8], seen: &mut Seen) {
+    let counted = || Splitter::Frames(SyslogFrames::new(Bounds::default(), Frames::Counted));
+    pieces(counted, input, seen);
+    let prefixed = || Splitter::Frames(SyslogFrames::new(Bounds::default(), Frames::Prefixed));
+    pieces(prefixed, input, seen);
+}
+
+pub fn otlp_messages(input: &[u8], seen: &mut Seen) {
+    pieces(|| Splitter::Otlp(OtlpMessages::new(Bounds::default())), input, seen);
+}
+
+pub fn fluent_forward(input: &[u8], seen: &mut Seen) {
+    pieces(|| Splitter::Fluent(FluentForward::new(Bounds::default())), input, seen);
+}
+
+/// One small input a carrier.
+pub fn piece_examples() -> Vec<Vec<u8>> {
+    [
+        &b"<Events><Event xmlns='http://schemas.microsoft.com/win/2004/08/events/event'><System><Provider Name='P'/><EventID>1</EventID><TimeCreated SystemTime='2026-05-01T10:00:00Z'/><Channel>C</Channel><Computer>c</Computer></System><EventData><Data Name='A'>b</Data></EventData></Event></Events>"[..],
+        b"__CURSOR=s=1\n__REALTIME_TIMESTAMP=1741064767000000\n_HOSTNAME=web\nSYSLOG_IDENTIFIER=sshd\nMESSAGE\n\x05\0\0\0\0\0\0\0a\nb c\n\n",
+        b"time,host,message\n2026-05-01T10:00:00Z,web,\"a \"\"b\"\"\nc\"\n",
+        b"34 <34>1 2026-05-01T10:00:00Z h p - - x35 <34>1 2026-05-01T10:00:00Z h p - - xy",
+        b"\0\0\0\x21<34>1 2026-05-01T10:00:00Z h p - - x",
+        b"\x93\xa3tag\xce\x65\0\0\0\x81\xa3log\xa2hi",
+        b"\x0a\x1c\x0a\x0d\x0a\x0b\x0a\x01a\x12\x06\x0a\x04name\x12\x0b\x12\x09\x2a\x07\x0a\x05hello",
+    ]
+    .map(<[u8]>::to_vec)
+    .into()
 }
 
 pub fn evtx(input: &[u8], seen: &mut Seen) {
