@@ -54,7 +54,8 @@ fn zone_word(text: &str) -> Option<(&str, TimeZone)> {
     let ends = text.rsplit_once(' ').map(|(rest, word)| (word, rest));
     [ends, text.split_once(' ')].into_iter().flatten().find_map(|(word, rest)| {
         let word = word.trim_matches(['(', ')']);
-        if word.contains('/') && word.len() <= 40 {
+        let letters = word.starts_with(|first: char| first.is_ascii_alphabetic());
+        if letters && word.contains('/') && word.len() <= 40 {
             return TimeZone::get(word).ok().map(|zone| (rest, zone));
         }
         let hours = ABBREVIATIONS.iter().find(|(name, _)| *name == word)?.1;
