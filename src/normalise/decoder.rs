@@ -11,6 +11,7 @@ use crate::normalise::linux::Linux;
 use crate::normalise::mapping::mapper::Mapper;
 use crate::normalise::otlp::Form;
 use crate::normalise::output::{Output, Trace};
+use crate::normalise::redact::identity::{Mark, settle};
 use crate::normalise::settings::Settings;
 use crate::normalise::sniff::{Format, sniff, without_mark};
 use crate::normalise::state::{Section, pack, section};
@@ -97,6 +98,7 @@ impl Decoder {
         let ingested = Timestamp::now();
         let stream = Arc::clone(&self.stream);
         let settings = Arc::clone(&self.settings);
+        let mark = Mark::of(out);
         for record in &batch.records {
             let bytes = batch.bytes(record);
             let context = Context {
@@ -115,6 +117,7 @@ impl Decoder {
         }
         self.flush_parts(batch.flush, ingested, &stream, &settings, out);
         self.linux.flush(batch.flush, ingested, &stream, &settings, out);
+        settle(&settings.redactor, settings.keep_original, mark, out);
     }
 
     fn record(&mut self, context: &Context<'_>, out: &mut Output) {

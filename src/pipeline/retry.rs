@@ -35,7 +35,7 @@ pub enum Retried {
 /// Decode the kept heads again, each by itself.
 ///
 /// # Errors
-/// A redaction pattern of the configuration that is no regular expression.
+/// A redaction pattern of the configuration that is no regular expression, or no key where pseudonyms need one.
 pub fn retry(config: &Config, rejects: &[StoredReject]) -> anyhow::Result<Vec<Retried>> {
     let settings = Arc::new(Settings::new(config)?);
     Ok(rejects.iter().map(|reject| one(config, &settings, reject)).collect())
@@ -48,6 +48,7 @@ fn one(config: &Config, settings: &Arc<Settings>, reject: &StoredReject) -> Retr
     let is_cut = matches!(reject.reason.as_str(), "too_long" | "damaged")
         // The head is kept as text, which a protobuf message is not.
         || format == "otlp_protobuf"
+        || reject.head.is_empty()
         || reject.head.len() >= REJECT_HEAD_BYTES_MAX
         // A cut head can be shorter than the limit once a secret in it was replaced.
         || (reject.head.len() > REJECT_HEAD_BYTES_MAX / 2 && has_redaction(&reject.head));
