@@ -210,7 +210,8 @@ impl Run<'_> {
             if found.taken.contains(&name) || found.is_of_list(name) {
                 continue;
             }
-            let key = self.names.key(leaf.node);
+            // What the mapping calls an account is one, whatever its key says (RDP's cookie).
+            let key = if self.is_account(name) { "" } else { self.names.key(leaf.node) };
             let clean = self.clean.value(key, value, self.counts);
             let value = clean.as_deref().map_or(value, Value::Str);
             self.fact(name, value, found);
@@ -324,6 +325,13 @@ impl Run<'_> {
                 self.field(field, Type::Keyword, Value::Str(&text), then.line, found);
             }
         }
+    }
+
+    /// Does the mapping say that the fact names an account?
+    fn is_account(&self, name: FieldId) -> bool {
+        let puts = self.mapping.fields.get(&name).map(Vec::as_slice).unwrap_or_default();
+        let mut fields = puts.iter().filter_map(|to| to.field);
+        fields.any(|field| field.name().starts_with("user."))
     }
 
     /// Is the fact part of the list whose elements are records of their own?
