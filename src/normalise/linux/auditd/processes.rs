@@ -15,8 +15,8 @@ pub type Moment = (i64, u64);
 
 /// Processes remembered in one stream.
 pub const PROCESSES_MAX: usize = 1_024;
-/// A longer command line is not remembered for the children.
-const COMMAND_BYTES_MAX: usize = 1_024;
+/// A longer command line or path is not remembered.
+const TEXT_BYTES_MAX: usize = 1_024;
 /// The kernel marks the program of a process whose file is gone.
 const DELETED: &str = " (deleted)";
 
@@ -60,12 +60,12 @@ pub struct Seen<'a> {
 /// The processes of one stream.
 #[derive(Debug, Default)]
 pub struct Processes {
-    known: HashMap<(u32, u32), Process, RandomState>,
+    known: HashMap<(u64, u32), Process, RandomState>,
     uses: u64,
 }
 
 /// [`Processes`] as the commit keeps it.
-pub type Saved = Vec<(u32, u32, Process)>;
+pub type Saved = Vec<(u64, u32, Process)>;
 
 impl Processes {
     /// All of them, in a stable order.
@@ -120,13 +120,12 @@ impl Processes {
             // A late event about something that has ended since.
             return;
         }
-        let command_line = if command_line.len() > COMMAND_BYTES_MAX { "" } else { command_line };
         let process = Process {
             start: seen.at,
             before,
-            executable: executable.trim_end_matches(DELETED).to_owned(),
-            command_line: command_line.to_owned(),
-            session: if is_session(seen.session) { seen.session.to_owned() } else { String::new() },
+            executable: bounded(executable.trim_end_matches(DELETED)),
+            command_line: bounded(command_line),
+            session: if is_session(seen.session) { bounded(seen.session) } else { String::new() },
             used: self.uses,
         };
         self.known.insert(key, process);
@@ -174,19 +173,25 @@ fn is_session(text: &str) -> bool {
 
 fn fill(slot: &mut String, text: &str) {
     if slot.is_empty() {
-        slot.push_str(text.trim_end_matches(DELETED));
+        *slot = bounded(text.trim_end_matches(DELETED));
     }
 }
 
 fn session(slot: &mut String, text: &str) {
     if slot.is_empty() && is_session(text) {
-        slot.push_str(text);
+        *slot = bounded(text);
     }
 }
 
+fn bounded(text: &str) -> String {
+    if text.len() > TEXT_BYTES_MAX { String::new() } else { text.to_owned() }
+}
+
 /// A short stable mark of a host (FNV-1a).
-fn mark(node: &str) -> u32 {
-    node.bytes().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+fn mark(node: &str) -> u64 {
+    node.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
 }
 
 #[cfg(test)]
