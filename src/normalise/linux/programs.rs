@@ -32,6 +32,9 @@ pub fn map(program: &str, message: &str, scrub: &mut Scrub<'_>, event: &mut Even
     }
     let understood = match family(name) {
         "sshd" => sshd::map(text, event),
+        "dropbear" => sshd::dropbear::map(text, event),
+        "firewalld" => kernel::firewalld::map(text, scrub, event),
+        "pkexec" => sudo::map_pkexec(text, scrub, event),
         "sudo" => sudo::map(text, scrub, event),
         "doas" => sudo::map_doas(text, scrub, event),
         "su" => su::map(text, event),
@@ -63,7 +66,10 @@ pub fn name(program: &str, event: &mut Event) {
 
 fn family(name: &str) -> &'static str {
     match name {
-        "sshd" | "sshd-session" | "sshd-auth" => "sshd",
+        "sshd" | "sshd-session" | "sshd-auth" | "sftp-server" | "internal-sftp" => "sshd",
+        "dropbear" => "dropbear",
+        "firewalld" => "firewalld",
+        "pkexec" => "pkexec",
         "sudo" => "sudo",
         "doas" => "doas",
         "su" | "su-l" | "runuser" => "su",
