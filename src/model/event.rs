@@ -180,6 +180,39 @@ impl Event {
         self.fields.retain(|(known, _)| *known != field);
     }
 
+    /// Replace texts: `new` gets every text with its field, and gives the text to stand there instead, if any. What was
+    /// replaced is nowhere in the event any more.
+    pub fn rewrite(&mut self, mut new: impl FnMut(FieldId, &str) -> Option<String>) {
+        let mut fresh: Vec<(usize, String)> = Vec::new();
+        for (place, (field, value)) in self.iter().enumerate() {
+            if let Value::Str(text) = value
+                && let Some(text) = new(field, text)
+            {
+                fresh.push((place, text));
+            }
+        }
+        if fresh.is_empty() {
+            return;
+        }
+        let old = std::mem::take(&mut self.fields);
+        let bytes = std::mem::take(&mut self.bytes);
+        self.fields.reserve(old.len());
+        self.bytes.reserve(bytes.len());
+        let mut fresh = fresh.into_iter().peekable();
+        for (place, (field, stored)) in old.into_iter().enumerate() {
+            let Stored::Str { start, len } = stored else {
+                self.push(field, stored);
+                continue;
+            };
+            let range = start as usize..start as usize + len as usize;
+            let text = std::str::from_utf8(bytes.get(range).unwrap_or_default());
+            match fresh.next_if(|(changed, _)| *changed == place) {
+                Some((_, text)) => self.push_str(field, &text),
+                None => self.push_str(field, text.unwrap_or_default()),
+            }
+        }
+    }
+
     /// Does the field have a value?
     pub fn has(&self, field: FieldId) -> bool {
         self.fields.iter().any(|(known, _)| *known == field)
@@ -278,6 +311,28 @@ mod tests {
         assert!(event.push_ip(field::SOURCE_IP, "[::ffff:10.0.0.1]"));
         assert_eq!(event.str(field::SOURCE_IP), Some("10.0.0.1"));
         assert!(!event.push_ip(field::SOURCE_IP, "nowhere"));
+    }
+
+    #[test]
+    fn texts_are_replaced_in_place_and_nothing_of_them_stays() {
+        let mut event = Event::with_capacity(4, 64);
+        event.push_str(field::USER_NAME, "bob");
+        event.push_int(field::PROCESS_PID, 7);
+        event.push_str(field::MESSAGE, "hello");
+        event.push_str(field::USER_NAME, "");
+        event.rewrite(|field, text| (field == field::USER_NAME).then(|| format!("<{text}>")));
+        let all: Vec<_> =
+            event.iter().map(|(field, value)| (field, value.to_text().into_owned())).collect();
+        assert_eq!(
+            all,
+            [
+                (field::USER_NAME, "<bob>".to_owned()),
+                (field::PROCESS_PID, "7".to_owned()),
+                (field::MESSAGE, "hello".to_owned()),
+                (field::USER_NAME, "<>".to_owned()),
+            ]
+        );
+        assert_eq!(event.bytes, b"<bob>hello<>");
     }
 
     #[test]
