@@ -13,6 +13,7 @@ pub mod places;
 pub mod reader;
 pub mod redact;
 pub mod rules;
+pub mod secret;
 pub mod sources;
 pub mod store;
 pub mod ui;

@@ -129,6 +129,12 @@ impl Reader {
         self.given.contains_key(key)
     }
 
+    /// A key that may not have a value of its own (a table has that name). True if somebody wrote one.
+    pub fn refuse(&mut self, key: &str) -> bool {
+        self.taken.insert(key.to_owned());
+        self.given.contains_key(key)
+    }
+
     /// Text.
     pub fn text(&mut self, key: &str, default: &str, doc: &'static str) -> String {
         self.take(
