@@ -43,7 +43,7 @@ pub fn read(reader: &mut Reader) -> StoreConfig {
         keep_original: reader.truth(
             "store.keep_original",
             default.keep_original,
-            "Keep the redacted input of every event in `event.original`.",
+            "Keep the redacted input: of events in `event.original`, of rejected records their beginning.",
         ),
         compression_level: i32::try_from(level).unwrap_or(1),
         segment_bytes_max: reader.size(

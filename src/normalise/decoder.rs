@@ -8,6 +8,7 @@ use crate::normalise::document::Document;
 use crate::normalise::linux::Linux;
 use crate::normalise::mapping::mapper::Mapper;
 use crate::normalise::output::{Output, Trace};
+use crate::normalise::redact::identity::{Mark, settle};
 use crate::normalise::settings::Settings;
 use crate::normalise::sniff::{Format, sniff};
 use crate::stdx::time::Timestamp;
@@ -96,6 +97,7 @@ impl Decoder {
         let ingested = Timestamp::now();
         let stream = Arc::clone(&self.stream);
         let settings = Arc::clone(&self.settings);
+        let mark = Mark::of(out);
         for record in &batch.records {
             let bytes = batch.bytes(record);
             let context = Context {
@@ -113,6 +115,7 @@ impl Decoder {
             self.record(&context, out);
         }
         self.linux.flush(batch.flush, ingested, &stream, &settings, out);
+        settle(&settings.redactor, settings.keep_original, mark, out);
     }
 
     fn record(&mut self, context: &Context<'_>, out: &mut Output) {

@@ -7,7 +7,7 @@ use crate::normalise::complete::{self, EventTime, Place};
 use crate::normalise::document::Document;
 use crate::normalise::names::Names;
 use crate::normalise::output::Output;
-use crate::normalise::redact::{self, Redaction};
+use crate::normalise::redact::Redaction;
 use crate::normalise::time;
 
 /// Keys at the root, in order of trust, that may state when it happened.
@@ -56,17 +56,10 @@ pub fn decode(
         if matches!(to.name(), "@timestamp" | "event.id" | "event.ingested") {
             continue;
         }
-        match document.value(leaf) {
-            Value::Str(text) => {
-                let clean = match redact::secret_key(names.key(leaf.node)) {
-                    Some(kind) if !text.is_empty() => {
-                        redaction.whole(text, kind, &mut out.redacted)
-                    }
-                    _ => redaction.text(text, &mut out.redacted),
-                };
-                event.push_str(to, &clean);
-            }
-            other => event.push_value(to, other),
+        let value = document.value(leaf);
+        match redaction.value(names.key(leaf.node), value, &mut out.redacted) {
+            Some(clean) => event.push_str(to, &clean),
+            None => event.push_value(to, value),
         }
     }
     let time = event_time(document, names);

@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 
 use crate::config::Config;
 use crate::normalise::mapping::library::Mappings;
-use crate::normalise::redact::{BadPattern, Redactor};
+use crate::normalise::redact::{RedactError, Redactor};
 use crate::normalise::windows::{self, kinds::Kinds};
 use crate::stdx::limits::EVENT_FUTURE_US_MAX;
 
@@ -38,8 +38,9 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// From the checked configuration. Fails on a redaction pattern that is no regular expression.
-    pub fn new(config: &Config) -> Result<Settings, BadPattern> {
+    /// From the checked configuration. Fails on a redaction pattern that is no regular expression, and without the key
+    /// that pseudonyms need.
+    pub fn new(config: &Config) -> Result<Settings, RedactError> {
         let host_aliases = config
             .sources
             .iter()

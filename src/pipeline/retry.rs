@@ -34,7 +34,7 @@ pub enum Retried {
 /// Decode the kept heads again, each by itself.
 ///
 /// # Errors
-/// A redaction pattern of the configuration that is no regular expression.
+/// A redaction pattern of the configuration that is no regular expression, or no key where pseudonyms need one.
 pub fn retry(config: &Config, rejects: &[StoredReject]) -> anyhow::Result<Vec<Retried>> {
     let settings = Arc::new(Settings::new(config)?);
     Ok(rejects.iter().map(|reject| one(config, &settings, reject)).collect())
@@ -43,6 +43,7 @@ pub fn retry(config: &Config, rejects: &[StoredReject]) -> anyhow::Result<Vec<Re
 fn one(config: &Config, settings: &Arc<Settings>, reject: &StoredReject) -> Retried {
     // A damaged record's head is the carrier's complaint, not the record.
     let is_cut = matches!(reject.reason.as_str(), "too_long" | "damaged")
+        || reject.head.is_empty()
         || reject.head.len() >= REJECT_HEAD_BYTES_MAX
         // A cut head can be shorter than the limit once a secret in it was replaced.
         || (reject.head.len() > REJECT_HEAD_BYTES_MAX / 2 && has_redaction(&reject.head));

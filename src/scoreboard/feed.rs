@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::config::Config;
+use crate::config::redact::{Personal, RedactConfig};
 use crate::model::event::{Event, Value};
 use crate::model::field::{self, FieldId};
 use crate::model::record::{Batch, Flush, Framing, Record, Shape, Stream};
-use crate::normalise::redact::BadPattern;
+use crate::normalise::redact::RedactError;
 use crate::normalise::{Decoder, Format, Output, Settings};
 use crate::stdx::id::IdHasher;
 use crate::stdx::time::Timestamp;
@@ -38,9 +39,10 @@ pub struct Seen {
 
 impl Feed {
     /// With the decoders of this configuration. Secrets stay: they are part of what other parsers expect.
-    pub fn new(config: &Config) -> Result<Feed, BadPattern> {
+    pub fn new(config: &Config) -> Result<Feed, RedactError> {
         let mut config = config.clone();
-        config.redact.secrets = false;
+        config.redact =
+            RedactConfig { secrets: false, personal: Personal::Off, ..Default::default() };
         let mut settings = Settings::new(&config)?;
         settings.keep_original = true;
         Ok(Feed { settings: Arc::new(settings) })

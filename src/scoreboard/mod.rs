@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use walkdir::WalkDir;
 
 use crate::config::Config;
-use crate::normalise::redact::BadPattern;
+use crate::normalise::redact::RedactError;
 use crate::scoreboard::feed::Feed;
 use crate::scoreboard::tables::Tables;
 
@@ -147,7 +147,7 @@ pub enum ScoreError {
     },
     /// The configuration holds a redaction pattern that is none.
     #[error(transparent)]
-    Pattern(#[from] BadPattern),
+    Pattern(#[from] RedactError),
     /// No test suite lies there.
     #[error("no test suite that we know lies under {0}")]
     Nothing(String),

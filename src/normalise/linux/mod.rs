@@ -51,7 +51,10 @@ const STATE_BYTES_MAX: u64 = 256 << 20;
 impl Linux {
     /// Decoders without history.
     pub fn new(settings: &Settings) -> Linux {
-        Linux { syslog: Syslog::new(), auditd: Assembler::new(settings.assemblies_max) }
+        Linux {
+            syslog: Syslog::new(settings.redactor.clone()),
+            auditd: Assembler::new(settings.assemblies_max),
+        }
     }
 
     /// Is the line an audit record, also inside a syslog line?

@@ -22,6 +22,11 @@ impl<'a> Scrub<'a> {
     pub fn text<'t>(&mut self, text: &'t str) -> Cow<'t, str> {
         self.redactor.text(text, &mut self.out.redacted)
     }
+
+    /// The same for a text that says once more what was counted already.
+    pub fn copy<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        self.redactor.copy(text)
+    }
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ use crate::normalise::mapping::clock::{self, Anchor};
 use crate::normalise::mapping::mapper::Mapper;
 use crate::normalise::mapping::rules::Times;
 use crate::normalise::output::Output;
-use crate::normalise::redact::Redaction;
+use crate::normalise::redact::{Counts, Redaction, Redactor};
 use crate::stdx::time::Timestamp;
 
 /// One line stands for at most this many events; a larger count is kept in `event.repeats`, so that one
@@ -33,10 +33,11 @@ const HOSTS_MAX: usize = 64;
 const REMEMBERED_BYTES_MAX: usize = 4 << 10;
 
 /// The syslog decoder of one stream.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Syslog {
     years: Years,
     last: BTreeMap<String, Last>,
+    redactor: Redactor,
 }
 
 /// The last message of a host.
@@ -56,16 +57,22 @@ struct Saved {
 
 impl Syslog {
     /// A decoder without history.
-    pub fn new() -> Syslog {
-        Syslog::default()
+    pub fn new(redactor: Redactor) -> Syslog {
+        Syslog { years: Years::default(), last: BTreeMap::new(), redactor }
     }
 
-    /// What later lines depend on, for the commit; `None` while there is nothing.
+    /// What later lines depend on, for the commit; `None` while there is nothing. Stored, and so without secrets.
     pub fn state(&self) -> Option<Vec<u8>> {
         if self.years.last.is_none() && self.last.is_empty() {
             return None;
         }
-        let saved = Saved { newest_us: self.years.last.map(|at| at.0), last: self.last.clone() };
+        let mut saved =
+            Saved { newest_us: self.years.last.map(|at| at.0), last: self.last.clone() };
+        for last in saved.last.values_mut() {
+            let mut clean = self.redactor.copy(&last.message).into_owned();
+            self.redactor.people.text(&mut clean, &mut Counts::new());
+            last.message = clean;
+        }
         serde_json::to_vec(&saved).ok()
     }
 
@@ -245,7 +252,7 @@ impl Work<'_> {
             // The head of a line (time, host, program) holds no secret.
             let original = match text {
                 Cow::Borrowed(_) => Cow::Borrowed(line),
-                Cow::Owned(_) => scrub.text(line),
+                Cow::Owned(_) => scrub.copy(line),
             };
             event.push_str(field::EVENT_ORIGINAL, &original);
         }
@@ -285,7 +292,8 @@ impl Work<'_> {
         let whole = if mapper.claims_program(program) {
             None
         } else {
-            let clean = redaction.text(line, &mut out.redacted);
+            // Counted in the message.
+            let clean = self.context.settings.redactor.copy(line);
             mapper.line(&clean, &redaction, event, out)
         };
         let by_line = whole.is_some();

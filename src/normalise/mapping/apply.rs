@@ -14,7 +14,7 @@ use crate::normalise::mapping::rules::{
     Group, Mapping, Matcher, Pattern, Piece, Put, Template, Then, number,
 };
 use crate::normalise::names::Names;
-use crate::normalise::redact::{Counts, Redaction, secret_key};
+use crate::normalise::redact::{Counts, Redaction};
 
 /// The names under which unmapped facts are kept, by mapping and fact; `None`: the table of names is full.
 pub type Kept = AHashMap<(usize, FieldId), Option<FieldId>>;
@@ -171,13 +171,7 @@ impl Run<'_> {
                 continue;
             }
             let key = self.names.key(leaf.node);
-            let clean = match value {
-                Value::Str(text) => match secret_key(key).filter(|_| !text.is_empty()) {
-                    Some(kind) => Some(self.clean.whole(text, kind, self.counts)),
-                    None => Some(self.clean.text(text, self.counts)),
-                },
-                _ => None,
-            };
+            let clean = self.clean.value(key, value, self.counts);
             let value = clean.as_deref().map_or(value, Value::Str);
             self.fact(name, value, found);
         }

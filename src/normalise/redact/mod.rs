@@ -1,11 +1,23 @@
-//! Secrets are replaced before anything is stored: only the value, by `<redacted:kind>`; switches, names, ids and
-//! numbers stay. A text without a hit is not copied.
+//! What must not be stored is replaced before anything is: secrets by `<redacted:kind>`, everywhere; what tells about
+//! people where the configuration says so. Only the value goes; switches, names, ids and numbers stay. A text without a
+//! hit is not copied, and what was replaced is not replaced again.
 //!
-//! Two steps: one search for the words that stand near secrets ([`prefilter`]), and only where one is found the
-//! expressions ([`rules`]) that find the secret itself. What an attacker hides (encoded commands) stays hidden.
+//! Secrets, while a record is decoded, in two steps: one search for what announces a secret ([`prefilter`]), and only
+//! where something does the expressions ([`rules`]) that find it. People, at the end, in one place ([`identity`]). What
+//! an attacker hides (encoded commands) stays hidden.
 
+pub mod addresses;
+pub mod cards;
+pub mod commands;
+pub mod identity;
+pub mod keys;
+pub mod national;
+pub mod pairs;
+pub mod personal;
 pub mod prefilter;
 pub mod rules;
+pub mod tokens;
+pub mod users;
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -14,58 +26,76 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::config::redact::RedactConfig;
+use crate::config::secret::SecretError;
+use crate::model::event::Value;
+use crate::normalise::redact::identity::People;
 use crate::normalise::redact::prefilter::Prefilter;
-use crate::normalise::redact::rules::{BUILTIN, Rule};
+use crate::normalise::redact::rules::Rule;
+
+pub use crate::normalise::redact::keys::secret_key;
 
 /// How often a text is gone through until nothing more is found.
 const PASSES_MAX: usize = 4;
-/// The bit that no word has; set so that rules of the configuration are tried on every text.
-const OWN: u128 = 1 << 127;
 /// How a replaced secret begins.
 const MARK: &str = "<redacted:";
+/// The longest mark: it is looked for this far back.
+const MARK_BYTES_MAX: usize = 80;
 
 /// Secrets replaced, by kind.
 pub type Counts = BTreeMap<Arc<str>, u64>;
 
-/// A pattern of the configuration that is no regular expression with one group.
+/// The configuration asks for something that cannot be done.
 #[derive(Debug, thiserror::Error)]
-#[error("redact.patterns: the pattern for {kind:?} is not usable: {problem}")]
-pub struct BadPattern {
-    /// The kind it was given for.
-    pub kind: String,
-    /// What is wrong.
-    pub problem: String,
+pub enum RedactError {
+    /// A pattern that is no regular expression with one group.
+    #[error("redact.patterns: the pattern for {kind:?} is not usable: {problem}")]
+    Pattern {
+        /// The kind it was given for.
+        kind: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// The key of the pseudonyms cannot be had.
+    #[error("redact.key: {0}")]
+    Key(#[from] SecretError),
+    /// The key of the pseudonyms is no key.
+    #[error("redact.key: the key has fewer than {} bytes", users::KEY_BYTES_MIN)]
+    ShortKey,
+    /// Pseudonyms without a key.
+    #[error("redact.users: pseudonyms need a key (redact.key)")]
+    NoKey,
 }
 
-/// Finds and replaces secrets; cheap to clone.
+/// Finds and replaces; cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Redactor {
     inner: Option<Arc<Inner>>,
+    /// What becomes of what tells about people.
+    pub people: People,
 }
 
 #[derive(Debug)]
 struct Inner {
-    prefilter: Prefilter,
-    builtin: Vec<Rule>,
+    prefilter: &'static Prefilter,
+    builtin: &'static [Rule],
     /// Rules of the configuration: no word announces them, so they are tried on every text.
     own: Vec<Rule>,
 }
 
 impl Redactor {
     /// From the configuration.
-    pub fn new(config: &RedactConfig) -> Result<Redactor, BadPattern> {
+    pub fn new(config: &RedactConfig) -> Result<Redactor, RedactError> {
+        let people = People::new(config)?;
         if !config.secrets && config.patterns.is_empty() {
-            return Ok(Redactor { inner: None });
-        }
-        let mut builtin = Vec::new();
-        for (kind, check, near, pattern) in BUILTIN.iter().filter(|_| config.secrets) {
-            builtin.push(Rule::new(kind, *check, near, pattern)?);
+            return Ok(Redactor { inner: None, people });
         }
         let mut own = Vec::new();
         for (kind, pattern) in &config.patterns {
             own.push(Rule::own(kind, pattern)?);
         }
-        Ok(Redactor { inner: Some(Arc::new(Inner { prefilter: Prefilter::new(), builtin, own })) })
+        let builtin = if config.secrets { rules::builtin() } else { &[] };
+        let inner = Inner { prefilter: Prefilter::shared(), builtin, own };
+        Ok(Redactor { inner: Some(Arc::new(inner)), people })
     }
 
     /// The text with its secrets replaced, counted by kind. Borrowed when there is none.
@@ -74,6 +104,11 @@ impl Redactor {
             Some(inner) if inner.may_hold(text.as_bytes()) => inner.replace(text, counts),
             _ => Cow::Borrowed(text),
         }
+    }
+
+    /// As [`Redactor::text`] for a text that says once more what was counted already.
+    pub fn copy<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        self.text(text, &mut Counts::new())
     }
 }
 
@@ -95,22 +130,54 @@ impl Inner {
     }
 
     /// Secrets in order, none overlapping another.
-    fn find(&self, text: &str) -> Vec<(Range<usize>, Arc<str>)> {
-        let mut found: Vec<(Range<usize>, Arc<str>)> = Vec::new();
-        let near = self.prefilter.which(text.as_bytes());
-        let near = if self.own.is_empty() { near } else { near | OWN };
-        for rule in self.builtin.iter().chain(&self.own).filter(|rule| rule.words & near != 0) {
-            for span in rule.secrets(text) {
-                let secret = text.get(span.clone()).unwrap_or_default();
-                let overlaps =
-                    found.iter().any(|(other, _)| span.start < other.end && other.start < span.end);
-                if !overlaps && !secret.is_empty() && !touches_mark(text, &span) {
-                    found.push((span, Arc::clone(&rule.kind)));
-                }
+    fn find(&self, text: &str) -> Vec<Hit> {
+        let mut hits = Hits::default();
+        if !self.builtin.is_empty() {
+            let near = self.prefilter.which(text.as_bytes());
+            let fits =
+                |rule: &&Rule| rule.words.meets(&near.words) || (rule.of_addresses && near.address);
+            for rule in self.builtin.iter().filter(fits) {
+                hits.take(text, rule.secrets(text), &rule.kind);
+            }
+            if near.card {
+                hits.take(text, cards::find(text), &cards::KIND.into());
             }
         }
-        found.sort_by_key(|(span, _)| span.start);
-        found
+        for rule in &self.own {
+            hits.take(text, rule.secrets(text), &rule.kind);
+        }
+        hits.in_order()
+    }
+}
+
+/// Where something is to be replaced, and its kind.
+type Hit = (Range<usize>, Arc<str>);
+
+/// What was found in one text; of two that overlap the one that holds the other wins, else the first.
+#[derive(Default)]
+struct Hits(Vec<Hit>);
+
+impl Hits {
+    fn take(&mut self, text: &str, spans: Vec<Range<usize>>, kind: &Arc<str>) {
+        for span in spans {
+            let secret = text.get(span.clone()).unwrap_or_default();
+            if secret.is_empty() || touches_mark(text, &span) {
+                continue;
+            }
+            let overlaps = |other: &Range<usize>| span.start < other.end && other.start < span.end;
+            let holds = |other: &Range<usize>| {
+                span.start <= other.start && other.end <= span.end && span != *other
+            };
+            if self.0.iter().all(|(other, _)| !overlaps(other) || holds(other)) {
+                self.0.retain(|(other, _)| !overlaps(other));
+                self.0.push((span, Arc::clone(kind)));
+            }
+        }
+    }
+
+    fn in_order(mut self) -> Vec<Hit> {
+        self.0.sort_by_key(|(span, _)| span.start);
+        self.0
     }
 }
 
@@ -120,17 +187,21 @@ fn touches_mark(text: &str, span: &Range<usize>) -> bool {
     if secret.contains(MARK) {
         return true;
     }
-    let before = text.get(..span.start).unwrap_or_default();
+    let mut from = span.start.saturating_sub(MARK_BYTES_MAX);
+    while !text.is_char_boundary(from) {
+        from -= 1;
+    }
+    let before = text.get(from..span.start).unwrap_or_default();
     match before.rfind('<') {
         Some(open) => {
-            let tail = text.get(open..).unwrap_or_default();
+            let tail = text.get(from + open..).unwrap_or_default();
             tail.starts_with(MARK) && !before.get(open..).unwrap_or_default().contains('>')
         }
         None => false,
     }
 }
 
-fn substitute(text: &str, found: &[(Range<usize>, Arc<str>)], counts: &mut Counts) -> String {
+fn substitute(text: &str, found: &[Hit], counts: &mut Counts) -> String {
     let mut out = String::with_capacity(text.len() + 16 * found.len());
     let mut at = 0;
     for (span, kind) in found {
@@ -173,6 +244,30 @@ impl<'a> Redaction<'a> {
         }
     }
 
+    /// A value of a pair: a secret as a whole because of its key, else a text whose secrets are replaced. `None`: the value
+    /// stays as it is.
+    pub fn value<'t>(
+        &self,
+        key: &str,
+        value: Value<'t>,
+        counts: &mut Counts,
+    ) -> Option<Cow<'t, str>> {
+        match value {
+            Value::Str(text) => Some(match secret_key(key) {
+                Some(kind) => self.whole(text, kind, counts),
+                None => self.text(text, counts),
+            }),
+            Value::Int(number) if number >= 10_i64.pow(keys::NUMBER_DIGITS_MIN as u32 - 1) => {
+                let kind = secret_key(key).filter(|kind| *kind == "password")?;
+                match self.whole(&number.to_string(), kind, counts) {
+                    Cow::Owned(mark) => Some(Cow::Owned(mark)),
+                    Cow::Borrowed(_) => None,
+                }
+            }
+            _ => None,
+        }
+    }
+
     /// A value that is a secret as a whole, because of its key.
     pub fn whole<'t>(
         &self,
@@ -180,7 +275,10 @@ impl<'a> Redaction<'a> {
         kind: &'static str,
         counts: &mut Counts,
     ) -> Cow<'t, str> {
-        if self.inner.is_none_or(|inner| inner.builtin.is_empty()) || text.starts_with(MARK) {
+        if self.inner.is_none_or(|inner| inner.builtin.is_empty())
+            || rules::says_nothing(text)
+            || text.contains(MARK)
+        {
             return Cow::Borrowed(text);
         }
         self.by_key.set(true);
@@ -197,21 +295,26 @@ impl<'a> Redaction<'a> {
         let mut out = String::with_capacity(record.len() + 64);
         let mut copied = 0;
         let mut key = String::new();
-        for (span, is_key) in strings(record) {
-            let token = record.get(span.clone()).unwrap_or_default();
-            let Ok(value) = serde_json::from_str::<String>(token) else { continue };
-            if is_key {
-                key = value;
-                continue;
-            }
-            let mut unused = Counts::new();
-            let clean = match secret_key(&key).filter(|_| self.by_key.get()) {
-                Some(kind) if !value.is_empty() => self.whole(&value, kind, &mut unused),
-                _ => self.text(&value, &mut unused),
+        let mut unused = Counts::new();
+        let by_key = |key: &str| secret_key(key).filter(|_| self.by_key.get());
+        for (span, token) in tokens_of(record) {
+            let text = record.get(span.clone()).unwrap_or_default();
+            let clean = if token == Token::Number {
+                let number = text.parse().map_or(Value::Null, Value::Int);
+                by_key(&key).and_then(|_| self.value(&key, number, &mut unused))
+            } else {
+                let Ok(value) = serde_json::from_str::<String>(text) else { continue };
+                if token == Token::Key {
+                    key = value;
+                    continue;
+                }
+                let clean = match by_key(&key) {
+                    Some(kind) => self.whole(&value, kind, &mut unused),
+                    None => self.text(&value, &mut unused),
+                };
+                (clean != value).then(|| Cow::Owned(clean.into_owned()))
             };
-            if clean == value {
-                continue;
-            }
+            let Some(clean) = clean else { continue };
             out.push_str(record.get(copied..span.start).unwrap_or_default());
             out.push_str(&serde_json::Value::String(clean.into_owned()).to_string());
             copied = span.end;
@@ -221,8 +324,17 @@ impl<'a> Redaction<'a> {
     }
 }
 
-/// The string tokens of a valid JSON document, quotes included, and whether each is a key.
-fn strings(json: &str) -> Vec<(Range<usize>, bool)> {
+/// What a token of a JSON document is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Token {
+    Key,
+    Text,
+    /// A whole number that is the value of a key.
+    Number,
+}
+
+/// The tokens of a valid JSON document that may hold a secret: strings, with their quotes, and whole numbers after a key.
+fn tokens_of(json: &str) -> Vec<(Range<usize>, Token)> {
     let bytes = json.as_bytes();
     let mut spans = Vec::new();
     let mut at = 0;
@@ -238,32 +350,26 @@ fn strings(json: &str) -> Vec<(Range<usize>, bool)> {
             }
         }
         end += 1;
-        let next = bytes.get(end..).unwrap_or_default().trim_ascii_start().first();
-        spans.push((start..end, next == Some(&b':')));
         at = end;
+        let colon = skip_blanks(bytes, end);
+        if bytes.get(colon) != Some(&b':') {
+            spans.push((start..end, Token::Text));
+            continue;
+        }
+        spans.push((start..end, Token::Key));
+        let value = skip_blanks(bytes, colon + 1);
+        let digits = bytes.get(value..).unwrap_or_default();
+        let digits = digits.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        if digits > 0 && !matches!(bytes.get(value + digits), Some(b'.' | b'e' | b'E')) {
+            spans.push((value..value + digits, Token::Number));
+        }
     }
     spans
 }
 
-/// The kind of secret that a key alone announces, in any writing (`dbPassword`, `api-key`).
-pub fn secret_key(key: &str) -> Option<&'static str> {
-    if key.len() > 40 {
-        return None;
-    }
-    let plain: String =
-        key.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();
-    let ends = |words: &[&str]| words.iter().any(|word| plain.ends_with(word));
-    if ends(&["password", "passwd", "passphrase"]) || plain == "pwd" {
-        Some("password")
-    } else if ends(&["apikey", "secretkey", "privatekey", "accountkey", "sharedaccesskey"]) {
-        Some("key")
-    } else if ends(&["authtoken", "accesstoken", "refreshtoken", "idtoken", "clientsecret"])
-        || matches!(plain.as_str(), "token" | "secret" | "authorization")
-    {
-        Some("token")
-    } else {
-        None
-    }
+fn skip_blanks(bytes: &[u8], from: usize) -> usize {
+    let rest = bytes.get(from..).unwrap_or_default();
+    from + rest.iter().take_while(|byte| byte.is_ascii_whitespace()).count()
 }
 
 #[cfg(test)]

@@ -1,60 +1,35 @@
-//! The expressions that find secrets. In each, the first group that took part is the secret.
+//! The rules that find secrets: words that must be near, an expression whose first group that took part is the secret,
+//! and a last look at it. The tables: [`super::tokens`] (what shows by its look), [`super::pairs`] (what its name tells)
+//! and [`super::commands`] (arguments of programs).
 
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock, OnceLock};
 
 use regex::{Regex, RegexBuilder};
 
-use crate::normalise::redact::BadPattern;
+use crate::normalise::redact::prefilter::Words;
+use crate::normalise::redact::{MARK, RedactError, commands, pairs, tokens};
 
 /// Compiled size that a pattern of the configuration may have.
 const OWN_PATTERN_BYTES_MAX: usize = 1 << 20;
+/// A name before a secret is looked at this far back.
+const NAME_BYTES_MAX: usize = 64;
 
-/// A last look at what an expression found, for what expressions cannot say.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Check {
-    /// Take it.
-    None,
-    /// Not another switch, a redirection or a reference to a variable.
-    Argument,
-    /// As [`Check::Argument`], and no path (`PWD=/root` is no password).
-    Value,
-    /// As [`Check::Value`], at least eight characters with a digit (`Elevated Token: Yes` is no token).
-    Token,
-}
+/// (kind, check, words of which one must be near, expression); the first to claim a text has it.
+pub type Spec = (&'static str, Check, &'static [&'static str], &'static str);
 
-/// One rule.
-#[derive(Debug)]
-pub struct Rule {
-    /// The word in `<redacted:kind>`.
-    pub kind: Arc<str>,
-    check: Check,
-    /// Bits of the words (numbered by [`words`]) of which one must be in the text; all bits: always tried.
-    pub words: u128,
-    expression: Regex,
-}
-
-/// Every word of [`BUILTIN`], each once: bit `n` of a set of words is the n-th. In lower case, at least four bytes
-/// (the vector search of [`super::prefilter`] is fast with these) except the one of addresses.
-pub fn words() -> Vec<&'static str> {
-    let mut all: Vec<&str> =
-        BUILTIN.iter().flat_map(|(_, _, words, _)| words.iter().copied()).collect();
-    all.sort_unstable();
-    all.dedup();
-    all
-}
-
-/// A value: quoted (the quotes themselves possibly escaped) or up to the next blank or delimiter.
+/// A value: quoted (the quotes themselves possibly escaped, the last one possibly cut off) or up to the next blank or
+/// delimiter.
 macro_rules! value {
     () => {
-        r#"(?:\\*"((?:[^"\\]|\\+[^"\\])+)\\*"|\\*'((?:[^'\\]|\\+[^'\\])+)\\*'|([^ \t\r\n"'&;,|<>]+))"#
+        r#"(?:\\*"((?:[^"\\]|\\+[^"\\])+)(?:\\*"|\z)|\\*'((?:[^'\\]|\\+[^'\\])+)(?:\\*'|\z)|([^ \t\r\n"'&;,|<>]+))"#
     };
 }
 
 /// An argument: as a value, but only blanks and pipes end it.
 macro_rules! argument {
     () => {
-        r#"(?:\\*"((?:[^"\\]|\\+[^"\\])+)\\*"|\\*'((?:[^'\\]|\\+[^'\\])+)\\*'|([^ \t\r\n"'|<>]+))"#
+        r#"(?:\\*"((?:[^"\\]|\\+[^"\\])+)(?:\\*"|\z)|\\*'((?:[^'\\]|\\+[^'\\])+)(?:\\*'|\z)|([^ \t\r\n"'|<>]+))"#
     };
 }
 
@@ -65,309 +40,80 @@ macro_rules! within {
     };
 }
 
-/// The ways to write `net user` and `net use`.
-const NET: &[&str] = &["net use", "net1", "net.exe"];
+pub(crate) use {argument, value, within};
 
-/// (kind, check, words of which one must be near, expression); tried in this order, the first to claim a text has it.
-pub const BUILTIN: &[(&str, Check, &[&str], &str)] = &[
-    (
-        "private_key",
-        Check::None,
-        &["private key-"],
-        r"(?s)-----BEGIN [A-Z ]{0,20}PRIVATE KEY-----(.+?)(?:-----END|\z)",
-    ),
-    (
-        "jwt",
-        Check::None,
-        &["eyjh", "eyj0", "eyjr"],
-        r"(?-u:\b)(eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*)",
-    ),
-    (
-        "token",
-        Check::None,
-        &["ghp_", "gho_", "glpat-", "xoxb"],
-        r"(?-u:\b)((?:gh[pousr]_[A-Za-z0-9]{30,})|(?:glpat-[A-Za-z0-9_-]{20,})|(?:xox[baprs]-[A-Za-z0-9-]{10,}))",
-    ),
-    ("url_credentials", Check::None, &["://"], r#"://[^ \t\r\n/:@"'<>]+:([^ \t\r\n/@"'<>]+)@"#),
-    (
-        "token",
-        Check::Argument,
-        &["authorization"],
-        r#"(?i)authorization\\*["']?[ \t]*[:=][ \t]*\\*["']?(?:(?:basic|bearer|token|digest|negotiate|ntlm)[ \t]+)?([^ \t\r\n"',;<>]+)"#,
-    ),
-    ("token", Check::Token, &["bearer "], r"(?i)(?-u:\b)bearer[ \t]+([A-Za-z0-9._~+/=-]{16,})"),
-    ("token", Check::None, &["sig="], r#"(?i)[?&]sig=([^&\s"'<>]+)"#),
-    (
-        "aws_key",
-        Check::Value,
-        &["secret"],
-        concat!(
-            r#"(?i)(?:aws_?secret_?access_?key|secretaccesskey)\\*["']?[ \t]*[:= ][ \t]*"#,
-            value!()
-        ),
-    ),
-    (
-        "key",
-        Check::Value,
-        &[
-            "apikey",
-            "api_key",
-            "api-key",
-            "accesskey",
-            "access_key",
-            "access-key",
-            "accountkey",
-            "secret",
-        ],
-        concat!(
-            r#"(?i)(?:api[_-]?key|access[_-]?key|accountkey|shared[_-]?access[_-]?key|secret[_-]?key)\\*["']?(?:[ \t]*[:=][ \t]*|[ \t]+)"#,
-            value!()
-        ),
-    ),
-    // What credential dumpers print.
-    (
-        "password",
-        Check::Argument,
-        &["pass"],
-        r"(?im)^[ \t]*\*[ \t]*password[ \t]*:[ \t]*([^\r\n]+?)[ \t]*\r?$",
-    ),
-    (
-        "hash",
-        Check::Argument,
-        &["pass"],
-        r"(?im)^[ \t]*\*[ \t]*(?:ntlm|lm|sha1)[ \t]*:[ \t]*([0-9a-f]{32,40})[ \t]*\r?$",
-    ),
-    (
-        "password",
-        Check::Value,
-        &["pass", "pwd=", "pwd:", "pwd ", "pwd\"", "secret"],
-        concat!(
-            r#"(?i)[$a-z0-9_.]*(?:password|passwd|passphrase|pwd|secret)\\*["']?[ \t]*(?:=|:=)[ \t]*"#,
-            value!()
-        ),
-    ),
-    (
-        "password",
-        Check::Value,
-        &["pass", "pwd=", "pwd:", "pwd ", "pwd\"", "secret"],
-        concat!(
-            r#"(?i)[$a-z0-9_.]*(?:password|passwd|passphrase|pwd|secret)\\*["']?[ \t]*:[ \t]*"#,
-            argument!()
-        ),
-    ),
-    (
-        "token",
-        Check::Token,
-        &["token=", "token:", "token\"", "token\\"],
-        concat!(
-            r#"(?i)(?:^|[^a-z0-9])(?:[a-z0-9]+[_-])*token\\*["']?[ \t]*(?:=|:)[ \t]*"#,
-            value!()
-        ),
-    ),
-    (
-        "password",
-        Check::Argument,
-        &["pass", "pwd=", "pwd:", "pwd ", "pwd\"", "secret"],
-        concat!(
-            r#"(?i)(?:^|[ \t"'(])(?:--?|/)(?:[a-z0-9]+[_-])*(?:[a-z]*password|passwd|passphrase|pwd|pass|secret|passin|passout|storepass|keypass)(?:[ \t]*[=:][ \t]*|[ \t]+)"#,
-            argument!()
-        ),
-    ),
-    (
-        "token",
-        Check::Argument,
-        &["-token", "apikey", "api_key", "api-key"],
-        concat!(
-            r#"(?i)(?:^|[ \t"'(])--?(?:[a-z0-9]+[_-])*(?:token|api[_-]?key)(?:[ \t]*[=:][ \t]*|[ \t]+)"#,
-            argument!()
-        ),
-    ),
-    (
-        "password",
-        Check::Argument,
-        NET,
-        concat!(
-            r#"(?i)(?-u:\b)net1?(?:\.exe)?["']?[ \t]+user[ \t]+(?:/[^ \t\r\n]+[ \t]+)*(?:"[^"\r\n]+"|[^ \t\r\n/"|<>&]+)[ \t]+"#,
-            argument!()
-        ),
-    ),
-    (
-        "password",
-        Check::Argument,
-        NET,
-        concat!(
-            r#"(?i)(?-u:\b)net1?(?:\.exe)?["']?[ \t]+use[ \t]+(?:[a-z*]:?[ \t]+)?["']?\\\\[^ \t\r\n"']+["']?[ \t]+"#,
-            argument!()
-        ),
-    ),
-    (
-        "password",
-        Check::Argument,
-        NET,
-        concat!(
-            r#"(?i)(?-u:\b)net1?(?:\.exe)?["']?[ \t]+use[ \t][^|&\r\n]*?/user:[^ \t\r\n]+[ \t]+"#,
-            argument!()
-        ),
-    ),
-    (
-        "password",
-        Check::None,
-        &["mysql", "mariadb"],
-        concat!(
-            r#"(?i)(?-u:\b)(?:mysql[a-z]*|mariadb[a-z-]*)"#,
-            within!(),
-            r#"[ \t]-p((?:[^ \t\r\n"'|<>]+))"#
-        ),
-    ),
-    (
-        "password",
-        Check::Argument,
-        &[
-            "sshpass",
-            "psexec",
-            "evil-winrm",
-            "crackmap",
-            "netexec",
-            "winrs",
-            " login",
-            "useradd",
-            "usermod",
-            "schtasks",
-        ],
-        concat!(
-            r#"(?i)(?-u:\b)(?:sshpass|psexec[0-9]*|evil-winrm|crackmapexec|netexec|winrs|docker[ \t]+login|podman[ \t]+login|useradd|usermod|schtasks)"#,
-            within!(),
-            r#"[ \t][-/]r?p(?:[ \t]*[:=][ \t]*|[ \t]+)"#,
-            argument!()
-        ),
-    ),
-    (
-        "password",
-        Check::Argument,
-        &["sshpass"],
-        concat!(r#"(?i)(?-u:\b)(?:sshpass)"#, within!(), r#"-p(?:[ \t]+)?"#, argument!()),
-    ),
-    (
-        "password",
-        Check::Argument,
-        &["plink", "pscp", "putty"],
-        concat!(r#"(?i)(?-u:\b)(?:plink|pscp|putty)"#, within!(), r#"[ \t]-pw[ \t]+"#, argument!()),
-    ),
-    (
-        "password",
-        Check::Argument,
-        &["sqlcmd", "osql", "isql", "bcp ", "zip -"],
-        concat!(
-            r#"(?-u:\b)(?i:sqlcmd|osql|isql|bcp|zip|unzip)"#,
-            within!(),
-            r#"[ \t]-P[ \t]*"#,
-            argument!()
-        ),
-    ),
-    (
-        "password",
-        Check::Argument,
-        &["7z a", "7z.e", "7za ", "rar.exe", "rar a"],
-        concat!(r#"(?i)(?-u:\b)(?:7za?|rar|winrar|unrar)"#, within!(), r#"[ \t]-h?p"#, argument!()),
-    ),
-    (
-        "password",
-        Check::Argument,
-        &["curl", "wget"],
-        concat!(
-            r#"(?-u:\b)(?i:curl|wget)"#,
-            within!(),
-            r#"[ \t](?:-u|-U|--user|--proxy-user)[ \t=]*["']?[^ \t\r\n:"']+:([^ \t\r\n"'|<>]+)"#
-        ),
-    ),
-    (
-        "password",
-        Check::Argument,
-        &["redis-cli"],
-        concat!(r#"(?-u:\b)(?i:redis-cli)"#, within!(), r#"[ \t]-a[ \t]+"#, argument!()),
-    ),
-    (
-        "password",
-        Check::Argument,
-        &["ldap"],
-        concat!(
-            r#"(?-u:\b)(?i:ldap(?:search|add|modify|delete|passwd|whoami))"#,
-            within!(),
-            r#"[ \t]-w[ \t]*"#,
-            argument!()
-        ),
-    ),
-    (
-        "password",
-        Check::Argument,
-        &["smbclient", "rpcclient"],
-        concat!(
-            r#"(?-u:\b)(?i:smbclient|rpcclient)"#,
-            within!(),
-            r#"[ \t]-U[ \t]*["']?[^ \t\r\n%"']+%([^ \t\r\n"'|<>]+)"#
-        ),
-    ),
-    (
-        "password",
-        Check::Argument,
-        &["freerdp"],
-        concat!(r#"(?i)(?-u:\b)[wx]?freerdp"#, within!(), r#"[ \t]/p:"#, argument!()),
-    ),
-    (
-        "password",
-        Check::Argument,
-        &["sqlplus"],
-        r#"(?i)(?-u:\b)sqlplus(?:\.exe)?["']?[ \t]+(?:-[a-z]+[ \t]+)*["']?[^ \t/"']+/([^ \t@"'|<>]+)"#,
-    ),
-    (
-        "password",
-        Check::Argument,
-        &["securestring"],
-        r#"(?i)convertto-securestring[ \t]+(?:-(?:string|asplaintext|force)[ \t]+)*["']([^"']+)["']"#,
-    ),
-    (
-        "password",
-        Check::Argument,
-        &["securestring"],
-        r#"(?i)["']([^"'|]+)["'][ \t]*\|[ \t]*convertto-securestring"#,
-    ),
-    (
-        "password",
-        Check::Argument,
-        &["credential("],
-        r#"(?i)(?:network|ps)credential[ \t]*\([ \t]*["'][^"']*["'][ \t]*,[ \t]*["']([^"']+)["']"#,
-    ),
-    (
-        "password",
-        Check::Argument,
-        &["pass"],
-        r#"(?i)(?-u:\b)echo[ \t]+(?:-[a-z]+[ \t]+)*["']?[a-z0-9_.-]+:([^ \t"'|<>]+)["']?[ \t]*\|[ \t]*(?:sudo[ \t]+)?chpasswd"#,
-    ),
-    (
-        "password",
-        Check::Argument,
-        &["sudo -", "pass"],
-        r#"(?i)(?-u:\b)echo[ \t]+(?:-[a-z]+[ \t]+)*["']?([^ \t"'|<>]+)["']?[ \t]*\|[ \t]*(?:sudo[ \t]+(?:-[a-z]+[ \t]+)*-S|passwd[ \t]+--stdin)"#,
-    ),
-];
+/// A last look at what an expression found, for what expressions cannot say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Check {
+    /// Take it.
+    None,
+    /// Not another switch, a redirection, a reference to a variable or a word like `yes`.
+    Argument,
+    /// As [`Check::Argument`], and no path (`PWD=/root` is no password).
+    Value,
+    /// As [`Check::Value`], at least eight characters with a digit (`Elevated Token: Yes` is no token).
+    Token,
+    /// As [`Check::Value`], at least 16 characters, letters and digits mixed.
+    Opaque,
+}
+
+/// One rule.
+#[derive(Debug)]
+pub struct Rule {
+    /// The word in `<redacted:kind>`.
+    pub kind: Arc<str>,
+    check: Check,
+    /// Words of which one must be in the text.
+    pub words: Words,
+    /// It looks at addresses: no word announces these.
+    pub of_addresses: bool,
+    pattern: &'static str,
+    /// Compiled when a text is near for the first time: most are never needed.
+    expression: OnceLock<Option<Regex>>,
+}
+
+/// Every spec of ours.
+pub fn specs() -> impl Iterator<Item = &'static Spec> {
+    tokens::SPECS.iter().chain(pairs::SPECS).chain(commands::SPECS)
+}
+
+/// Every word of [`specs`], each once: the n-th has the number n. In lower case, at least four bytes.
+pub fn words() -> Vec<&'static str> {
+    let mut all: Vec<&str> = specs().flat_map(|(_, _, words, _)| words.iter().copied()).collect();
+    all.sort_unstable();
+    all.dedup();
+    all
+}
+
+static BUILTIN: LazyLock<Vec<Rule>> = LazyLock::new(|| {
+    let words = words();
+    specs().map(|spec| Rule::of(spec, &words)).collect()
+});
+
+/// The rules of the program.
+pub fn builtin() -> &'static [Rule] {
+    &BUILTIN
+}
 
 impl Rule {
-    /// One of ours.
-    pub fn new(kind: &str, check: Check, near: &[&str], pattern: &str) -> Result<Rule, BadPattern> {
-        let mut bits = 0_u128;
-        for (bit, word) in words().iter().enumerate() {
-            if near.contains(word) {
-                bits |= 1 << bit;
-            }
+    fn of((kind, check, near, pattern): &'static Spec, all: &[&str]) -> Rule {
+        let mut words = Words::default();
+        for number in near.iter().filter_map(|word| all.binary_search(word).ok()) {
+            words.add(number);
         }
-        let expression = Regex::new(pattern)
-            .map_err(|error| BadPattern { kind: kind.to_owned(), problem: error.to_string() })?;
-        Ok(Rule { kind: kind.into(), check, words: bits, expression })
+        Rule {
+            kind: (*kind).into(),
+            check: *check,
+            words,
+            of_addresses: near.is_empty(),
+            pattern,
+            expression: OnceLock::new(),
+        }
     }
 
     /// One of the configuration: it must have a group, and the kind must be a plain word.
-    pub fn own(kind: &str, pattern: &str) -> Result<Rule, BadPattern> {
-        let bad = |problem: String| BadPattern { kind: kind.to_owned(), problem };
+    pub fn own(kind: &str, pattern: &str) -> Result<Rule, RedactError> {
+        let bad = |problem: String| RedactError::Pattern { kind: kind.to_owned(), problem };
         let word = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
         if kind.is_empty() || !kind.bytes().all(word) {
             return Err(bad("the kind must consist of a-z, 0-9 and _".to_owned()));
@@ -379,22 +125,44 @@ impl Rule {
         if expression.captures_len() < 2 {
             return Err(bad("it has no group around the secret".to_owned()));
         }
-        Ok(Rule { kind: kind.into(), check: Check::None, words: u128::MAX, expression })
+        Ok(Rule {
+            kind: kind.into(),
+            check: Check::None,
+            words: Words::ALL,
+            of_addresses: false,
+            pattern: "",
+            expression: OnceLock::from(Some(expression)),
+        })
     }
 
     /// Where the secrets are.
-    pub fn secrets<'a>(&'a self, text: &'a str) -> impl Iterator<Item = Range<usize>> + 'a {
-        self.expression.captures_iter(text).filter_map(|captures| {
+    pub fn secrets(&self, text: &str) -> Vec<Range<usize>> {
+        // The patterns are constants, and a test compiles every one.
+        let Some(expression) = self.expression.get_or_init(|| Regex::new(self.pattern).ok()) else {
+            return Vec::new();
+        };
+        let found = expression.captures_iter(text).filter_map(|captures| {
             let secret = captures.iter().skip(1).flatten().next()?;
             let whole = captures.get(0)?;
             let name = text.get(whole.start()..secret.start()).unwrap_or_default();
-            self.check.takes(name, secret.as_str()).then(|| secret.range())
-        })
+            // `<redacted:password>…<` is no element of XML.
+            if name.starts_with(MARK) {
+                return None;
+            }
+            // Before a quote a backslash is no part of the value.
+            let quoted = text.get(secret.end()..).is_some_and(|rest| rest.starts_with(['"', '\'']));
+            let value = secret.as_str();
+            let value = if quoted { value.trim_end_matches('\\') } else { value };
+            let takes = self.check.takes(name, value);
+            takes.then(|| secret.start()..secret.start() + value.len())
+        });
+        found.collect()
     }
 }
 
 impl Check {
     fn takes(self, name: &str, secret: &str) -> bool {
+        let digit = || secret.bytes().any(|byte| byte.is_ascii_digit());
         match self {
             Check::None => true,
             Check::Argument => is_argument(name, secret),
@@ -402,28 +170,96 @@ impl Check {
             Check::Token => {
                 is_argument(name, secret)
                     && secret.len() >= 8
-                    && secret.bytes().any(|byte| byte.is_ascii_digit())
+                    && digit()
                     && !secret.starts_with("%%")
+            }
+            Check::Opaque => {
+                is_argument(name, secret)
+                    && secret.len() >= 16
+                    && digit()
+                    && secret.bytes().any(|byte| byte.is_ascii_alphabetic())
             }
         }
     }
 }
 
+/// Values that are no secret wherever they stand: nothing, yes or no, hidden already, opaque by Vault's own doing.
+pub fn says_nothing(secret: &str) -> bool {
+    const WORDS: [&str; 18] = [
+        "null",
+        "none",
+        "nil",
+        "true",
+        "false",
+        "yes",
+        "no",
+        "required",
+        "optional",
+        "redacted",
+        "filtered",
+        "masked",
+        "hidden",
+        "removed",
+        "omitted",
+        "undefined",
+        "string",
+        "n/a",
+    ];
+    let bare = secret.trim_matches(|c: char| matches!(c, '[' | ']' | '(' | ')' | '*' | '<' | '>'));
+    WORDS.iter().any(|word| bare.eq_ignore_ascii_case(word))
+        || is_hmac(secret)
+        // What a remote desktop is asked for: a user's name.
+        || secret.starts_with("mstshash=")
+        || !secret.bytes().any(|byte| byte.is_ascii_alphanumeric() || byte >= 0x80)
+            && secret.bytes().all(|byte| {
+                matches!(
+                    byte,
+                    b'*' | b'\\' | b'(' | b')' | b'.' | b'[' | b']' | b'=' | b':' | b'-' | b'?'
+                        | b'"' | b'\''
+                )
+            })
+}
+
+/// What Vault and OpenBao write instead of a secret.
+pub fn is_hmac(secret: &str) -> bool {
+    secret.strip_prefix("hmac-sha256:").is_some_and(|rest| {
+        rest.len() >= 64 && rest.bytes().take(64).all(|byte| byte.is_ascii_hexdigit())
+    })
+}
+
 fn is_argument(name: &str, secret: &str) -> bool {
     let quoted = name.ends_with(['"', '\'']);
     // `Authorization: Bearer <redacted:token>`: the scheme is not the secret.
-    let schemes = ["basic", "bearer", "token", "digest", "negotiate", "ntlm"];
+    let schemes = [
+        "basic",
+        "bearer",
+        "token",
+        "digest",
+        "negotiate",
+        "ntlm",
+        "aws4-hmac-sha256",
+        "sharedkey",
+    ];
     if schemes.iter().any(|scheme| secret.eq_ignore_ascii_case(scheme)) {
         return false;
     }
     // `$password = Get-Secret`: without quotes an expression, not a value.
-    if (name.starts_with('$') && !quoted) || ["(null)", "null", "none"].contains(&secret) {
+    if (name.starts_with('$') && !quoted)
+        || says_nothing(secret)
+        || is_pam_step(name, secret)
+        || is_handle(name)
+    {
+        return false;
+    }
+    // Tables, lists and types of PowerShell; templates.
+    let code = ["@{", "@(", "{{", "[string]", "[securestring]", "(get-", "(read-"];
+    let head = secret.get(..13.min(secret.len())).unwrap_or(secret).to_ascii_lowercase();
+    if code.iter().any(|code| head.starts_with(code)) {
         return false;
     }
     let mut bytes = secret.bytes();
     match (bytes.next(), bytes.next()) {
         (None, _) => false,
-        (Some(b'*'), None) => false,
         (Some(b'/' | b'-' | b'>' | b'|' | b'&'), _) if !quoted && !name.ends_with(['=', ':']) => {
             false
         }
@@ -432,10 +268,16 @@ fn is_argument(name: &str, secret: &str) -> bool {
             !matches!(next, b'a'..=b'z' | b'A'..=b'Z' | b'_' | b'{' | b'(')
         }
         (Some(b'%'), Some(_)) if secret.ends_with('%') => false,
-        _ => !secret.bytes().all(|byte| {
-            matches!(byte, b'*' | b'\\' | b'(' | b')' | b'.' | b'[' | b']' | b'=' | b':')
-        }),
+        _ => true,
     }
+}
+
+/// `pam_unix(passwd:chauthtok): password changed`: the name is a program's.
+fn is_pam_step(name: &str, secret: &str) -> bool {
+    name.to_ascii_lowercase().ends_with("passwd:")
+        && ["chauthtok)", "auth)", "account)", "session)", "setcred)"]
+            .iter()
+            .any(|step| secret.starts_with(step))
 }
 
 /// `PWD=/root`, `OLDPWD=~`, `pwd: C:\` say where somebody is.
@@ -443,4 +285,41 @@ fn is_place(name: &str, secret: &str) -> bool {
     let trimmed = name.trim_end_matches([' ', '\t', '=', ':', '"', '\'']).to_ascii_lowercase();
     trimmed.ends_with("pwd")
         && (secret.starts_with(['/', '~']) || secret.as_bytes().get(1) == Some(&b':'))
+}
+
+/// Names that end in `token` and are none: strong names of libraries, pipes between a browser's processes.
+fn is_handle(name: &str) -> bool {
+    let from = name.len().saturating_sub(NAME_BYTES_MAX);
+    let tail = name.get(from..).unwrap_or(name).to_ascii_lowercase();
+    let tail = tail.trim_end_matches([' ', '\t', '=', ':', '"', '\'', '\\']);
+    ["publickeytoken", "pipe-token", "channel-token", "page-token", "pagetoken", "nexttoken"]
+        .iter()
+        .any(|word| tail.ends_with(word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_pattern_compiles_and_has_a_group() {
+        for (kind, _, near, pattern) in specs() {
+            let expression = Regex::new(pattern).unwrap_or_else(|error| panic!("{kind}: {error}"));
+            assert!(expression.captures_len() > 1, "{pattern}");
+            let addresses = pattern.starts_with("://");
+            assert_eq!(near.is_empty(), addresses, "{pattern}: announced by nothing");
+        }
+    }
+
+    #[test]
+    fn words_that_say_nothing() {
+        for text in ["", "***", "YES", "[FILTERED]", "(null)", "none", "...", "\\\""] {
+            assert!(says_nothing(text), "{text}");
+        }
+        let hmac = format!("hmac-sha256:{}", "0a".repeat(32));
+        assert!(says_nothing(&hmac));
+        for text in ["yes1", "hmac-sha256:12", "!$&", "é", "x"] {
+            assert!(!says_nothing(text), "{text}");
+        }
+    }
 }

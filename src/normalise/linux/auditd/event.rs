@@ -86,7 +86,10 @@ impl Builder {
         entity(assembled, place, &mut event);
         message(&records, &mut event);
         let original = redacted.then(|| {
-            command::rewritten(assembled.text, &self.tables, &mut Scrub::new(place.settings, out))
+            // Counted in the fields.
+            let mut uncounted = Output::default();
+            let mut scrub = Scrub::new(place.settings, &mut uncounted);
+            command::rewritten(assembled.text, &self.tables, &mut scrub)
         });
         let original = original.as_deref().unwrap_or(assembled.text);
         let host = Some(assembled.node);
