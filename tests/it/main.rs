@@ -16,6 +16,7 @@ mod kill;
 mod mappings;
 mod normalise_linux;
 mod normalise_windows;
+mod privacy;
 mod pty;
 mod rule_pack;
 mod source_evtx;
