@@ -88,6 +88,21 @@ impl JsonDocuments {
         ControlFlow::Continue(())
     }
 
+    /// The complete records so far.
+    pub fn take(&mut self) -> Chunk {
+        std::mem::take(&mut self.chunk)
+    }
+
+    /// Is nothing open that more bytes could complete?
+    pub fn is_between(&self) -> bool {
+        self.mode == Mode::Between
+    }
+
+    /// Bytes taken so far.
+    pub fn offset(&self) -> u64 {
+        self.offset
+    }
+
     /// The stream has ended: an unfinished document is a record too, and the rest is handed on.
     pub fn finish(&mut self) -> Chunk {
         if self.mode != Mode::Between {
@@ -226,20 +241,30 @@ pub fn recognise(head: &[u8]) -> bool {
             [b']', rest @ ..] => rest.trim_ascii().is_empty(),
             _ => false,
         },
-        Some(b'{') => first_document_goes_on(head),
+        Some(b'{') => some_document_goes_on(head),
         _ => false,
     }
 }
 
-/// Is the document that begins here still open at its first line end, or followed by another on its line?
-fn first_document_goes_on(head: &[u8]) -> bool {
+/// Is the document that begins here still open at its first line end, or followed by another on its line? Documents on
+/// single lines may stand before one that goes on; a line that was cut short is none that does.
+fn some_document_goes_on(head: &[u8]) -> bool {
+    let (mut first, mut line_start) = (true, 0);
     let (mut depth, mut text, mut escape) = (0_usize, false, false);
     for (at, &byte) in head.iter().enumerate() {
         match byte {
             _ if escape => escape = false,
             b'\\' if text => escape = true,
             b'"' => text = !text,
-            b'\n' => return depth > 0 && !text,
+            b'\n' if depth > 0 || text => {
+                let line = head.get(line_start..at).unwrap_or_default().trim_ascii_end();
+                let open = !text && (first || line.ends_with(b"{") || line.ends_with(b"["));
+                return open;
+            }
+            b'\n' => {
+                first = false;
+                line_start = at + 1;
+            }
             _ if text => {}
             b'{' | b'[' => depth += 1,
             b'}' | b']' => {
@@ -247,7 +272,9 @@ fn first_document_goes_on(head: &[u8]) -> bool {
                 if depth == 0 {
                     let line = head.get(at + 1..).unwrap_or_default();
                     let line = line.split(|byte| *byte == b'\n').next().unwrap_or_default();
-                    return line.trim_ascii().starts_with(b"{");
+                    if line.trim_ascii().starts_with(b"{") {
+                        return true;
+                    }
                 }
             }
             _ => {}

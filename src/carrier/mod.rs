@@ -1,9 +1,21 @@
 //! Layer 2: bytes to records. A carrier knows where a record begins and ends and nothing of what it
-//! means: [`lines`], [`json_documents`] and [`evtx`]. Sources choose one by the first bytes.
+//! means: [`lines`], [`json_documents`], [`xml_events`] and [`evtx`]. Sources choose one by the first bytes, or by the
+//! name of a format that is forced. All but lines and event logs are fed through a [`splitter::Splitter`].
 
+pub mod csv_rows;
 pub mod evtx;
+pub mod fluent_forward;
+pub mod gather;
+pub mod journal_export;
 pub mod json_documents;
 pub mod lines;
+pub mod msgpack;
+pub mod otlp_messages;
+pub mod protobuf;
+pub mod splitter;
+pub mod syslog_frames;
+pub mod utf16;
+pub mod xml_events;
 
 use crate::model::record::{Framing, Record, Shape};
 use crate::stdx::limits;

@@ -27,6 +27,8 @@ const KNOWN: &[(&str, &[&str])] = &[
     ("ImageLoaded", &["file.path"]),
     ("User", &["user.name"]),
     ("FileName", &["file.path"]),
+    // The process that logged the record, where its data names none.
+    ("ProcessId", &["winlog.process.pid"]),
     ("PipeName", &["file.name"]),
     ("query", &["dns.question.name"]),
     ("record_type", &["dns.question.type"]),

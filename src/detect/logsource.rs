@@ -280,7 +280,10 @@ fn windows_category(word: &str) -> Option<Vec<Form>> {
         "ps_classic_start" => classic(&[400]),
         "ps_classic_provider_start" => classic(&[600]),
         "ps_classic_script" => classic(&[800]),
-        "file_access" => Form { codes: &[12], ..kernel_file() },
+        // Hardly anybody records what the kernel's provider says; the audit of file objects says the same.
+        "file_access" => {
+            return Some(vec![Form { codes: &[12], ..kernel_file() }, security(&[4663])]);
+        }
         "file_rename" => Form { codes: &[19, 27], ..kernel_file() },
         "webserver" => Form { classes: &[Class::WebRequest], ..Form::default() },
         _ => return None,
@@ -444,6 +447,14 @@ mod tests {
         assert!(!process.fits(&Kind::of(&other)));
         let scripts = binding("windows", "ps_script", "").unwrap();
         assert!(!scripts.fits(&Kind::of(&windows("System", "Other", 4104))));
+    }
+
+    #[test]
+    fn access_to_files_is_what_their_audit_says() {
+        let access = binding("windows", "file_access", "").unwrap();
+        let auditing = "Microsoft-Windows-Security-Auditing";
+        assert!(access.fits(&Kind::of(&windows("Security", auditing, 4663))));
+        assert!(!access.fits(&Kind::of(&windows("Security", auditing, 4656))));
     }
 
     #[test]

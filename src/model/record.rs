@@ -50,6 +50,14 @@ pub enum Shape {
     Json,
     /// One EVTX record, turned into JSON by the carrier (`{"Event": {"System": …, "EventData": …}}`).
     Evtx,
+    /// One Windows event as XML, `<Event …>…</Event>`, as UTF-8.
+    Xml,
+    /// One entry of the systemd journal in its export format.
+    JournalExport,
+    /// One row of a table: the row of column names, a line end, the row.
+    Csv,
+    /// OpenTelemetry's telemetry of one resource, as a protobuf message.
+    Otlp,
 }
 
 /// One record: a range of the batch's buffer.

@@ -22,7 +22,9 @@ pub const MOVED: &[(&str, &[&str])] = &[
     ("DestinationHostname", &["destination.domain"]),
     ("DestinationIp", &["destination.ip"]),
     ("DestinationPort", &["destination.port"]),
+    ("DestinationPortName", &["network.protocol"]),
     ("Details", &["registry.data.strings"]),
+    ("FileVersion", &["process.pe.file_version"]),
     ("Image", &["process.executable"]),
     ("ImageLoaded", &["dll.path"]),
     ("IpAddress", &["source.ip"]),
@@ -34,6 +36,7 @@ pub const MOVED: &[(&str, &[&str])] = &[
     ("ParentProcessGuid", &["process.parent.entity_id"]),
     ("ParentProcessId", &["process.parent.pid"]),
     ("ParentProcessName", &["process.parent.executable"]),
+    ("PipeName", &["file.name"]),
     ("ProcessGuid", &["process.entity_id"]),
     ("ProcessId", &["process.pid"]),
     ("ProcessName", &["process.executable"]),
@@ -42,6 +45,8 @@ pub const MOVED: &[(&str, &[&str])] = &[
     ("QueryName", &["dns.question.name"]),
     ("ScriptBlockText", &["powershell.file.script_block_text"]),
     ("ServiceName", &["service.name"]),
+    ("Signature", &["dll.code_signature.subject_name"]),
+    ("SignatureStatus", &["dll.code_signature.status"]),
     ("SourceAddress", &["source.ip"]),
     ("SourceHostname", &["source.domain"]),
     ("SourceImage", &["process.executable"]),
@@ -56,7 +61,8 @@ pub const MOVED: &[(&str, &[&str])] = &[
 ];
 
 /// Names that rules use and that are not (or not always) fields of `EventData`: system properties, parts of
-/// `Hashes`, and the unnamed values of classic logs. They are read besides `winlog.event_data.<name>`.
+/// `Hashes`, the unnamed values of classic logs, lines of PowerShell's texts, and names that shippers and
+/// rules spell in other ways than the provider. They are read besides `winlog.event_data.<name>`.
 /// Sorted by name.
 pub const ALSO: &[(&str, &[&str])] = &[
     ("Channel", &["winlog.channel"]),
@@ -71,18 +77,27 @@ pub const ALSO: &[(&str, &[&str])] = &[
             "message",
         ],
     ),
+    ("EngineVersion", &["powershell.engine.version"]),
     ("EventID", &["event.code"]),
     ("EventRecordID", &["winlog.record_id"]),
+    ("Feature_Name", &["winlog.event_data.FeatureName"]),
+    ("HostApplication", &["process.command_line"]),
+    ("HostVersion", &["powershell.process.executable_version"]),
     ("Imphash", &["process.pe.imphash", "file.pe.imphash", "dll.pe.imphash"]),
     ("Keywords", &["winlog.keywords"]),
     ("Level", &["winlog.level"]),
     ("Message", &["message"]),
+    ("NewValue", &["winlog.event_data.New_Value"]),
+    ("OldValue", &["winlog.event_data.Old_Value"]),
     ("Opcode", &["winlog.opcode"]),
     ("ProviderName", &["winlog.provider_name"]),
     ("Provider_Name", &["winlog.provider_name"]),
+    ("ServerAddress", &["winlog.event_data.ServerName"]),
     ("Source", &["winlog.provider_name"]),
-    ("SourceName", &["winlog.provider_name"]),
+    ("SourceName", &["winlog.event_data.Source_Name", "winlog.provider_name"]),
+    ("SubjectAccountName", &["winlog.event_data.SubjectUserName"]),
     ("Task", &["winlog.task"]),
+    ("ThreatName", &["winlog.event_data.Threat_Name"]),
     ("imphash", &["process.pe.imphash", "file.pe.imphash", "dll.pe.imphash"]),
     ("md5", &["process.hash.md5", "file.hash.md5", "dll.hash.md5"]),
     ("sha1", &["process.hash.sha1", "file.hash.sha1", "dll.hash.sha1"]),

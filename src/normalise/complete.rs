@@ -90,6 +90,11 @@ pub fn finish(
     derive::fill(event);
     event.push_str(field::ORGANIZATION_ID, &stream.tenant);
     event.push_str(field::SOURCE_NAME, &stream.source);
+    if let Some(inner) = event.str(field::LOG_FILE_PATH).map(str::to_owned) {
+        // A wrapper said which file it read; ours is the one that we read.
+        event.remove(field::LOG_FILE_PATH);
+        event.push_named("watchfloor.origin_path", Value::Str(&inner));
+    }
     event.push_str(field::LOG_FILE_PATH, &stream.path);
     event.push_int(field::LOG_OFFSET, i64::try_from(place.offset).unwrap_or(i64::MAX));
     for (name, value) in stream.labels.iter() {

@@ -4,18 +4,19 @@ use std::sync::Arc;
 
 use crate::model::record::{Batch, Framing, Shape, Stream};
 use crate::normalise::Context;
+use crate::normalise::cri::Joiner;
+use crate::normalise::csv_row::CsvReader;
 use crate::normalise::document::Document;
 use crate::normalise::linux::Linux;
 use crate::normalise::mapping::mapper::Mapper;
+use crate::normalise::otlp::Form;
 use crate::normalise::output::{Output, Trace};
 use crate::normalise::redact::identity::{Mark, settle};
 use crate::normalise::settings::Settings;
-use crate::normalise::sniff::{Format, sniff};
+use crate::normalise::sniff::{Format, sniff, without_mark};
+use crate::normalise::state::{Section, pack, section};
+use crate::normalise::windows::scripts::Scripts;
 use crate::stdx::time::Timestamp;
-
-/// The form of [`Decoder::state`] when mappings kept something: this byte, the length of what Linux decoders kept (four
-/// bytes, little-endian), that, and what mappings kept. Else it is what Linux decoders kept, which begins with 1.
-const STATE_VERSION: u8 = 2;
 
 /// Decodes the records of one stream, in order.
 pub struct Decoder {
@@ -25,6 +26,9 @@ pub struct Decoder {
     pub(super) linux: Linux,
     pub(super) document: Document,
     pub(super) mapper: Mapper,
+    pub(super) scripts: Scripts,
+    pub(super) csv: CsvReader,
+    pub(super) cri: Joiner,
 }
 
 /// A format that the stream names.
@@ -52,44 +56,41 @@ impl Decoder {
             linux,
             document: Document::default(),
             mapper: Mapper::default(),
+            scripts: Scripts::default(),
+            csv: CsvReader::default(),
+            cri: Joiner::default(),
         }
     }
 
     /// Take up what [`Decoder::state`] gave before the restart. Unreadable state is an empty one.
     pub fn restore(&mut self, state: &[u8]) {
-        let Some((version, rest)) = state.split_first() else { return };
-        if *version != STATE_VERSION {
-            // Written before mappings kept anything.
-            return self.linux.restore(state);
+        if let Some(bytes) = section(state, Section::Linux) {
+            self.linux.restore(bytes);
         }
-        let Some((length, rest)) = rest.split_first_chunk::<4>() else { return };
-        let length = u32::from_le_bytes(*length) as usize;
-        let Some((linux, mapper)) = rest.split_at_checked(length) else { return };
-        if !linux.is_empty() {
-            self.linux.restore(linux);
+        if let Some(bytes) = section(state, Section::Mappings) {
+            self.mapper.restore(bytes);
         }
-        if !mapper.is_empty() {
-            self.mapper.restore(mapper);
+        if let Some(bytes) = section(state, Section::Partial) {
+            self.cri.restore(bytes);
+        }
+        if let Some(bytes) = section(state, Section::Scripts) {
+            self.scripts.restore(bytes);
         }
     }
 
     /// What the records read so far leave for later ones, for the commit; `None` when nothing does.
     pub fn state(&self) -> Option<Vec<u8>> {
-        let mapper = self.mapper.state();
-        let linux = self.linux.state();
-        let Some(mapper) = mapper else { return linux };
-        let linux = linux.unwrap_or_default();
-        let length = u32::try_from(linux.len()).ok()?;
-        let mut state = vec![STATE_VERSION];
-        state.extend_from_slice(&length.to_le_bytes());
-        state.extend_from_slice(&linux);
-        state.extend_from_slice(&mapper);
-        Some(state)
+        pack(&[
+            (Section::Linux, self.linux.state()),
+            (Section::Mappings, self.mapper.state()),
+            (Section::Scripts, self.scripts.state()),
+            (Section::Partial, self.cri.state()),
+        ])
     }
 
     /// Records that were received and are neither in an event nor rejected yet.
     pub fn open_records(&self) -> u64 {
-        self.linux.open_records()
+        self.linux.open_records() + self.cri.open_records()
     }
 
     /// Decode the records of a batch, then close what its flush says.
@@ -114,6 +115,7 @@ impl Decoder {
             }
             self.record(&context, out);
         }
+        self.flush_parts(batch.flush, ingested, &stream, &settings, out);
         self.linux.flush(batch.flush, ingested, &stream, &settings, out);
         settle(&settings.redactor, settings.keep_original, mark, out);
     }
@@ -133,8 +135,17 @@ impl Decoder {
             }
             Framing::Whole => {}
         }
+        match context.record.shape {
+            Shape::JournalExport => return self.journal_export(context, out),
+            Shape::Csv => return self.csv_row(context, out),
+            Shape::Otlp => return self.otlp(context, Form::Protobuf, out),
+            Shape::Line | Shape::Json | Shape::Evtx | Shape::Xml => {}
+        }
         match self.forced.clone() {
             None => self.find_out(context, out),
+            Some(Forced::Format(Format::Windows)) if is_xml(context.bytes) => {
+                self.xml(context, out)
+            }
             Some(Forced::Format(Format::Windows)) => self.json(context, None, out),
             Some(Forced::Format(Format::Json)) => self.any_json(context, out),
             Some(Forced::Format(Format::Auditd)) => self.linux.decode_auditd(context, out),
@@ -147,6 +158,7 @@ impl Decoder {
     /// Find out what the record is.
     pub(super) fn find_out(&mut self, context: &Context<'_>, out: &mut Output) {
         match sniff(context.record, context.bytes, context.envelope) {
+            Some(Format::Windows) if is_xml(context.bytes) => self.xml(context, out),
             Some(Format::Windows | Format::Json) => self.json(context, None, out),
             Some(Format::Auditd | Format::Syslog) => self.text(context, out),
             Some(Format::Auto) | None => {
@@ -162,10 +174,18 @@ impl Decoder {
     }
 }
 
+fn is_xml(bytes: &[u8]) -> bool {
+    without_mark(bytes).trim_ascii_start().starts_with(b"<")
+}
+
 fn carrier(shape: Shape) -> &'static str {
     match shape {
         Shape::Line => "lines",
         Shape::Json => "json documents",
         Shape::Evtx => "evtx",
+        Shape::Xml => "xml events",
+        Shape::JournalExport => "journal export",
+        Shape::Csv => "csv rows",
+        Shape::Otlp => "otlp messages",
     }
 }

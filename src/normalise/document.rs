@@ -152,6 +152,17 @@ impl Document {
         }
     }
 
+    /// Add a leaf of any kind, for what is read from another form than JSON.
+    pub fn push_value(&mut self, node: NodeId, value: Value<'_>) {
+        match value {
+            Value::Str(text) => self.push_text(node, text),
+            Value::Int(number) => drop(self.push(node, Scalar::Int(number))),
+            Value::Float(number) => drop(self.push(node, Scalar::Float(number))),
+            Value::Bool(truth) => drop(self.push(node, Scalar::Bool(truth))),
+            Value::Null => drop(self.push(node, Scalar::Null)),
+        }
+    }
+
     fn push(&mut self, node: NodeId, value: Scalar) -> bool {
         if self.leaves.len() >= DOCUMENT_LEAVES_MAX {
             self.left_out = self.left_out.saturating_add(1);

@@ -6,19 +6,26 @@
 //! wrappers said in an [`envelope`]. It does no I/O and knows neither rules nor the store.
 
 pub mod complete;
+pub mod cri;
+pub mod csv_row;
 pub mod decoder;
 pub mod derive;
 pub mod document;
 pub mod envelope;
+pub mod forms;
+pub mod journal;
 pub mod json;
 pub mod linux;
 pub mod mapping;
 pub mod names;
 pub mod objects;
+pub mod otlp;
 pub mod output;
+pub mod pipe;
 pub mod redact;
 pub mod settings;
 pub mod sniff;
+pub mod state;
 pub mod texts;
 pub mod time;
 pub mod windows;

@@ -134,7 +134,7 @@ impl Names {
     }
 
     /// The keys from the root to the path.
-    fn path(&self, node: NodeId) -> Vec<&str> {
+    pub fn path(&self, node: NodeId) -> Vec<&str> {
         let mut keys = Vec::new();
         let mut at = node;
         while at != NodeId::ROOT {

@@ -1,4 +1,4 @@
-//! JSON records: Windows events, objects that a mapping knows, wrappers around further records, lists of records, and
+//! Records of named values, JSON and others: Windows events, objects that a mapping knows, wrappers around further records, lists of records, and
 //! any other object.
 
 use std::sync::Arc;
@@ -9,13 +9,15 @@ use crate::model::event::{Event, Value};
 use crate::model::field::{self, FieldId};
 use crate::normalise::complete::{self, EventTime, Place};
 use crate::normalise::decoder::Decoder;
+use crate::normalise::document::Document;
 use crate::normalise::envelope::Envelope;
 use crate::normalise::mapping::apply::Found;
 use crate::normalise::mapping::rules::{Inner, Mapping};
+use crate::normalise::otlp::{self, Form};
 use crate::normalise::output::Output;
 use crate::normalise::redact::Redaction;
 use crate::normalise::sniff::without_mark;
-use crate::normalise::{Context, json, windows};
+use crate::normalise::{Context, journal, json, windows};
 use crate::stdx::limits::{ELEMENTS_MAX, WRAPPERS_MAX};
 
 impl Decoder {
@@ -24,23 +26,64 @@ impl Decoder {
         let bytes = without_mark(context.bytes);
         if bytes.trim_ascii_start().starts_with(b"[") {
             return match std::str::from_utf8(bytes) {
-                Ok(text) => self.elements(context, text, &[], out),
+                Ok(text) => {
+                    self.elements(context, text, &[], &Envelope::within(context.envelope), out)
+                }
                 Err(_) => out.reject(context, "not_utf8", "the list is no UTF-8"),
             };
         }
+        let text = std::str::from_utf8(bytes).unwrap_or("");
+        if otlp::is_request(text) {
+            return self.otlp(&Context { bytes, ..*context }, Form::Json, out);
+        }
+        // The journal writes texts that are no UTF-8 or hold line ends as lists of bytes.
+        let repaired =
+            if journal::is_entry(text) { journal::with_texts(text) } else { text.into() };
+        let bytes = if repaired.is_empty() { bytes } else { repaired.as_bytes() };
         let mut document = std::mem::take(&mut self.document);
-        let original = match document.read(bytes, &mut self.mapper.names) {
-            Ok(original) => original,
+        match document.read(bytes, &mut self.mapper.names) {
+            Ok(original) => self.leaves(context, document, original, forced, out),
             Err(error) => {
                 self.document = document;
-                return out.reject(context, error.reason(), error.to_string());
+                out.reject(context, error.reason(), error.to_string());
             }
-        };
+        }
+    }
+
+    /// Decode a Windows event as XML.
+    pub(super) fn xml(&mut self, context: &Context<'_>, out: &mut Output) {
+        let text = String::from_utf8_lossy(without_mark(context.bytes));
+        let mut document = std::mem::take(&mut self.document);
+        match windows::xml::read(&text, &mut document, &mut self.mapper.names) {
+            Ok(()) => self.leaves(context, document, &text, None, out),
+            Err(error) => {
+                self.document = document;
+                out.reject(context, error.reason(), error.to_string());
+            }
+        }
+    }
+
+    /// Decode a record whose leaves were read, whatever form they had.
+    pub(super) fn leaves(
+        &mut self,
+        context: &Context<'_>,
+        mut document: Document,
+        original: &str,
+        forced: Option<usize>,
+        out: &mut Output,
+    ) {
+        let first = out.events.len();
         if forced.is_none()
             && windows::decode(context, &mut document, &mut self.mapper.names, original, out)
         {
+            self.scripts.join(first, context.settings, out);
             self.document = document;
             return;
+        }
+        if let Some(event) = windows::wazuh::as_event(&document, &self.mapper.names)
+            && document.read(event.as_bytes(), &mut self.mapper.names).is_ok()
+        {
+            return self.leaves(context, document, original, None, out);
         }
         let chosen = self.mapper().choose(document);
         match forced.or(chosen) {
@@ -66,11 +109,6 @@ impl Decoder {
         let depth = context.envelope.map_or(0, |envelope| envelope.depth);
         let mapping = self.mapper.mapping(number);
         let explode: Option<Box<str>> = mapping.and_then(|mapping| mapping.explode.clone());
-        if let Some(list) = explode.filter(|_| depth < WRAPPERS_MAX) {
-            self.document = self.mapper.give_back();
-            let path: Vec<&str> = list.split('.').collect();
-            return self.elements(context, original, &path, out);
-        }
         let redaction = Redaction::new(&context.settings.redactor, original.as_bytes());
         let facts = self.mapper.facts();
         let mut event =
@@ -85,13 +123,13 @@ impl Decoder {
         self.mapper.join(number, time, &mut event);
         self.document = self.mapper.give_back();
         let mut found = mapped.found;
+        if let Some(list) = explode.filter(|_| depth < WRAPPERS_MAX) {
+            let path: Vec<&str> = list.split('.').collect();
+            let outer = outer(context, &event, found.host.take(), time);
+            return self.elements(context, original, &path, &outer, out);
+        }
         if let Some(inner) = inner.filter(|_| depth < WRAPPERS_MAX) {
-            let mut envelope = Envelope::within(context.envelope);
-            envelope.add(&event);
-            envelope.host = found.host.take().or(envelope.host);
-            if let EventTime::At(_) | EventTime::Guessed(..) = time {
-                envelope.time = Some(time);
-            }
+            let mut envelope = outer(context, &event, found.host.take(), time);
             (envelope.program, envelope.pid) = (inner.program, inner.pid);
             return self.nested(context, &inner.text, &envelope, out);
         }
@@ -104,7 +142,14 @@ impl Decoder {
     }
 
     /// Decode each element of a list of records; the record as a whole is one in the ledger.
-    fn elements(&mut self, context: &Context<'_>, text: &str, path: &[&str], out: &mut Output) {
+    fn elements(
+        &mut self,
+        context: &Context<'_>,
+        text: &str,
+        path: &[&str],
+        outer: &Envelope,
+        out: &mut Output,
+    ) {
         let depth = context.envelope.map_or(0, |envelope| envelope.depth);
         if depth >= WRAPPERS_MAX {
             return out.reject(context, "too_deep", "wrapped in more records than are unwrapped");
@@ -129,7 +174,7 @@ impl Decoder {
                 out.reject(context, "too_many", "a list of more records than limits allow");
                 break;
             }
-            let mut envelope = Envelope::within(context.envelope);
+            let mut envelope = outer.clone();
             envelope.element = Some(count);
             match element.as_str() {
                 Some(text) => self.nested(context, text, &envelope, out),
@@ -213,6 +258,17 @@ impl Decoder {
         let (program, pid) = (text(&inner.program), text(&inner.pid));
         Some(InnerRecord { text: body, program, pid })
     }
+}
+
+/// The envelope that a mapped wrapper makes for the records in it.
+fn outer(context: &Context<'_>, fields: &Event, host: Option<String>, time: EventTime) -> Envelope {
+    let mut envelope = Envelope::within(context.envelope);
+    envelope.add(fields);
+    envelope.host = host.or(envelope.host);
+    if let EventTime::At(_) | EventTime::Guessed(..) = time {
+        envelope.time = Some(time);
+    }
+    envelope
 }
 
 struct InnerRecord {

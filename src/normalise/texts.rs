@@ -30,13 +30,25 @@ impl Decoder {
         let written =
             context.envelope.and_then(|envelope| Some((envelope, envelope.program.as_deref()?)));
         if let Some((envelope, program)) = written {
+            if let Some(inner) = wrapped(&line).filter(|_| envelope.depth < WRAPPERS_MAX) {
+                let further = Envelope::within(context.envelope);
+                return self.nested(context, inner, &further, out);
+            }
             let header = Header::of_message(program, envelope.pid.as_deref(), &line);
             return self.linux.decode_syslog(context, &header, &line, &mut self.mapper, out);
         }
-        if self.mapper.is_tabular(&line) && self.row(context, &line, out) {
+        let first = context.record.offset == 0 && context.envelope.is_none();
+        let in_list = context.envelope.is_some_and(|envelope| envelope.element.is_some());
+        if !in_list && self.wrapped_line(context, &line, out) {
+            return;
+        }
+        if self.mapper.is_tabular(&line, first) && self.row(context, &line, out) {
             return;
         }
         match header::parse(&line) {
+            Some(header) if header.program.is_none() && self.mapper.wraps(&line) => {
+                self.without_header(context, &line, out);
+            }
             Some(header) => self.with_header(context, &header, &line, out),
             None => self.without_header(context, &line, out),
         }
@@ -113,8 +125,7 @@ impl Decoder {
         event.id = context.place_id();
         let header = header::parse(&clean);
         let text = header.as_ref().map_or(&*clean, |header| header.message);
-        let whole =
-            self.mapper.mapping(number).is_some_and(|mapping| !mapping.claim.lines.is_empty());
+        let whole = header.is_none() || self.mapper.claims_line(number, &clean);
         let text = if whole { &*clean } else { text };
         let Some(mapped) = self.mapper.forced(number, text, &redaction, &mut event, out) else {
             return out.reject(context, "unknown_format", "the mapping does not know this line");

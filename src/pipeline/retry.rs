@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::carrier::{journal_export, xml_events};
 use crate::config::Config;
 use crate::model::class::Class;
 use crate::model::record::{Batch, Flush, Framing, Record, Shape, StoredReject, Stream};
@@ -42,7 +43,11 @@ pub fn retry(config: &Config, rejects: &[StoredReject]) -> anyhow::Result<Vec<Re
 
 fn one(config: &Config, settings: &Arc<Settings>, reject: &StoredReject) -> Retried {
     // A damaged record's head is the carrier's complaint, not the record.
+    let source = config.sources.iter().find(|source| source.name == reject.source);
+    let format = source.map_or("auto", |source| source.format.as_str());
     let is_cut = matches!(reject.reason.as_str(), "too_long" | "damaged")
+        // The head is kept as text, which a protobuf message is not.
+        || format == "otlp_protobuf"
         || reject.head.is_empty()
         || reject.head.len() >= REJECT_HEAD_BYTES_MAX
         // A cut head can be shorter than the limit once a secret in it was replaced.
@@ -51,14 +56,13 @@ fn one(config: &Config, settings: &Arc<Settings>, reject: &StoredReject) -> Retr
     if is_cut {
         return Retried::Cut;
     }
-    let source = config.sources.iter().find(|source| source.name == reject.source);
     let stream = Arc::new(Stream {
         id: reject.id,
         source: reject.source.as_str().into(),
         path: reject.path.as_str().into(),
         tenant: "default".into(),
         host: None,
-        format: source.map_or("auto", |source| source.format.as_str()).into(),
+        format: format.into(),
         labels: Arc::new([]),
         modified: reject.at,
         live: false,
@@ -69,7 +73,7 @@ fn one(config: &Config, settings: &Arc<Settings>, reject: &StoredReject) -> Retr
         len,
         offset: reject.offset,
         framing: Framing::Whole,
-        shape: shape(&reject.head),
+        shape: shape(&reject.head, format),
     };
     let batch = Batch {
         stream: Arc::clone(&stream),
@@ -94,10 +98,21 @@ fn has_redaction(head: &[u8]) -> bool {
     memchr::memmem::find(head, b"<redacted:").is_some()
 }
 
-/// A document over several lines was split as a document, all else as a line.
-fn shape(head: &[u8]) -> Shape {
-    let is_document = head.trim_ascii_start().starts_with(b"{") && head.contains(&b'\n');
-    if is_document { Shape::Json } else { Shape::Line }
+/// What the carrier said of the record, which is not kept, by its look: a document over several lines was split as a
+/// document, an event as XML as such, a row has its header, all else was a line.
+fn shape(head: &[u8], format: &str) -> Shape {
+    if format == "csv" {
+        return Shape::Csv;
+    }
+    if journal_export::recognise(head) {
+        return Shape::JournalExport;
+    }
+    let text = head.trim_ascii_start();
+    match text.first() {
+        Some(b'{') if text.contains(&b'\n') => Shape::Json,
+        Some(b'<') if xml_events::recognise(text) => Shape::Xml,
+        _ => Shape::Line,
+    }
 }
 
 #[cfg(test)]

@@ -29,7 +29,8 @@ const NAMED: [(&str, i32); 12] = [
 ];
 
 static ZONE: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r"\d{1,2}:\d\d(?::\d\d(?:[.,:]\d+)?)?(?: ?[AP]M)? ?(Z\b|[+-]\d\d:?\d\d\b)").ok()
+    Regex::new(r"\d{1,2}:\d\d(?::\d\d(?:[.,:]\d+)?)?(?: ?[AP]M)? ?(Z\b|[+-]\d\d:?\d\d(?:[^\d:]|$))")
+        .ok()
 });
 static EPOCH: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r"(?:^|[^0-9.])1[0-9]{9}(?:\.\d+)?(?:[^0-9]|$)").ok());
@@ -137,12 +138,12 @@ impl Written {
     /// Find the time of day, then what stands before it (the date) and after it (year of `ctime`, zone).
     fn read(text: &str) -> Option<Written> {
         static TIME: LazyLock<Option<Regex>> =
-            LazyLock::new(|| Regex::new(r"(\d{1,2}):(\d\d):(\d\d)").ok());
+            LazyLock::new(|| Regex::new(r"(?:^|\D)(\d{1,2}):(\d\d):(\d\d)").ok());
         let found = TIME.as_ref()?.captures(text)?;
-        let all = found.get(0)?;
+        let (all, clock) = (found.get(0)?, found.get(1)?);
         let number = |index: usize| found.get(index)?.as_str().parse::<i64>().ok();
         let time = (number(1)?, number(2)?, number(3)?);
-        let before = text.get(..all.start())?.trim_end_matches([':', 'T', ' ']);
+        let before = text.get(..clock.start())?.trim_end_matches([':', 'T', ' ']);
         let after = text.get(all.end()..)?;
         let zone = stated_zones(text).first().copied();
         let mut written = Written { year: None, month: None, day: None, time, zone };

@@ -16,6 +16,7 @@ use regex::Regex;
 use serde_json::Value as Json;
 
 use crate::model::event::Event;
+use crate::model::field;
 use crate::scoreboard::feed::{Feed, Line, Seen, gist};
 use crate::scoreboard::tables::Fail2ban;
 use crate::scoreboard::{Case, TestFile, Verdict, clock, failure};
@@ -229,7 +230,12 @@ fn misses(
             }
             (.., false) => {
                 let time = expected.time.as_deref().unwrap_or_default();
-                (3, format!("time {time} expected, {} found", event.timestamp))
+                // Without a time of its own an event has that of its reading, another one every time.
+                let found = match event.str(field::EVENT_TIME_PROBLEM) {
+                    Some(problem) => problem.to_owned(),
+                    None => event.timestamp.to_string(),
+                };
+                (3, format!("time {time} expected, {found} found"))
             }
         };
         if reached > depth {

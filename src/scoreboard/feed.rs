@@ -2,15 +2,21 @@
 //! do in a log. The offset of a record is its line number: that is how an event finds the line it came from.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::config::Config;
+use crate::config::limits::LimitsConfig;
 use crate::config::redact::{Personal, RedactConfig};
+use crate::config::sources::SourceConfig;
 use crate::model::event::{Event, Value};
 use crate::model::field::{self, FieldId};
 use crate::model::record::{Batch, Flush, Framing, Record, Shape, Stream};
 use crate::normalise::redact::RedactError;
 use crate::normalise::{Decoder, Format, Output, Settings};
+use crate::scoreboard::ScoreError;
+use crate::source::file::{FileSettings, read_once};
 use crate::stdx::id::IdHasher;
 use crate::stdx::time::Timestamp;
 
@@ -56,7 +62,8 @@ impl Feed {
         modified: Timestamp,
         lines: &[Line<'_>],
     ) -> Seen {
-        let known = Format::parse(format).is_some();
+        let known = Format::parse(format).is_some()
+            || self.settings.mappings.current().named(format).is_some();
         let stream = Arc::new(Stream {
             id: IdHasher::new("stream").text("scoreboard").text(path).finish(),
             source: "scoreboard".into(),
@@ -91,6 +98,38 @@ impl Feed {
         }
         seen
     }
+}
+
+impl Feed {
+    /// Read and decode a whole file, by the carrier that its first bytes ask for.
+    pub fn file(&self, path: &Path) -> Result<Seen, ScoreError> {
+        let source = SourceConfig::files("scoreboard", Vec::new());
+        let files = FileSettings::new(&source, &LimitsConfig::default());
+        let mut decoder: Option<Decoder> = None;
+        let mut output = Output::default();
+        let done = read_once(path, &files, &mut |batch| {
+            let decoder = decoder.get_or_insert_with(|| {
+                Decoder::new(Arc::clone(&batch.stream), Arc::clone(&self.settings))
+            });
+            decoder.decode(&batch, &mut output);
+            ControlFlow::Continue(())
+        });
+        done.map_err(|error| ScoreError::Read {
+            path: path.display().to_string(),
+            source: std::io::Error::other(error.to_string()),
+        })?;
+        let rejects = output.rejects.iter().map(|reject| {
+            (reject.offset, format!("rejected, {}: {}", reject.reason, reject.detail))
+        });
+        Ok(Seen { rejects: rejects.collect(), events: output.events })
+    }
+}
+
+/// The first value of a field as text; empty: it has none.
+pub fn text_of(event: &Event, name: &str) -> String {
+    let field = FieldId::lookup(name);
+    let value = field.and_then(|field| event.get(field));
+    value.map(|value| value.to_text().into_owned()).unwrap_or_default()
 }
 
 impl Seen {

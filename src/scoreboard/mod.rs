@@ -9,6 +9,8 @@ pub mod crowdsec;
 pub mod fail2ban;
 pub mod failure;
 pub mod feed;
+pub mod golden;
+pub mod plain;
 pub mod tables;
 pub mod wazuh;
 pub mod wazuh_line;
@@ -137,6 +139,14 @@ pub enum ScoreError {
         /// Why.
         source: std::io::Error,
     },
+    /// An expectation file of a suite is wrong.
+    #[error("{path}: {reason}")]
+    Expectation {
+        /// Which.
+        path: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A table of the scoreboard is wrong.
     #[error("{file}: {source}")]
     Table {
@@ -186,6 +196,7 @@ impl Board {
         };
         let files = files(folders)?;
         let (mut fail2ban, mut crowdsec, mut wazuh) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut golden, mut plain) = (Vec::new(), BTreeMap::<_, Vec<Case>>::new());
         for (path, name) in &files {
             let text = read(path)?;
             let file = TestFile { path, name, text: &text };
@@ -195,11 +206,24 @@ impl Board {
                 crowdsec.extend(crowdsec::judge(&file, &self.feed, &self.tables.crowdsec)?);
             } else if wazuh::recognise(&file) {
                 wazuh.extend(wazuh::judge(&file, &self.feed, &self.tables.wazuh));
+            } else if golden::recognise(&file) {
+                golden.extend(golden::judge(&file, &self.feed, &self.tables.golden)?);
+            } else if let Some(kind) = plain::recognise(&file) {
+                let name = match kind {
+                    plain::Kind::Kubernetes => "kubernetes",
+                    plain::Kind::Nginx => "nginx",
+                    plain::Kind::Access => "access",
+                };
+                plain.entry(name).or_default().extend(plain::judge(&file, kind, &self.feed)?);
             }
         }
         add("fail2ban", "annotated line", fail2ban);
         add("crowdsec", "asserted field", crowdsec);
         add("wazuh", "log line", wazuh);
+        add("ops-agent", "record", golden);
+        for (name, cases) in plain {
+            add(name, "record", cases);
+        }
         if suites.is_empty() {
             let names: Vec<String> =
                 folders.iter().map(|path| path.display().to_string()).collect();

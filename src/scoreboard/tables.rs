@@ -18,6 +18,8 @@ pub struct Tables {
     pub crowdsec: Crowdsec,
     /// `wazuh.toml`
     pub wazuh: Wazuh,
+    /// `golden.toml`
+    pub golden: Golden,
 }
 
 impl Tables {
@@ -26,10 +28,12 @@ impl Tables {
         let fail2ban = include_str!("../../config/scoreboard/fail2ban.toml");
         let crowdsec = include_str!("../../config/scoreboard/crowdsec.toml");
         let wazuh = include_str!("../../config/scoreboard/wazuh.toml");
+        let golden = include_str!("../../config/scoreboard/golden.toml");
         Ok(Tables {
             fail2ban: table(folder, "fail2ban.toml", fail2ban)?,
             crowdsec: table(folder, "crowdsec.toml", crowdsec)?,
             wazuh: table(folder, "wazuh.toml", wazuh)?,
+            golden: table(folder, "golden.toml", golden)?,
         })
     }
 }
@@ -44,6 +48,28 @@ fn table<T: DeserializeOwned>(
         None => (name.to_owned(), embedded.to_owned()),
     };
     toml::from_str(&text).map_err(|source| ScoreError::Table { file, source })
+}
+
+/// Names of the Ops Agent's output.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Golden {
+    /// Names that end otherwise than ours.
+    #[serde(default)]
+    pub field: Vec<GoldenField>,
+}
+
+/// One name.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GoldenField {
+    /// The last part of the path.
+    pub name: String,
+    /// Fields of ours that hold the value.
+    #[serde(default)]
+    pub ecs: Vec<String>,
+    /// Why it is not compared.
+    pub skip: Option<String>,
 }
 
 /// A difference that is right, with the reason.

@@ -1,8 +1,9 @@
-//! Standard input, read to its end. Lines are handed on as they arrive, not when a batch is full, and a
-//! pause closes what waits for more records. Anything else (compressed, an event log, a JSON array)
-//! is read as a file would be.
+//! Standard input, read to its end. Records are handed on as they arrive, not when a batch is full, and a
+//! pause closes what waits for more records. What is compressed, and event logs, are read as a file would be.
 
+use std::collections::VecDeque;
 use std::io::{self, Read};
+use std::ops::ControlFlow;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,7 +15,9 @@ use super::file::identity::{HEAD_BYTES, once_id};
 use super::file::once::read_stream;
 use super::file::open::{Content, PEEK_BYTES, Packing, content, packing};
 use super::{Source, SourceError};
+use crate::carrier::Chunk;
 use crate::carrier::lines::Lines;
+use crate::carrier::splitter::Splitter;
 use crate::config::limits::LimitsConfig;
 use crate::config::sources::SourceConfig;
 use crate::model::record::{Batch, Flush, Position, Stream};
@@ -28,6 +31,8 @@ const NAME: &str = "<stdin>";
 const WAIT: Duration = Duration::from_millis(100);
 /// A pause this long closes what waits for more records.
 const IDLE: Duration = Duration::from_secs(2);
+/// Bytes asked for in one read of what is no lines.
+const PIECE_BYTES: usize = 64 << 10;
 
 /// The source `type = "stdin"`, or any other pipe in tests.
 pub struct Stdin<R = io::Stdin> {
@@ -70,24 +75,92 @@ impl<R: Read + AsFd + Send> Source for Stdin<R> {
             Err(source) => return Err(SourceError::Stdin { source }),
         };
         first.truncate(count);
-        if packing(&first) != Packing::Plain || content(&first) != Content::Lines {
+        let content = content(&first, &settings.format);
+        if packing(&first) != Packing::Plain || content == Content::Evtx {
             let mut whole = io::Cursor::new(first).chain(input);
             let mut send = |batch| match out.send(batch) {
-                true => std::ops::ControlFlow::Continue(()),
-                false => std::ops::ControlFlow::Break(()),
+                true => ControlFlow::Continue(()),
+                false => ControlFlow::Break(()),
             };
             read_stream(&mut whole, NAME, Timestamp::now(), &settings, &mut send);
             return Ok(());
         }
-        let lines = Lines::new(settings.bounds, 0);
-        Live { settings, lines, stream: None, out, unflushed: false }.run(first, input)
+        let carrier = match content.splitter(settings.bounds) {
+            Some(splitter) => Carrier::Pieces {
+                splitter: Box::new(splitter),
+                piece: Vec::new(),
+                full: VecDeque::new(),
+            },
+            None => Carrier::Lines(Lines::new(settings.bounds, 0)),
+        };
+        Live { settings, carrier, stream: None, out, unflushed: false }.run(first, input)
     }
 }
 
-/// Lines that arrive one after the other.
+/// What splits the input.
+enum Carrier {
+    Lines(Lines),
+    Pieces {
+        splitter: Box<Splitter>,
+        piece: Vec<u8>,
+        /// Chunks that are complete and were not handed on.
+        full: VecDeque<Chunk>,
+    },
+}
+
+impl Carrier {
+    /// Read one piece and split it; returns what `read` returned. Call only when not full.
+    fn fill(&mut self, read: &mut dyn FnMut(&mut [u8]) -> io::Result<usize>) -> io::Result<usize> {
+        match self {
+            Carrier::Lines(lines) => lines.fill(read),
+            Carrier::Pieces { splitter, piece, full } => {
+                piece.resize(PIECE_BYTES, 0);
+                let count = read(piece)?;
+                let _ = splitter.feed(piece.get(..count).unwrap_or_default(), &mut |chunk| {
+                    full.push_back(chunk);
+                    ControlFlow::Continue(())
+                });
+                Ok(count)
+            }
+        }
+    }
+
+    /// Must the records be taken before more is read?
+    fn is_full(&self) -> bool {
+        match self {
+            Carrier::Lines(lines) => lines.is_full(),
+            Carrier::Pieces { full, .. } => !full.is_empty(),
+        }
+    }
+
+    /// The complete records, or a chunk of them.
+    fn take(&mut self) -> Chunk {
+        match self {
+            Carrier::Lines(lines) => lines.take(),
+            Carrier::Pieces { splitter, full, .. } => {
+                full.pop_front().unwrap_or_else(|| splitter.take())
+            }
+        }
+    }
+
+    /// The input has ended: what is unfinished is a record too.
+    fn finish(&mut self) {
+        match self {
+            Carrier::Lines(lines) => lines.finish(),
+            Carrier::Pieces { splitter, full, .. } => {
+                let _ = splitter.finish(&mut |chunk| {
+                    full.push_back(chunk);
+                    ControlFlow::Continue(())
+                });
+            }
+        }
+    }
+}
+
+/// Records that arrive one after the other.
 struct Live {
     settings: FileSettings,
-    lines: Lines,
+    carrier: Carrier,
     stream: Option<Arc<Stream>>,
     out: queue::Sender<Batch>,
     /// Records were sent since the last flush.
@@ -114,25 +187,25 @@ impl Live {
                 continue;
             }
             let outcome = match seen {
-                false => self.lines.fill(&mut |into| first.read(into)),
-                true => self.lines.fill(&mut |into| input.read(into)),
+                false => self.carrier.fill(&mut |into| first.read(into)),
+                true => self.carrier.fill(&mut |into| input.read(into)),
             };
             last = Instant::now();
-            while self.lines.is_full() {
+            while self.carrier.is_full() {
                 if !self.send(Flush::No) {
                     return Ok(());
                 }
             }
             match outcome {
                 Ok(0) => {
-                    self.lines.finish();
-                    self.send(Flush::End);
+                    self.end();
                     return Ok(());
                 }
                 // More is there already: let the batch grow.
                 Ok(_) if input.ready(Duration::ZERO) => {}
                 Ok(_) => {
-                    if self.lines.has_records() && !self.send(Flush::No) {
+                    let chunk = self.carrier.take();
+                    if !chunk.records.is_empty() && !self.send_chunk(chunk, Flush::No) {
                         return Ok(());
                     }
                 }
@@ -145,9 +218,28 @@ impl Live {
         }
     }
 
+    /// The input has ended.
+    fn end(&mut self) {
+        self.carrier.finish();
+        let mut chunk = self.carrier.take();
+        while self.carrier.is_full() {
+            let next = self.carrier.take();
+            if !next.records.is_empty()
+                && !self.send_chunk(std::mem::replace(&mut chunk, next), Flush::No)
+            {
+                return;
+            }
+        }
+        self.send_chunk(chunk, Flush::End);
+    }
+
     /// Hand on what is complete. `false`: nobody takes it any more.
     fn send(&mut self, flush: Flush) -> bool {
-        let chunk = self.lines.take();
+        let chunk = self.carrier.take();
+        self.send_chunk(chunk, flush)
+    }
+
+    fn send_chunk(&mut self, chunk: Chunk, flush: Flush) -> bool {
         let settings = &self.settings;
         let stream = match (&self.stream, chunk.records.first()) {
             (Some(stream), _) => stream.clone(),
@@ -242,6 +334,22 @@ mod tests {
         writer.write_all(&zstd::encode_all(&b"[{\"a\":1},\n{\"b\":2}]"[..], 1).unwrap()).unwrap();
         drop(writer);
         assert_eq!(texts(&batches.receive().unwrap()), ["{\"a\":1}", "{\"b\":2}"]);
+        assert!(thread.join().unwrap());
+    }
+
+    #[test]
+    fn events_as_xml_are_handed_on_as_they_arrive() {
+        let (mut writer, batches, _stop, thread) = start();
+        writer.write_all(b"<Event><System/></Event>\n<Event>").unwrap();
+        let batch = batches.receive().unwrap();
+        assert_eq!(texts(&batch), ["<Event><System/></Event>"]);
+        assert!(batch.stream.live);
+        writer.write_all(b"2</Event><Event>cut").unwrap();
+        assert_eq!(texts(&batches.receive().unwrap()), ["<Event>2</Event>"]);
+        drop(writer);
+        let batch = batches.receive().unwrap();
+        assert_eq!((texts(&batch), batch.flush), (vec!["<Event>cut".to_owned()], Flush::End));
+        assert!(batches.receive().is_none());
         assert!(thread.join().unwrap());
     }
 

@@ -1,7 +1,9 @@
 //! The one integration binary: a module a topic.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::print_stderr)]
 
+mod auditd_ausearch;
 mod auditd_scoreboard;
+mod carriers;
 mod cli;
 mod coverage;
 mod demo;
@@ -13,15 +15,19 @@ mod ecs;
 mod hostile;
 mod hostile_program;
 mod kill;
+mod linux_kinds;
 mod mappings;
 mod normalise_linux;
 mod normalise_windows;
 mod privacy;
 mod pty;
 mod rule_pack;
+mod scoreboard;
+mod sigma_fields;
 mod source_evtx;
 mod source_once;
 mod source_tail;
 mod store;
 mod support;
 mod tidy;
+mod windows_families;

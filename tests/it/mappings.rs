@@ -24,8 +24,11 @@ fn every_shipped_mapping_has_a_test_that_holds() {
     let tests = library::tests_of(&[BUILTIN.to_owned()]);
     let tested: BTreeSet<&str> = tests.iter().map(|(name, _)| stem(name)).collect();
     let files = library::shipped_files();
-    let without: Vec<&str> =
-        files.iter().map(|(name, ..)| name.as_str()).filter(|name| !tested.contains(name)).collect();
+    let without: Vec<&str> = files
+        .iter()
+        .map(|(name, ..)| name.as_str())
+        .filter(|name| !tested.contains(name))
+        .collect();
     assert!(without.is_empty(), "no test beside: {without:?}");
     let names: BTreeSet<&str> = files.iter().map(|(name, ..)| name.as_str()).collect();
     assert_eq!(names.len(), files.len(), "two shipped mappings have one name");
@@ -98,5 +101,8 @@ fn the_page_of_formats_is_what_the_program_reads() {
         std::fs::write(&path, &fresh).unwrap();
     }
     let old = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(old == fresh, "docs/formats.md is old: WATCHFLOOR_BLESS=1 cargo test --test it mappings");
+    assert!(
+        old == fresh,
+        "docs/formats.md is old: WATCHFLOOR_BLESS=1 cargo test --test it mappings"
+    );
 }

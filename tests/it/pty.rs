@@ -134,7 +134,8 @@ fn starts_moves_acts_undoes_and_quits() {
     assert!(!session.is_canonical());
     assert!(cursor_row(&session).contains("title0"), "{}", session.text());
     session.press("j");
-    assert!(cursor_row(&session).contains("title1"), "{}", session.text());
+    session
+        .wait_until("the cursor on the next row", |session| cursor_row(session).contains("title1"));
     session.press("vf");
     session.wait_for("undo: false positive");
     session.press("u");

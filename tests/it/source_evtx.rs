@@ -23,8 +23,51 @@ pub fn captures() -> Option<PathBuf> {
     None
 }
 
+/// End of the path; records read and damaged places; what the independent reader counts; why they differ.
+type Difference = (&'static str, (u64, u64), u64, &'static str);
+
+/// The logs whose counts are not the independent reader's. Record numbers are those of the chunks' own headers.
+const DIFFERENCES: [Difference; 6] = [
+    (
+        "etw_rpc_zerologon.evtx",
+        (415, 0),
+        1,
+        "The other reader stopped with an error of its own at the second record. The chunks hold the numbers 1 to 415, the file's header says that 416 is next.",
+    ),
+    (
+        "2-vss_0-Microsoft-Windows-RemoteDesktopServices-RdpCoreTS%4Operational.evtx",
+        (1_910, 4),
+        95,
+        "A log restored from a shadow copy, with foreign bytes in two chunks. The other reader stopped at the first of them; we read on behind it. Of 1,912 records that can be found by their marks two cannot be decoded, and behind each the rest of its chunk is overwritten.",
+    ),
+    (
+        "sample-with-zero-data-size-event.evtx",
+        (449, 1),
+        2,
+        "The third record states a length of zero. The other reader stopped there; we reject that record and go on. The chunks hold the numbers 1 to 450.",
+    ),
+    (
+        "sample_with_a_bad_chunk_magic.evtx",
+        (301, 3),
+        14,
+        "Two chunks have no mark, and in a third records were overwritten. The other reader stopped at the first gap; we reject each place and read on behind it.",
+    ),
+    (
+        "samples/sysmon.evtx",
+        (358, 8),
+        358,
+        "Behind the ninth chunk the file holds eight blocks that were never chunks of this log. Both readers read the same records; the other one stopped with an error at the first block, we count each as damaged.",
+    ),
+    (
+        "ID4622-New SSP loaded in LSA (only legitim).evtx",
+        (420, 0),
+        420,
+        "Both read 420 records. The other reader could not turn 70 of them into its own form; ours gives all of them.",
+    ),
+];
+
 /// The members of an uncompressed tar stream.
-fn members(mut tar: &[u8]) -> Vec<(String, &[u8])> {
+pub fn members(mut tar: &[u8]) -> Vec<(String, &[u8])> {
     let mut members = Vec::new();
     let mut long_name = None;
     while tar.len() > 512 && tar[0] != 0 {
@@ -77,6 +120,29 @@ fn count(log: &[u8]) -> (u64, u64, Vec<String>) {
     (whole, damaged, reasons)
 }
 
+/// Every whole record of the shared event logs, as JSON text; `None` when they are not there.
+pub fn each_record(take: &mut dyn FnMut(&[u8])) -> Option<()> {
+    let folder = captures()?.join("windows/evtx");
+    for entry in fs::read_dir(&folder).unwrap() {
+        let path = entry.unwrap().path();
+        if !path.to_string_lossy().ends_with(".tar.zst") {
+            continue;
+        }
+        let tar = zstd::decode_all(fs::File::open(&path).unwrap()).unwrap();
+        for (_, log) in members(&tar).iter().filter(|(name, _)| name.ends_with(".evtx")) {
+            let _ =
+                evtx::read_file(&mut std::io::Cursor::new(log), Bounds::default(), &mut |chunk| {
+                    let whole =
+                        chunk.records.iter().filter(|record| record.framing == Framing::Whole);
+                    whole.for_each(|record| take(chunk.bytes(record)));
+                    ControlFlow::Continue(())
+                })
+                .unwrap();
+        }
+    }
+    Some(())
+}
+
 #[test]
 fn every_record_that_an_independent_reader_counts_is_there() {
     let Some(captures) = captures() else { return };
@@ -90,7 +156,8 @@ fn every_record_that_an_independent_reader_counts_is_there() {
         let counts = (number("records"), number("unreadable_records"));
         expected.insert((text("archive"), text("path")), counts);
     }
-    let (mut files, mut records, mut damaged_total, mut less) = (0, 0, 0, Vec::new());
+    let (mut files, mut records, mut damaged_total) = (0, 0, 0);
+    let (mut explained, mut odd) = (0, Vec::new());
     for entry in fs::read_dir(&folder).unwrap() {
         let path = entry.unwrap().path();
         let archive = path.file_name().unwrap().to_string_lossy().into_owned();
@@ -108,9 +175,17 @@ fn every_record_that_an_independent_reader_counts_is_there() {
             let (whole, damaged, reasons) = count(body);
             records += whole;
             damaged_total += damaged;
-            // Ours may read what the other could not, and count a damaged run as one.
-            if whole + damaged < wanted || whole < wanted - unreadable.min(wanted) {
-                less.push(format!("{name}: {whole} read, {damaged} damaged {reasons:?}, wanted {wanted} with {unreadable} unreadable"));
+            if (whole, damaged) == (wanted, unreadable) {
+                continue;
+            }
+            let known = DIFFERENCES.iter().position(|row| name.ends_with(row.0));
+            match known.and_then(|at| DIFFERENCES.get(at)) {
+                Some((_, ours, theirs, _)) if (*ours, *theirs) == ((whole, damaged), wanted) => {
+                    explained += 1;
+                }
+                _ => odd.push(format!(
+                    "{name}: {whole} read, {damaged} damaged {reasons:?}, wanted {wanted} with {unreadable} unreadable"
+                )),
             }
         }
     }
@@ -124,7 +199,30 @@ fn every_record_that_an_independent_reader_counts_is_there() {
         "not in the archives: {:?}",
         expected.keys().take(3).collect::<Vec<_>>()
     );
-    assert!(less.is_empty(), "{less:#?}");
+    assert!(odd.is_empty(), "{odd:#?}");
+    assert_eq!(explained, DIFFERENCES.len());
+    page(files, records, damaged_total);
+}
+
+/// Write or compare `docs/evtx-records.md`.
+fn page(files: u64, records: u64, damaged: u64) {
+    let equal = files - DIFFERENCES.len() as u64;
+    let mut page = format!(
+        "# Records of the shared event logs\n\n\
+         Written by `tests/it/source_evtx.rs` (`WATCHFLOOR_BLESS=1 cargo test --test it source_evtx` writes it again). Of {files} event logs {equal} give exactly\n\
+         the records that an independent reader counts; together {records} records are read and {damaged} places are damaged, each a rejected record with its reason.\n\
+         These differ:\n\n\
+         | log | read | damaged | independent reader | why |\n| --- | --- | --- | --- | --- |\n"
+    );
+    for (name, (whole, broken), theirs, why) in DIFFERENCES {
+        page.push_str(&format!("| {name} | {whole} | {broken} | {theirs} | {why} |\n"));
+    }
+    let path = crate::support::root().join("docs/evtx-records.md");
+    if std::env::var_os("WATCHFLOOR_BLESS").is_some() {
+        fs::write(&path, &page).unwrap();
+    }
+    let written = fs::read_to_string(&path).unwrap_or_default();
+    assert_eq!(written, page, "docs/evtx-records.md is old: run this test with WATCHFLOOR_BLESS=1");
 }
 
 #[test]

@@ -555,6 +555,36 @@ fn other_contents_are_read_as_a_whole_once() {
 }
 
 #[test]
+fn a_row_or_an_event_that_is_being_written_waits_for_its_end() {
+    let mut bench = Bench::new(&["*.csv", "*.xml"]);
+    bench.config.format = "csv".into();
+    bench.append("a.csv", "a,b\n1,2\n3,");
+    bench.start();
+    bench.until_lines(1);
+    bench.commit_for(Duration::from_millis(1_500));
+    bench.append("a.csv", "4\n5");
+    bench.until_lines(2);
+    bench.restart();
+    bench.commit_for(Duration::from_millis(300));
+    // At rest for long: it has no end.
+    bench.until_lines(3);
+    bench.append("a.csv", "\n6,7\n");
+    bench.until_lines(4);
+    bench.stop();
+    let expected = ["a,b\n1,2", "a,b\n3,4", "a,b\n5", "a,b\n6,7"];
+    bench.committed.assert_is(&expected.map(str::to_owned));
+
+    bench.config.format = "auto".into();
+    bench.committed = Committed::default();
+    bench.append("b.xml", "<Events>\n<Event>1</Event>\n<Event>2</Ev");
+    bench.start();
+    bench.until_lines(1);
+    bench.append("b.xml", "ent>\n</Events>\n");
+    bench.until("second event", |seen| seen.lines.iter().any(|line| line == "<Event>2</Event>"));
+    bench.stop();
+}
+
+#[test]
 fn a_line_over_the_limit_is_one_record_however_slowly_it_comes() {
     let mut bench = Bench::new(&["a.log"]);
     bench.limits.record_bytes_max = 10_000;

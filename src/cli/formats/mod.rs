@@ -20,7 +20,7 @@ use crate::normalise::{self, Settings};
 #[derive(Args)]
 #[command(after_help = "Examples:
   watchfloor formats list
-  watchfloor formats show nginx_error
+  watchfloor formats show nginx
   watchfloor formats check my-mappings/
   watchfloor formats test vectors/fail2ban --list")]
 pub(crate) struct Arguments {

@@ -9,17 +9,17 @@ const fn kind(types: &'static str, action: &'static str) -> Kind {
     Kind::new(Class::AccountChange, "iam", types, action, Outcome::Success)
 }
 
-const USER_ADDED: Kind = kind("creation", "user_added");
-const USER_DELETED: Kind = kind("deletion", "user_deleted");
-const USER_CHANGED: Kind = kind("change", "user_changed");
-const GROUP_ADDED: Kind = kind("creation", "group_added");
-const GROUP_DELETED: Kind = kind("deletion", "group_deleted");
-const GROUP_CHANGED: Kind = kind("change", "group_changed");
-const MEMBER_ADDED: Kind = kind("change", "group_member_added");
-const MEMBER_REMOVED: Kind = kind("change", "group_member_removed");
-const PASSWORD_CHANGED: Kind = kind("change", "password_changed");
+const USER_ADDED: Kind = kind("user creation", "user_added");
+const USER_DELETED: Kind = kind("user deletion", "user_deleted");
+const USER_CHANGED: Kind = kind("user change", "user_changed");
+const GROUP_ADDED: Kind = kind("group creation", "group_added");
+const GROUP_DELETED: Kind = kind("group deletion", "group_deleted");
+const GROUP_CHANGED: Kind = kind("group change", "group_changed");
+const MEMBER_ADDED: Kind = kind("group change", "group_member_added");
+const MEMBER_REMOVED: Kind = kind("group change", "group_member_removed");
+const PASSWORD_CHANGED: Kind = kind("user change", "password_changed");
 const FAILED: Kind =
-    Kind::new(Class::AccountChange, "iam", "error", "account_change_failed", Outcome::Failure);
+    Kind::new(Class::AccountChange, "iam", "info", "account_change_failed", Outcome::Failure);
 
 /// Map a line of one of the tools.
 pub fn map(program: &str, message: &str, event: &mut Event) -> bool {
@@ -122,6 +122,28 @@ fn changed(program: &str, message: &str, event: &mut Event) -> bool {
         let mut names = Quoted(message);
         push(event, field::USER_TARGET_NAME, names.next());
         push(event, field::USER_NAME, names.next());
+        return true;
+    }
+    // groupmod: `group changed in /etc/group (group admins/1001, new name: wheel)`.
+    if let Some(rest) = message.strip_prefix("group changed in ") {
+        GROUP_CHANGED.set(event);
+        let name = rest.split_once("(group ").map_or("", |(_, rest)| rest);
+        let (name, rest) = name.split_once('/').unwrap_or((name, ""));
+        push(event, field::GROUP_NAME, Some(name));
+        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+        push(event, field::GROUP_ID, rest.get(..digits));
+        event.push_str(field::EVENT_REASON, message);
+        return true;
+    }
+    // gpasswd: `password of group admins changed by root`, `members of group admins set by root to bob,eve`.
+    if let Some((what, rest)) = message.split_once(" of group ")
+        && matches!(what, "password" | "members" | "administrators")
+    {
+        GROUP_CHANGED.set(event);
+        push(event, field::GROUP_NAME, rest.split(' ').next());
+        let actor = rest.split_once(" by ").map_or("", |(_, rest)| rest);
+        user_name(event, actor.split(' ').next().unwrap_or(""));
+        event.push_str(field::EVENT_REASON, message);
         return true;
     }
     let starts = ["change ", "changed ", "lock ", "unlock ", "set "]
@@ -232,6 +254,28 @@ mod tests {
                 Some("eve"),
                 None,
             ),
+            (
+                "groupmod",
+                "group changed in /etc/group (group admins/1001, new name: wheel)",
+                "group_changed",
+                None,
+                Some("admins"),
+            ),
+            (
+                "gpasswd",
+                "members of group admins set by root to bob,eve",
+                "group_changed",
+                None,
+                Some("admins"),
+            ),
+            (
+                "usermod",
+                "change user 'eve' UID from '1001' to '0'",
+                "user_changed",
+                Some("eve"),
+                None,
+            ),
+            ("usermod", "lock user 'eve' password", "password_changed", Some("eve"), None),
             ("chage", "changed password expiry for eve", "user_changed", Some("eve"), None),
             (
                 "useradd",

@@ -20,9 +20,9 @@ pub enum Outcome {
 pub struct Kind {
     /// For rule routing.
     pub class: Class,
-    /// `event.category`.
+    /// `event.category`; several words make a list.
     pub category: &'static str,
-    /// `event.type`.
+    /// `event.type`; several words make a list.
     pub types: &'static str,
     /// `event.action`.
     pub action: &'static str,
@@ -45,8 +45,11 @@ impl Kind {
     /// Write it into the event.
     pub fn set(&self, event: &mut Event) {
         event.class = self.class;
-        event.push_str(field::EVENT_CATEGORY, self.category);
-        event.push_str(field::EVENT_TYPE, self.types);
+        for (field, words) in
+            [(field::EVENT_CATEGORY, self.category), (field::EVENT_TYPE, self.types)]
+        {
+            words.split_ascii_whitespace().for_each(|word| event.push_str(field, word));
+        }
         event.push_str(field::EVENT_ACTION, self.action);
         match self.outcome {
             Outcome::Success => event.push_str(field::EVENT_OUTCOME, "success"),

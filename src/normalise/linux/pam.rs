@@ -1,7 +1,7 @@
 //! PAM modules writing through whatever program they are loaded into: sessions, failures, password changes.
 
 use crate::model::class::Class;
-use crate::model::event::Event;
+use crate::model::event::{Event, Value};
 use crate::model::field;
 use crate::normalise::linux::kind::{Kind, Outcome, source_address, user_name};
 
@@ -12,9 +12,11 @@ const FAILURE: Kind = Kind::new(
     "pam_authentication",
     Outcome::Failure,
 );
-/// The same attempt is `ssh_login` in a line of sshd itself, which carries the class.
-const SSH_FAILURE: Kind =
+/// The same attempt stands in a line of the program itself, which carries the class.
+const REPEATED_FAILURE: Kind =
     Kind::new(Class::Other, "authentication", "start", "pam_authentication", Outcome::Failure);
+const REFUSED: Kind =
+    Kind::new(Class::LogonFailure, "authentication", "info", "pam_access_denied", Outcome::Failure);
 const SUCCESS: Kind =
     Kind::new(Class::Other, "authentication", "start", "pam_authentication", Outcome::Success);
 const LOCKED: Kind =
@@ -23,7 +25,18 @@ const OPENED: Kind =
     Kind::new(Class::Other, "session", "start", "session_opened", Outcome::Success);
 const CLOSED: Kind = Kind::new(Class::Other, "session", "end", "session_closed", Outcome::Success);
 const PASSWORD: Kind =
-    Kind::new(Class::AccountChange, "iam", "change", "password_changed", Outcome::Success);
+    Kind::new(Class::AccountChange, "iam", "user change", "password_changed", Outcome::Success);
+const NOTE: Kind =
+    Kind::new(Class::Other, "authentication", "info", "pam_message", Outcome::Unknown);
+const SESSION_NOTE: Kind =
+    Kind::new(Class::Other, "session", "info", "pam_message", Outcome::Unknown);
+/// Words of a module that could not do what it should.
+const FAILURES: [&str; 7] =
+    ["failed", "could not", "cannot", "unable", "denied", "error", "not permitted"];
+
+/// Programs that write a line of their own about every failed attempt.
+const OWN_FAILURES: [&str; 8] =
+    ["sshd", "dropbear", "sudo", "sudo-i", "su", "su-l", "login", "remote"];
 
 /// Map a message that a PAM module wrote. `false`: it is none, or none that is known.
 pub fn map(message: &str, event: &mut Event) -> bool {
@@ -34,7 +47,7 @@ pub fn map(message: &str, event: &mut Event) -> bool {
     }
     // `PAM 2 more authentication failures; logname= …` comes from the library, without a module.
     if message.starts_with("PAM ") && message.contains(" more authentication failure") {
-        SSH_FAILURE.set(event);
+        REPEATED_FAILURE.set(event);
         credentials(message, event);
         return true;
     }
@@ -59,10 +72,9 @@ fn module_prefix(message: &str) -> Option<(&str, &str, &str)> {
 
 fn from_module(service: &str, text: &str, event: &mut Event) -> bool {
     let program = service.split(':').next().unwrap_or("");
-    let in_sshd = program == "sshd";
     if text.starts_with("authentication failure") {
-        if in_sshd {
-            SSH_FAILURE.set(event)
+        if OWN_FAILURES.contains(&program) {
+            REPEATED_FAILURE.set(event)
         } else {
             FAILURE.set(event)
         }
@@ -87,7 +99,7 @@ fn from_module(service: &str, text: &str, event: &mut Event) -> bool {
         return true;
     }
     if text.starts_with("check pass; user unknown") {
-        SSH_FAILURE.set(event);
+        REPEATED_FAILURE.set(event);
         event.push_str(field::EVENT_REASON, "user unknown");
         return true;
     }
@@ -96,13 +108,81 @@ fn from_module(service: &str, text: &str, event: &mut Event) -> bool {
         event.push_str(field::USER_TARGET_NAME, name.trim());
         return true;
     }
+    // pam_sss and pam_winbind: `received for user bob: 7 (Authentication failure)`, after their own line of the failure.
+    if let Some(rest) = text.strip_prefix("received for user ") {
+        let (name, reason) = rest.rsplit_once(": ").unwrap_or((rest, ""));
+        REPEATED_FAILURE.set(event);
+        user_name(event, name);
+        event.push_str(field::EVENT_REASON, reason);
+        return true;
+    }
     if text.contains("temporarily locked") || text.contains(" tally ") {
-        LOCKED.set(event);
-        let after = text.split_once("user ").map_or("", |(_, after)| after);
-        user_name(event, after.split([' ', ',']).next().unwrap_or(""));
+        locked(text, event);
+        return true;
+    }
+    refused(text, event) || note(service, text, event)
+}
+
+/// pam_faillock: `Consecutive login failures for user bob account temporarily locked`; pam_tally2:
+/// `user bob (1001) tally 6, deny 5`.
+fn locked(text: &str, event: &mut Event) {
+    LOCKED.set(event);
+    let after = text.split_once("user ").map_or("", |(_, after)| after);
+    let (name, rest) = after.split_once([' ', ',']).unwrap_or((after, ""));
+    user_name(event, name);
+    let id = rest.strip_prefix('(').and_then(|rest| rest.split_once(')'));
+    if let Some((id, _)) = id.filter(|(id, _)| id.bytes().all(|byte| byte.is_ascii_digit())) {
+        set_id(field::USER_ID, id, event);
+    }
+    event.push_str(field::EVENT_REASON, text);
+}
+
+/// What the account modules refuse: `access denied for user `bob' from `192.0.2.7'` (pam_access), `Refused user bob for
+/// service sshd` (pam_listfile), `requirement "uid >= 1000" not met by user "bob"` (pam_succeed_if),
+/// `account bob has expired (account expired)` (pam_unix).
+fn refused(text: &str, event: &mut Event) -> bool {
+    const QUOTES: [char; 3] = ['`', '\'', '"'];
+    if let Some(rest) = text.strip_prefix("access denied for user ") {
+        REFUSED.set(event);
+        let (name, from) = rest.rsplit_once(" from ").unwrap_or((rest, ""));
+        user_name(event, name.trim_matches(QUOTES));
+        source_address(event, from.trim_matches(QUOTES));
+        return true;
+    }
+    if let Some(rest) = text.strip_prefix("Refused user ") {
+        REFUSED.set(event);
+        user_name(event, rest.rsplit_once(" for service ").map_or(rest, |(name, _)| name));
+        return true;
+    }
+    if text.starts_with("requirement ")
+        && let Some((_, name)) = text.rsplit_once(" not met by user ")
+    {
+        // A test that other modules build on: it refuses nothing by itself.
+        NOTE.set(event);
+        user_name(event, name.trim_matches(QUOTES));
+        event.push_str(field::EVENT_REASON, text);
+        return true;
+    }
+    if let Some(rest) = text.strip_prefix("account ")
+        && let Some((name, reason)) = rest.split_once(" has expired")
+    {
+        REFUSED.set(event);
+        user_name(event, name);
+        event.push_str(field::EVENT_REASON, reason.trim_matches([' ', '(', ')']));
         return true;
     }
     false
+}
+
+/// A module's line that nobody taught us. The part of PAM that it belongs to stands behind the service.
+fn note(service: &str, text: &str, event: &mut Event) -> bool {
+    let kind = if service.ends_with(":session") { SESSION_NOTE } else { NOTE };
+    let lower = text.to_ascii_lowercase();
+    let failed = FAILURES.iter().any(|word| lower.contains(word));
+    let outcome = if failed { Outcome::Failure } else { Outcome::Unknown };
+    Kind { outcome, ..kind }.set(event);
+    event.push_str(field::EVENT_REASON, text);
+    true
 }
 
 /// `NAME[(uid=N)] by [ACTOR](uid=N)`.
@@ -122,7 +202,8 @@ fn opened(program: &str, rest: &str, event: &mut Event) {
         return;
     }
     event.class = match program {
-        "sshd" | "systemd-user" => Class::Other,
+        // These write a line of their own about the login.
+        "sshd" | "dropbear" | "login" | "remote" | "systemd-user" => Class::Other,
         "cron" | "crond" | "atd" => Class::TaskSchedule,
         _ => Class::Logon,
     };
@@ -159,6 +240,16 @@ fn credentials(text: &str, event: &mut Event) {
     if let Some(actor) = part(text, " logname=") {
         event.push_str(field::USER_LOGNAME, actor);
     }
+    // The user of the program that asks, not the one who logs in.
+    for (key, name) in [
+        (" uid=", "process.real_user.id"),
+        (" euid=", "process.user.id"),
+        (" ruser=", "source.user.name"),
+    ] {
+        if let Some(value) = part(text, key) {
+            event.push_named(name, Value::Str(value));
+        }
+    }
 }
 
 fn part<'a>(text: &'a str, key: &str) -> Option<&'a str> {
@@ -187,10 +278,22 @@ mod tests {
         let event = mapped(
             "pam_unix(su:auth): authentication failure; logname=bob uid=1000 euid=0 tty=pts/1 ruser=bob rhost=  user=root",
         );
-        assert_eq!(event.class, Class::LogonFailure);
+        assert_eq!(event.class, Class::Other, "su writes a line of its own");
         assert_eq!(event.str(field::USER_NAME), Some("root"));
         assert_eq!(event.str(field::PROCESS_TTY), Some("pts/1"));
         assert!(!event.has(field::SOURCE_IP));
+        for (name, value) in [
+            ("process.real_user.id", "1000"),
+            ("process.user.id", "0"),
+            ("source.user.name", "bob"),
+        ] {
+            assert_eq!(event.str(field::FieldId::intern(name).unwrap()), Some(value), "{name}");
+        }
+        assert!(!event.has(field::USER_ID));
+        let event = mapped(
+            "pam_unix(vsftpd:auth): authentication failure; logname= uid=0 euid=0 tty=ftp ruser=bob rhost=192.0.2.7  user=bob",
+        );
+        assert_eq!(event.class, Class::LogonFailure);
     }
 
     #[test]
@@ -208,5 +311,66 @@ mod tests {
         let event = mapped("pam_unix(chpasswd:chauthtok): password changed for bob");
         assert_eq!(event.str(field::USER_TARGET_NAME), Some("bob"));
         assert_eq!(event.class, Class::AccountChange);
+    }
+
+    #[test]
+    fn locks_refusals_and_whatever_else_a_module_says() {
+        for (text, action, class, user) in [
+            (
+                "pam_tally2(sshd:auth): user bob (1001) tally 6, deny 5",
+                "account_locked",
+                Class::Other,
+                Some("bob"),
+            ),
+            (
+                "pam_faillock(sshd:auth): Consecutive login failures for user bob account temporarily locked",
+                "account_locked",
+                Class::Other,
+                Some("bob"),
+            ),
+            (
+                "pam_access(sshd:account): access denied for user `bob' from `192.0.2.7'",
+                "pam_access_denied",
+                Class::LogonFailure,
+                Some("bob"),
+            ),
+            (
+                "pam_listfile(vsftpd:auth): Refused user bob for service vsftpd",
+                "pam_access_denied",
+                Class::LogonFailure,
+                Some("bob"),
+            ),
+            (
+                "pam_unix(sshd:account): account bob has expired (account expired)",
+                "pam_access_denied",
+                Class::LogonFailure,
+                Some("bob"),
+            ),
+            (
+                "pam_succeed_if(sshd:auth): requirement \"uid >= 1000\" not met by user \"bob\"",
+                "pam_message",
+                Class::Other,
+                Some("bob"),
+            ),
+            (
+                "pam_sss(sshd:auth): received for user bob: 7 (Authentication failure)",
+                "pam_authentication",
+                Class::Other,
+                Some("bob"),
+            ),
+            (
+                "pam_systemd(su:session): Cannot create session: Already running in a session",
+                "pam_message",
+                Class::Other,
+                None,
+            ),
+        ] {
+            let event = mapped(text);
+            assert_eq!(event.str(field::EVENT_ACTION), Some(action), "{text}");
+            assert_eq!(event.class, class, "{text}");
+            assert_eq!(event.str(field::USER_NAME), user, "{text}");
+        }
+        let event = mapped("pam_tally2(sshd:auth): user bob (1001) tally 6, deny 5");
+        assert_eq!(event.str(field::USER_ID), Some("1001"));
     }
 }

@@ -1,9 +1,14 @@
-//! sshd (and sshd-session, dropbear-like wording aside): logins, failures and disconnects.
+//! sshd (also sshd-session and sshd-auth): logins, failures and disconnects; [`protocol`] has the noise around them,
+//! [`session`] what users do, [`dropbear`] the words of the small server.
 //!
 //! The peer chooses the user name, spaces and all, and it stands before the address. So lines about unknown users are read
 //! from their end; a name like `x from 192.0.2.1` changes nothing. Lines about accepted users name real accounts.
 //! A failed attempt is `LogonFailure` in exactly one of the lines that sshd and PAM write about it (`Failed … for`); the
 //! others keep their own action, so that counting the class counts attempts.
+
+pub mod dropbear;
+pub mod protocol;
+pub mod session;
 
 use crate::model::class::Class;
 use crate::model::event::Event;
@@ -14,33 +19,36 @@ const ACCEPTED: Kind =
     Kind::new(Class::Logon, "authentication", "start", "ssh_login", Outcome::Success);
 const FAILED: Kind =
     Kind::new(Class::LogonFailure, "authentication", "start", "ssh_login", Outcome::Failure);
+/// sshd writes nothing else about an attempt that PAM's account part refuses.
+const ACCOUNT_DENIED: Kind = FAILED;
 const INVALID_USER: Kind =
     Kind::new(Class::Other, "authentication", "info", "ssh_invalid_user", Outcome::Failure);
 const MAX_ATTEMPTS: Kind =
     Kind::new(Class::Other, "authentication", "info", "ssh_max_attempts", Outcome::Failure);
 const NOT_ALLOWED: Kind =
-    Kind::new(Class::Other, "authentication", "denied", "ssh_user_not_allowed", Outcome::Failure);
+    Kind::new(Class::Other, "authentication", "info", "ssh_user_not_allowed", Outcome::Failure);
+const KEY_REFUSED: Kind =
+    Kind::new(Class::Other, "authentication", "info", "ssh_key_refused", Outcome::Failure);
+const KEY_FOUND: Kind =
+    Kind::new(Class::Other, "authentication", "info", "ssh_key_found", Outcome::Success);
 const PAM_ERROR: Kind =
     Kind::new(Class::Other, "authentication", "info", "ssh_pam_error", Outcome::Failure);
-const DISCONNECTED: Kind =
-    Kind::new(Class::Other, "network", "end", "ssh_disconnected", Outcome::Unknown);
-const PREAUTH_END: Kind =
-    Kind::new(Class::Other, "network", "end", "ssh_preauth_disconnect", Outcome::Failure);
-const CONNECTION: Kind =
-    Kind::new(Class::Other, "network", "start", "ssh_connection", Outcome::Unknown);
-const PROBE: Kind =
-    Kind::new(Class::Other, "network", "protocol", "ssh_protocol_error", Outcome::Failure);
-const REVERSE_LOOKUP: Kind =
-    Kind::new(Class::Other, "network", "info", "ssh_reverse_lookup_mismatch", Outcome::Failure);
 const POSTPONED: Kind =
     Kind::new(Class::Other, "authentication", "info", "ssh_postponed", Outcome::Unknown);
-const REFUSED: Kind =
-    Kind::new(Class::Other, "network", "denied", "ssh_connection_refused", Outcome::Failure);
-const LISTENING: Kind =
-    Kind::new(Class::Other, "process", "start", "ssh_listening", Outcome::Unknown);
-const SUBSYSTEM: Kind =
-    Kind::new(Class::Other, "session", "info", "ssh_subsystem", Outcome::Unknown);
-const ERROR: Kind = Kind::new(Class::Other, "process", "error", "ssh_error", Outcome::Failure);
+const PARTIAL: Kind =
+    Kind::new(Class::Other, "authentication", "info", "ssh_partial", Outcome::Unknown);
+const DISCONNECTED: Kind =
+    Kind::new(Class::Other, "network", "end", "ssh_disconnected", Outcome::Unknown);
+/// A connection that ended before anybody was logged in.
+const PREAUTH_END: Kind = Kind::new(
+    Class::Other,
+    "authentication network",
+    "end",
+    "ssh_preauth_disconnect",
+    Outcome::Failure,
+);
+const CONNECTION: Kind =
+    Kind::new(Class::Other, "network", "start", "ssh_connection", Outcome::Unknown);
 
 /// Map the message of one line. `false`: nothing known; the event stays generic.
 pub fn map(message: &str, event: &mut Event) -> bool {
@@ -49,26 +57,53 @@ pub fn map(message: &str, event: &mut Event) -> bool {
         Some(text) => (text.trim_end(), true),
         None => (trimmed, false),
     };
-    let (text, is_error) = strip_level(text);
+    let (text, level) = strip_level(text);
+    let known = known(text, level, preauth, event);
+    if event.has(field::SOURCE_IP) || event.has(field::SOURCE_DOMAIN) {
+        event.fill_str(field::NETWORK_PROTOCOL, "ssh");
+    }
+    known
+}
+
+fn known(text: &str, level: Level, preauth: bool, event: &mut Event) -> bool {
     if let Some(rest) = text.strip_prefix("Failed ") {
         return attempt(rest, &FAILED, event);
     }
-    if let Some(rest) = text.strip_prefix("Accepted ") {
+    if let Some(rest) = text.strip_prefix("Accepted ")
+        && !rest.starts_with("key ")
+    {
         return accepted(rest, event);
     }
     logins(text, event)
+        || keys(text, event)
         || connections(text, preauth, event)
-        || protocol(text, event)
-        || (is_error && errors(text, event))
+        || protocol::map(text, event)
+        || session::map(text, event)
+        || (level != Level::Plain && protocol::other(text, level == Level::Error, event))
 }
 
-fn strip_level(text: &str) -> (&str, bool) {
-    for level in ["error: ", "fatal: "] {
-        if let Some(rest) = text.strip_prefix(level) {
-            return (rest, true);
+/// The word that some levels put before the message.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Level {
+    Plain,
+    Error,
+    Debug,
+}
+
+fn strip_level(text: &str) -> (&str, Level) {
+    for (word, level) in [
+        ("error: ", Level::Error),
+        ("fatal: ", Level::Error),
+        ("info: ", Level::Plain),
+        ("debug1: ", Level::Debug),
+        ("debug2: ", Level::Debug),
+        ("debug3: ", Level::Debug),
+    ] {
+        if let Some(rest) = text.strip_prefix(word) {
+            return (rest, level);
         }
     }
-    (text.strip_prefix("info: ").unwrap_or(text), false)
+    (text, Level::Plain)
 }
 
 /// `password for [invalid user ]NAME from ADDRESS port N ssh2[: KEY]`, read from the end.
@@ -78,9 +113,11 @@ fn attempt(rest: &str, kind: &Kind, event: &mut Event) -> bool {
         return false;
     }
     let Some(peer) = Peer::from_end(rest) else { return false };
-    kind.set(event);
-    set_method(method, event);
     let (name, unknown) = invalid_user(peer.before);
+    // Whatever is asked of a user who does not exist leads nowhere.
+    let outcome = if unknown { Outcome::Failure } else { kind.outcome };
+    Kind { outcome, ..*kind }.set(event);
+    set_method(method, event);
     if unknown {
         event.push_str(field::EVENT_REASON, "invalid user");
     }
@@ -124,8 +161,10 @@ fn logins(text: &str, event: &mut Event) -> bool {
     if let Some(rest) = text.strip_prefix("maximum authentication attempts exceeded for ") {
         return user_and_peer(rest, &MAX_ATTEMPTS, event);
     }
-    if let Some(rest) = text.strip_prefix("Postponed ") {
-        return attempt(rest, &POSTPONED, event);
+    for (prefix, kind) in [("Postponed ", &POSTPONED), ("Partial ", &PARTIAL)] {
+        if let Some(rest) = text.strip_prefix(prefix) {
+            return attempt(rest, kind, event);
+        }
     }
     if let Some(rest) = text.strip_prefix("PAM: ") {
         return rest.split_once(" for ").is_some_and(|(reason, rest)| {
@@ -147,13 +186,69 @@ fn logins(text: &str, event: &mut Event) -> bool {
         event.push_str(field::EVENT_REASON, reason);
         return true;
     }
-    if text.starts_with("Disconnecting: Too many authentication failures")
-        || text.starts_with("PAM service(sshd) ignoring max retries")
+    if let Some(rest) = text.strip_prefix("Access denied for user ")
+        && let Some((name, reason)) = rest.rsplit_once(" by ")
     {
-        MAX_ATTEMPTS.set(event);
+        ACCOUNT_DENIED.set(event);
+        user_name(event, name);
+        event.push_str(field::EVENT_REASON, reason);
         return true;
     }
-    false
+    if let Some(rest) = text.strip_prefix("ROOT LOGIN REFUSED FROM ") {
+        NOT_ALLOWED.set(event);
+        user_name(event, "root");
+        address_and_port(rest, event);
+        return true;
+    }
+    if let Some(rest) = text.strip_prefix("Disconnecting: Too many authentication failures") {
+        MAX_ATTEMPTS.set(event);
+        user_name(event, invalid_user(rest.strip_prefix(" for ").unwrap_or("")).0);
+        return true;
+    }
+    text.starts_with("PAM service(sshd) ignoring max retries") && {
+        MAX_ATTEMPTS.set(event);
+        true
+    }
+}
+
+/// Keys that were found, refused or are not good enough.
+fn keys(text: &str, event: &mut Event) -> bool {
+    if let Some(rest) = text.strip_prefix("Authentication tried for ") {
+        KEY_REFUSED.set(event);
+        let (name, reason) = rest.split_once(" with correct key").unwrap_or((rest, ""));
+        user_name(event, name);
+        let address = reason.rsplit_once("ip=").map_or("", |(_, rest)| rest);
+        source_address(event, address.split([',', ')']).next().unwrap_or(""));
+        event.push_str(field::EVENT_REASON, "not from a permitted host");
+        return true;
+    }
+    if let Some(reason) = text.strip_prefix("Authentication refused: ") {
+        KEY_REFUSED.set(event);
+        set_reason(reason, event);
+        if let Some((_, path)) = reason.split_once(" modes for ") {
+            let path = path.split_once(' ').map_or(path, |(_, path)| path);
+            event.push_str(field::FILE_PATH, path);
+        }
+        return true;
+    }
+    if let Some(rest) = text.strip_prefix("Accepted key ") {
+        KEY_FOUND.set(event);
+        let (key, path) = rest.split_once(" found at ").unwrap_or((rest, ""));
+        set_key(key, event);
+        if let Some((path, _line)) = path.rsplit_once(':') {
+            event.push_str(field::FILE_PATH, path);
+        }
+        return true;
+    }
+    let refused = text.starts_with("userauth_pubkey: ")
+        || text.starts_with("Certificate invalid: ")
+        || text.starts_with("Refusing RSA key")
+        || text.starts_with("Public key ") && text.contains(" revoked ");
+    if refused {
+        KEY_REFUSED.set(event);
+        set_reason(text, event);
+    }
+    refused
 }
 
 /// `[invalid user ]NAME from ADDRESS[ port N]`, read from the end; the name may be empty.
@@ -180,9 +275,22 @@ fn connections(text: &str, preauth: bool, event: &mut Event) -> bool {
         "Disconnected from ",
         "Received disconnect from ",
         "Disconnecting ",
-        "Close session: user ",
         "Timeout before authentication for ",
+        "Timeout, client not responding from ",
     ];
+    // Of a host that is not known by then: `Disconnecting: bad client public DH value`.
+    if let Some(reason) = text.strip_prefix("Disconnecting: ") {
+        if preauth {
+            PREAUTH_END.set(event)
+        } else {
+            DISCONNECTED.set(event)
+        }
+        set_reason(reason, event);
+        return true;
+    }
+    if text.starts_with("Connection closed by remote host") {
+        return false;
+    }
     let Some(rest) = ENDS.iter().find_map(|prefix| text.strip_prefix(prefix)) else {
         return false;
     };
@@ -193,6 +301,10 @@ fn connections(text: &str, preauth: bool, event: &mut Event) -> bool {
         DISCONNECTED.set(event)
     }
     let rest = rest.strip_prefix("connection from ").unwrap_or(rest);
+    // Newer servers name both ends: `192.0.2.7 to 192.0.2.1, pid = 5`.
+    let rest = rest
+        .split_once(", pid = ")
+        .map_or(rest, |(ends, _)| ends.split_once(" to ").map_or(ends, |(peer, _)| peer));
     user_then_address(rest, event);
     true
 }
@@ -220,7 +332,10 @@ fn user_then_address(rest: &str, event: &mut Event) {
 fn address_and_port(rest: &str, event: &mut Event) {
     match rest.split_once(" port ") {
         Some((address, after)) => {
-            source_address(event, address);
+            // Some clients' words stand before the address.
+            let last = address.rsplit(' ').next().unwrap_or(address);
+            let known = last.parse::<std::net::IpAddr>().is_ok();
+            source_address(event, if known { last } else { address });
             let end = after.bytes().take_while(u8::is_ascii_digit).count();
             let (port, reason) = after.split_at_checked(end).unwrap_or((after, ""));
             source_port(event, port);
@@ -234,78 +349,6 @@ fn address_and_port(rest: &str, event: &mut Event) {
             set_reason(reason, event);
         }
     }
-}
-
-fn protocol(text: &str, event: &mut Event) -> bool {
-    for prefix in [
-        "Did not receive identification string from ",
-        "Unable to negotiate with ",
-        "banner exchange: Connection from ",
-        "ssh_dispatch_run_fatal: Connection from ",
-        "Connection closed by remote host ",
-    ] {
-        if let Some(rest) = text.strip_prefix(prefix) {
-            PROBE.set(event);
-            address_and_port(rest, event);
-            return true;
-        }
-    }
-    if text.starts_with("Bad protocol version identification ")
-        || text.starts_with("Protocol major versions differ")
-    {
-        PROBE.set(event);
-        if let Some(peer) = Peer::from_end(text).or_else(|| Peer::without_port(text)) {
-            peer.set(event);
-        }
-        return true;
-    }
-    if text.contains("POSSIBLE BREAK") {
-        return reverse_lookup(text, event);
-    }
-    if let Some(rest) = text.strip_prefix("refused connect from ") {
-        REFUSED.set(event);
-        let inner = rest.rsplit_once('(').map_or(rest, |(_, inner)| inner.trim_end_matches(')'));
-        source_address(event, inner);
-        return true;
-    }
-    if let Some(rest) = text.strip_prefix("Server listening on ") {
-        LISTENING.set(event);
-        if let Some((_, port)) = rest.trim_end_matches('.').split_once(" port ") {
-            event.push_str(field::EVENT_REASON, port);
-        }
-        return true;
-    }
-    if let Some(rest) = text.strip_prefix("subsystem request for ") {
-        SUBSYSTEM.set(event);
-        if let Some((_, name)) = rest.rsplit_once(" by user ") {
-            user_name(event, name.split(' ').next().unwrap_or(name).trim_end_matches(','));
-        }
-        return true;
-    }
-    text.starts_with("kex_exchange_identification") && {
-        PROBE.set(event);
-        true
-    }
-}
-
-/// `reverse mapping checking getaddrinfo for NAME [ADDRESS] failed - POSSIBLE BREAK-IN ATTEMPT!` and
-/// `Address ADDRESS maps to NAME, but this does not map back to the address - POSSIBLE BREAK-IN ATTEMPT!`.
-fn reverse_lookup(text: &str, event: &mut Event) -> bool {
-    REVERSE_LOOKUP.set(event);
-    if let Some(rest) = text.strip_prefix("Address ") {
-        source_address(event, rest.split(' ').next().unwrap_or(""));
-    } else if let Some((_, rest)) = text.rsplit_once(" [")
-        && let Some((address, _)) = rest.split_once(']')
-    {
-        source_address(event, address);
-    }
-    true
-}
-
-fn errors(text: &str, event: &mut Event) -> bool {
-    ERROR.set(event);
-    event.push_str(field::EVENT_REASON, text);
-    true
 }
 
 fn set_method(method: &str, event: &mut Event) {
@@ -372,207 +415,5 @@ fn split_from(text: &str) -> Option<(&str, &str)> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn mapped(message: &str) -> Event {
-        let mut event = Event::with_capacity(8, 128);
-        assert!(map(message, &mut event), "{message}");
-        event
-    }
-
-    fn check(message: &str, action: &str, user: Option<&str>, ip: Option<&str>, port: Option<i64>) {
-        let event = mapped(message);
-        assert_eq!(event.str(field::EVENT_ACTION), Some(action), "{message}");
-        assert_eq!(event.str(field::USER_NAME), user, "{message}");
-        assert_eq!(event.str(field::SOURCE_IP), ip, "{message}");
-        let seen = event.get(field::SOURCE_PORT).and_then(crate::model::event::Value::as_int);
-        assert_eq!(seen, port, "{message}");
-    }
-
-    #[test]
-    fn outcomes_of_logins() {
-        let ip = Some("192.0.2.7");
-        check(
-            "Failed password for invalid user admin from 192.0.2.7 port 22 ssh2",
-            "ssh_login",
-            Some("admin"),
-            ip,
-            Some(22),
-        );
-        check(
-            "Failed password for root from 192.0.2.7 port 2233 ssh2",
-            "ssh_login",
-            Some("root"),
-            ip,
-            Some(2233),
-        );
-        check(
-            "Failed none for invalid user  from 192.0.2.7 port 1 ssh2",
-            "ssh_login",
-            None,
-            ip,
-            Some(1),
-        );
-        check(
-            "Failed publickey for bob from 2001:db8::7 port 22 ssh2: RSA SHA256:abc",
-            "ssh_login",
-            Some("bob"),
-            Some("2001:db8::7"),
-            Some(22),
-        );
-        check(
-            "Accepted publickey for bob from 192.0.2.7 port 22 ssh2: RSA-CERT ID x from 203.0.113.9 port 7 (serial 0)",
-            "ssh_login",
-            Some("bob"),
-            ip,
-            Some(22),
-        );
-        check("Invalid user  from 192.0.2.7", "ssh_invalid_user", None, ip, None);
-        check(
-            "Invalid user x y from 192.0.2.7 port 7",
-            "ssh_invalid_user",
-            Some("x y"),
-            ip,
-            Some(7),
-        );
-        check(
-            "error: maximum authentication attempts exceeded for invalid user a from 192.0.2.7 port 9 ssh2 [preauth]",
-            "ssh_max_attempts",
-            Some("a"),
-            ip,
-            Some(9),
-        );
-        check(
-            "User root from 192.0.2.7 not allowed because not listed in AllowUsers",
-            "ssh_user_not_allowed",
-            Some("root"),
-            ip,
-            None,
-        );
-        check(
-            "error: PAM: Authentication failure for illegal user bad from 192.0.2.7",
-            "ssh_pam_error",
-            Some("bad"),
-            ip,
-            None,
-        );
-        let failed = mapped("Failed password for invalid user admin from 192.0.2.7 port 22 ssh2");
-        assert_eq!(failed.class, Class::LogonFailure);
-        assert_eq!(failed.str(field::EVENT_REASON), Some("invalid user"));
-    }
-
-    #[test]
-    fn a_name_cannot_move_the_address() {
-        check(
-            "Failed password for invalid user X from 192.0.2.1 from 203.0.113.8 port 22 ssh2",
-            "ssh_login",
-            Some("X from 192.0.2.1"),
-            Some("203.0.113.8"),
-            Some(22),
-        );
-        check(
-            "Failed password for invalid user X from 192.0.2.1 port 5 ssh2 from 203.0.113.8 port 22 ssh2",
-            "ssh_login",
-            Some("X from 192.0.2.1 port 5 ssh2"),
-            Some("203.0.113.8"),
-            Some(22),
-        );
-        check(
-            "Invalid user a from 192.0.2.1 from 203.0.113.8 port 22",
-            "ssh_invalid_user",
-            Some("a from 192.0.2.1"),
-            Some("203.0.113.8"),
-            Some(22),
-        );
-        check(
-            "Connection closed by invalid user a 192.0.2.1 port 1 203.0.113.8 port 22 [preauth]",
-            "ssh_preauth_disconnect",
-            Some("a 192.0.2.1 port 1"),
-            Some("203.0.113.8"),
-            Some(22),
-        );
-    }
-
-    #[test]
-    fn disconnects_and_probes() {
-        let ip = Some("192.0.2.7");
-        check(
-            "Received disconnect from 192.0.2.7 port 22:11: disconnected by user",
-            "ssh_disconnected",
-            None,
-            ip,
-            Some(22),
-        );
-        check(
-            "Received disconnect from 192.0.2.7: 11: Bye Bye [preauth]",
-            "ssh_preauth_disconnect",
-            None,
-            ip,
-            None,
-        );
-        check(
-            "Disconnected from user bob 192.0.2.7 port 22",
-            "ssh_disconnected",
-            Some("bob"),
-            ip,
-            Some(22),
-        );
-        check(
-            "Connection closed by authenticating user root 192.0.2.7 port 22 [preauth]",
-            "ssh_preauth_disconnect",
-            Some("root"),
-            ip,
-            Some(22),
-        );
-        check(
-            "Connection reset by 192.0.2.7 port 22 [preauth]",
-            "ssh_preauth_disconnect",
-            None,
-            ip,
-            Some(22),
-        );
-        check(
-            "Did not receive identification string from 192.0.2.7",
-            "ssh_protocol_error",
-            None,
-            ip,
-            None,
-        );
-        check(
-            "Bad protocol version identification 'GET / from 10.0.0.1 port 1' from 192.0.2.7 port 80",
-            "ssh_protocol_error",
-            None,
-            ip,
-            Some(80),
-        );
-        check(
-            "reverse mapping checking getaddrinfo for a.example [192.0.2.7] failed - POSSIBLE BREAK-IN ATTEMPT!",
-            "ssh_reverse_lookup_mismatch",
-            None,
-            ip,
-            None,
-        );
-        check(
-            "Address 192.0.2.7 maps to a.example, but this does not map back to the address - POSSIBLE BREAK-IN ATTEMPT!",
-            "ssh_reverse_lookup_mismatch",
-            None,
-            ip,
-            None,
-        );
-        check(
-            "fatal: Timeout before authentication for 192.0.2.7 port 47056",
-            "ssh_preauth_disconnect",
-            None,
-            ip,
-            Some(47056),
-        );
-        check(
-            "refused connect from example.com (192.0.2.7)",
-            "ssh_connection_refused",
-            None,
-            ip,
-            None,
-        );
-    }
-}
+#[path = "sshd/tests.rs"]
+mod tests;

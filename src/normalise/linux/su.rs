@@ -81,7 +81,21 @@ fn set(worked: bool, actor: &str, target: &str, tty: &str, event: &mut Event) ->
 /// Map a line of login: `FAILED LOGIN (1) on '/dev/tty1' FOR 'bob', Authentication failure`,
 /// `ROOT LOGIN  on '/dev/tty1'`, `LOGIN ON tty1 BY bob`, `FAILED LOGIN 1 FROM host FOR bob, …`.
 pub fn map_login(message: &str, event: &mut Event) -> bool {
-    if let Some(rest) = message.strip_prefix("FAILED LOGIN") {
+    // shadow: `invalid password for 'bob' on '/dev/tty1' from 'host'`, `UNKNOWN` in place of a name no account has.
+    if let Some(rest) = message.strip_prefix("invalid password for ") {
+        LOGIN_FAILED.set(event);
+        let (name, rest) = rest.split_once(" on ").unwrap_or((rest, ""));
+        match name.trim().trim_matches(['\'', '`']) {
+            "UNKNOWN" => event.push_str(field::EVENT_REASON, "user unknown"),
+            name => user_name(event, name),
+        }
+        tty_and_host(&format!(" on {rest}"), event);
+        return true;
+    }
+    if let Some(rest) = message
+        .strip_prefix("FAILED LOGIN")
+        .or_else(|| message.strip_prefix("TOO MANY LOGIN TRIES"))
+    {
         LOGIN_FAILED.set(event);
         tty_and_host(rest, event);
         let name = word_after(rest, "FOR ");
@@ -169,6 +183,18 @@ mod tests {
         assert_eq!(event.str(field::USER_NAME), Some("bob"));
         assert_eq!(event.str(field::PROCESS_TTY), Some("tty1"));
         assert_eq!(event.class, Class::LogonFailure);
+        let mut event = Event::default();
+        assert!(map_login("invalid password for `bob'  on `pts/1' from `192.0.2.7'", &mut event));
+        assert_eq!(event.str(field::USER_NAME), Some("bob"));
+        assert_eq!(event.str(field::SOURCE_IP), Some("192.0.2.7"));
+        assert_eq!(event.str(field::PROCESS_TTY), Some("pts/1"));
+        let mut event = Event::default();
+        assert!(map_login(
+            "FAILED LOGIN SESSION FROM 192.0.2.7 FOR bob, User not known",
+            &mut event
+        ));
+        assert_eq!(event.str(field::SOURCE_IP), Some("192.0.2.7"));
+        assert_eq!(event.str(field::EVENT_REASON), Some("User not known"));
         let mut event = Event::default();
         assert!(map_login("LOGIN ON tty1 BY bob FROM 192.0.2.7", &mut event));
         assert_eq!(event.str(field::SOURCE_IP), Some("192.0.2.7"));

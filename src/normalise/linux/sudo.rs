@@ -1,4 +1,4 @@
-//! sudo and doas: who ran what as whom, and who was not allowed to.
+//! sudo, doas and pkexec: who ran what as whom, and who was not allowed to.
 
 use crate::model::class::Class;
 use crate::model::event::Event;
@@ -16,11 +16,22 @@ const WRONG_PASSWORD: Kind = Kind::new(
     Outcome::Failure,
 );
 const DENIED: Kind =
-    Kind::new(Class::PrivilegeUse, "process", "denied", "sudo_denied", Outcome::Failure);
+    Kind::new(Class::PrivilegeUse, "process", "info", "sudo_denied", Outcome::Failure);
+/// The rest of a command that did not fit into one line.
+const CONTINUED: Kind =
+    Kind::new(Class::Other, "process", "info", "sudo_command_continued", Outcome::Unknown);
 
 /// Map a line of sudo: `bob : [problem ; ]TTY=… ; PWD=… ; USER=… ; COMMAND=…`.
 pub fn map(message: &str, scrub: &mut Scrub<'_>, event: &mut Event) -> bool {
     let Some((name, rest)) = message.trim_start().split_once(" : ") else { return false };
+    if let Some(rest) = rest.strip_prefix("(command continued) ")
+        && !name.contains(' ')
+    {
+        CONTINUED.set(event);
+        user_name(event, name);
+        event.push_str(field::PROCESS_COMMAND_LINE, &scrub.text(rest.trim_end()));
+        return true;
+    }
     let has_parts = ["TTY=", "PWD=", "USER=", "COMMAND="].iter().any(|key| rest.contains(key));
     if name.contains(' ') || !(has_parts || rest.contains("sudoers") || rest.contains("password")) {
         return false;
@@ -123,7 +134,7 @@ fn next_part(text: &str) -> (&str, &str) {
 const DOAS: Kind =
     Kind::new(Class::PrivilegeUse, "process", "start", "doas_command", Outcome::Success);
 const DOAS_DENIED: Kind =
-    Kind::new(Class::PrivilegeUse, "process", "denied", "doas_denied", Outcome::Failure);
+    Kind::new(Class::PrivilegeUse, "process", "info", "doas_denied", Outcome::Failure);
 const DOAS_PASSWORD: Kind = Kind::new(
     Class::LogonFailure,
     "authentication",
@@ -132,30 +143,73 @@ const DOAS_PASSWORD: Kind = Kind::new(
     Outcome::Failure,
 );
 
-/// Map a line of doas: `bob ran command CMD as root from DIR`, `command not permitted for bob: CMD`,
-/// `failed auth for bob`.
+/// Map a line of doas: `bob ran command CMD as root from DIR`, `bob ran command as root: CMD`, `failed auth for bob`,
+/// `command not permitted for bob: CMD`, `failed command for bob: CMD`.
 pub fn map_doas(message: &str, scrub: &mut Scrub<'_>, event: &mut Event) -> bool {
     if let Some(name) = message.strip_prefix("failed auth for ") {
         DOAS_PASSWORD.set(event);
         user_name(event, name.trim());
         return true;
     }
-    if let Some((name, command)) =
-        message.strip_prefix("command not permitted for ").and_then(|rest| rest.split_once(": "))
-    {
-        DOAS_DENIED.set(event);
-        user_name(event, name);
-        event.push_str(field::PROCESS_COMMAND_LINE, &scrub.text(command));
-        return true;
+    for prefix in ["command not permitted for ", "failed command for "] {
+        if let Some((name, command)) =
+            message.strip_prefix(prefix).and_then(|rest| rest.split_once(": "))
+        {
+            DOAS_DENIED.set(event);
+            user_name(event, name);
+            event.push_str(field::PROCESS_COMMAND_LINE, &scrub.text(command));
+            return true;
+        }
     }
     let Some((name, rest)) = message.split_once(" ran command ") else { return false };
-    let (rest, directory) = rest.rsplit_once(" from ").unwrap_or((rest, ""));
-    let (command, target) = rest.rsplit_once(" as ").unwrap_or((rest, ""));
     DOAS.set(event);
     user_name(event, name);
+    // Older versions name the user before the command.
+    let (command, target, directory) =
+        match rest.strip_prefix("as ").and_then(|r| r.split_once(": ")) {
+            Some((target, command)) => (command, target, ""),
+            None => {
+                let (rest, directory) = rest.rsplit_once(" from ").unwrap_or((rest, ""));
+                let (command, target) = rest.rsplit_once(" as ").unwrap_or((rest, ""));
+                (command, target, directory)
+            }
+        };
     push(event, field::USER_EFFECTIVE_NAME, Some(target).filter(|name| !name.is_empty()));
     push(event, field::PROCESS_WORKING_DIRECTORY, Some(directory).filter(|path| !path.is_empty()));
     event.push_str(field::PROCESS_COMMAND_LINE, &scrub.text(command));
+    true
+}
+
+const PKEXEC: Kind =
+    Kind::new(Class::PrivilegeUse, "process", "start", "pkexec_command", Outcome::Success);
+const PKEXEC_DENIED: Kind =
+    Kind::new(Class::PrivilegeUse, "process", "info", "pkexec_denied", Outcome::Failure);
+
+/// Map a line of pkexec: `bob: Executing command [USER=root] [TTY=/dev/pts/0] [CWD=/home/bob] [COMMAND=/usr/bin/id]`; any other
+/// words in the place of the first two are a refusal.
+pub fn map_pkexec(message: &str, scrub: &mut Scrub<'_>, event: &mut Event) -> bool {
+    let Some((name, rest)) = message.split_once(": ") else { return false };
+    let Some((what, parts)) = rest.split_once(" [USER=") else { return false };
+    if what == "Executing command" {
+        PKEXEC.set(event);
+    } else {
+        PKEXEC_DENIED.set(event);
+        event.push_str(field::EVENT_REASON, what);
+    }
+    user_name(event, name);
+    let (target, parts) = parts.split_once(']').unwrap_or((parts, ""));
+    event.push_str(field::USER_EFFECTIVE_NAME, target);
+    let part = |key: &str| {
+        let (_, rest) = parts.split_once(key)?;
+        // The command is last and may hold brackets.
+        let end = if key == "[COMMAND=" { rest.rfind(']') } else { rest.find(']') };
+        rest.get(..end?)
+    };
+    push(event, field::PROCESS_TTY, part("[TTY=").filter(|tty| *tty != "unknown"));
+    push(event, field::PROCESS_WORKING_DIRECTORY, part("[CWD="));
+    if let Some(command) = part("[COMMAND=") {
+        event.push_str(field::PROCESS_COMMAND_LINE, &scrub.text(command));
+    }
     true
 }
 
@@ -200,10 +254,41 @@ mod tests {
 
     #[test]
     fn doas_lines() {
+        for (line, action, user, target, command) in [
+            (
+                "bob ran command whoami as root from /home/bob",
+                "doas_command",
+                "bob",
+                Some("root"),
+                Some("whoami"),
+            ),
+            ("bob ran command as www: ls -l", "doas_command", "bob", Some("www"), Some("ls -l")),
+            ("failed command for bob: ls", "doas_denied", "bob", None, Some("ls")),
+            ("command not permitted for bob: ls", "doas_denied", "bob", None, Some("ls")),
+            ("failed auth for bob", "doas_authentication", "bob", None, None),
+        ] {
+            let mut event = Event::default();
+            assert!(with_scrub(|scrub| map_doas(line, scrub, &mut event)), "{line}");
+            assert_eq!(event.str(field::EVENT_ACTION), Some(action), "{line}");
+            assert_eq!(event.str(field::USER_NAME), Some(user), "{line}");
+            assert_eq!(event.str(field::USER_EFFECTIVE_NAME), target, "{line}");
+            assert_eq!(event.str(field::PROCESS_COMMAND_LINE), command, "{line}");
+        }
+    }
+
+    #[test]
+    fn pkexec_lines_and_long_commands() {
         let mut event = Event::default();
-        let line = "bob ran command whoami as root from /home/bob";
-        assert!(with_scrub(|scrub| map_doas(line, scrub, &mut event)));
-        assert_eq!(event.str(field::PROCESS_COMMAND_LINE), Some("whoami"));
+        let line = "bob: Executing command [USER=root] [TTY=/dev/pts/0] [CWD=/home/bob] [COMMAND=/bin/sh -c [x]]";
+        assert!(with_scrub(|scrub| map_pkexec(line, scrub, &mut event)));
+        assert_eq!(event.str(field::PROCESS_COMMAND_LINE), Some("/bin/sh -c [x]"));
+        assert_eq!(event.str(field::PROCESS_WORKING_DIRECTORY), Some("/home/bob"));
         assert_eq!(event.str(field::USER_EFFECTIVE_NAME), Some("root"));
+        let mut event = Event::default();
+        let line = "bob: The value for the SHELL variable was not found the /etc/shells file [USER=root] [TTY=unknown] [CWD=/] [COMMAND=/x]";
+        assert!(with_scrub(|scrub| map_pkexec(line, scrub, &mut event)));
+        assert_eq!(event.str(field::EVENT_OUTCOME), Some("failure"));
+        let event = mapped("bob : (command continued) --more --words");
+        assert_eq!(event.str(field::PROCESS_COMMAND_LINE), Some("--more --words"));
     }
 }

@@ -173,6 +173,9 @@ fn put(slot: &mut Option<String>, text: Option<&str>) {
 
 /// No line of the stream is newer than this.
 fn newest(context: &Context<'_>) -> Timestamp {
+    if let Some(EventTime::At(at)) = context.envelope.and_then(|envelope| envelope.time) {
+        return at;
+    }
     let stream = context.stream;
     if stream.live || stream.modified.0 <= 0 {
         context.ingested.max(stream.modified)
@@ -265,7 +268,7 @@ impl Work<'_> {
         let mapped = match known {
             Known::Understood => None,
             Known::Family if !self.mapper.claims_program(program) => None,
-            _ => self.map(program, text.trim(), line, &mut event, out),
+            _ => self.map(header, program, text.trim(), line, &mut event, out),
         };
         programs::name(program, &mut event);
         let named = header.host.filter(|_| !mapped.as_ref().is_some_and(|found| found.whole));
@@ -281,6 +284,7 @@ impl Work<'_> {
     /// What a mapping makes of the message; or of the whole line, when its head is one by chance.
     fn map(
         &mut self,
+        header: &Header<'_>,
         program: &str,
         text: &str,
         line: &str,
@@ -289,22 +293,23 @@ impl Work<'_> {
     ) -> Option<Found> {
         let redaction = Redaction::new(&self.context.settings.redactor, text.as_bytes());
         let mapper = &mut *self.mapper;
-        let whole = if mapper.claims_program(program) {
+        let whole = if mapper.claims_program(program) || names_its_vendor(text) {
             None
         } else {
             // Counted in the message.
             let clean = self.context.settings.redactor.copy(line);
-            mapper.line(&clean, &redaction, event, out)
+            // What a head that was read by chance seems to say must not stand beside what the mapping says.
+            take_back(event);
+            let whole = mapper.line(&clean, &redaction, event, out);
+            if whole.is_none() {
+                push_program(header, event);
+            }
+            whole
         };
         let by_line = whole.is_some();
         let mapped = whole.or_else(|| mapper.message(program, text, &redaction, event, out))?;
         let mut found = mapped.found;
         found.whole = by_line;
-        if by_line {
-            // The head was read by chance: what it seemed to say is taken back.
-            event.remove(field::SYSLOG_APPNAME);
-            event.remove(field::PROCESS_NAME);
-        }
         if let Some(message) = &found.message {
             event.set_str(field::MESSAGE, message.trim());
         }
@@ -318,6 +323,7 @@ impl Work<'_> {
     fn better(&self, time: EventTime, found: &Found) -> EventTime {
         match (time, found.read) {
             (EventTime::None(_), Some(read)) => read,
+            (_, Some(read @ EventTime::At(_))) if found.whole => read,
             _ => time,
         }
     }
@@ -338,6 +344,23 @@ fn scrubbed<'t>(message: &'t str, scrub: &mut Scrub<'_>) -> Cow<'t, str> {
 fn without_solaris_id(message: &str) -> &str {
     let text = message.strip_prefix("[ID ").and_then(|rest| rest.split_once("] "));
     text.map_or(message, |(_, text)| text)
+}
+
+/// CEF and LEEF stand behind a head that is right.
+fn names_its_vendor(text: &str) -> bool {
+    text.contains("CEF:") || text.contains("LEEF:")
+}
+
+fn take_back(event: &mut Event) {
+    for field in [
+        field::SYSLOG_APPNAME,
+        field::PROCESS_NAME,
+        field::PROCESS_PID,
+        field::SYSLOG_PROCID,
+        field::SYSLOG_MSGID,
+    ] {
+        event.remove(field);
+    }
 }
 
 /// Put what a header says into fields.

@@ -37,6 +37,8 @@ pub struct Run<'r> {
     pub clean: &'r Redaction<'r>,
     /// Secrets replaced.
     pub counts: &'r mut Counts,
+    /// The record is an object: a `message` in it is the event's.
+    pub is_object: bool,
     /// Which line of the mapping gave which field, if somebody asked.
     pub trace: Option<&'r mut Vec<(FieldId, u32)>>,
 }
@@ -58,6 +60,18 @@ pub struct Found {
     pub message: Option<String>,
     /// Facts that became fields by their capture.
     taken: Vec<FieldId>,
+    /// Lists of named values that became facts of their own.
+    lists: Vec<String>,
+}
+
+impl Found {
+    fn is_of_list(&self, name: FieldId) -> bool {
+        let below = |list: &String| {
+            let rest = name.name().strip_prefix(list.as_str());
+            rest.is_some_and(|rest| rest.starts_with('.'))
+        };
+        self.lists.iter().any(below)
+    }
 }
 
 impl Run<'_> {
@@ -76,8 +90,9 @@ impl Run<'_> {
         }
         self.reads(&mut waiting, &mut found);
         self.fields(&mut found);
+        self.late(&self.mapping.kind, &mut found);
         for when in &self.mapping.whens {
-            let holds = |(name, matcher): &(FieldId, Matcher)| matcher.holds(self.value(*name));
+            let holds = |(name, matcher): &(FieldId, Matcher)| self.holds(*name, matcher);
             if when.all.iter().all(holds) && (when.any.is_empty() || when.any.iter().any(holds)) {
                 found.known = true;
                 self.then(&when.then, &mut found);
@@ -92,8 +107,28 @@ impl Run<'_> {
         self.facts.get(name).or_else(|| self.event.get(name))
     }
 
+    /// Does a fact pass a test? Of a list, one of its values must; for `not`, none.
+    fn holds(&self, name: FieldId, matcher: &Matcher) -> bool {
+        if let Matcher::Not(inner) = matcher {
+            return !self.holds(name, inner);
+        }
+        let mut several = self.facts.all(name).peekable();
+        if several.peek().is_none() {
+            return matcher.holds(self.event.get(name));
+        }
+        several.any(|value| matcher.holds(Some(value)))
+    }
+
     fn reads(&mut self, waiting: &mut Vec<&read::Read>, found: &mut Found) {
         waiting.retain(|step| {
+            if let read::How::Named { list, .. } = &step.how {
+                if self.facts.below(list).is_empty() {
+                    return true;
+                }
+                found.known |= read::split(step, "", self.facts, self.names);
+                found.lists.push(list.clone());
+                return false;
+            }
             let Some(text) = self.facts.get(step.on).map(|value| value.to_text().into_owned())
             else {
                 return true;
@@ -108,10 +143,11 @@ impl Run<'_> {
         let Some(text) = self.facts.get(group.on).map(|value| value.to_text().into_owned()) else {
             return;
         };
-        for at in group.matching(&text) {
-            let Some(pattern) = group.list.get(at) else { continue };
+        for pattern in group.candidates(&text) {
+            if !self.capture(pattern, &text, found) {
+                continue;
+            }
             found.known = true;
-            self.capture(pattern, &text, found);
             self.then(&pattern.then, found);
             if !pattern.also {
                 break;
@@ -119,8 +155,11 @@ impl Run<'_> {
         }
     }
 
-    fn capture(&mut self, pattern: &Pattern, text: &str, found: &mut Found) {
-        let Some(groups) = pattern.regex().and_then(|regex| regex.captures(text)) else { return };
+    /// Match an expression and put its captures away. `false`: it does not match.
+    fn capture(&mut self, pattern: &Pattern, text: &str, found: &mut Found) -> bool {
+        let Some(groups) = pattern.regex().and_then(|regex| regex.captures(text)) else {
+            return false;
+        };
         for capture in pattern.captures() {
             let Some(value) = groups.get(capture.group) else { continue };
             let value = value.as_str();
@@ -134,6 +173,7 @@ impl Run<'_> {
                 found.taken.push(field);
             }
         }
+        true
     }
 
     /// Put a value into a field, or where the few special ones go. `false`: it is of the wrong type.
@@ -167,10 +207,11 @@ impl Run<'_> {
         // The facts are read while the event is written; they are put back at the end.
         let facts = std::mem::take(self.facts);
         for (name, leaf, value) in facts.iter() {
-            if found.taken.contains(&name) {
+            if found.taken.contains(&name) || found.is_of_list(name) {
                 continue;
             }
-            let key = self.names.key(leaf.node);
+            // What the mapping calls an account is one, whatever its key says (RDP's cookie).
+            let key = if self.is_account(name) { "" } else { self.names.key(leaf.node) };
             let clean = self.clean.value(key, value, self.counts);
             let value = clean.as_deref().map_or(value, Value::Str);
             self.fact(name, value, found);
@@ -213,7 +254,14 @@ impl Run<'_> {
         let scratch = text.starts_with('_') && self.mapping.fields.is_empty();
         let of_time = self.mapping.time.from.iter().any(|names| names.contains(&name));
         let wrapped = self.mapping.inner.as_ref().is_some_and(|inner| inner.takes(name));
-        if wrapped || name == field::MESSAGE || of_time || scratch || text == "event.original" {
+        if wrapped || of_time || scratch || text == "event.original" || self.is_exploded(text) {
+            return;
+        }
+        if name == field::MESSAGE {
+            let wraps = self.mapping.inner.is_some() || self.event.has(field::MESSAGE);
+            if !wraps && self.is_object {
+                self.event.push_value(name, value);
+            }
             return;
         }
         if self.mapping.ecs {
@@ -265,6 +313,32 @@ impl Run<'_> {
                 self.field(*field, *kind, Value::Str(&clean), then.line, found);
             }
         }
+    }
+
+    /// What the head of the file composes of facts that came only from its patterns.
+    fn late(&mut self, then: &Then, found: &mut Found) {
+        for (field, template) in
+            [(field::EVENT_ACTION, &then.action), (field::EVENT_OUTCOME, &then.outcome)]
+        {
+            let text = template.as_ref().filter(|_| !self.event.has(field));
+            if let Some(text) = text.and_then(|template| self.rendered(template)) {
+                self.field(field, Type::Keyword, Value::Str(&text), then.line, found);
+            }
+        }
+    }
+
+    /// Does the mapping say that the fact names an account?
+    fn is_account(&self, name: FieldId) -> bool {
+        let puts = self.mapping.fields.get(&name).map(Vec::as_slice).unwrap_or_default();
+        let mut fields = puts.iter().filter_map(|to| to.field);
+        fields.any(|field| field.name().starts_with("user."))
+    }
+
+    /// Is the fact part of the list whose elements are records of their own?
+    fn is_exploded(&self, name: &str) -> bool {
+        let list = self.mapping.explode.as_deref();
+        let rest = list.and_then(|list| name.strip_prefix(list));
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
     }
 
     fn words(&mut self, field: FieldId, words: &[Box<str>], line: u32) {

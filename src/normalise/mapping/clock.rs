@@ -25,16 +25,77 @@ pub fn read(
     anchor: &Anchor<'_>,
 ) -> Option<EventTime> {
     let text = text.trim().trim_matches(['[', ']', '"']);
-    let named = times.formats.iter().find_map(|format| by_format(format, text));
-    let wall = match named.or_else(|| usual(text)) {
-        Some(wall) => wall,
-        None => return epoch(text, times),
+    if let Some(at) = tai64n(text) {
+        return Some(EventTime::At(at));
+    }
+    let read = |text: &str| {
+        let named = times.formats.iter().find_map(|format| by_format(format, text));
+        named.or_else(|| usual(text))
     };
-    let zone = if times.utc { None } else { anchor.zone };
+    let stated = zone_word(text);
+    let (wall, stated) = match (read(text), &stated) {
+        (Some(wall), None) => (wall, None),
+        // `Apr 16 21:05:29 PDT` is read without its zone, too.
+        (found, Some((rest, zone))) => match read(rest).or(found) {
+            Some(wall) => (wall, Some(zone)),
+            None => return epoch(text, times),
+        },
+        (None, None) => return epoch(text, times),
+    };
+    let zone = stated.or(if times.utc { None } else { anchor.zone });
     match years.resolve_in(&wall, anchor.newest, zone) {
         Some(at) => Some(EventTime::At(at)),
         None => Some(EventTime::None("bad_time")),
     }
+}
+
+/// A zone's name at the end or the beginning of a time, and the rest.
+fn zone_word(text: &str) -> Option<(&str, TimeZone)> {
+    let ends = text.rsplit_once(' ').map(|(rest, word)| (word, rest));
+    [ends, text.split_once(' ')].into_iter().flatten().find_map(|(word, rest)| {
+        let word = word.trim_matches(['(', ')']);
+        let letters = word.starts_with(|first: char| first.is_ascii_alphabetic());
+        if letters && word.contains('/') && word.len() <= 40 {
+            return TimeZone::get(word).ok().map(|zone| (rest, zone));
+        }
+        let hours = ABBREVIATIONS.iter().find(|(name, _)| *name == word)?.1;
+        let offset = jiff::tz::Offset::from_seconds(hours * 3_600).ok()?;
+        Some((rest, TimeZone::fixed(offset)))
+    })
+}
+
+/// Abbreviations that mean one thing to the programs that write them, in hours east of UTC.
+const ABBREVIATIONS: [(&str, i32); 17] = [
+    ("UTC", 0),
+    ("GMT", 0),
+    ("WET", 0),
+    ("WEST", 1),
+    ("CET", 1),
+    ("CEST", 2),
+    ("EET", 2),
+    ("EEST", 3),
+    ("MSK", 3),
+    ("EST", -5),
+    ("EDT", -4),
+    ("CST", -6),
+    ("CDT", -5),
+    ("MST", -7),
+    ("MDT", -6),
+    ("PST", -8),
+    ("PDT", -7),
+];
+
+/// `@` and 24 hexadecimal digits, as daemontools' multilog stamps lines (<https://cr.yp.to/libtai/tai64.html>).
+fn tai64n(text: &str) -> Option<Timestamp> {
+    let digits = text.strip_prefix('@').unwrap_or(text);
+    if digits.len() != 24 || !digits.starts_with('4') {
+        return None;
+    }
+    let seconds = u64::from_str_radix(digits.get(..16)?, 16).ok()?;
+    let nanos = i64::from(u32::from_str_radix(digits.get(16..)?, 16).ok()?);
+    // The label counts from 2^62; its clock was ten seconds ahead of UTC at the epoch, and programs keep to that.
+    let since = i64::try_from(seconds.checked_sub(1 << 62)?).ok()?.checked_sub(10)?;
+    Some(Timestamp(since.checked_mul(SECOND_US)?.checked_add(nanos / 1_000)?))
 }
 
 fn epoch(text: &str, times: &Times) -> Option<EventTime> {
@@ -136,6 +197,9 @@ mod tests {
             ("Tue, 04 Mar 2025 05:06:07 +0100", "2025-03-04T04:06:07Z"),
             ("04-Mar-2025 05:06:07.250", "2025-03-04T05:06:07.250000Z"),
             ("1741064767.5", "2025-03-04T05:06:07.500000Z"),
+            ("@4000000067c68a4900000000", "2025-03-04T05:06:07Z"),
+            ("Apr 16 2025 21:05:29 PDT", "2025-04-17T04:05:29Z"),
+            ("04-Mar-2025 05:06:07 Europe/Berlin", "2025-03-04T04:06:07Z"),
             ("2025-03-04T05:06:07.123+01:00", "2025-03-04T04:06:07.123000Z"),
         ] {
             assert_eq!(at(text, &Times::default(), None).as_deref(), Some(wanted), "{text}");

@@ -8,15 +8,20 @@ use crate::model::class::Class;
 use crate::model::ecs::{self, Type};
 use crate::model::field::FieldId;
 use crate::normalise::mapping::MappingProblem;
+use crate::normalise::mapping::conditions::{header, matchers, number_of, remember, whens};
 use crate::normalise::mapping::read::{How, Read};
 use crate::normalise::mapping::rules::{
-    Claim, Group, Header, Inner, Lookup, Mapping, Matcher, Pattern, Piece, Put, Remember,
-    Signature, Template, Then, Times, When,
+    Claim, EXPRESSION_BYTES_MAX, Group, Inner, Lookup, Mapping, Matcher, Pattern, Piece, Put,
+    Signature, Template, Then, Times,
 };
-use crate::normalise::mapping::written::{File, Item, Keys, texts};
+use crate::normalise::mapping::written::{File, Keys, texts};
 
 type Tables = AHashMap<String, Arc<AHashMap<Box<str>, Box<str>>>>;
-type Vars = Vec<(String, String)>;
+/// Parts of expressions by name.
+pub(super) type Vars = Vec<(String, String)>;
+
+/// How deep parts of expressions may use each other.
+const VARS_DEPTH_MAX: usize = 8;
 
 /// Compile a file. Expressions are compiled later unless `check` is set.
 pub fn compile(
@@ -114,19 +119,26 @@ fn vars(keys: &mut Keys<'_, '_>, file: &mut File<'_>) -> Vars {
     let Some(own) = keys.table("vars", file) else { return vars };
     for (name, item) in own.all() {
         match item.value.as_str() {
-            Some(text) => vars.insert(0, (name.to_owned(), substitute(text, &vars))),
+            Some(text) => vars.insert(0, (name.to_owned(), text.to_owned())),
             None => file.complain(item.at, &own.path(name), "expected text".to_owned()),
         }
     }
     vars
 }
 
-fn substitute(text: &str, vars: &Vars) -> String {
+pub(super) fn substitute(text: &str, vars: &Vars) -> String {
     let mut out = text.to_owned();
-    for (name, part) in vars {
-        let place = format!("{{{{{name}}}}}");
-        if out.contains(&place) {
-            out = out.replace(&place, part);
+    // A part may use others; one that uses itself is left as it is and refused as an expression.
+    for _ in 0..VARS_DEPTH_MAX {
+        let before = out.len();
+        for (name, part) in vars {
+            let place = format!("{{{{{name}}}}}");
+            if out.contains(&place) && out.len() < EXPRESSION_BYTES_MAX {
+                out = out.replace(&place, part);
+            }
+        }
+        if out.len() == before || !out.contains("{{") {
+            break;
         }
     }
     out
@@ -161,7 +173,7 @@ fn claim(keys: &mut Keys<'_, '_>, vars: &Vars, file: &mut File<'_>) -> Claim {
     claim
 }
 
-fn then(keys: &mut Keys<'_, '_>, file: &mut File<'_>) -> Then {
+pub(super) fn then(keys: &mut Keys<'_, '_>, file: &mut File<'_>) -> Then {
     let mut then = Then { line: file.line(keys.at()), ..Then::default() };
     if let Some(word) = keys.text("class", file) {
         then.class = Class::parse(word);
@@ -198,7 +210,7 @@ fn target(name: &str, at: usize, path: &str, file: &mut File<'_>) -> Option<(Fie
         file.complain(at, path, format!("{name:?} is no field of ECS, and has no prefix"));
         return None;
     }
-    Some((FieldId::intern(name)?, kind.unwrap_or(Type::Keyword)))
+    Some((FieldId::intern(name)?, kind.unwrap_or(Type::Object)))
 }
 
 fn template(text: &str) -> Template {
@@ -239,15 +251,6 @@ fn times(keys: &mut Keys<'_, '_>, file: &mut File<'_>) -> Times {
     times
 }
 
-fn number_of(item: Item<'_, '_>) -> Option<f64> {
-    let text = item
-        .value
-        .as_integer()
-        .map(|number| number.as_str())
-        .or_else(|| item.value.as_float().map(|number| number.as_str()))?;
-    text.replace('_', "").parse().ok()
-}
-
 fn reads(keys: &mut Keys<'_, '_>, file: &mut File<'_>) -> Vec<Read> {
     let mut list = Vec::new();
     for mut table in keys.tables("read", file) {
@@ -263,12 +266,18 @@ fn reads(keys: &mut Keys<'_, '_>, file: &mut File<'_>) -> Vec<Read> {
             Some("leef") => How::Leef,
             Some("json") => How::Json,
             Some("query") => How::Query,
+            Some("named") => {
+                let part = |text: Option<&str>, other: &str| text.unwrap_or(other).to_owned();
+                let name = part(table.text("name", file), "name");
+                let value = part(table.text("value", file), "value");
+                How::Named { list: on.to_owned(), name, value }
+            }
             Some("columns") => {
                 let divider = if between == ' ' { ',' } else { between };
                 How::Columns { divider: u8::try_from(divider).unwrap_or(b','), names: columns }
             }
             _ => {
-                let kinds = "expected one of pairs, cef, leef, json, query, columns";
+                let kinds = "expected one of pairs, cef, leef, json, query, columns, named";
                 file.complain(table.at(), &table.path("as"), kinds.to_owned());
                 continue;
             }
@@ -302,7 +311,11 @@ fn groups(keys: &mut Keys<'_, '_>, vars: &Vars, file: &mut File<'_>) -> Vec<Grou
     groups
 }
 
-fn pattern(table: &mut Keys<'_, '_>, vars: &Vars, file: &mut File<'_>) -> Option<Pattern> {
+pub(super) fn pattern(
+    table: &mut Keys<'_, '_>,
+    vars: &Vars,
+    file: &mut File<'_>,
+) -> Option<Pattern> {
     let then = then(table, file);
     let also = table.truth("also", file);
     let line = file.line(table.at());
@@ -385,81 +398,6 @@ fn put(keys: &mut Keys<'_, '_>, tables: &Tables, file: &mut File<'_>) -> Vec<Put
     puts
 }
 
-fn whens(keys: &mut Keys<'_, '_>, vars: &Vars, file: &mut File<'_>) -> Vec<When> {
-    let mut list = Vec::new();
-    for mut table in keys.tables("when", file) {
-        let then = then(&mut table, file);
-        let part = |found: Option<Keys<'_, '_>>, file: &mut File<'_>| {
-            found.map(|keys| matchers(&keys, vars, file)).unwrap_or_default()
-        };
-        let all = table.table("if", file);
-        let all = part(all, file);
-        let any = table.table("any", file);
-        let any = part(any, file);
-        if all.is_empty() && any.is_empty() {
-            file.complain(table.at(), &table.path("if"), "a condition is missing".to_owned());
-        }
-        list.push(When { all, any, then });
-        table.finish(file);
-    }
-    list
-}
-
-fn matchers(keys: &Keys<'_, '_>, vars: &Vars, file: &mut File<'_>) -> Vec<(FieldId, Matcher)> {
-    let mut list = Vec::new();
-    for (name, item) in keys.all() {
-        let path = keys.path(name);
-        if let (Some(field), Some(matcher)) =
-            (FieldId::intern(name), matcher(item, &path, vars, file))
-        {
-            list.push((field, matcher));
-        }
-    }
-    list
-}
-
-fn matcher(item: Item<'_, '_>, path: &str, vars: &Vars, file: &mut File<'_>) -> Option<Matcher> {
-    let words = |list: Vec<&str>| list.into_iter().map(Box::from).collect::<Vec<Box<str>>>();
-    if let Some(truth) = item.value.as_bool() {
-        return Some(Matcher::Equals(vec![if truth { "true" } else { "false" }.into()]));
-    }
-    if let Some(number) = item.value.as_integer() {
-        return Some(Matcher::Equals(vec![number.as_str().into()]));
-    }
-    let Some(table) = item.value.as_table() else {
-        return Some(Matcher::Equals(words(texts(item, path, file))));
-    };
-    let mut keys = Keys::new(table, item.at, path);
-    let found = if let Some(inner) = keys.item("not") {
-        matcher(inner, &keys.path("not"), vars, file).map(|inner| Matcher::Not(Box::new(inner)))
-    } else if let Some(source) = keys.text("regex", file) {
-        let line = file.line(item.at);
-        let pattern = Pattern::new(substitute(source, vars), Then::default(), false, line);
-        Some(Matcher::Regex(Box::new(pattern)))
-    } else if let Some(exists) = keys.item("exists") {
-        exists.value.as_bool().map(Matcher::Exists)
-    } else if let Some(limit) = keys.item("at_least").and_then(number_of) {
-        Some(Matcher::AtLeast(limit))
-    } else if let Some(limit) = keys.item("below").and_then(number_of) {
-        Some(Matcher::Below(limit))
-    } else {
-        let (prefix, suffix) = (keys.texts("prefix", file), keys.texts("suffix", file));
-        let contains = keys.texts("contains", file);
-        match (prefix.is_empty(), suffix.is_empty(), contains.is_empty()) {
-            (false, true, true) => Some(Matcher::Prefix(words(prefix))),
-            (true, false, true) => Some(Matcher::Suffix(words(suffix))),
-            (true, true, false) => Some(Matcher::Contains(words(contains))),
-            _ => None,
-        }
-    };
-    if found.is_none() {
-        let kinds = "expected one of prefix, suffix, contains, regex, exists, at_least, below, not";
-        file.complain(item.at, path, kinds.to_owned());
-    }
-    keys.finish(file);
-    found
-}
-
 fn inner(keys: &mut Keys<'_, '_>, file: &mut File<'_>) -> Option<Inner> {
     let mut table = keys.table("inner", file)?;
     let from = names(&table.texts("from", file));
@@ -472,39 +410,7 @@ fn inner(keys: &mut Keys<'_, '_>, file: &mut File<'_>) -> Option<Inner> {
     Some(Inner { from, program, pid })
 }
 
-fn remember(keys: &mut Keys<'_, '_>, vars: &Vars, file: &mut File<'_>) -> Option<Remember> {
-    let mut table = keys.table("remember", file)?;
-    let key = names(&table.texts("key", file));
-    let mut part = |name: &'static str, file: &mut File<'_>| {
-        let found = table.table(name, file);
-        let list = found.map(|keys| matchers(&keys, vars, file)).unwrap_or_default();
-        if list.is_empty() {
-            file.complain(table.at(), &table.path(name), "a condition is missing".to_owned());
-        }
-        list
-    };
-    let keep = part("keep", file);
-    let take = part("take", file);
-    if key.is_empty() {
-        file.complain(table.at(), &table.path("key"), "names of facts are missing".to_owned());
-    }
-    table.finish(file);
-    Some(Remember { key, keep, take })
-}
-
-fn header(keys: &mut Keys<'_, '_>, vars: &Vars, file: &mut File<'_>) -> Option<Header> {
-    let mut table = keys.table("header", file)?;
-    let between = table.text("between", file).and_then(|text| text.chars().next()).unwrap_or(' ');
-    let pattern = pattern(&mut table, vars, file);
-    table.finish(file);
-    let pattern = pattern?;
-    if !pattern.source.contains("(?<columns>") && !pattern.source.contains("(?P<columns>") {
-        file.complain(keys.at(), "header.match", "the capture `columns` is missing".to_owned());
-    }
-    Some(Header { pattern, between })
-}
-
-fn names(list: &[&str]) -> Vec<FieldId> {
+pub(super) fn names(list: &[&str]) -> Vec<FieldId> {
     list.iter().filter_map(|name| FieldId::intern(name)).collect()
 }
 

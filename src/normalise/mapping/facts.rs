@@ -44,13 +44,19 @@ impl Facts {
         self.index(from, names);
     }
 
-    /// Add the leaves of a JSON object. What is no object adds nothing.
+    /// Add the leaves of a JSON object, below a name unless that is empty. What is no object adds nothing.
     ///
     /// # Errors
     /// The text is no JSON object; leaves before the fault may have been added.
-    pub fn add_json(&mut self, text: &str, names: &mut Names) -> Result<(), DocumentError> {
+    pub fn add_json(
+        &mut self,
+        text: &str,
+        below: &str,
+        names: &mut Names,
+    ) -> Result<(), DocumentError> {
         let from = self.document.leaves().len();
-        let done = self.document.append(text, names, NodeId::ROOT);
+        let node = if below.is_empty() { NodeId::ROOT } else { names.child(NodeId::ROOT, below) };
+        let done = self.document.append(text, names, node);
         self.index(from, names);
         done
     }

@@ -7,12 +7,12 @@ use std::sync::{Arc, LazyLock, OnceLock};
 use ahash::AHashMap;
 use arc_swap::ArcSwapOption;
 use include_dir::{Dir, DirEntry, include_dir};
-use regex::RegexSet;
 
 use crate::model::field::FieldId;
 use crate::normalise::mapping::MappingProblem;
 use crate::normalise::mapping::compile::compile;
 use crate::normalise::mapping::facts::Facts;
+use crate::normalise::mapping::literals::Candidates;
 use crate::normalise::mapping::rules::{Mapping, Pattern};
 
 static PACK: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/config/mappings");
@@ -35,7 +35,7 @@ pub struct Library {
     /// Beginnings of programs' names, longest first.
     stars: Vec<(String, usize)>,
     lines: Vec<(usize, usize)>,
-    line_set: OnceLock<Option<RegexSet>>,
+    line_candidates: OnceLock<Candidates>,
     json: AHashMap<FieldId, Vec<(usize, usize)>>,
     vendors: AHashMap<(String, String), usize>,
     headers: Vec<usize>,
@@ -262,15 +262,16 @@ impl Library {
 
     /// The mapping whose expression for whole lines matches, and that expression.
     pub fn by_line(&self, line: &str) -> Option<(usize, &Pattern)> {
-        let sources = || {
+        let make = || {
             let patterns = self.lines.iter().filter_map(|(number, at)| self.line(*number, *at));
-            let all: Vec<&str> = patterns.map(|pattern| pattern.source.as_str()).collect();
-            regex::RegexSetBuilder::new(all).size_limit(128 << 20).build().ok()
+            Candidates::new(patterns.map(|pattern| pattern.source.as_str()))
         };
-        let set = self.line_set.get_or_init(sources).as_ref()?;
-        let at = set.matches(line).iter().next()?;
-        let (number, at) = self.lines.get(at)?;
-        Some((*number, self.line(*number, *at)?))
+        let candidates = self.line_candidates.get_or_init(make).of(line);
+        candidates.into_iter().find_map(|at| {
+            let (number, at) = self.lines.get(at)?;
+            let pattern = self.line(*number, *at)?;
+            pattern.regex()?.is_match(line).then_some((*number, pattern))
+        })
     }
 
     fn line(&self, number: usize, at: usize) -> Option<&Pattern> {
@@ -307,7 +308,11 @@ impl Library {
                 if best.is_some_and(|(_, most)| most >= asks) {
                     continue;
                 }
-                let has = signature.has.iter().all(|name| facts.get(*name).is_some());
+                let there = |name: &FieldId| match name.name().strip_suffix('.') {
+                    Some(object) => !facts.below(object).is_empty(),
+                    None => facts.get(*name).is_some(),
+                };
+                let has = signature.has.iter().all(there);
                 let holds = |(name, matcher): &(FieldId, super::rules::Matcher)| {
                     matcher.holds(facts.get(*name))
                 };

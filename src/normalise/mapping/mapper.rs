@@ -25,6 +25,8 @@ pub struct Mapper {
     facts: Facts,
     kept: Kept,
     memory: Memory,
+    /// The facts at hand are those of an object.
+    is_object: bool,
 }
 
 /// What a mapping made of a record.
@@ -120,6 +122,7 @@ impl Mapper {
         if line.starts_with('#') {
             return Some(Mapped { number, found: Found::default() });
         }
+        self.is_object = false;
         self.facts.clear();
         let divided: Vec<String> = if columns.between == ' ' {
             line.split_whitespace().map(str::to_owned).collect()
@@ -134,13 +137,26 @@ impl Mapper {
         if let Some(path) = &self.memory.path {
             self.facts.add("_path", path, &mut self.names);
         }
+        // One header may stand for several kinds of log, as Zeek's does.
+        let number = library.by_keys(&self.facts).unwrap_or(number);
         let found = self.run(library.get(number)?, number, None, redaction, event, out);
         Some(Mapped { number, found })
     }
 
+    /// Does any mapping know the line by its look?
+    pub fn knows_line(&self, line: &str) -> bool {
+        self.library.by_line(line).is_some()
+    }
+
+    /// Does a mapping know the line as a wrapper around a further record?
+    pub fn wraps(&self, line: &str) -> bool {
+        let known = self.library.by_line(line).and_then(|(number, _)| self.library.get(number));
+        known.is_some_and(|mapping| mapping.inner.is_some())
+    }
+
     /// Do lines of the stream have columns that a header named?
-    pub fn is_tabular(&self, line: &str) -> bool {
-        self.memory.columns.is_some() || line.starts_with('#')
+    pub fn is_tabular(&self, line: &str, first: bool) -> bool {
+        first || self.memory.columns.is_some() || line.starts_with('#')
     }
 
     /// Join the object that was mapped with what an earlier record kept for it.
@@ -161,6 +177,11 @@ impl Mapper {
     /// Take up what [`Mapper::state`] gave. Unreadable state is an empty one.
     pub fn restore(&mut self, state: &[u8]) {
         self.memory = serde_json::from_slice(state).unwrap_or_default();
+    }
+
+    /// Does a mapping know the whole line by its look?
+    pub fn claims_line(&self, number: usize, line: &str) -> bool {
+        self.library.line_of(number, line).is_some()
     }
 
     /// Map a line by a mapping that is forced.
@@ -189,6 +210,7 @@ impl Mapper {
         out: &mut Output,
     ) -> Option<Mapped> {
         let mapping = library.get(number)?;
+        self.is_object = false;
         self.facts.clear();
         // A frame names the message itself, with what stands before it.
         let named =
@@ -203,6 +225,7 @@ impl Mapper {
 
     /// Take a JSON document and choose a mapping by its keys. [`Mapper::give_back`] returns the document.
     pub fn choose(&mut self, document: Document) -> Option<usize> {
+        self.is_object = true;
         self.facts.take(document, &mut self.names);
         self.library.by_keys(&self.facts)
     }
@@ -249,6 +272,7 @@ impl Mapper {
             kept: &mut self.kept,
             event: &mut *event,
             clean: redaction,
+            is_object: frame.is_none() && self.is_object,
             counts: &mut out.redacted,
             trace: lines.as_mut(),
         };
@@ -292,9 +316,8 @@ impl Mapper {
 fn best(library: &Library, candidates: &[usize], message: &str) -> Option<usize> {
     let knows = |number: &&usize| {
         library.get(**number).is_some_and(|mapping| {
-            let by_pattern = |group: &super::rules::Group| {
-                group.on == field::MESSAGE && !group.matching(message).is_empty()
-            };
+            let by_pattern =
+                |group: &super::rules::Group| group.on == field::MESSAGE && group.knows(message);
             !mapping.reads.is_empty() || mapping.groups.iter().any(by_pattern)
         })
     };

@@ -9,7 +9,10 @@ use crate::normalise::time;
 
 /// What programs write when there is nothing to say.
 pub fn is_nothing(text: &str) -> bool {
-    matches!(text.trim_ascii(), "" | "-" | "?" | "(null)" | "null" | "<nil>" | "N/A" | "n/a")
+    matches!(
+        text.trim_ascii(),
+        "" | "-" | "?" | "(null)" | "null" | "<nil>" | "<NA>" | "N/A" | "n/a"
+    )
 }
 
 /// Add a value to a field as its type wants it. `false`: it is no such value, and nothing was added.
@@ -21,8 +24,13 @@ pub fn put(event: &mut Event, field: FieldId, kind: Type, value: Value<'_>) -> b
     }
     match (kind, value) {
         (_, Value::Null) => true,
-        (Type::Keyword | Type::Object, _) => {
+        (Type::Keyword, _) => {
             event.push_str(field, &value.to_text());
+            true
+        }
+        // Names of our own have no type: values stay what they are.
+        (Type::Object, _) => {
+            event.push_value(field, value);
             true
         }
         (Type::Ip, Value::Str(text)) => address(event, field, text),

@@ -45,11 +45,26 @@ pub enum How {
     },
     /// `a=1&b=2`, percent-encoded.
     Query,
+    /// A list of objects that each name a value: `[{"name": "a", "value": 1}]`.
+    Named {
+        /// The list.
+        list: String,
+        /// The key of the name.
+        name: String,
+        /// The key of the value.
+        value: String,
+    },
 }
 
 /// Split a text; returns whether it had that form.
 pub fn split(read: &Read, text: &str, facts: &mut Facts, names: &mut Names) -> bool {
     let before = facts.len();
+    if let How::Named { list, name, value } = &read.how {
+        for (name, value) in named(facts, list, name, value) {
+            facts.add(&format!("{}{name}", read.prefix), &value, names);
+        }
+        return facts.len() > before;
+    }
     let mut add = |key: &str, value: &str| {
         if read.prefix.is_empty() {
             facts.add(key, value, names);
@@ -62,7 +77,7 @@ pub fn split(read: &Read, text: &str, facts: &mut Facts, names: &mut Names) -> b
         How::Cef => return cef(text, &mut add),
         How::Leef => return leef(text, &mut add),
         How::Json => {
-            return read.prefix.is_empty() && facts.add_json(text, names).is_ok();
+            return facts.add_json(text, read.prefix.trim_end_matches('.'), names).is_ok();
         }
         How::Columns { divider, names: columns } => {
             for (name, value) in columns.iter().zip(self::columns(text, *divider)) {
@@ -72,6 +87,7 @@ pub fn split(read: &Read, text: &str, facts: &mut Facts, names: &mut Names) -> b
             }
         }
         How::Query => query(text, &mut add),
+        How::Named { .. } => {}
     }
     facts.len() > before
 }
@@ -280,6 +296,35 @@ pub fn columns(line: &str, divider: u8) -> Vec<String> {
         }
     }
     out
+}
+
+/// The pairs of a list of objects, in order. The keys of an object may stand in either order.
+fn named(facts: &Facts, list: &str, name: &str, value: &str) -> Vec<(String, String)> {
+    let (mut pairs, mut key, mut content) = (Vec::new(), None, None);
+    for (path, found) in facts.below(list) {
+        let slot = if path == name {
+            &mut key
+        } else if path == value {
+            &mut content
+        } else {
+            continue;
+        };
+        // The same key again: the object before had no value (or name) that is a single one.
+        if slot.is_some() {
+            (key, content) = (None, None);
+            let slot = if path == name { &mut key } else { &mut content };
+            *slot = Some(found.to_text().into_owned());
+        } else {
+            *slot = Some(found.to_text().into_owned());
+        }
+        if let (Some(name), Some(text)) = (&key, &content) {
+            if is_key(name) && pairs.len() < PAIRS_MAX {
+                pairs.push((name.clone(), text.clone()));
+            }
+            (key, content) = (None, None);
+        }
+    }
+    pairs
 }
 
 fn query(text: &str, add: &mut dyn FnMut(&str, &str)) {

@@ -3,18 +3,17 @@
 use std::sync::{Arc, OnceLock};
 
 use ahash::AHashMap;
-use regex::{Regex, RegexBuilder, RegexSet, RegexSetBuilder};
+use regex::{Regex, RegexBuilder};
 
 use crate::model::class::Class;
 use crate::model::ecs::Type;
 use crate::model::event::Value;
 use crate::model::field::FieldId;
+use crate::normalise::mapping::literals::Candidates;
 use crate::normalise::mapping::read::Read;
 
 /// Compiled size one expression may have; one that needs more is refused by `formats check`.
 pub const EXPRESSION_BYTES_MAX: usize = 4 << 20;
-/// The same for all expressions of one group together.
-const SET_BYTES_MAX: usize = 64 << 20;
 
 /// One mapping file.
 #[derive(Debug)]
@@ -143,36 +142,28 @@ pub struct Group {
     pub on: FieldId,
     /// The expressions.
     pub list: Vec<Pattern>,
-    set: OnceLock<Option<RegexSet>>,
+    candidates: OnceLock<Candidates>,
 }
 
 impl Group {
     /// For the text of this name.
     pub fn new(on: FieldId) -> Group {
-        Group { on, list: Vec::new(), set: OnceLock::new() }
+        Group { on, list: Vec::new(), candidates: OnceLock::new() }
     }
 
-    /// The numbers of the expressions that match, in order.
-    pub fn matching(&self, text: &str) -> Vec<usize> {
-        // One search for all pays from a few on.
-        if self.list.len() > 3
-            && let Some(set) = self.set.get_or_init(|| set_of(&self.list))
-        {
-            return set.matches(text).iter().collect();
-        }
-        (0..self.list.len())
-            .filter(|at| {
-                let regex = self.list.get(*at).and_then(Pattern::regex);
-                regex.is_some_and(|regex| regex.is_match(text))
-            })
-            .collect()
+    /// The expressions that can match a text, in order.
+    pub fn candidates(&self, text: &str) -> Vec<&Pattern> {
+        let make = || Candidates::new(self.list.iter().map(|pattern| pattern.source.as_str()));
+        let numbers = self.candidates.get_or_init(make).of(text);
+        numbers.into_iter().filter_map(|number| self.list.get(number)).collect()
     }
-}
 
-/// One search for several expressions; `None`: too large together.
-pub fn set_of(list: &[Pattern]) -> Option<RegexSet> {
-    let sources = list.iter().map(|pattern| pattern.source.as_str());
-    RegexSetBuilder::new(sources).size_limit(SET_BYTES_MAX).build().ok()
+    /// Does any expression match?
+    pub fn knows(&self, text: &str) -> bool {
+        let matches =
+            |pattern: &&Pattern| pattern.regex().is_some_and(|regex| regex.is_match(text));
+        self.candidates(text).iter().any(matches)
+    }
 }
 
 /// One expression. It is compiled when it is first needed: most programs never see most formats.

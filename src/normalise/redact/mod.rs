@@ -292,6 +292,10 @@ impl<'a> Redaction<'a> {
         if !self.hit && !self.by_key.get() {
             return Cow::Borrowed(record);
         }
+        if !record.trim_start().starts_with(['{', '[']) {
+            // XML, rows of columns: no quotes to go by.
+            return self.text(record, &mut Counts::new());
+        }
         let mut out = String::with_capacity(record.len() + 64);
         let mut copied = 0;
         let mut key = String::new();

@@ -26,6 +26,41 @@ pub fn unfold(document: &mut Document, names: &mut Names, head: &Head) {
     }
 }
 
+/// What the head of an event's XML says that renderings put into words.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct System {
+    /// `Level`
+    pub level: Option<i64>,
+    /// `Task`
+    pub task: Option<i64>,
+    /// `Opcode`
+    pub opcode: Option<i64>,
+    /// `Keywords`
+    pub keywords: Option<String>,
+    /// The whole message; renderings keep its first line and put the rest into objects.
+    pub message: Option<String>,
+}
+
+/// Read the head and the message of an event's XML.
+pub fn system(xml: &str) -> System {
+    let head = between(xml, "<System>", "</System>").unwrap_or_default();
+    let element = |open: &str, close: &str| between(head, open, close);
+    let rendering = xml.rsplit_once("<RenderingInfo").map_or("", |(_, rest)| rest);
+    let number = |text: Option<&str>| text.and_then(|text| text.trim().parse().ok());
+    System {
+        level: number(element("<Level>", "</Level>")),
+        task: number(element("<Task>", "</Task>")),
+        opcode: number(element("<Opcode>", "</Opcode>")),
+        keywords: element("<Keywords>", "</Keywords>").map(unescape),
+        message: between(rendering, "<Message>", "</Message>").map(unescape),
+    }
+}
+
+fn between<'a>(text: &'a str, open: &str, close: &str) -> Option<&'a str> {
+    let (_, rest) = text.split_once(open)?;
+    rest.split_once(close).map(|(text, _)| text)
+}
+
 fn from_json(text: &str) -> Vec<(String, String)> {
     let Ok(object) = sonic_rs::from_str::<serde_json::Map<String, serde_json::Value>>(text) else {
         return vec![("Data".to_owned(), text.to_owned())];
@@ -64,7 +99,7 @@ fn attribute(attributes: &str) -> Option<&str> {
 }
 
 /// The five named entities and numeric ones; anything else stays as it is.
-fn unescape(text: &str) -> String {
+pub(super) fn unescape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('&') {
@@ -85,7 +120,8 @@ fn unescape(text: &str) -> String {
     out
 }
 
-fn decode(entity: &str) -> Option<char> {
+/// The character that an entity stands for: one of the five with a name, or by its number.
+pub(super) fn decode(entity: &str) -> Option<char> {
     match entity {
         "lt" => Some('<'),
         "gt" => Some('>'),
@@ -120,6 +156,20 @@ mod tests {
     }
 
     #[test]
+    fn the_head_of_an_event_is_read() {
+        let xml = "<Event><System><Level>0</Level><Task>12544</Task><Opcode>x</Opcode><Keywords>0x80</Keywords></System><EventData><Level>9</Level></EventData><RenderingInfo Culture='en-US'><Message>a &amp; b</Message></RenderingInfo></Event>";
+        let expected = System {
+            level: Some(0),
+            task: Some(12_544),
+            opcode: None,
+            keywords: Some("0x80".into()),
+            message: Some("a & b".into()),
+        };
+        assert_eq!(system(xml), expected);
+        assert_eq!(system("<System><Level>1"), System::default());
+    }
+
+    #[test]
     fn json_data_is_read() {
         let pairs = from_json(r#"{"A":"x","B":5,"C":null}"#);
         assert_eq!(pairs[1], ("B".to_owned(), "5".to_owned()));
@@ -131,6 +181,7 @@ mod tests {
         fn never_panics(text in "[<>&;#xaDataNme=\"'/ 0-9]{0,60}") {
             let _ = from_xml(&text);
             let _ = unescape(&text);
+            let _ = system(&text);
         }
     }
 }

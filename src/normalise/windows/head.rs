@@ -19,12 +19,15 @@ pub struct Head {
     utc: Option<u32>,
     /// `EventData` as text, to be unfolded.
     pub data_text: Option<Leaf>,
+    /// The whole event as XML, beside its rendering.
+    raw: Option<Leaf>,
 }
 
 impl Head {
     /// Look through the leaves; of several for one property the first with a value counts.
     pub fn of(document: &Document, names: &Names) -> Head {
-        let mut head = Head { slots: [None; SLOTS], writer: None, utc: None, data_text: None };
+        let mut head =
+            Head { slots: [None; SLOTS], writer: None, utc: None, data_text: None, raw: None };
         for (at, leaf) in document.leaves().iter().enumerate() {
             let role = names.meaning(leaf.node).role;
             let Ok(at) = u32::try_from(at) else { break };
@@ -38,6 +41,8 @@ impl Head {
             } else if role == Role::DataText {
                 let text = document.value(*leaf).as_str().unwrap_or_default();
                 head.data_text = head.data_text.or((!text.is_empty()).then_some(*leaf));
+            } else if role == Role::RawXml {
+                head.raw = head.raw.or(Some(*leaf));
             } else if head.utc.is_none()
                 && matches!(role, Role::Data | Role::RootOther)
                 && names.key(leaf.node) == "UtcTime"
@@ -67,6 +72,16 @@ impl Head {
     pub fn text<'a>(&self, document: &'a Document, role: Role) -> Option<Cow<'a, str>> {
         let text = document.value(self.leaf(document, role)?).to_text();
         (!text.trim_ascii().is_empty()).then_some(text)
+    }
+
+    /// The provider's name: `ProviderName` is event data where another property says it.
+    pub fn provider<'a>(&self, document: &'a Document) -> Option<Cow<'a, str>> {
+        self.text(document, Role::Provider).or_else(|| self.text(document, Role::ProviderName))
+    }
+
+    /// The event's own XML, where the record has it beside its rendering.
+    pub fn raw<'a>(&self, document: &'a Document) -> Option<&'a str> {
+        document.value(self.raw?).as_str()
     }
 
     /// The times of the record.

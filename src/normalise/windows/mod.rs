@@ -1,4 +1,5 @@
-//! Windows events as JSON, in every shape that shippers and exporters write, to ECS.
+//! Windows events as JSON, in every shape that shippers and exporters write, to ECS. [`paths`] knows the shapes, [`kinds`] what
+//! each event means, [`values`] how its data becomes fields, [`refine`] what follows from several of them.
 //!
 //! Event ids. A record of an event log itself (EVTX) has coordinates that every copy of the log has again:
 //! computer, channel, record id, time. A JSON line in a file has its place in the file: stream and offset.
@@ -8,17 +9,31 @@
 //! Left out, on purpose: the shipper's own metadata (`@metadata`, `@version`, NXLog's module names). The host in
 //! a shipper's record is where the shipper runs, often a collector, and is kept as `observer.*`.
 
+pub mod application;
+pub mod arguments;
+pub mod codes;
+pub mod describe;
 pub mod embedded;
+pub mod fields;
 pub mod head;
 pub mod kinds;
-pub mod others;
+pub mod network;
 pub mod paths;
+pub mod policy;
+pub mod powershell;
+pub mod protection;
 pub mod refine;
+pub mod scripts;
 pub mod security;
 pub mod sysmon;
+pub mod system;
+pub mod tasks;
 pub mod times;
 pub mod values;
+pub mod wazuh;
+pub mod xml;
 
+use crate::model::class::Class;
 use crate::model::event::{Event, Value};
 use crate::model::field::{self, FieldId};
 use crate::normalise::Context;
@@ -28,9 +43,11 @@ use crate::normalise::names::Names;
 use crate::normalise::output::Output;
 use crate::normalise::redact::Redaction;
 use crate::normalise::windows::head::Head;
-use crate::normalise::windows::kinds::{Kind, Provider};
+use crate::normalise::windows::kinds::Kind;
 use crate::normalise::windows::paths::{Role, Writer};
 use crate::stdx::id::{Id128, IdHasher};
+
+pub use crate::normalise::windows::fields::Fields;
 
 /// Fields that every event gets besides its leaves.
 const EXTRA_FIELDS: usize = 24;
@@ -47,7 +64,7 @@ pub fn decode(
     let Some(writer) = head.writer() else { return false };
     let Some(code) = head.text(document, Role::Code(writer)) else { return false };
     let code = code.into_owned();
-    let provider = head.text(document, Role::Provider).map(|name| name.into_owned());
+    let provider = head.provider(document).map(|name| name.into_owned());
     if provider.is_none() && head.text(document, Role::Channel).is_none() {
         return false;
     }
@@ -55,9 +72,9 @@ pub fn decode(
         embedded::unfold(document, names, &head);
         head = Head::of(document, names);
     }
-    let provider_known = provider.as_deref().and_then(Provider::parse);
+    let number = code.parse().ok();
     let kind =
-        code.parse().ok().and_then(|code| context.settings.windows.find(provider_known, code));
+        provider.as_deref().and_then(|provider| context.settings.windows.find(provider, number?));
     let mut build = Build {
         event: Event::with_capacity(
             document.leaves().len() + EXTRA_FIELDS,
@@ -65,9 +82,14 @@ pub fn decode(
         ),
         redaction: Redaction::new(&context.settings.redactor, original.as_bytes()),
         kind,
-        provider: provider_known,
+        code: number.unwrap_or(0),
+        services: provider.as_deref() == Some("Service Control Manager"),
         writer,
         nxlog: head.has(Role::ClockTime),
+        provider_is_data: head.has(Role::Provider),
+        unnamed: 0,
+        unnamed_field: context.settings.windows_fields.data,
+        system: head.raw(document).map(embedded::system).unwrap_or_default(),
         taken: Vec::new(),
     };
     build.event.fields_dropped = document.left_out;
@@ -86,13 +108,15 @@ fn finish(
     original: &str,
     out: &mut Output,
 ) {
-    let Build { mut event, redaction, kind, .. } = build;
+    let Build { mut event, redaction, kind, code, .. } = build;
+    let kind = kind.map(|kind| (kind, code));
     refine::refine(&mut event, kind, head.audit(document), &context.settings.windows_fields);
     let time = times::event_time(&head.times(document, names));
     event.id = event_id(context, document, head, &event, time);
     let computer = head.text(document, Role::Computer);
     let place = Place::of(context);
     complete::finish(&mut event, time, computer.as_deref(), None, &place, out);
+    identify_process(&mut event, &context.stream.tenant);
     if context.settings.keep_original {
         event.push_str(field::EVENT_ORIGINAL, &redaction.json(original));
     }
@@ -127,14 +151,38 @@ fn event_id(
         .finish()
 }
 
+/// A started process that no sensor gave an identity: endpoint, process id and start tell it from all others.
+fn identify_process(event: &mut Event, tenant: &str) {
+    if event.class != Class::ProcessStart || event.has(field::PROCESS_ENTITY_ID) {
+        return;
+    }
+    let Some(pid) = event.get(field::PROCESS_PID).and_then(Value::as_int) else { return };
+    let id = IdHasher::new("process.entity")
+        .text(tenant)
+        .text(event.host())
+        .number(pid as u64)
+        .number(event.timestamp.0 as u64)
+        .finish();
+    event.push_str(field::PROCESS_ENTITY_ID, &id.to_string());
+}
+
 /// An event in the making.
 struct Build<'a> {
     event: Event,
     redaction: Redaction<'a>,
     kind: Option<&'a Kind>,
-    provider: Option<Provider>,
+    code: u32,
+    /// It is the service control manager's.
+    services: bool,
     writer: Writer,
     nxlog: bool,
+    /// `ProviderName` beside another property that names the provider is event data.
+    provider_is_data: bool,
+    /// Unnamed values so far.
+    unnamed: usize,
+    unnamed_field: Option<FieldId>,
+    /// What the event's own XML says, where a shipper gives it beside its rendering.
+    system: embedded::System,
     /// Fields that a shipper's own mapping may not fill again (true) or may (false).
     taken: Vec<(FieldId, bool)>,
 }
@@ -157,14 +205,17 @@ impl Build<'_> {
         if let Some(record) = head.text(document, Role::RecordId) {
             event.push_str(field::WINLOG_RECORD_ID, &record);
         }
-        event.push_str(field::HOST_OS_TYPE, "windows");
+        let system = if provider == Some("Linux-Sysmon") { "linux" } else { "windows" };
+        event.push_str(field::HOST_OS_TYPE, system);
         if let Some(kind) = self.kind {
             event.class = kind.spec.class;
             kind.spec.category.iter().for_each(|word| event.push_str(field::EVENT_CATEGORY, word));
             kind.spec.types.iter().for_each(|word| event.push_str(field::EVENT_TYPE, word));
             event.push_str(field::EVENT_ACTION, kind.spec.action);
         }
-        if let Some(level) = head.leaf(document, Role::Level) {
+        if let Some(level) = self.system.level {
+            push_level(event, Value::Int(level));
+        } else if let Some(level) = head.leaf(document, Role::Level) {
             push_level(event, document.value(level));
         }
     }
@@ -181,22 +232,24 @@ impl Build<'_> {
                     continue;
                 }
                 Role::Account if self.account_is_data() => names.data_field(leaf.node),
+                Role::ProviderName if self.provider_is_data => names.data_field(leaf.node),
+                Role::ProcessId if self.nxlog => names.data_field(leaf.node),
                 Role::EventType if !head::is_event_type(document.value(leaf)) => {
                     names.data_field(leaf.node)
                 }
                 Role::Message => {
-                    self.push(field::MESSAGE, document.value(leaf), out);
+                    let whole = self.system.message.take();
+                    let value = whole.as_deref().map_or(document.value(leaf), Value::Str);
+                    self.push(field::MESSAGE, value, out);
                     continue;
                 }
                 Role::Keywords => {
-                    self.event.push_value(field::WINLOG_KEYWORDS, document.value(leaf));
+                    self.keywords(document.value(leaf));
                     continue;
                 }
-                // An empty element of the record's head says nothing.
-                Role::Plain | Role::Account if document.value(leaf) == Value::Null => continue,
-                Role::Plain | Role::Account => {
+                Role::Plain | Role::Account | Role::ProcessId => {
                     let to = names.windows_field(leaf.node);
-                    self.push_or_drop(to, document.value(leaf), out);
+                    self.property(to, document.value(leaf), out);
                     continue;
                 }
                 _ => continue,
@@ -212,9 +265,33 @@ impl Build<'_> {
         }
     }
 
+    /// Keywords: those of the event's own XML rather than their rendering.
+    fn keywords(&mut self, value: Value<'_>) {
+        match &self.system.keywords {
+            Some(own) if self.event.has(field::WINLOG_KEYWORDS) || own.is_empty() => {}
+            Some(own) => self.event.push_str(field::WINLOG_KEYWORDS, own),
+            None => self.event.push_value(field::WINLOG_KEYWORDS, value),
+        }
+    }
+
+    /// A property of the record.
+    fn property(&mut self, to: Option<FieldId>, value: Value<'_>, out: &mut Output) {
+        let own = match to {
+            Some(field::WINLOG_TASK) => self.system.task,
+            Some(field::WINLOG_OPCODE) => self.system.opcode,
+            _ => None,
+        };
+        match (own, value) {
+            (Some(number), _) => self.push_or_drop(to, Value::Int(number), out),
+            // An empty element of the record's head says nothing.
+            (None, Value::Null) => {}
+            (None, value) => self.push_or_drop(to, value, out),
+        }
+    }
+
     /// `AccountName` and its kin are the record's user in NXLog's shape only; a service's account is data.
     fn account_is_data(&self) -> bool {
-        !self.nxlog || self.provider == Some(Provider::Services)
+        !self.nxlog || self.services
     }
 
     fn data(&mut self, to: Option<FieldId>, value: Value<'_>, out: &mut Output) {
@@ -222,7 +299,12 @@ impl Build<'_> {
             self.event.fields_dropped += 1;
             return;
         };
-        let rule = self.kind.and_then(|kind| kind.rule(to));
+        let rule = if self.unnamed_field == Some(to) {
+            self.unnamed += 1;
+            self.kind.and_then(|kind| kind.unnamed(self.unnamed - 1))
+        } else {
+            self.kind.and_then(|kind| kind.rule(to))
+        };
         let redacted;
         let value = match value {
             Value::Str(text) => {
@@ -297,29 +379,6 @@ fn push_level(event: &mut Event, level: Value<'_>) {
     };
     event.push_int(field::WINLOG_LEVEL, number);
     event.push_str(field::LOG_LEVEL, word);
-}
-
-/// Ids of event data fields that [`refine`] reads, interned once.
-#[derive(Clone, Debug)]
-pub struct Fields {
-    event_type: Option<FieldId>,
-    object_type: Option<FieldId>,
-    object_name: Option<FieldId>,
-    status: Option<FieldId>,
-}
-
-impl Default for Fields {
-    fn default() -> Fields {
-        let data = |name: &str| {
-            FieldId::intern(&format!("{}{name}", crate::model::windows_fields::EVENT_DATA))
-        };
-        Fields {
-            event_type: data("EventType"),
-            object_type: data("ObjectType"),
-            object_name: data("ObjectName"),
-            status: data("Status"),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -15,6 +15,8 @@ pub enum Writer {
     Beats7,
     /// `Event.System.EventID`.
     Evtx,
+    /// `event_id.id` at the root: the OpenTelemetry collector's.
+    Otel,
     /// `EventID` at the root.
     Flat,
 }
@@ -32,6 +34,8 @@ pub enum Role {
     RootOther,
     /// `EventData` as text (XML or JSON).
     DataText,
+    /// The whole event as XML, beside its rendering.
+    RawXml,
     /// Event id.
     Code(Writer),
     /// `@timestamp`: event time in Beats, arrival in NXLog's.
@@ -48,6 +52,10 @@ pub enum Role {
     Channel,
     /// Provider name.
     Provider,
+    /// Provider name, unless another property says it: then event data.
+    ProviderName,
+    /// The process that logged it; in NXLog's shape event data.
+    ProcessId,
     /// Computer that logged it.
     Computer,
     /// Record number.
@@ -65,7 +73,7 @@ pub enum Role {
 }
 
 /// How many single-valued roles [`Role::slot`] numbers.
-pub const SLOTS: usize = 14;
+pub const SLOTS: usize = 15;
 
 impl Role {
     /// The index of a role of which the first leaf counts.
@@ -85,6 +93,7 @@ impl Role {
             Role::Keywords => 11,
             Role::Level => 12,
             Role::EventType => 13,
+            Role::ProviderName => 14,
             _ => return None,
         })
     }
@@ -104,7 +113,9 @@ enum Area {
     Time,
     Rendering,
     Data,
+    Attributes,
     UserData,
+    OtelProvider,
     Skip,
     Plain,
     RootOther,
@@ -159,6 +170,7 @@ pub fn meaning(parent: Meaning, key: &str) -> Meaning {
         },
         Area::Code(writer) => match key {
             "#text" | "Value" | "value" => (Area::Plain, Role::Code(writer)),
+            "id" => (Area::Plain, Role::Code(Writer::Otel)),
             "#attributes" => (Area::Plain, Role::Skip),
             _ => (Area::Plain, Role::Plain),
         },
@@ -172,12 +184,23 @@ pub fn meaning(parent: Meaning, key: &str) -> Meaning {
             _ => (Area::Skip, Role::Skip),
         },
         Area::UserData => match key {
-            "#attributes" => (Area::Skip, Role::Skip),
+            "#attributes" => (Area::Attributes, Role::Skip),
             _ => (Area::Data, Role::Data),
         },
         Area::Data => match key {
-            "#attributes" | "xmlns" => (Area::Skip, Role::Skip),
+            "#attributes" => (Area::Attributes, Role::Skip),
+            "xmlns" => (Area::Skip, Role::Skip),
             _ => (Area::Data, Role::Data),
+        },
+        Area::Attributes => match key {
+            // What the element is called in its schema; no data.
+            "Name" => (Area::Skip, Role::Skip),
+            _ if key == "xmlns" || key.starts_with("xmlns:") => (Area::Skip, Role::Skip),
+            _ => (Area::Data, Role::Data),
+        },
+        Area::OtelProvider => match key {
+            "name" => (Area::Plain, Role::Provider),
+            _ => (Area::Plain, Role::Plain),
         },
         Area::Skip => (Area::Skip, Role::Skip),
         Area::Plain => (Area::Plain, Role::Plain),
@@ -190,6 +213,10 @@ fn root(key: &str) -> (Area, Role) {
     let role = match key {
         "winlog" => return (Area::Winlog, Role::RootOther),
         "event_data" | "user_data" => return (Area::Data, Role::Data),
+        "provider" => return (Area::OtelProvider, Role::RootOther),
+        "execution" | "correlation" | "security" => return (Area::Plain, Role::RootOther),
+        "log.record.original" => return (Area::Skip, Role::RawXml),
+        "details" => return (Area::Skip, Role::RootOther),
         "Event" => return (Area::Evtx, Role::RootOther),
         "System" => return (Area::System, Role::RootOther),
         "EventData" => return (Area::Data, Role::DataText),
@@ -214,15 +241,20 @@ fn root(key: &str) -> (Area, Role) {
         "EventID" | "EventId" => return (Area::Code(Writer::Flat), Role::Code(Writer::Flat)),
         "@timestamp" => Role::Stamp,
         "TimeCreated" => return (Area::Time, Role::Time),
+        "system_time" => Role::Time,
         "EventTime" => Role::ClockTime,
         "EventReceivedTime" => Role::ClockReceived,
         "TimeGenerated" => Role::Generated,
-        "log_name" | "Channel" | "LogName" => Role::Channel,
-        "source_name" | "SourceName" | "Provider" | "ProviderName" => Role::Provider,
-        "computer_name" | "Hostname" | "Computer" | "ComputerName" | "MachineName" => {
+        "log_name" | "Channel" | "LogName" | "channel" => Role::Channel,
+        "source_name" | "SourceName" | "Provider" => Role::Provider,
+        "ProviderName" => Role::ProviderName,
+        "ProcessID" => Role::ProcessId,
+        "computer_name" | "Hostname" | "Computer" | "ComputerName" | "MachineName" | "computer" => {
             Role::Computer
         }
-        "record_number" | "RecordNumber" | "EventRecordID" | "RecordId" => Role::RecordId,
+        "record_number" | "RecordNumber" | "EventRecordID" | "RecordId" | "record_id" => {
+            Role::RecordId
+        }
         "message" | "Message" => Role::Message,
         "keywords" | "Keywords" => Role::Keywords,
         "level" | "Level" | "EventLevel" | "Severity" => Role::Level,
@@ -297,6 +329,15 @@ pub fn windows_name(path: &[&str]) -> String {
     let keys: Vec<&str> =
         path.iter().copied().filter(|key| *key != "#attributes" && *key != "#text").collect();
     match keys.as_slice() {
+        ["event_id", "qualifiers"] => "winlog.qualifiers".to_owned(),
+        ["provider", "guid"] => "winlog.provider_guid".to_owned(),
+        ["provider", "event_source"] => "winlog.event_source_name".to_owned(),
+        ["security", "user_id"] => "winlog.user.identifier".to_owned(),
+        ["security", "user_name"] => "winlog.user.name".to_owned(),
+        ["security", rest @ ..] => format!("winlog.user.{}", rest.join(".")),
+        ["execution" | "correlation", key] => {
+            renamed(key).map_or_else(|| format!("winlog.{key}"), str::to_owned)
+        }
         // The host in a shipper's record is where the shipper runs, often a collector.
         ["host"] => "observer.name".to_owned(),
         ["host", rest @ ..] => format!("observer.{}", rest.join(".")),
@@ -315,6 +356,9 @@ pub fn windows_name(path: &[&str]) -> String {
 /// The field of event data: `winlog.event_data.` and the name without the objects it stands in.
 pub fn data_name(path: &[&str]) -> String {
     let keys = match path {
+        // The collector's list of `{name: value}`.
+        ["event_data", "data", rest @ ..] if !rest.is_empty() => rest,
+        ["event_data", "binary"] => &["Binary"],
         ["winlog", "event_data" | "user_data", rest @ ..]
         | ["event_data" | "user_data", rest @ ..]
         | ["Event", "UserData", _, rest @ ..]
@@ -329,8 +373,14 @@ pub fn data_name(path: &[&str]) -> String {
     };
     let kept: Vec<&str> =
         keys.iter().copied().filter(|key| *key != "#text" && *key != "#attributes").collect();
-    let name = if kept.is_empty() { "Data".to_owned() } else { kept.join(".") };
-    format!("{EVENT_DATA}{name}")
+    let name = kept.join(".");
+    let blanks = name.contains(' ');
+    match name.as_str() {
+        "" => format!("{EVENT_DATA}Data"),
+        // Defender and others call their data `New Value`; rules say `NewValue`.
+        _ if blanks => format!("{EVENT_DATA}{}", name.replace(' ', "")),
+        name => format!("{EVENT_DATA}{name}"),
+    }
 }
 
 #[cfg(test)]
@@ -363,6 +413,13 @@ mod tests {
             assert_eq!(data_name(path), "winlog.event_data.Image", "{path:?}");
         }
         assert_eq!(data_name(&["Event", "EventData", "Data", "#text"]), "winlog.event_data.Data");
+        assert_eq!(data_name(&["event_data", "data", "Image"]), "winlog.event_data.Image");
+        assert_eq!(data_name(&["event_data", "data", ""]), "winlog.event_data.Data");
+        assert_eq!(data_name(&["Event", "EventData", "New Value"]), "winlog.event_data.NewValue");
+        assert_eq!(
+            data_name(&["Event", "UserData", "X", "Certificate", "#attributes", "subjectName"]),
+            "winlog.event_data.Certificate.subjectName"
+        );
         assert_eq!(role(&["Event", "UserData", "Anything", "Image"]), Role::Data);
     }
 

@@ -1,8 +1,13 @@
 //! One value of event data into its ECS fields.
 
+use std::borrow::Cow;
+
 use crate::model::event::{Event, Value};
 use crate::model::field::{self, FieldId};
 use crate::normalise::windows::kinds::{HashesOf, How, Rule};
+
+/// The identifier of no account.
+const NOBODY: &str = "S-1-0-0";
 
 /// Write `value` as `rule` says. True: the ECS field now holds the same text, so no second copy is needed.
 pub fn apply(event: &mut Event, rule: Rule, value: Value<'_>) -> bool {
@@ -34,20 +39,32 @@ fn says_nothing(value: Value<'_>) -> bool {
 
 fn apply_text(event: &mut Event, rule: Rule, text: &str) -> bool {
     match rule.how {
+        // Nobody's identifier.
+        How::Copy if text == NOBODY => false,
         How::Copy => {
             event.push_str(rule.to, text);
             true
         }
         How::Number => number(event, rule.to, text),
         How::Ip => event.push_ip(rule.to, text) && event.str(rule.to) == Some(text),
+        How::Endpoint(port) => endpoint(event, rule.to, port, text),
         How::Guid => guid(event, rule.to, text),
         How::Account => account(event, rule.to, text),
+        How::Member => member(event, rule.to, text),
         How::Program(name) => {
-            event.push_str(rule.to, text);
-            event.fill_str(name, base_name(text));
-            true
+            let path = plain_path(text);
+            event.push_str(rule.to, &path);
+            event.fill_str(name, base_name(&path));
+            path.len() == text.len()
+        }
+        How::ProgramOn(name) => {
+            let path = text.rsplit_once(" (").map_or(text, |(path, _)| path);
+            event.push_str(rule.to, path);
+            event.fill_str(name, base_name(path));
+            false
         }
         How::File => file(event, rule.to, text),
+        How::Scanned => scanned(event, rule.to, text),
         How::Registry => registry(event, rule.to, text),
         How::Hashes(of) => hashes(event, of, text),
         How::Transport => transport(event, rule.to, text),
@@ -56,12 +73,43 @@ fn apply_text(event: &mut Event, rule: Rule, text: &str) -> bool {
         How::Direction => direction(event, rule.to, text, "%%14593", "%%14592"),
         How::Integrity => integrity(event, rule.to, text),
         How::Answers => answers(event, rule.to, text),
+        How::RecordType => record_type(event, rule.to, text),
+        How::Between(before, after) => {
+            let found = text.split_once(before).and_then(|(_, rest)| rest.split_once(after));
+            if let Some((address, _)) = found {
+                event.push_ip(rule.to, address.trim());
+            }
+            false
+        }
+        How::Named(_) => {
+            event.push_str(rule.to, text);
+            false
+        }
     }
 }
 
 /// The last part of a path of either system.
 pub fn base_name(path: &str) -> &str {
     path.rsplit(['\\', '/']).next().unwrap_or(path)
+}
+
+/// A path without the prefixes of the object manager and of volumes: `\\?\C:\x`, `\??\C:\x` and
+/// `\Device\HarddiskVolume3\x` say `C:\x` and `\x`; `\\?\UNC\server\x` says `\\server\x`.
+pub fn plain_path(path: &str) -> Cow<'_, str> {
+    const VOLUME: &str = r"\device\harddiskvolume";
+    if let Some(bare) = path.strip_prefix(r"\\?\").or_else(|| path.strip_prefix(r"\??\")) {
+        return match bare.strip_prefix(r"UNC\") {
+            Some(share) => Cow::Owned(format!(r"\\{share}")),
+            None => Cow::Borrowed(bare),
+        };
+    }
+    match path.get(..VOLUME.len()) {
+        Some(head) if head.eq_ignore_ascii_case(VOLUME) => {
+            let rest = path.get(VOLUME.len()..).unwrap_or_default();
+            Cow::Borrowed(rest.find('\\').and_then(|at| rest.get(at..)).unwrap_or(path))
+        }
+        _ => Cow::Borrowed(path),
+    }
 }
 
 /// A decimal or `0x…` number.
@@ -81,6 +129,22 @@ fn number(event: &mut Event, to: FieldId, text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_digit()) && (text.len() == 1 || !text.starts_with('0'))
 }
 
+/// `192.0.2.7`, `192.0.2.7:445`, `[2001:db8::1]:445`, `\\192.0.2.7`.
+fn endpoint(event: &mut Event, to: FieldId, port_to: FieldId, text: &str) -> bool {
+    let bare = text.trim().trim_start_matches('\\');
+    if event.push_ip(to, bare) {
+        return event.str(to) == Some(text);
+    }
+    let Some((address, port)) = bare.rsplit_once(':') else { return false };
+    if event.push_ip(to, address)
+        && !event.has(port_to)
+        && let Ok(port) = port.parse::<u16>()
+    {
+        event.push_int(port_to, i64::from(port));
+    }
+    false
+}
+
 fn guid(event: &mut Event, to: FieldId, text: &str) -> bool {
     let bare = text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).unwrap_or(text);
     if bare.bytes().all(|byte| matches!(byte, b'0' | b'-')) {
@@ -96,93 +160,184 @@ fn guid(event: &mut Event, to: FieldId, text: &str) -> bool {
 }
 
 fn account(event: &mut Event, to: FieldId, text: &str) -> bool {
+    if let Some(id) = id_beside(to).filter(|_| text.starts_with("S-1-")) {
+        if text != NOBODY {
+            event.fill_str(id, text);
+        }
+        return false;
+    }
     match text.split_once('\\') {
         Some((domain, name)) if !name.is_empty() => {
             event.push_str(to, name);
-            event.fill_str(field::USER_DOMAIN, domain);
+            if let Some(beside) = domain_beside(to) {
+                event.fill_str(beside, domain);
+            }
         }
         _ => event.push_str(to, text),
     }
     false
 }
 
-fn file(event: &mut Event, to: FieldId, text: &str) -> bool {
-    event.push_str(to, text);
-    let name = base_name(text);
+/// The field of the domain that belongs to a field of an account's name.
+pub fn domain_beside(name: FieldId) -> Option<FieldId> {
+    match name {
+        field::USER_NAME => Some(field::USER_DOMAIN),
+        field::USER_TARGET_NAME => Some(field::USER_TARGET_DOMAIN),
+        _ => None,
+    }
+}
+
+/// The field of the identifier that belongs to a field of an account's name.
+fn id_beside(name: FieldId) -> Option<FieldId> {
+    match name {
+        field::USER_NAME => Some(field::USER_ID),
+        field::USER_TARGET_NAME => Some(field::USER_TARGET_ID),
+        _ => None,
+    }
+}
+
+fn member(event: &mut Event, to: FieldId, text: &str) -> bool {
+    let first = text.strip_prefix("CN=").or_else(|| text.strip_prefix("cn="));
+    let Some(first) = first else {
+        // `example.org/Users/name`
+        return account(event, to, text.rsplit('/').next().unwrap_or(text));
+    };
+    // A comma inside the name is escaped; that is rare enough to take the whole text then.
+    let name = first.split(',').next().filter(|name| !name.ends_with('\\'));
+    event.push_str(to, name.unwrap_or(text));
+    false
+}
+
+/// A file's path, name, directory and extension.
+pub fn file(event: &mut Event, to: FieldId, text: &str) -> bool {
+    let path = plain_path(text);
+    event.push_str(to, &path);
+    let name = base_name(&path);
     event.fill_str(field::FILE_NAME, name);
-    if let Some(directory) = text.len().checked_sub(name.len() + 1).and_then(|end| text.get(..end))
+    if let Some(directory) = path.len().checked_sub(name.len() + 1).and_then(|end| path.get(..end))
     {
         event.fill_str(field::FILE_DIRECTORY, directory);
     }
     if let Some((_, extension)) = name.rsplit_once('.').filter(|(stem, _)| !stem.is_empty()) {
         event.fill_str(field::FILE_EXTENSION, extension);
     }
-    true
+    path.len() == text.len()
 }
 
-fn registry(event: &mut Event, to: FieldId, text: &str) -> bool {
-    event.push_str(to, text);
+fn scanned(event: &mut Event, to: FieldId, text: &str) -> bool {
+    let mut parts = text.split(';').map(str::trim);
+    let named = parts.find_map(|part| part.strip_prefix("file:_"));
+    match named {
+        // An archive's member stands behind `->`.
+        Some(path) => {
+            file(event, to, path.split("->").next().unwrap_or(path));
+            false
+        }
+        None if text.contains(":_") => false,
+        None => file(event, to, text),
+    }
+}
+
+/// Sysmon's `HKLM\…`, the kernel's `\REGISTRY\MACHINE\…`; [`refine`](super::refine) says which part is the value.
+pub fn registry(event: &mut Event, to: FieldId, text: &str) -> bool {
     let path = text.strip_prefix('\\').unwrap_or(text);
-    let (hive, rest) = match path.split_once('\\') {
-        // Security writes \REGISTRY\MACHINE\…, Sysmon HKLM\…
-        Some(("REGISTRY", rest)) => match rest.split_once('\\') {
-            Some(("MACHINE", key)) => ("HKLM", key),
-            Some(("USER", key)) => ("HKU", key),
-            _ => ("", rest),
-        },
+    let (hive, key) = match path.split_once('\\') {
+        Some((root, rest)) if root.eq_ignore_ascii_case("REGISTRY") => {
+            let (root, key) = rest.split_once('\\').unwrap_or((rest, ""));
+            match root.to_ascii_uppercase().as_str() {
+                "MACHINE" => ("HKLM", key),
+                "USER" => ("HKU", key),
+                _ => ("", rest),
+            }
+        }
         Some((hive, key)) => (hive, key),
-        None => return true,
+        None => {
+            event.push_str(to, text);
+            return true;
+        }
     };
     event.fill_str(field::REGISTRY_HIVE, hive);
-    event.fill_str(field::REGISTRY_KEY, rest);
-    event.fill_str(field::REGISTRY_VALUE, base_name(rest));
+    event.fill_str(field::REGISTRY_KEY, key);
+    if !hive.is_empty() && path.len() < text.len() {
+        event.push_str(to, &format!("{hive}\\{key}"));
+        return false;
+    }
+    event.push_str(to, text);
     true
 }
 
 fn hashes(event: &mut Event, of: HashesOf, text: &str) -> bool {
-    let [md5, sha1, sha256, imphash] = match of {
-        HashesOf::Process => [
-            field::PROCESS_HASH_MD5,
-            field::PROCESS_HASH_SHA1,
-            field::PROCESS_HASH_SHA256,
-            field::PROCESS_PE_IMPHASH,
-        ],
-        HashesOf::File => [
-            field::FILE_HASH_MD5,
-            field::FILE_HASH_SHA1,
-            field::FILE_HASH_SHA256,
-            field::FILE_PE_IMPHASH,
-        ],
-        HashesOf::Dll => [
-            field::DLL_HASH_MD5,
-            field::DLL_HASH_SHA1,
-            field::DLL_HASH_SHA256,
-            field::DLL_PE_IMPHASH,
-        ],
-    };
-    for part in text.split(',') {
-        let Some((algorithm, digest)) = part.trim_ascii().split_once('=') else { continue };
-        let to = match algorithm.to_ascii_uppercase().as_str() {
-            "MD5" => md5,
-            "SHA1" => sha1,
-            "SHA256" => sha256,
-            "IMPHASH" => imphash,
-            _ => continue,
+    for part in text.split([',', ';', '|']) {
+        let part = part.trim_ascii().trim_matches(['[', ']']);
+        let (algorithm, digest) = match part.split_once(['=', ':']) {
+            Some((algorithm, digest)) => (algorithm.trim_end(), digest.trim_start()),
+            None => (by_length(part), part),
         };
-        if digest.bytes().any(|byte| byte != b'0') {
+        let digest = digest.strip_prefix("0x").unwrap_or(digest);
+        let Some(to) = hash_field(of, algorithm) else { continue };
+        let whole = !digest.is_empty() && digest.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if whole && digest.bytes().any(|byte| byte != b'0') && !event.has(to) {
             event.push_str(to, &digest.to_ascii_lowercase());
         }
     }
     false
 }
 
+/// What a digest without a name must be.
+fn by_length(digest: &str) -> &'static str {
+    match digest.strip_prefix("0x").unwrap_or(digest).len() {
+        32 => "MD5",
+        40 => "SHA1",
+        64 => "SHA256",
+        128 => "SHA512",
+        _ => "",
+    }
+}
+
+fn hash_field(of: HashesOf, algorithm: &str) -> Option<FieldId> {
+    const NAMES: [&str; 5] = ["MD5", "SHA1", "SHA256", "SHA512", "IMPHASH"];
+    let fields = match of {
+        HashesOf::Process => [
+            field::PROCESS_HASH_MD5,
+            field::PROCESS_HASH_SHA1,
+            field::PROCESS_HASH_SHA256,
+            field::PROCESS_HASH_SHA512,
+            field::PROCESS_PE_IMPHASH,
+        ],
+        HashesOf::File => [
+            field::FILE_HASH_MD5,
+            field::FILE_HASH_SHA1,
+            field::FILE_HASH_SHA256,
+            field::FILE_HASH_SHA512,
+            field::FILE_PE_IMPHASH,
+        ],
+        HashesOf::Dll => [
+            field::DLL_HASH_MD5,
+            field::DLL_HASH_SHA1,
+            field::DLL_HASH_SHA256,
+            field::DLL_HASH_SHA512,
+            field::DLL_PE_IMPHASH,
+        ],
+    };
+    let same = |name: &&str| {
+        let bare = algorithm.bytes().filter(|byte| *byte != b'-');
+        bare.map(|byte| byte.to_ascii_uppercase()).eq(name.bytes())
+    };
+    let at = NAMES.iter().position(same)?;
+    fields.get(at).copied()
+}
+
 fn transport(event: &mut Event, to: FieldId, text: &str) -> bool {
     let name = match text {
         "1" => "icmp",
+        "2" => "igmp",
         "6" => "tcp",
         "17" => "udp",
         "47" => "gre",
+        "50" => "esp",
+        "51" => "ah",
         "58" => "ipv6-icmp",
+        "132" => "sctp",
         number if number.bytes().all(|byte| byte.is_ascii_digit()) => return false,
         name => {
             let lower = name.to_ascii_lowercase();
@@ -230,6 +385,32 @@ fn answers(event: &mut Event, to: FieldId, text: &str) -> bool {
     false
 }
 
+fn record_type(event: &mut Event, to: FieldId, text: &str) -> bool {
+    let name = match text {
+        "1" => "A",
+        "2" => "NS",
+        "5" => "CNAME",
+        "6" => "SOA",
+        "12" => "PTR",
+        "15" => "MX",
+        "16" => "TXT",
+        "28" => "AAAA",
+        "33" => "SRV",
+        "41" => "OPT",
+        "43" => "DS",
+        "46" => "RRSIG",
+        "48" => "DNSKEY",
+        "64" => "SVCB",
+        "65" => "HTTPS",
+        "251" => "IXFR",
+        "252" => "AXFR",
+        "255" => "ANY",
+        _ => return false,
+    };
+    event.push_str(to, name);
+    false
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -273,7 +454,7 @@ mod tests {
             one(How::Registry, field::REGISTRY_PATH, r"\REGISTRY\MACHINE\SOFTWARE\Run\x");
         assert_eq!(event.str(field::REGISTRY_HIVE), Some("HKLM"));
         assert_eq!(event.str(field::REGISTRY_KEY), Some(r"SOFTWARE\Run\x"));
-        assert_eq!(event.str(field::REGISTRY_VALUE), Some("x"));
+        assert_eq!(event.str(field::REGISTRY_PATH), Some(r"HKLM\SOFTWARE\Run\x"));
         assert_eq!(one(How::File, field::FILE_PATH, "x").1.str(field::FILE_NAME), Some("x"));
     }
 

@@ -45,6 +45,8 @@ pub struct FileSettings {
     pub decompression_ratio_max: u64,
     /// Mark what is read as old logs.
     pub backfill: bool,
+    /// The file may grow: a last record whose end is missing is left for later.
+    pub hold: bool,
 }
 
 impl FileSettings {
@@ -69,6 +71,7 @@ impl FileSettings {
             decompressed_bytes_max: limits.decompressed_bytes_max,
             decompression_ratio_max: limits.decompression_ratio_max,
             backfill: true,
+            hold: false,
         }
     }
 

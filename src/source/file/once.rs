@@ -14,8 +14,8 @@ use super::FileSettings;
 use super::expand::special;
 use super::identity::{HEAD_BYTES, once_id};
 use super::open::{Content, PEEK_BYTES, Packing, Peeked, Unpacked, content, packing};
-use crate::carrier::json_documents::JsonDocuments;
 use crate::carrier::lines::{Lines, first_line};
+use crate::carrier::splitter::Splitter;
 use crate::carrier::{Chunk, evtx};
 use crate::model::record::{Batch, Flush, Framing, Shape, Stream};
 use crate::source::SourceError;
@@ -25,6 +25,8 @@ use crate::stdx::time::Timestamp;
 const MEMBERS_MAX: usize = 100_000;
 /// Wrappers in wrappers that are opened.
 const NESTING_MAX: usize = 3;
+/// Bytes asked for in one read.
+const PIECE_BYTES: usize = 64 << 10;
 
 /// What came of reading a file.
 #[derive(Debug, Default)]
@@ -37,6 +39,8 @@ pub struct ReadSummary {
     pub problems: Vec<SourceError>,
     /// `emit` asked to stop.
     pub stopped: bool,
+    /// A last record without its end was left for later; see [`FileSettings::hold`].
+    pub held: bool,
 }
 
 /// Takes batches; `Break` asks to stop.
@@ -77,7 +81,7 @@ pub fn read_open(
     let mut reading = Reading { settings, emit, summary: ReadSummary::default() };
     let flow = if packing(&head) == Packing::Zip {
         reading.archive(file, &name, modified)
-    } else if content(&head) == Content::Evtx {
+    } else if content(&head, &settings.format) == Content::Evtx {
         let mut output = reading.output(&head, &name, modified);
         let outcome = evtx::read_file(&mut file, settings.bounds, &mut |chunk| output.send(chunk));
         output.end(outcome, 0)
@@ -152,7 +156,7 @@ impl Reading<'_, '_> {
         let mut peeked = Peeked::new(reader);
         let packing = packing(peeked.head());
         if packing == Packing::Plain {
-            let content = content(peeked.head());
+            let content = content(peeked.head(), &self.settings.format);
             let output = self.output(peeked.head(), name, modified);
             return output.read(&mut peeked, content);
         }
@@ -172,9 +176,9 @@ impl Reading<'_, '_> {
     }
 
     fn output(&mut self, head: &[u8], name: &str, modified: Timestamp) -> Output<'_, '_> {
-        let first = match content(head) {
+        let first = match content(head, &self.settings.format) {
             Content::Lines => first_line(head, HEAD_BYTES),
-            Content::Json | Content::Evtx => None,
+            _ => None,
         };
         let first = first.or_else(|| head.get(..HEAD_BYTES)).unwrap_or(head);
         let settings = self.settings;
@@ -201,33 +205,35 @@ struct Output<'a, 'e> {
 impl Output<'_, '_> {
     fn read(mut self, reader: &mut dyn Read, content: Content) -> ControlFlow<()> {
         let bounds = self.settings.bounds;
-        match content {
-            Content::Lines => self.read_lines(reader),
-            Content::Json => {
-                let mut documents = JsonDocuments::new(bounds);
-                let mut piece = vec![0; 64 << 10];
-                let outcome = loop {
-                    match read_some(reader, &mut piece) {
-                        Ok(0) => break Ok(ControlFlow::Continue(())),
-                        Ok(count) => {
-                            let piece = piece.get(..count).unwrap_or_default();
-                            if documents.feed(piece, &mut |chunk| self.send(chunk)).is_break() {
-                                break Ok(ControlFlow::Break(()));
-                            }
-                        }
-                        Err(error) => break Err(error),
-                    }
-                };
-                if !matches!(outcome, Ok(ControlFlow::Break(()))) {
-                    self.send(documents.finish())?;
-                }
-                self.end(outcome, 0)
-            }
-            Content::Evtx => {
+        match content.splitter(bounds) {
+            Some(splitter) => self.read_pieces(reader, splitter),
+            None if content == Content::Evtx => {
                 let outcome = evtx::read_stream(reader, bounds, &mut |chunk| self.send(chunk));
                 self.end(outcome, 0)
             }
+            None => self.read_lines(reader),
         }
+    }
+
+    fn read_pieces(mut self, reader: &mut dyn Read, mut splitter: Splitter) -> ControlFlow<()> {
+        let mut piece = vec![0; PIECE_BYTES];
+        let outcome = loop {
+            match read_some(reader, &mut piece) {
+                Ok(0) => break Ok(ControlFlow::Continue(())),
+                Ok(count) => {
+                    let piece = piece.get(..count).unwrap_or_default();
+                    splitter.feed(piece, &mut |chunk| self.send(chunk))?;
+                }
+                Err(error) => break Err(error),
+            }
+        };
+        if self.settings.hold && outcome.is_ok() && !splitter.is_between() {
+            self.summary.held = true;
+            self.send(splitter.take())?;
+        } else {
+            splitter.finish(&mut |chunk| self.send(chunk))?;
+        }
+        self.end(outcome, splitter.offset())
     }
 
     fn read_lines(mut self, reader: &mut dyn Read) -> ControlFlow<()> {

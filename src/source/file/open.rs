@@ -1,4 +1,5 @@
-//! What a file holds by its first bytes, never by its name, and the bounded decompression of it.
+//! What a file holds by its first bytes, never by its name (or by the format that is forced), and the bounded
+//! decompression of it.
 
 use std::cell::Cell;
 use std::io::{self, BufReader, Read};
@@ -7,7 +8,15 @@ use std::rc::Rc;
 use flate2::read::MultiGzDecoder;
 
 use super::FileSettings;
-use crate::carrier::{evtx, json_documents};
+use crate::carrier::csv_rows::CsvRows;
+use crate::carrier::fluent_forward::FluentForward;
+use crate::carrier::journal_export::JournalExport;
+use crate::carrier::json_documents::JsonDocuments;
+use crate::carrier::otlp_messages::OtlpMessages;
+use crate::carrier::splitter::Splitter;
+use crate::carrier::syslog_frames::{Frames, SyslogFrames};
+use crate::carrier::xml_events::XmlEvents;
+use crate::carrier::{Bounds, evtx, journal_export, json_documents, syslog_frames, xml_events};
 
 /// First bytes looked at to tell what a stream is.
 pub const PEEK_BYTES: usize = 16 << 10;
@@ -38,6 +47,34 @@ pub enum Content {
     Json,
     /// A Windows event log.
     Evtx,
+    /// Windows events as XML.
+    Xml,
+    /// The systemd journal's export format.
+    JournalExport,
+    /// Syslog in frames.
+    Frames(Frames),
+    /// Rows below a row of column names.
+    Csv,
+    /// OpenTelemetry's protobuf messages.
+    Otlp,
+    /// Fluentd's forward protocol.
+    Fluent,
+}
+
+impl Content {
+    /// The carrier at the start of a stream; `None` for lines and event logs, which are not fed piece by piece.
+    pub fn splitter(self, bounds: Bounds) -> Option<Splitter> {
+        Some(match self {
+            Content::Lines | Content::Evtx => return None,
+            Content::Json => Splitter::Json(JsonDocuments::new(bounds)),
+            Content::Xml => Splitter::Xml(XmlEvents::new(bounds)),
+            Content::JournalExport => Splitter::Journal(JournalExport::new(bounds)),
+            Content::Frames(frames) => Splitter::Frames(SyslogFrames::new(bounds, frames)),
+            Content::Csv => Splitter::Csv(CsvRows::new(bounds)),
+            Content::Otlp => Splitter::Otlp(OtlpMessages::new(bounds)),
+            Content::Fluent => Splitter::Fluent(FluentForward::new(bounds)),
+        })
+    }
 }
 
 /// The wrapper by the first bytes of a file.
@@ -50,15 +87,40 @@ pub fn packing(head: &[u8]) -> Packing {
     }
 }
 
-/// The carrier by the first bytes of a stream.
-pub fn content(head: &[u8]) -> Content {
+/// The carrier by the first bytes of a stream; `format` is `auto` or the name of a format that is forced. A stream
+/// without bytes has lines, so that one that begins later is looked at then.
+pub fn content(head: &[u8], format: &str) -> Content {
     if evtx::recognise(head) {
-        Content::Evtx
-    } else if json_documents::recognise(head) {
+        return Content::Evtx;
+    }
+    if let Some(forced) = forced(format) {
+        return if head.is_empty() { Content::Lines } else { forced };
+    }
+    if json_documents::recognise(head) {
         Content::Json
+    } else if xml_events::recognise(head) {
+        Content::Xml
+    } else if journal_export::recognise(head) {
+        Content::JournalExport
+    } else if syslog_frames::recognise(head) {
+        Content::Frames(Frames::Counted)
     } else {
         Content::Lines
     }
+}
+
+/// The carrier that the name of a format asks for.
+fn forced(format: &str) -> Option<Content> {
+    Some(match format {
+        "windows_xml" => Content::Xml,
+        "journal_export" => Content::JournalExport,
+        "syslog_octet_counted" => Content::Frames(Frames::Counted),
+        "syslog_length_prefixed" => Content::Frames(Frames::Prefixed),
+        "csv" => Content::Csv,
+        "otlp_protobuf" => Content::Otlp,
+        "fluent_forward" => Content::Fluent,
+        _ => return None,
+    })
 }
 
 /// Decompresses, and fails with a reason when more comes out than the limits allow.
@@ -191,9 +253,17 @@ mod tests {
         assert_eq!(packing(&zstd::encode_all(&b"x"[..], 1).unwrap()), Packing::Zstd);
         assert_eq!(packing(b"PK\x03\x04"), Packing::Zip);
         assert_eq!(packing(b"PK"), Packing::Plain);
-        assert_eq!(content(b"ElfFile\0"), Content::Evtx);
-        assert_eq!(content(b"[{"), Content::Json);
-        assert_eq!(content(b""), Content::Lines);
+        assert_eq!(content(b"ElfFile\0", "auto"), Content::Evtx);
+        assert_eq!(content(b"[{", "auto"), Content::Json);
+        assert_eq!(content(b"<Event xmlns", "auto"), Content::Xml);
+        assert_eq!(content(b"__CURSOR=s", "auto"), Content::JournalExport);
+        assert_eq!(content(b"7 <34>one", "syslog"), Content::Frames(Frames::Counted));
+        assert_eq!(content(b"a,b", "csv"), Content::Csv);
+        assert_eq!(content(b"a,b", "auto"), Content::Lines);
+        assert_eq!(content(b"", "auto"), Content::Lines);
+        assert_eq!(content(b"", "windows_xml"), Content::Lines);
+        assert_eq!(content(b"x", "windows_xml"), Content::Xml);
+        assert_eq!(content(b"ElfFile\0", "windows_xml"), Content::Evtx);
     }
 
     #[test]

@@ -14,6 +14,7 @@ use crate::normalise::Context;
 use crate::normalise::complete::Place;
 use crate::normalise::linux::auditd::event::{Assembled, Builder};
 use crate::normalise::linux::auditd::line;
+use crate::normalise::linux::auditd::processes;
 use crate::normalise::output::Output;
 use crate::normalise::settings::Settings;
 use crate::stdx::id::{Id128, IdHasher};
@@ -25,6 +26,8 @@ const COMPLETE_AFTER_US: i64 = 2 * SECOND_US;
 const EVENT_RECORDS_MAX: u32 = 1_000;
 /// Bytes of one event's records.
 const EVENT_BYTES_MAX: usize = 1 << 20;
+/// The queue of arrivals is tidied when it is so many times longer than what may be open.
+const QUEUE_TIMES: usize = 4;
 /// How many closed events are remembered, to know a record that comes too late for its event.
 const CLOSED_MAX: usize = 256;
 
@@ -35,6 +38,8 @@ pub struct Assembler {
     /// By node, then by (time in µs, serial).
     open: BTreeMap<String, BTreeMap<(i64, u64), Assembly>>,
     assemblies: usize,
+    /// In the order of their arrival; some are closed already.
+    queue: VecDeque<(u64, String, (i64, u64))>,
     records: u64,
     arrivals: u64,
     closed: VecDeque<u64>,
@@ -65,6 +70,8 @@ struct Saved {
     arrivals: u64,
     closed: VecDeque<u64>,
     open: Vec<(String, i64, u64, Assembly)>,
+    #[serde(default)]
+    processes: processes::Saved,
 }
 
 impl Assembler {
@@ -74,6 +81,7 @@ impl Assembler {
             assemblies_max: assemblies_max.max(1),
             open: BTreeMap::new(),
             assemblies: 0,
+            queue: VecDeque::new(),
             records: 0,
             arrivals: 0,
             closed: VecDeque::new(),
@@ -102,8 +110,12 @@ impl Assembler {
                 .iter()
                 .map(|((at, serial), assembly)| (node.clone(), *at, *serial, assembly.clone()))
         });
-        let saved =
-            Saved { arrivals: self.arrivals, closed: self.closed.clone(), open: open.collect() };
+        let saved = Saved {
+            arrivals: self.arrivals,
+            closed: self.closed.clone(),
+            open: open.collect(),
+            processes: self.builder.processes.saved(),
+        };
         serde_json::to_vec(&saved).ok()
     }
 
@@ -112,11 +124,14 @@ impl Assembler {
         let Ok(saved) = serde_json::from_slice::<Saved>(state) else { return };
         self.arrivals = saved.arrivals;
         self.closed = saved.closed;
+        self.builder.processes.restore(saved.processes);
         self.open.clear();
         for (node, at, serial, assembly) in saved.open {
             self.open.entry(node).or_default().insert((at, serial), assembly);
         }
         self.assemblies = self.open.values().map(BTreeMap::len).sum();
+        self.queue.clear();
+        self.tidy_queue();
         self.records =
             self.open.values().flat_map(BTreeMap::values).map(|open| u64::from(open.records)).sum();
     }
@@ -135,7 +150,10 @@ impl Assembler {
         let node = line.node.unwrap_or("");
         let key = (line.at.0, line.serial);
         let place = Place::of(context);
-        self.close_before(node, line.at.plus_micros(-COMPLETE_AFTER_US), &place, out);
+        // A clock that runs ahead must not tear the events of the others apart.
+        if line.at.micros_since(context.ingested) <= context.settings.future_us_max {
+            self.close_before(node, line.at.plus_micros(-COMPLETE_AFTER_US), &place, out);
+        }
         self.add(node, key, text, context, out);
         if self.builder.tables.record_type(line.kind) == "EOE" {
             self.close(node, key, &place, out);
@@ -197,6 +215,7 @@ impl Assembler {
                 late: self.closed.contains(&mark(node, key)),
                 text: String::with_capacity(text.len() + 512),
             };
+            self.queue.push_back((self.arrivals, node.to_owned(), key));
             self.arrivals += 1;
             self.assemblies += 1;
             if !self.open.contains_key(node) {
@@ -204,6 +223,9 @@ impl Assembler {
             }
             if let Some(open) = self.open.get_mut(node) {
                 open.insert(key, assembly);
+            }
+            if self.queue.len() > QUEUE_TIMES * self.assemblies_max {
+                self.tidy_queue();
             }
         }
         if let Some(assembly) = self.open.get_mut(node).and_then(|open| open.get_mut(&key)) {
@@ -229,22 +251,24 @@ impl Assembler {
     }
 
     fn close_oldest(&mut self, place: &Place<'_>, out: &mut Output) {
-        let oldest = self
-            .open
-            .iter()
-            .flat_map(|(node, open)| {
-                open.iter().map(move |(key, assembly)| (assembly.order, node, key))
-            })
-            .min()
-            .map(|(_, node, key)| (node.clone(), *key));
-        match oldest {
-            Some((node, key)) => {
+        while let Some((order, node, key)) = self.queue.pop_front() {
+            let open = self.open.get(&node).and_then(|open| open.get(&key));
+            if open.is_some_and(|assembly| assembly.order == order) {
                 self.closed_early += 1;
-                self.close(&node, key, place, out);
+                return self.close(&node, key, place, out);
             }
-            // Cannot be: the caller saw an open assembly. Counting again ends its loop.
-            None => self.assemblies = 0,
         }
+        // Cannot be: the caller saw an open assembly. Counting again ends its loop.
+        self.assemblies = 0;
+    }
+
+    /// Keep those of the queue that are open. One that stays open for long must not let it grow.
+    fn tidy_queue(&mut self) {
+        let rows = self.open.iter().flat_map(|(node, open)| {
+            open.iter().map(|(key, assembly)| (assembly.order, node.clone(), *key))
+        });
+        self.queue = rows.collect();
+        self.queue.make_contiguous().sort_unstable();
     }
 
     fn close(&mut self, node: &str, key: (i64, u64), place: &Place<'_>, out: &mut Output) {

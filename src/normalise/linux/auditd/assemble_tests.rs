@@ -135,7 +135,7 @@ fn an_exec_is_one_event() {
 fn the_table_for_rules_is_what_the_decoder_writes() {
     let mut bench = Bench::new(10);
     EXEC.lines().for_each(|line| bench.feed(line.as_bytes()));
-    bench.feed(b"type=USER_LOGIN msg=audit(100.5:8): pid=1 uid=0 auid=7 ses=9 msg='op=login acct=\"eve\" exe=\"/usr/sbin/sshd\" hostname=? addr=192.0.2.7 terminal=ssh res=failed'");
+    bench.feed(b"type=USER_AUTH msg=audit(100.5:8): pid=1 uid=0 auid=7 ses=9 msg='op=password acct=\"eve\" exe=\"/usr/sbin/sshd\" hostname=? addr=192.0.2.7 terminal=ssh res=failed'");
     bench.end();
     let exec = bench.out.events.first().unwrap();
     for (name, value) in [
@@ -236,6 +236,21 @@ fn a_full_table_closes_the_oldest_and_a_late_part_keeps_its_own_id() {
 }
 
 #[test]
+fn an_event_that_stays_open_does_not_let_the_queue_grow() {
+    let mut bench = Bench::plain(3);
+    bench.feed(b"type=SYSCALL msg=audit(4102444801.0:1): pid=1");
+    bench.feed(b"type=SYSCALL msg=audit(4102444801.0:2): pid=1");
+    for second in 0..200 {
+        bench.feed(format!("type=SYSCALL msg=audit({second}.0:3): pid=1").as_bytes());
+        bench.feed(format!("type=EOE msg=audit({second}.0:3): ").as_bytes());
+        assert!(bench.assembler.queue.len() <= QUEUE_TIMES * 3 + 1);
+    }
+    assert_eq!(bench.assembler.closed_early(), 0);
+    bench.end();
+    assert_eq!(bench.out.events.len(), 202);
+}
+
+#[test]
 fn state_is_restored_exactly() {
     let mut whole = Bench::new(10);
     let mut cut = Bench::new(10);
@@ -280,6 +295,159 @@ fn bad_lines_are_rejected_with_a_reason() {
     bench.feed(b"");
     assert_eq!(bench.out.rejected, 3);
     assert_eq!(bench.out.by_reason.get("bad_auditd"), Some(&3));
+}
+
+fn one(bench: &Bench, name: &str) -> Vec<String> {
+    bench.out.events.iter().flat_map(|event| all(event, name)).collect()
+}
+
+#[test]
+fn missing_records_are_named() {
+    let mut bench = Bench::plain(10);
+    bench.feed(
+        b"type=SYSCALL msg=audit(1.0:1): arch=c000003e syscall=59 success=yes exit=0 items=2 pid=1",
+    );
+    bench.feed(b"type=EXECVE msg=audit(1.0:1): argc=3 a0=\"sh\" a2=\"x\"");
+    bench.feed(b"type=PATH msg=audit(1.0:1): item=0 name=\"/bin/sh\" nametype=NORMAL");
+    bench.feed(b"type=CWD msg=audit(1.0:2): cwd=\"/\"");
+    bench.feed(b"type=EXECVE msg=audit(1.0:3): argc=1 a0=\"id\"");
+    bench.end();
+    let missing: Vec<Vec<String>> =
+        bench.out.events.iter().map(|event| all(event, "auditd.missing")).collect();
+    assert_eq!(missing, [vec!["PATH", "EXECVE"], vec!["SYSCALL"], vec!["SYSCALL"]]);
+    assert_eq!(one(&bench, "process.command_line"), ["sh x", "id"]);
+    let actions = one(&bench, "event.action");
+    assert_eq!(actions, ["executed", "cwd", "executed"]);
+}
+
+#[test]
+fn duplicates_are_taken_once_and_counted_as_received() {
+    let mut bench = Bench::plain(10);
+    for _ in 0..2 {
+        EXEC.lines().for_each(|line| bench.feed(line.as_bytes()));
+    }
+    // The same serial at another time is another event; a second call under one stamp loses nothing.
+    bench.feed(
+        b"type=SYSCALL msg=audit(100.6:7): arch=c000003e syscall=59 success=yes pid=12 exe=\"/a\"",
+    );
+    bench.feed(
+        b"type=SYSCALL msg=audit(100.6:7): arch=c000003e syscall=59 success=yes pid=13 exe=\"/b\"",
+    );
+    bench.end();
+    assert_eq!(bench.out.events.len(), 2);
+    let first = bench.out.events.first().unwrap();
+    assert_eq!(first.records, 10);
+    assert_eq!(all(first, "process.args"), ["id", "-u"]);
+    assert_eq!(all(first, "auditd.data.name"), ["/usr/bin/id"]);
+    let second = bench.out.events.get(1).unwrap();
+    assert_eq!(all(second, "process.pid"), ["12"]);
+    assert_eq!(all(second, "auditd.data.pid"), ["13"]);
+    assert_eq!(all(second, "process.executable"), ["/a"]);
+    assert_eq!(all(second, "auditd.data.exe"), ["/b"]);
+}
+
+#[test]
+fn counts_of_arguments_that_cannot_be_cost_nothing() {
+    let mut bench = Bench::plain(10);
+    bench.feed(b"type=EXECVE msg=audit(1.0:1): argc=4294967295 a0=\"x\" a4294967295=\"y\" a1[4294967295]=7A a99999999999999999999=\"z\" a2_len=9");
+    let mut many = b"type=EXECVE msg=audit(1.0:2): argc=40000".to_vec();
+    for index in 0..40_000 {
+        many.extend(format!(" a{index}=\"{index}\"").bytes());
+    }
+    bench.feed(&many);
+    bench.end();
+    assert_eq!(one(&bench, "auditd.missing"), ["SYSCALL", "EXECVE", "SYSCALL"]);
+    let first = bench.out.events.first().unwrap();
+    assert_eq!(all(first, "process.args"), ["x", "z", "y"]);
+    let second = bench.out.events.get(1).unwrap();
+    assert_eq!(
+        all(second, "process.args").len(),
+        crate::normalise::linux::auditd::command::ARGS_MAX
+    );
+    assert!(all(second, "process.command_line").concat().ends_with(" 39999"));
+}
+
+#[test]
+fn clocks_that_are_wrong_keep_the_record_and_leave_others_whole() {
+    let mut bench = Bench::plain(10);
+    bench.feed(b"type=SYSCALL msg=audit(100.0:1): pid=1");
+    bench.feed(b"type=SYSCALL msg=audit(-100.0:2): pid=2");
+    bench.feed(b"type=SYSCALL msg=audit(4102444801.0:3): pid=3");
+    bench.feed(b"type=PROCTITLE msg=audit(100.0:1): proctitle=\"one\"");
+    bench.end();
+    assert_eq!(bench.out.rejected, 0);
+    let shown: Vec<(Vec<String>, u32, Vec<String>)> = bench
+        .out
+        .events
+        .iter()
+        .map(|event| (all(event, "process.pid"), event.records, all(event, "event.time_problem")))
+        .collect();
+    let text = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+    assert!(shown.contains(&(text(&["1"]), 2, text(&[]))), "{shown:?}");
+    assert!(shown.contains(&(text(&["2"]), 1, text(&["bad_time"]))), "{shown:?}");
+    assert!(shown.contains(&(text(&["3"]), 1, text(&["future_time"]))), "{shown:?}");
+}
+
+#[test]
+fn processes_keep_their_identity_and_know_their_parents() {
+    let call = |at: u32, number: u32, pid: u32, ppid: u32, exit: u32, exe: &str| {
+        format!(
+            "type=SYSCALL msg=audit({at}.0:{at}): arch=c000003e syscall={number} success=yes exit={exit} a0=0 ppid={ppid} pid={pid} ses=3 exe=\"{exe}\""
+        )
+    };
+    let mut bench = Bench::plain(100);
+    let mut feed = |text: String| bench.feed(text.as_bytes());
+    feed(call(10, 59, 7, 1, 0, "/bin/bash"));
+    feed("type=EXECVE msg=audit(10.0:10): argc=2 a0=\"bash\" a1=\"-i\"".to_owned());
+    feed(call(11, 57, 7, 1, 8, "/bin/bash"));
+    feed(call(12, 59, 8, 7, 0, "/bin/ls"));
+    feed("type=EXECVE msg=audit(12.0:12): argc=1 a0=\"ls\"".to_owned());
+    feed(call(13, 82, 8, 7, 0, "/bin/ls"));
+    // Id 8 once more: forked again, another process before and after its exec.
+    feed(call(20, 57, 7, 1, 8, "/bin/bash"));
+    feed(call(21, 82, 8, 7, 0, "/bin/bash"));
+    feed(call(22, 59, 8, 7, 0, "/bin/ls"));
+    bench.end();
+    let ids = one(&bench, "process.entity_id");
+    let parents = one(&bench, "process.parent.entity_id");
+    let [bash, fork, ls, rename, fork_again, subshell, ls_again] = &ids[..] else {
+        panic!("{ids:?}")
+    };
+    assert_eq!(bash, fork);
+    assert_eq!(bash, fork_again);
+    assert_eq!(ls, rename);
+    assert!(ls != subshell && subshell != ls_again && ls != ls_again && ls != bash);
+    assert!(parents[2..4].iter().chain(&parents[5..]).all(|parent| parent == bash));
+    let start = bench.out.events.get(2).unwrap();
+    for (name, value) in [
+        ("process.parent.executable", "/bin/bash"),
+        ("process.parent.name", "bash"),
+        ("process.parent.command_line", "bash -i"),
+    ] {
+        assert_eq!(all(start, name), [value], "{name}");
+    }
+}
+
+#[test]
+fn containers_and_policies() {
+    let mut bench = Bench::plain(10);
+    bench.feed(b"type=SYSCALL msg=audit(1.0:1): arch=c000003e syscall=59 success=yes exit=0 pid=1 exe=\"/bin/sh\"");
+    bench.feed(b"type=CONTAINER_ID msg=audit(1.0:1): contid=123456");
+    // Permissive: noted, but the program did start.
+    bench.feed(b"type=AVC msg=audit(1.0:2): avc:  denied  { execute } for  pid=2 comm=\"sh\" path=\"/tmp/x\" tclass=file permissive=1");
+    bench.feed(b"type=SYSCALL msg=audit(1.0:2): arch=c000003e syscall=59 success=yes exit=0 pid=2 exe=\"/tmp/x\"");
+    bench.feed(b"type=AVC msg=audit(1.0:3): apparmor=\"DENIED\" operation=\"open\" profile=\"p\" name=\"/etc/shadow\" pid=3 comm=\"x\" requested_mask=\"r\" denied_mask=\"r\"");
+    bench.feed(b"type=SECCOMP msg=audit(1.0:4): pid=4 comm=\"x\" exe=\"/x\" sig=0 arch=c000003e syscall=59 code=0x7ffc0000");
+    bench.end();
+    assert_eq!(one(&bench, "container.id"), ["123456"]);
+    assert_eq!(
+        one(&bench, "event.action"),
+        ["executed", "executed", "violated-apparmor-policy", "violated-seccomp-policy"]
+    );
+    assert_eq!(one(&bench, "event.outcome"), ["success", "success", "failure", "success"]);
+    let denied = bench.out.events.get(2).unwrap();
+    assert_eq!(all(denied, "file.path"), ["/etc/shadow"]);
+    assert_eq!(all(denied, "event.category"), ["file"]);
 }
 
 proptest! {

@@ -45,6 +45,11 @@ impl<'a> Arguments<'a> {
         self.list.is_empty()
     }
 
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.list.len()
+    }
+
     /// The command line and the arguments with their secrets replaced; whether there were any.
     pub fn scrubbed(&self, scrub: &mut Scrub<'_>) -> (String, Vec<Cow<'_, str>>, bool) {
         let joined = self.list.join(" ");

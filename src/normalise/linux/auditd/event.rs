@@ -1,18 +1,27 @@
 //! The records of one event to one ECS event.
 //!
-//! What has an ECS name stands under it (the table is `model::linux_fields`); everything else is kept as
+//! What has an ECS name stands under it (the table for rules is `model::linux_fields`); everything else is kept as
 //! `auditd.data.<key>`, the items of PATH records as lists under `auditd.paths.<key>`. Zero capabilities of files
-//! (`cap_fp=0` …), and values that say "nothing" (`?`, `(none)`, `(null)`), are left out.
+//! (`cap_fp=0` …), and values that say "nothing" (`?`, `(none)`, `(null)`), are left out. What the records say should be
+//! there and is not is named in `auditd.missing`.
+
+use std::collections::HashSet;
+
+use ahash::RandomState;
 
 use crate::model::class::Class;
 use crate::model::event::{Event, Value};
-use crate::model::field::{self, FieldId};
+use crate::model::field;
 use crate::normalise::complete::{EventTime, Place, finish};
+use crate::normalise::linux::auditd::auoms;
 use crate::normalise::linux::auditd::classify::{self, Call};
 use crate::normalise::linux::auditd::command::{self, Arguments};
+use crate::normalise::linux::auditd::fields::{Writer, nothing, result_word};
+use crate::normalise::linux::auditd::kinds::{Kinds, is_remark};
 use crate::normalise::linux::auditd::line;
 use crate::normalise::linux::auditd::names::Names;
 use crate::normalise::linux::auditd::paths;
+use crate::normalise::linux::auditd::processes::{Moment, Processes, Seen};
 use crate::normalise::linux::auditd::record::{Record, decode};
 use crate::normalise::linux::auditd::tables::Tables;
 use crate::normalise::linux::kind::{Kind, Outcome};
@@ -20,6 +29,9 @@ use crate::normalise::linux::scrub::Scrub;
 use crate::normalise::output::Output;
 use crate::stdx::id::{Id128, IdHasher};
 use crate::stdx::time::Timestamp;
+
+/// clone(2): the child shares the process, it is a thread.
+const CLONE_THREAD: u64 = 0x0001_0000;
 
 /// The records of one event, as the assembler hands them on.
 pub struct Assembled<'a> {
@@ -37,34 +49,26 @@ pub struct Assembled<'a> {
     pub text: &'a str,
 }
 
-/// Builds events; holds the tables and the ids of field names.
-#[derive(Debug)]
+/// Builds events; holds the tables, the ids of field names and the processes seen so far.
+#[derive(Debug, Default)]
 pub struct Builder {
     /// Names of numbers.
     pub tables: Tables,
+    /// Who has which process id.
+    pub processes: Processes,
     names: Names,
-}
-
-impl Default for Builder {
-    fn default() -> Builder {
-        Builder::new()
-    }
+    kinds: Kinds,
 }
 
 impl Builder {
     /// With fresh tables.
     pub fn new() -> Builder {
-        Builder { tables: Tables::new(), names: Names::default() }
+        Builder::default()
     }
 
     /// Build the event and hand it on.
     pub fn event(&mut self, assembled: &Assembled<'_>, place: &Place<'_>, out: &mut Output) {
-        let records: Vec<Record<'_>> = assembled
-            .text
-            .split('\n')
-            .filter_map(|text| line::parse(text).ok())
-            .map(|line| decode(&line, &self.tables))
-            .collect();
+        let records = self.records(assembled.text);
         let mut event = Event::with_capacity(96, 4 * assembled.text.len() + 512);
         event.id = assembled.id;
         event.records = assembled.records;
@@ -78,12 +82,14 @@ impl Builder {
             }
         }
         let mut scrub = Scrub::new(place.settings, out);
-        let redacted = self.fields(&records, &mut scrub, &mut event);
-        kind_of(&records).set(&mut event);
+        let arguments = Arguments::of(&records);
+        let redacted = self.fields(&records, &arguments, &mut scrub, &mut event);
+        self.kind(&records, &mut event);
         if event.class == Class::NetworkConnect {
             event.push_str(field::AUDITD_INITIATED, initiated(&records));
         }
-        entity(assembled, place, &mut event);
+        self.identify(&records, assembled, place, &mut event);
+        self.missing(&records, arguments.len(), &mut event);
         message(&records, &mut event);
         let original = redacted.then(|| {
             // Counted in the fields.
@@ -93,25 +99,67 @@ impl Builder {
         });
         let original = original.as_deref().unwrap_or(assembled.text);
         let host = Some(assembled.node);
-        finish(&mut event, EventTime::At(assembled.at), host, Some(original), place, out);
+        // A clock before 1970 is no clock.
+        let time = if assembled.at.0 < 0 {
+            EventTime::None("bad_time")
+        } else {
+            EventTime::At(assembled.at)
+        };
+        finish(&mut event, time, host, Some(original), place, out);
         out.event(event);
     }
 
+    /// The records, decoded. A record that was delivered twice is taken once.
+    fn records<'t>(&self, text: &'t str) -> Vec<Record<'t>> {
+        let mut seen: HashSet<&str, RandomState> = HashSet::default();
+        let lines = text.split('\n').filter(|text| seen.insert(text));
+        let mut records = Vec::new();
+        for line in lines.filter_map(|text| line::parse(text).ok()) {
+            if line.kind.starts_with(auoms::PREFIX) {
+                records.extend(auoms::records(&line, &self.tables));
+            } else {
+                records.push(decode(&line, &self.tables));
+            }
+        }
+        records
+    }
+
     /// All fields of all records. True if a secret was replaced in one of them.
-    fn fields(&mut self, records: &[Record<'_>], scrub: &mut Scrub<'_>, event: &mut Event) -> bool {
-        let arguments = Arguments::of(records);
-        let mut redacted = self.arguments(&arguments, scrub, event);
+    fn fields(
+        &mut self,
+        records: &[Record<'_>],
+        arguments: &Arguments<'_>,
+        scrub: &mut Scrub<'_>,
+        event: &mut Event,
+    ) -> bool {
+        let mut redacted = self.arguments(arguments, scrub, event);
+        let call = syscall(records);
+        let mut writer = Writer { names: &mut self.names, event };
         for record in records {
             match record.kind {
-                "EXECVE" => self.rest_of_execve(record, event),
-                "PATH" => self.path(record, event),
-                "SOCKADDR" => self.socket(records, record, event),
-                _ => redacted |= self.record(record, scrub, event),
+                "EXECVE" => {
+                    if let Some(count) = record.get("argc") {
+                        writer.data("argc", count);
+                    }
+                }
+                "PATH" => writer.path(record),
+                "SOCKADDR" => writer.socket(call, record),
+                _ => redacted |= writer.record(record, scrub),
             }
-            self.added_names(record, event);
+            writer.added_names(record);
         }
-        paths::push(records, event);
-        user_names(records, event);
+        paths::push(records, &mut self.names, event);
+        if !event.has(field::FILE_PATH)
+            && let Some(path) = records.iter().find_map(path_of_access)
+        {
+            paths::push_file(path, event);
+        }
+        if !event.has(field::PROCESS_NAME)
+            && let Some(path) = event.str(field::PROCESS_EXECUTABLE)
+        {
+            let name = path.rsplit('/').next().unwrap_or(path).to_owned();
+            event.push_str(field::PROCESS_NAME, &name);
+        }
         redacted
     }
 
@@ -140,189 +188,189 @@ impl Builder {
         redacted
     }
 
-    fn rest_of_execve(&mut self, record: &Record<'_>, event: &mut Event) {
-        if let Some(count) = record.get("argc") {
-            self.data("argc", count, event);
-        }
-    }
-
-    fn path(&mut self, record: &Record<'_>, event: &mut Event) {
-        for field in &record.fields {
-            let value = field.value.as_ref();
-            if nothing(value) || (field.key.starts_with("cap_") && zero(value)) {
-                continue;
-            }
-            match field.key.as_ref() {
-                // Rules name these two as in the record; they stand in `paths::push` with what they resolve to.
-                "name" => {}
-                "nametype" | "objtype" => self.data("nametype", value, event),
-                key => self.named(|names| names.path(key), value, event),
-            }
-        }
-    }
-
-    fn socket(&mut self, records: &[Record<'_>], record: &Record<'_>, event: &mut Event) {
-        let call = syscall(records);
-        let (ip, port) = match call {
-            "accept" | "accept4" | "recvfrom" | "recvmsg" => (field::SOURCE_IP, field::SOURCE_PORT),
-            "bind" | "getsockname" => (field::SERVER_IP, field::SERVER_PORT),
-            _ => (field::DESTINATION_IP, field::DESTINATION_PORT),
-        };
-        for item in &record.fields {
-            match item.key.as_ref() {
-                "addr" => {
-                    event.push_ip(ip, &item.value);
-                }
-                "port" => {
-                    if let Ok(number) = item.value.parse::<u16>() {
-                        event.push_int(port, i64::from(number));
-                    }
-                }
-                "path" => {
-                    self.data("socket_path", &item.value, event);
-                }
-                "family" => self.data("socket_family", &item.value, event),
-                key => self.data(key, &item.value, event),
-            }
-        }
-    }
-
-    /// A record of any other type. True if a secret was replaced.
-    fn record(&mut self, record: &Record<'_>, scrub: &mut Scrub<'_>, event: &mut Event) -> bool {
-        let mut redacted = false;
-        for item in &record.fields {
-            let value = item.value.as_ref();
-            if nothing(value) {
-                continue;
-            }
-            match target(record, &item.key) {
-                Target::Data => self.data(&item.key, value, event),
-                Target::Ecs(field) => event.fill_str(field, value),
-                Target::Number(field) => match value.parse::<u32>() {
-                    Ok(number) if !event.has(field) => event.push_int(field, i64::from(number)),
-                    Ok(_) => {}
-                    Err(_) => self.data(&item.key, value, event),
-                },
-                Target::Secret(field) => {
-                    let text = scrub.text(value);
-                    redacted |= text != value;
-                    event.fill_str(field, text.trim_end());
-                }
-                Target::Keys => {
-                    value.split('\u{1}').for_each(|key| event.push_str(field::AUDITD_KEY, key))
-                }
-                Target::Result => event.fill_str(field::AUDITD_RESULT, result_word(value)),
-                Target::Address => {
-                    if !event.push_ip(field::SOURCE_IP, value) {
-                        event.fill_str(field::SOURCE_DOMAIN, value);
-                    }
-                }
-                Target::Syscall => {
-                    event.fill_str(field::AUDITD_SYSCALL, value);
-                    if let Some(number) = item.raw {
-                        self.data("syscall_number", number, event);
-                    }
-                }
-            }
-        }
-        redacted
-    }
-
-    /// Names of an enriching daemon that have no ECS field stay under their capitals.
-    fn added_names(&mut self, record: &Record<'_>, event: &mut Event) {
-        for (key, name) in &record.names {
-            if !matches!(*key, "UID" | "AUID" | "EUID" | "GID" | "ARCH" | "SYSCALL" | "SADDR")
-                && !nothing(name)
+    /// Class, category, type, action and outcome.
+    fn kind(&self, records: &[Record<'_>], event: &mut Event) {
+        let result = result_of(records);
+        let call = records.iter().find(|record| matches!(record.kind, "SYSCALL" | "URINGOP"));
+        let by_call = call.and_then(|record| kind_of_call(record, records, result));
+        let special = records
+            .iter()
+            .filter(|record| call.is_none() || record.kind != "TTY")
+            .find_map(|record| self.kinds.of(record, result).map(|kind| (record, kind)));
+        let found = match (special, by_call) {
+            (Some((record, _)), Some(kind))
+                if is_remark(record.kind)
+                    && result == Some(true)
+                    && kind.class != Class::Syscall =>
             {
-                self.data(key, name, event);
+                Some(kind)
             }
+            (Some((_, kind)), _) => Some(kind),
+            (None, kind) => kind.or_else(|| kind_of_parts(records)),
+        };
+        let outcome = match result {
+            // A connection that is under way has not failed.
+            _ if call.is_some_and(|record| record.get("exit") == Some("EINPROGRESS")) => {
+                Outcome::Unknown
+            }
+            Some(true) => Outcome::Success,
+            Some(false) => Outcome::Failure,
+            None => Outcome::Unknown,
+        };
+        if let Some(kind) = found {
+            return Kind { outcome, ..kind }.set(event);
+        }
+        // Nobody named it: the action is the call's or the type's own word.
+        let class = if call.is_some() { Class::Syscall } else { Class::Other };
+        let word = call.and_then(|record| record.get("syscall").or_else(|| record.get("uring_op")));
+        let word = word
+            .map(str::to_owned)
+            .or_else(|| records.first().map(|first| first.kind.to_lowercase().replace('_', "-")));
+        Kind::new(class, "process", "info", "", outcome).set(event);
+        if let Some(word) = word {
+            event.set_str(field::EVENT_ACTION, &word);
         }
     }
 
-    fn data(&mut self, key: &str, value: &str, event: &mut Event) {
-        self.named(|names| names.data(key), value, event);
-    }
-
-    fn named(
+    /// Which process did it, and what is known of its parent.
+    fn identify(
         &mut self,
-        find: impl FnOnce(&mut Names) -> Option<FieldId>,
-        value: &str,
+        records: &[Record<'_>],
+        assembled: &Assembled<'_>,
+        place: &Place<'_>,
         event: &mut Event,
     ) {
-        match find(&mut self.names) {
-            Some(field) => event.push_str(field, value),
-            None => event.fields_dropped += 1,
+        if records.iter().any(|record| record.kind == "SYSTEM_BOOT") {
+            self.processes.boot(assembled.node);
+        }
+        let Some(pid) = number(event, field::PROCESS_PID) else { return };
+        let node = assembled.node;
+        let executable = event.str(field::PROCESS_EXECUTABLE).unwrap_or("").to_owned();
+        let session = event.str(field::AUDITD_SESSION).unwrap_or("").to_owned();
+        let at: Moment = (assembled.at.0, assembled.serial);
+        let seen = Seen { node, at, executable: &executable, session: &session };
+        let hash = Identity::of(assembled, place);
+        let worked = result_of(records) != Some(false);
+        let call = syscall(records);
+        if worked && matches!(call, "execve" | "execveat") {
+            let line = event.str(field::PROCESS_COMMAND_LINE).unwrap_or("");
+            self.processes.begin(pid, &seen, &executable, line);
+        }
+        let start = self.processes.start(pid, &seen);
+        event.push_str(field::PROCESS_ENTITY_ID, &hash.process(pid, start));
+        if let Some(parent) = number(event, field::PROCESS_PARENT_PID) {
+            let of_parent = Seen { executable: "", session: "", ..seen };
+            let start = self.processes.start(parent, &of_parent);
+            event.push_str(field::PROCESS_PARENT_ENTITY_ID, &hash.process(parent, start));
+            if event.class == Class::ProcessStart {
+                self.parent(node, parent, at, event);
+            }
+        }
+        if worked && matches!(call, "fork" | "vfork" | "clone" | "clone3") {
+            self.forked(records, pid, &seen);
+        }
+        if call == "exit_group" || records.iter().any(|record| record.kind == "ANOM_ABEND") {
+            self.processes.end(node, pid);
+        }
+    }
+
+    /// `process.parent.*` of a process that starts, as its own exec told.
+    fn parent(&self, node: &str, parent: u32, at: Moment, event: &mut Event) {
+        let Some(parent) = self.processes.at(node, parent, at) else { return };
+        let path = parent.executable.as_str();
+        if !path.is_empty() {
+            event.push_str(field::PROCESS_PARENT_EXECUTABLE, path);
+            event.push_str(field::PROCESS_PARENT_NAME, path.rsplit('/').next().unwrap_or(path));
+        }
+        if !parent.command_line.is_empty() {
+            event.push_str(field::PROCESS_PARENT_COMMAND_LINE, &parent.command_line);
+        }
+    }
+
+    /// The child begins as a copy of its parent.
+    fn forked(&mut self, records: &[Record<'_>], pid: u32, seen: &Seen<'_>) {
+        let Some(call) = records.iter().find(|record| record.kind == "SYSCALL") else { return };
+        let flags = call.get("a0").and_then(|flags| u64::from_str_radix(flags, 16).ok());
+        let thread = call.get("syscall") == Some("clone")
+            && flags.is_some_and(|flags| flags & CLONE_THREAD != 0);
+        let child = call.get("exit").and_then(|exit| exit.parse::<u32>().ok());
+        let Some(child) = child.filter(|child| *child > 0 && !thread) else { return };
+        let line = self.processes.at(seen.node, pid, seen.at);
+        let line = line.map(|process| process.command_line.clone()).unwrap_or_default();
+        self.processes.begin(child, seen, seen.executable, &line);
+    }
+
+    /// What the records say should be there and is not.
+    fn missing(&mut self, records: &[Record<'_>], arguments: usize, event: &mut Event) {
+        let Some(field) = self.names.ecs("auditd.missing") else { return };
+        let count = |record: &Record<'_>, key| record.get(key)?.parse::<usize>().ok();
+        let call = records.iter().find(|record| record.kind == "SYSCALL");
+        let has = |kind: &str| records.iter().any(|record| record.kind == kind);
+        let paths = records.iter().filter(|record| record.kind == "PATH").count();
+        if call.is_none()
+            && ["EXECVE", "PATH", "CWD", "SOCKADDR", "PROCTITLE"].iter().any(|k| has(k))
+        {
+            event.push_str(field, "SYSCALL");
+        }
+        if call.and_then(|record| count(record, "items")).is_some_and(|items| items > paths) {
+            event.push_str(field, "PATH");
+        }
+        let declared = records
+            .iter()
+            .filter(|record| record.kind == "EXECVE")
+            .find_map(|record| count(record, "argc"));
+        if declared.is_some_and(|declared| declared > arguments) {
+            event.push_str(field, "EXECVE");
         }
     }
 }
 
-/// Where a field goes.
-enum Target {
-    Data,
-    Ecs(FieldId),
-    Number(FieldId),
-    Secret(FieldId),
-    Keys,
-    Result,
-    Address,
-    Syscall,
+/// Hashes processes of one host.
+struct Identity<'a> {
+    tenant: &'a str,
+    host: String,
+    stream: Option<&'a [u8]>,
 }
 
-fn target(record: &Record<'_>, key: &str) -> Target {
-    match key {
-        "pid" | "opid" if key == "pid" || record.kind == "OBJ_PID" => {
-            Target::Number(field::PROCESS_PID)
+impl<'a> Identity<'a> {
+    fn of(assembled: &Assembled<'_>, place: &Place<'a>) -> Identity<'a> {
+        let stream = place.stream;
+        let named = Some(assembled.node).filter(|node| !node.is_empty());
+        let host = named.or(stream.host.as_deref());
+        Identity {
+            tenant: &stream.tenant,
+            host: host
+                .map(|name| place.settings.host_name(&stream.source, name))
+                .unwrap_or_default(),
+            // A stream without any host is a host of its own.
+            stream: host.is_none().then_some(stream.id.as_bytes()),
         }
-        "ppid" => Target::Number(field::PROCESS_PARENT_PID),
-        "uid" => Target::Ecs(field::USER_ID),
-        "auid" => Target::Ecs(field::USER_AUDIT_ID),
-        "euid" => Target::Ecs(field::USER_EFFECTIVE_ID),
-        "gid" => Target::Ecs(field::GROUP_ID),
-        "ses" => Target::Ecs(field::AUDITD_SESSION),
-        "tty" | "terminal" => Target::Ecs(field::PROCESS_TTY),
-        "comm" => Target::Ecs(field::PROCESS_NAME),
-        "exe" => Target::Ecs(field::PROCESS_EXECUTABLE),
-        "cwd" => Target::Ecs(field::PROCESS_WORKING_DIRECTORY),
-        "proctitle" => Target::Secret(field::PROCESS_TITLE),
-        "cmd" => Target::Secret(field::PROCESS_COMMAND_LINE),
-        "data" => Target::Secret(field::AUDITD_TYPED),
-        "key" => Target::Keys,
-        "success" | "res" | "result" => Target::Result,
-        "addr" | "hostname" => Target::Address,
-        "syscall" => Target::Syscall,
-        "acct" if is_account_change(record.kind) => Target::Ecs(field::USER_TARGET_NAME),
-        "acct" => Target::Ecs(field::USER_NAME),
-        "id" if record.kind.starts_with("USER_LOG") => Target::Ecs(field::USER_AUDIT_ID),
-        "id" => Target::Ecs(field::USER_TARGET_ID),
-        "grp" | "new_group" => Target::Ecs(field::GROUP_NAME),
-        _ => Target::Data,
+    }
+
+    fn process(&self, pid: u32, start: Moment) -> String {
+        let mut hasher = IdHasher::new("process.auditd");
+        hasher.text(self.tenant).text(&self.host);
+        if let Some(stream) = self.stream {
+            hasher.bytes(stream);
+        }
+        let (start_us, serial) = start;
+        hasher.bytes(&pid.to_le_bytes()).bytes(&start_us.to_le_bytes()).number(serial);
+        hasher.finish().to_string()
     }
 }
 
-fn is_account_change(kind: &str) -> bool {
-    kind.starts_with("ADD_")
-        || kind.starts_with("DEL_")
-        || matches!(kind, "USER_MGMT" | "GRP_MGMT" | "USER_CHAUTHTOK" | "ACCT_LOCK" | "ACCT_UNLOCK")
-}
-
-fn result_word(value: &str) -> &str {
-    match value {
-        "yes" | "1" | "success" => "success",
-        "no" | "0" | "failed" | "fail" => "fail",
-        other => other,
+fn number(event: &Event, field: field::FieldId) -> Option<u32> {
+    match event.get(field)? {
+        Value::Int(number) => u32::try_from(number).ok(),
+        _ => None,
     }
-}
-
-fn nothing(value: &str) -> bool {
-    matches!(value, "" | "?" | "(null)" | "(none)")
-}
-
-fn zero(value: &str) -> bool {
-    value.bytes().all(|byte| byte == b'0')
 }
 
 fn syscall<'a>(records: &'a [Record<'_>]) -> &'a str {
-    records.iter().find_map(|record| record.get("syscall")).unwrap_or("")
+    let call = records.iter().filter(|record| matches!(record.kind, "SYSCALL" | "URINGOP"));
+    call.filter_map(|record| record.get("syscall").or_else(|| record.get("uring_op")))
+        .next()
+        .unwrap_or("")
 }
 
 /// A call's process asked for the connection, or was asked.
@@ -330,89 +378,76 @@ fn initiated(records: &[Record<'_>]) -> &'static str {
     if syscall(records).starts_with("accept") { "false" } else { "true" }
 }
 
-/// The kind, with the outcome that the records state.
-fn kind_of(records: &[Record<'_>]) -> Kind {
-    let result = records
+/// What the records state about success; a policy's decision where they do not.
+fn result_of(records: &[Record<'_>]) -> Option<bool> {
+    let stated = records
         .iter()
         .find_map(|record| ["success", "res", "result"].iter().find_map(|key| record.get(key)))
         .map(result_word);
-    let outcome = match result {
-        Some("success") => Outcome::Success,
-        Some("fail") => Outcome::Failure,
-        _ => Outcome::Unknown,
+    match stated {
+        Some("success") => Some(true),
+        Some("fail") => Some(false),
+        _ => records.iter().find_map(decision),
+    }
+}
+
+fn decision(record: &Record<'_>) -> Option<bool> {
+    match record.kind {
+        "AVC" | "USER_AVC" => match (record.get("seresult"), record.get("apparmor")) {
+            (Some("granted"), _) | (_, Some("ALLOWED" | "AUDIT" | "STATUS" | "HINT")) => Some(true),
+            // Permissive: noted, not refused.
+            (Some(_), _) => Some(record.get("permissive") == Some("1")),
+            (_, Some(_)) => Some(false),
+            _ => None,
+        },
+        "SECCOMP" => record.get("code").map(|code| matches!(code, "log" | "allow" | "notify")),
+        "FANOTIFY" => record.get("resp").map(|response| response == "1"),
+        "LANDLOCK_ACCESS" => Some(false),
+        _ => None,
+    }
+}
+
+/// The object of an access that a policy judged, where no PATH record names it.
+fn path_of_access<'a>(record: &'a Record<'_>) -> Option<&'a str> {
+    let keys: &[&str] = match record.kind {
+        "AVC" if record.get("apparmor").is_some() && record.get("requested_mask").is_some() => {
+            &["name"]
+        }
+        "AVC" | "AVC_PATH" | "LANDLOCK_ACCESS" | "ANOM_LINK" => &["path"],
+        "KERN_MODULE" | "FANOTIFY" => return None,
+        _ if record.kind.starts_with("INTEGRITY_") => &["name"],
+        _ => return None,
     };
-    let call = records.iter().find(|record| record.kind == "SYSCALL");
-    // A record that stands for something more than its system call decides: a module, a configuration, a login.
-    let special = records
-        .iter()
-        .filter(|record| record.kind != "TTY")
-        .find_map(|record| classify::by_type(record.kind, result.map(|word| word != "fail")));
-    let found = special.or_else(|| call.and_then(|record| kind_of_call(record, records, result)));
-    let kind = found.unwrap_or(Kind::new(fallback(call), "process", "info", "", Outcome::Unknown));
-    Kind { outcome, ..kind }
+    let found = keys.iter().find_map(|key| record.get(key));
+    found.filter(|path| path.starts_with('/') && !nothing(path))
 }
 
-fn fallback(call: Option<&Record<'_>>) -> Class {
-    if call.is_some() { Class::Syscall } else { Class::Other }
-}
-
-fn kind_of_call(record: &Record<'_>, records: &[Record<'_>], result: Option<&str>) -> Option<Kind> {
-    let name = record.get("syscall").unwrap_or("");
+fn kind_of_call(record: &Record<'_>, records: &[Record<'_>], result: Option<bool>) -> Option<Kind> {
+    let name = record.get("syscall").or_else(|| record.get("uring_op")).unwrap_or("");
     let has = |kind: &str, key: &str, values: &[&str]| {
         let of_kind = records.iter().filter(|other| other.kind == kind);
         of_kind.filter_map(|other| other.get(key)).any(|value| values.contains(&value))
     };
-    let flags = classify::open_flags_argument(name).and_then(|argument| record.get(argument));
+    let argument = classify::open_flags_argument(name).and_then(|argument| record.get(argument));
+    let flags = argument.and_then(|flags| u64::from_str_radix(flags, 16).ok());
+    // openat2 has its flags in a structure, which a record of its own holds (octal).
+    let how = records.iter().find(|other| other.kind == "OPENAT2");
+    let flags = flags.or_else(|| u64::from_str_radix(how?.get("oflag")?, 8).ok());
     classify::by_syscall(&Call {
         name,
-        worked: result != Some("fail"),
+        worked: result != Some(false),
         internet: has("SOCKADDR", "family", &["ipv4", "ipv6"]),
         created: has("PATH", "nametype", &["CREATE"]) || has("PATH", "objtype", &["CREATE"]),
-        writes: flags.is_some_and(classify::open_writes) || name == "openat2",
+        writes: flags.map_or(name == "openat2", classify::open_writes),
+        first: record.get("a0").unwrap_or(""),
     })
 }
 
-/// Names of users: what an enriching daemon added, else `root` for 0, which is that everywhere.
-fn user_names(records: &[Record<'_>], event: &mut Event) {
-    for (key, id, name) in [
-        ("UID", field::USER_ID, field::USER_NAME),
-        ("AUID", field::USER_AUDIT_ID, field::USER_AUDIT_NAME),
-        ("EUID", field::USER_EFFECTIVE_ID, field::USER_EFFECTIVE_NAME),
-        ("GID", field::GROUP_ID, field::GROUP_NAME),
-    ] {
-        if event.has(name) {
-            continue;
-        }
-        let added = records.iter().find_map(|record| record.name(key));
-        let known = added.or_else(|| event.str(id).filter(|id| *id == "0").map(|_| "root"));
-        if let Some(text) = known {
-            let text = text.to_owned();
-            event.push_str(name, &text);
-        }
-    }
-}
-
-/// The process's identity. The audit system gives neither boot nor start time, so it is that of the host,
-/// the process id and the login session: a reused process id within one session is taken for the same process.
-fn entity(assembled: &Assembled<'_>, place: &Place<'_>, event: &mut Event) {
-    let host =
-        if assembled.node.is_empty() { place.stream.host.as_deref() } else { Some(assembled.node) };
-    let host =
-        host.map(|name| place.settings.host_name(&place.stream.source, name)).unwrap_or_default();
-    let session = event.str(field::AUDITD_SESSION).unwrap_or("").to_owned();
-    for (pid, entity) in [
-        (field::PROCESS_PID, field::PROCESS_ENTITY_ID),
-        (field::PROCESS_PARENT_PID, field::PROCESS_PARENT_ENTITY_ID),
-    ] {
-        let Some(Value::Int(pid)) = event.get(pid) else { continue };
-        let id = IdHasher::new("process.auditd")
-            .text(&place.stream.tenant)
-            .text(&host)
-            .text(&session)
-            .bytes(&pid.to_le_bytes())
-            .finish();
-        event.push_str(entity, &id.to_string());
-    }
+/// Parts of a call's event whose SYSCALL record is missing. Arguments are recorded for an exec only.
+fn kind_of_parts(records: &[Record<'_>]) -> Option<Kind> {
+    let exec = records.iter().any(|record| matches!(record.kind, "EXECVE" | "BPRM_FCAPS"))
+        && !records.iter().any(|record| record.kind == "SYSCALL");
+    exec.then_some(Kind::new(Class::ProcessStart, "process", "start", "executed", Outcome::Unknown))
 }
 
 /// One line for people: what was done, by which program, to what.

@@ -4,6 +4,7 @@
 //! without a type, the kernel's own `audit: type=1400 audit(…): …`, and all of these behind a syslog header, where the
 //! program must be the kernel or a part of the audit system: a user name in another program's line cannot pass for a record.
 
+use crate::normalise::linux::auditd::auoms;
 use crate::normalise::linux::header;
 use crate::stdx::time::{SECOND_US, Timestamp};
 
@@ -11,6 +12,8 @@ use crate::stdx::time::{SECOND_US, Timestamp};
 const ENRICHED: char = '\u{1d}';
 /// `audit(` must begin within this many bytes.
 const HEAD_BYTES_MAX: usize = 512;
+/// More digits of seconds are no time; as many do not overflow a count of microseconds.
+const SECONDS_DIGITS_MAX: usize = 12;
 /// Programs whose syslog lines may hold records.
 const CARRIERS: [&str; 7] =
     ["kernel", "audit", "auditd", "audispd", "audisp-syslog", "audisp-remote", "auoms"];
@@ -48,6 +51,10 @@ pub fn is_record(bytes: &[u8]) -> bool {
     let bytes = bytes.trim_ascii_start();
     let head = bytes.get(..HEAD_BYTES_MAX).unwrap_or(bytes);
     let Some(at) = memchr::memmem::find(head, b"audit(") else { return false };
+    // Azure's collector writes events that it joined itself; a mapping reads those.
+    if memchr::memmem::find(head, b"type=AUOMS_").is_some() {
+        return false;
+    }
     if head.starts_with(b"type=") || head.starts_with(b"node=") || at == 0 {
         return true;
     }
@@ -88,6 +95,9 @@ pub fn parse(text: &str) -> Result<Line<'_>, BadLine> {
     let (event_at, serial) = stamp_of(stamp).ok_or(BadLine::BadStamp)?;
     let rest = rest.strip_prefix(':').unwrap_or(rest);
     let (body, enriched) = rest.split_once(ENRICHED).unwrap_or((rest, ""));
+    if kind.starts_with(auoms::PREFIX) {
+        node = node.or_else(|| auoms::node(body));
+    }
     Ok(Line { node, kind, at: event_at, serial, body: body.trim(), enriched: enriched.trim() })
 }
 
@@ -95,7 +105,12 @@ pub fn parse(text: &str) -> Result<Line<'_>, BadLine> {
 fn stamp_of(text: &str) -> Option<(Timestamp, u64)> {
     let (time, serial) = text.split_once(':')?;
     let (seconds, fraction) = time.split_once('.').unwrap_or((time, ""));
-    if seconds.len() > 11
+    // A clock before 1970 is written with a sign. The time is not believed, but the record is kept.
+    let (sign, seconds) = match seconds.strip_prefix('-') {
+        Some(rest) => (-1, rest),
+        None => (1, seconds),
+    };
+    if seconds.len() > SECONDS_DIGITS_MAX
         || fraction.len() > 9
         || !digits(seconds)
         || !(fraction.is_empty() || digits(fraction))
@@ -109,7 +124,7 @@ fn stamp_of(text: &str) -> Option<(Timestamp, u64)> {
         micros += i64::from(digit - b'0') * scale;
     }
     digits(serial).then_some(())?;
-    Some((Timestamp(micros), serial.parse().ok()?))
+    Some((Timestamp(sign * micros), serial.parse().ok()?))
 }
 
 fn digits(text: &str) -> bool {
@@ -200,13 +215,35 @@ fn value_of<'a>(key: &'a str, text: &'a str) -> (RawField<'a>, &'a str) {
         let rest = rest.strip_prefix('\'').unwrap_or(rest);
         return (RawField { key, value, quoting: Quoting::Single }, rest);
     }
-    let (value, rest) = text.split_once(' ').unwrap_or((text, ""));
+    // The names an enriching daemon adds for an address: `SADDR={ saddr_fam=inet laddr=… }`.
+    if key == "SADDR"
+        && let Some((inner, rest)) = text.strip_prefix('{').and_then(|rest| rest.split_once('}'))
+    {
+        return (RawField { key, value: inner.trim(), quoting: Quoting::Bare }, rest);
+    }
+    let (value, rest) =
+        if key == "op" { words(text) } else { text.split_once(' ').unwrap_or((text, "")) };
     // Old records put lists in brackets and commas: `(hostname=?, addr=?, terminal=cron res=success)`.
     let value = value.strip_suffix(',').unwrap_or(value);
     // A quote that was never opened is the writer's slip.
     let value = value.strip_suffix('"').filter(|text| !text.contains('"')).unwrap_or(value);
     let value = if value.contains('(') { value } else { value.trim_end_matches(')') };
     (RawField { key, value, quoting: Quoting::Bare }, rest)
+}
+
+/// What the tools of accounts do is said in words: `op=adding user to group acct="eve"`.
+fn words(text: &str) -> (&str, &str) {
+    let mut end = text.find(' ').unwrap_or(text.len());
+    while let Some(rest) = text.get(end..).filter(|rest| !rest.is_empty()) {
+        let word_end =
+            rest.get(1..).and_then(|rest| rest.find(' ')).map_or(rest.len(), |at| at + 1);
+        if rest.get(..word_end).is_none_or(|word| word.contains('=')) {
+            break;
+        }
+        end += word_end;
+    }
+    let (value, rest) = text.split_at_checked(end).unwrap_or((text, ""));
+    (value.trim_end_matches([' ', ':']), rest)
 }
 
 #[cfg(test)]
@@ -273,6 +310,33 @@ mod tests {
                 ("res", "success")
             ]
         );
+    }
+
+    #[test]
+    fn words_and_braces() {
+        let body = "op=adding user to group acct=\"eve\" res=1 op=last words";
+        let shown: Vec<_> = Fields::new(body).map(|field| (field.key, field.value)).collect();
+        assert_eq!(
+            shown,
+            [("op", "adding user to group"), ("acct", "eve"), ("res", "1"), ("op", "last words")]
+        );
+        let names = "SADDR={ saddr_fam=inet laddr=192.0.2.7 lport=53 } UID=\"bob\"";
+        let shown: Vec<_> = Fields::new(names).map(|field| (field.key, field.value)).collect();
+        assert_eq!(shown, [("SADDR", "saddr_fam=inet laddr=192.0.2.7 lport=53"), ("UID", "bob")]);
+    }
+
+    #[test]
+    fn times_that_cannot_be() {
+        let at = |stamp: &str| parse(&format!("type=CWD msg=audit({stamp}): a=b")).map(|l| l.at.0);
+        assert_eq!(at("-5.250:1"), Ok(-5_250_000));
+        assert_eq!(at("0.000:1"), Ok(0));
+        assert_eq!(at("4102444801.5:1"), Ok(4_102_444_801_500_000));
+        assert_eq!(at("999999999999.999:1"), Ok(999_999_999_999_999_000));
+        for stamp in
+            ["9999999999999.0:1", "--1.0:1", "1.x:1", "1.0:-1", "1.0:99999999999999999999", ":"]
+        {
+            assert_eq!(at(stamp), Err(BadLine::BadStamp), "{stamp}");
+        }
     }
 
     #[test]

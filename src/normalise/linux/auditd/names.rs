@@ -1,4 +1,4 @@
-//! The ids of `auditd.data.<key>` and `auditd.paths.<key>`, looked up once a key.
+//! The ids of `auditd.data.<key>`, `auditd.paths.<key>` and ECS names that are no constants, looked up once a key.
 //!
 //! Keys come from the log, so they are bounded in number and form: a hostile log cannot fill the table of names.
 
@@ -18,6 +18,7 @@ const KEY_BYTES_MAX: usize = 40;
 pub struct Names {
     data: HashMap<String, FieldId, RandomState>,
     paths: HashMap<String, FieldId, RandomState>,
+    ecs: HashMap<&'static str, FieldId, RandomState>,
 }
 
 impl Names {
@@ -29,6 +30,16 @@ impl Names {
     /// `auditd.paths.<key>`.
     pub fn path(&mut self, key: &str) -> Option<FieldId> {
         find(&mut self.paths, "auditd.paths.", key)
+    }
+
+    /// A name of ours.
+    pub fn ecs(&mut self, name: &'static str) -> Option<FieldId> {
+        if let Some(field) = self.ecs.get(name) {
+            return Some(*field);
+        }
+        let field = FieldId::intern(name)?;
+        self.ecs.insert(name, field);
+        Some(field)
     }
 }
 

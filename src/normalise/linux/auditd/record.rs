@@ -59,18 +59,42 @@ pub fn decode<'a>(line: &Line<'a>, tables: &Tables) -> Record<'a> {
     }
     for raw in Fields::new(line.body) {
         if raw.quoting == Quoting::Single && raw.key == "msg" {
+            said(kind, raw.value, &mut record.fields);
             for inner in Fields::new(raw.value) {
                 push(kind, inner, tables, &mut record.fields);
             }
+        } else if is_added_name(raw.key) {
+            // The separator before the added names was lost on the way.
+            record.names.push((raw.key, raw.value));
         } else {
             push(kind, raw, tables, &mut record.fields);
         }
     }
-    name_syscall(tables, &mut record.fields);
     if !line.enriched.is_empty() {
         record.names.extend(Fields::new(line.enriched).map(|field| (field.key, field.value)));
     }
+    if kind.starts_with("DAEMON_") {
+        said(kind, line.body, &mut record.fields);
+    }
+    name_syscall(tables, &mut record);
     record
+}
+
+/// `UID`, `OAUID`, `SYSCALL`: the kernel's own keys are in small letters.
+fn is_added_name(key: &str) -> bool {
+    key.len() >= 2 && key.bytes().all(|byte| byte.is_ascii_uppercase())
+}
+
+/// Older programs say what they do in words before the first field: `PAM: session open acct=root : exe=…`.
+fn said<'a>(kind: &str, text: &'a str, fields: &mut Vec<Field<'a>>) {
+    let end = text
+        .find('=')
+        .map_or(text.len(), |at| text.get(..at).and_then(|head| head.rfind(' ')).unwrap_or(0));
+    let words = text.get(..end).unwrap_or("").trim_matches([' ', ',', ':']);
+    let other = kind.ends_with("AVC") || words.contains(['"', '\'', '{']);
+    if !words.is_empty() && !other {
+        fields.push(Field { key: "op".into(), value: words.into(), raw: None });
+    }
 }
 
 fn push<'a>(kind: &str, raw: RawField<'a>, tables: &Tables, fields: &mut Vec<Field<'a>>) {
@@ -88,9 +112,17 @@ fn decode_value<'a>(kind: &str, raw: &RawField<'a>, tables: &Tables) -> Cow<'a, 
         if raw.quoting != Quoting::Bare {
             return text.into();
         }
+        // An account whose name is a number is no hexadecimal.
+        if matches!(raw.key, "acct" | "grp" | "new_group")
+            && text.bytes().all(|b| b.is_ascii_digit())
+        {
+            return text.into();
+        }
         return unescape(raw.key, text).map_or(text.into(), Cow::Owned);
     }
     match raw.key {
+        "code" if kind == "SECCOMP" => seccomp_action(text).unwrap_or(text).into(),
+        "uring_op" => tables.uring(text).unwrap_or(text).into(),
         "arch" => arch_name(text).unwrap_or(text).into(),
         "exit" => tables.errno(text).unwrap_or(text).into(),
         "sig" => signal_name(text).unwrap_or(text).into(),
@@ -101,6 +133,22 @@ fn decode_value<'a>(kind: &str, raw: &RawField<'a>, tables: &Tables) -> Cow<'a, 
         }
         _ => text.into(),
     }
+}
+
+/// What a seccomp filter decided, from the `code=` it gave.
+fn seccomp_action(code: &str) -> Option<&'static str> {
+    let code = u32::from_str_radix(code.strip_prefix("0x")?, 16).ok()?;
+    Some(match code & 0xffff_0000 {
+        0x0000_0000 => "kill",
+        0x0003_0000 => "trap",
+        0x0005_0000 => "errno",
+        0x7fc0_0000 => "notify",
+        0x7ff0_0000 => "trace",
+        0x7ffc_0000 => "log",
+        0x7fff_0000 => "allow",
+        0x8000_0000 => "kill-process",
+        _ => return None,
+    })
 }
 
 /// The name of a signal given by number.
@@ -230,16 +278,23 @@ fn socket<'a>(hex: &'a str, fields: &mut Vec<Field<'a>>) -> bool {
     true
 }
 
-/// The name needs the architecture, which stands before it in the same record.
-fn name_syscall(tables: &Tables, fields: &mut [Field<'_>]) {
+/// The name needs the architecture, which stands before it in the same record. Where we have no table, what an
+/// enriching daemon added is taken.
+fn name_syscall(tables: &Tables, record: &mut Record<'_>) {
+    let Record { fields, names, .. } = record;
+    let added = |key: &str| names.iter().find(|(known, _)| *known == key).map(|(_, name)| *name);
     let arch = fields.iter().find(|field| field.key == "arch").map(|field| field.value.to_string());
-    let Some(arch) = arch else { return };
     let Some(field) = fields.iter_mut().find(|field| field.key == "syscall") else { return };
-    if let Some(name) = tables.syscall(&arch, &field.value) {
+    let known = arch.and_then(|arch| tables.syscall(&arch, &field.value)).map(Cow::Borrowed);
+    let name = known.or_else(|| {
+        let name = added("SYSCALL").filter(|name| !name.starts_with("unknown"))?;
+        Some(Cow::Owned(name.to_owned()))
+    });
+    if let Some(name) = name {
         if let Cow::Borrowed(number) = field.value {
             field.raw = Some(number);
         }
-        field.value = name.into();
+        field.value = name;
     }
 }
 
@@ -279,7 +334,27 @@ mod tests {
     }
 
     #[test]
+    fn what_an_older_or_a_shortened_record_says() {
+        let old = "type=USER_ACCT msg=audit(1.0:1): user pid=1 msg='PAM: accounting acct=root : exe=\"/x\" res=success'";
+        assert_eq!(value(old, "op"), "PAM: accounting");
+        let daemon = "type=DAEMON_END msg=audit(1.0:1): auditd normal halt, sending auid=? pid=?";
+        assert_eq!(value(daemon, "op"), "auditd normal halt, sending");
+        let number = "type=USER_ACCT msg=audit(1.0:1): msg='op=x acct=4142 res=success'";
+        assert_eq!(value(number, "acct"), "4142");
+        let lost =
+            "type=USER_AUTH msg=audit(1.0:1): msg='op=x res=failed'UID=\"root\" AUID=\"unset\"";
+        let line = parse(lost).unwrap();
+        let record = decode(&line, &Tables::new());
+        assert_eq!((record.name("UID"), record.name("AUID")), (Some("root"), None));
+        assert!(record.get("UID").is_none());
+    }
+
+    #[test]
     fn numbers_get_names() {
+        let other = "type=SYSCALL msg=audit(1.0:1): arch=40000028 syscall=322\u{1d}ARCH=armeb SYSCALL=openat";
+        assert_eq!(value(other, "syscall"), "openat");
+        let seccomp = "type=SECCOMP msg=audit(1.0:1): arch=c000003e syscall=59 code=0x7ffc0000";
+        assert_eq!(value(seccomp, "code"), "log");
         let text = "type=SYSCALL msg=audit(1.0:1): arch=c000003e syscall=59 success=no exit=-2 auid=4294967295 uid=-1";
         assert_eq!(value(text, "arch"), "x86_64");
         assert_eq!(value(text, "syscall"), "execve");

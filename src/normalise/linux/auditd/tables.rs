@@ -3,6 +3,8 @@
 
 use std::collections::HashMap;
 
+use ahash::RandomState;
+
 /// System calls of x86_64, from 0.
 const X86_64: &str = "\
     read write open close stat fstat lstat poll lseek mmap mprotect munmap brk rt_sigaction rt_sigprocmask \
@@ -165,20 +167,34 @@ const TYPES: &str = "\
     DM_EVENT 1400 AVC 1401 SELINUX_ERR 1402 AVC_PATH 1403 MAC_POLICY_LOAD 1404 MAC_STATUS 1405 MAC_CONFIG_CHANGE \
     1406 MAC_UNLBL_ALLOW 1407 MAC_CIPSOV4_ADD 1408 MAC_CIPSOV4_DEL 1409 MAC_MAP_ADD 1410 MAC_MAP_DEL 1411 \
     MAC_IPSEC_ADDSA 1412 MAC_IPSEC_DELSA 1413 MAC_IPSEC_ADDSPD 1414 MAC_IPSEC_DELSPD 1415 MAC_IPSEC_EVENT 1416 \
-    MAC_UNLBL_STCADD 1417 MAC_UNLBL_STCDEL 1418 MAC_CALIPSO_ADD 1419 MAC_CALIPSO_DEL 1700 ANOM_PROMISCUOUS 1701 \
+    MAC_UNLBL_STCADD 1417 MAC_UNLBL_STCDEL 1418 MAC_CALIPSO_ADD 1419 MAC_CALIPSO_DEL 1420 IPE_ACCESS 1421 \
+    IPE_CONFIG_CHANGE 1422 IPE_POLICY_LOAD 1423 LANDLOCK_ACCESS 1424 LANDLOCK_DOMAIN 1425 MAC_TASK_CONTEXTS 1426 \
+    MAC_OBJ_CONTEXTS 1700 ANOM_PROMISCUOUS 1701 \
     ANOM_ABEND 1702 ANOM_LINK 1703 ANOM_CREAT 1800 INTEGRITY_DATA 1801 INTEGRITY_METADATA 1802 INTEGRITY_STATUS \
     1803 INTEGRITY_HASH 1804 INTEGRITY_PCR 1805 INTEGRITY_RULE 1806 INTEGRITY_EVM_XATTR 1807 INTEGRITY_POLICY_RULE \
     2000 KERNEL 2100 ANOM_LOGIN_FAILURES 2101 ANOM_LOGIN_TIME 2102 ANOM_LOGIN_SESSIONS 2103 ANOM_LOGIN_ACCT 2104 \
     ANOM_LOGIN_LOCATION 2105 ANOM_MAX_DAC 2106 ANOM_MAX_MAC 2107 ANOM_AMTU_FAIL 2108 ANOM_RBAC_FAIL 2109 \
     ANOM_RBAC_INTEGRITY_FAIL 2110 ANOM_CRYPTO_FAIL 2111 ANOM_ACCESS_FS 2112 ANOM_EXEC 2113 ANOM_MK_EXEC 2114 \
     ANOM_ADD_ACCT 2115 ANOM_DEL_ACCT 2116 ANOM_MOD_ACCT 2117 ANOM_ROOT_TRANS 2118 ANOM_LOGIN_SERVICE 2119 \
-    ANOM_LOGIN_ROOT 2120 ANOM_ORIGIN_FAILURES 2121 ANOM_SESSION 2300 USER_ROLE_CHANGE 2301 ROLE_ASSIGN 2302 \
+    ANOM_LOGIN_ROOT 2120 ANOM_ORIGIN_FAILURES 2121 ANOM_SESSION 2200 RESP_ANOMALY \
+    2201 RESP_ALERT 2202 RESP_KILL_PROC 2203 RESP_TERM_ACCESS 2204 RESP_ACCT_REMOTE 2205 RESP_ACCT_LOCK_TIMED 2206 \
+    RESP_ACCT_UNLOCK_TIMED 2207 RESP_ACCT_LOCK 2208 RESP_TERM_LOCK 2209 RESP_SEBOOL 2210 RESP_EXEC 2211 \
+    RESP_SINGLE 2212 RESP_HALT 2213 RESP_ORIGIN_BLOCK 2214 RESP_ORIGIN_BLOCK_TIMED 2215 \
+    RESP_ORIGIN_UNBLOCK_TIMED 2300 USER_ROLE_CHANGE 2301 ROLE_ASSIGN 2302 \
     ROLE_REMOVE 2303 LABEL_OVERRIDE 2304 LABEL_LEVEL_CHANGE 2305 USER_LABELED_EXPORT 2306 USER_UNLABELED_EXPORT \
     2307 DEV_ALLOC 2308 DEV_DEALLOC 2309 FS_RELABEL 2310 USER_MAC_POLICY_LOAD 2311 ROLE_MODIFY 2312 \
     USER_MAC_CONFIG_CHANGE 2313 USER_MAC_STATUS 2400 CRYPTO_TEST_USER 2401 CRYPTO_PARAM_CHANGE_USER 2402 \
     CRYPTO_LOGIN 2403 CRYPTO_LOGOUT 2404 CRYPTO_KEY_USER 2405 CRYPTO_FAILURE_USER 2406 CRYPTO_REPLAY_USER 2407 \
     CRYPTO_SESSION 2408 CRYPTO_IKE_SA 2409 CRYPTO_IPSEC_SA 2500 VIRT_CONTROL 2501 VIRT_RESOURCE 2502 \
-    VIRT_MACHINE_ID";
+    VIRT_MACHINE_ID 2503 VIRT_INTEGRITY_CHECK 2504 VIRT_CREATE 2505 VIRT_DESTROY 2506 VIRT_MIGRATE_IN 2507 \
+    VIRT_MIGRATE_OUT";
+
+/// Operations of io_uring by the names of the system calls they stand for, from 0.
+const URING: &str = "\
+    nop readv writev fsync read write poll_add poll_remove sync_file_range sendmsg recvmsg timeout timeout_remove \
+    accept4 async_cancel link_timeout connect fallocate openat close files_update statx read write fadvise64 madvise \
+    sendto recvfrom openat2 epoll_ctl splice provide_buffers remove_buffers tee shutdown renameat2 unlinkat mkdirat \
+    symlinkat linkat msg_ring fsetxattr setxattr fgetxattr getxattr socket uring_cmd sendto sendmsg";
 
 /// The tables, split. One a decoder.
 #[derive(Clone, Debug)]
@@ -187,7 +203,8 @@ pub struct Tables {
     i386: Vec<&'static str>,
     generic: Vec<&'static str>,
     errno: Vec<&'static str>,
-    types: HashMap<&'static str, &'static str>,
+    uring: Vec<&'static str>,
+    types: HashMap<&'static str, &'static str, RandomState>,
 }
 
 impl Default for Tables {
@@ -215,7 +232,7 @@ impl Tables {
     /// Split the tables.
     pub fn new() -> Tables {
         let words = |text: &'static str| text.split_ascii_whitespace().collect::<Vec<_>>();
-        let mut types = HashMap::new();
+        let mut types = HashMap::default();
         let mut rest = TYPES.split_ascii_whitespace();
         while let (Some(number), Some(name)) = (rest.next(), rest.next()) {
             types.insert(number, name);
@@ -225,6 +242,7 @@ impl Tables {
             i386: words(I386),
             generic: words(GENERIC),
             errno: words(ERRNO),
+            uring: words(URING),
             types,
         }
     }
@@ -254,11 +272,24 @@ impl Tables {
         }
     }
 
+    /// The name of an io_uring operation (`uring_op=`).
+    pub fn uring(&self, number: &str) -> Option<&'static str> {
+        self.uring.get(number.parse::<usize>().ok()?).copied()
+    }
+
+    /// Is there a number for a record type of this name?
+    pub fn knows_type(&self, name: &str) -> bool {
+        self.types.values().any(|known| *known == name)
+    }
+
     /// The name of a record type given by number, `1300` or `UNKNOWN[1300]`; a name is returned as it is.
     pub fn record_type<'a>(&self, kind: &'a str) -> &'a str {
         let number =
             kind.strip_prefix("UNKNOWN[").and_then(|rest| rest.strip_suffix(']')).unwrap_or(kind);
-        self.types.get(number).copied().unwrap_or(kind)
+        self.types
+            .get(number)
+            .copied()
+            .unwrap_or_else(|| kind.strip_prefix("AUDIT_").unwrap_or(kind))
     }
 }
 
@@ -281,5 +312,7 @@ mod tests {
         assert_eq!(tables.record_type("1300"), "SYSCALL");
         assert_eq!(tables.record_type("UNKNOWN[1334]"), "BPF");
         assert_eq!(tables.record_type("USER_CMD"), "USER_CMD");
+        assert_eq!(tables.record_type("AUDIT_USER_CMD"), "USER_CMD");
+        assert_eq!(tables.uring("18"), Some("openat"));
     }
 }

@@ -10,6 +10,7 @@ use super::Follower;
 use super::listing::{Found, Listings, open_same};
 use super::row::{Kind, Row, base_path, is_rotation_of};
 use super::tracked::Tracked;
+use crate::carrier::evtx;
 use crate::config::sources::From;
 use crate::source::SourceError;
 use crate::source::file::identity::{HEAD_BYTES, Print, TAIL_BYTES, read_at};
@@ -40,7 +41,9 @@ impl Follower {
                 return ControlFlow::Continue(());
             }
         };
-        if packing(&head) == Packing::Plain && content(&head) == Content::Lines {
+        if packing(&head) == Packing::Plain
+            && content(&head, &self.settings.format) == Content::Lines
+        {
             return self.meet_lines(found, file);
         }
         if !self.is_at_rest(&found) {
@@ -321,6 +324,6 @@ impl Follower {
 /// The first bytes that stay when a file that is read as a whole grows: a log's header does not.
 pub(super) fn whole_head(head: &[u8]) -> &[u8] {
     const EVTX_RECORDS: usize = 4_096 + 512;
-    let from = if content(head) == Content::Evtx { EVTX_RECORDS } else { 0 };
+    let from = if evtx::recognise(head) { EVTX_RECORDS } else { 0 };
     head.get(from..).unwrap_or_default()
 }

@@ -14,8 +14,9 @@
 //! - Compressed later: known by the first bytes and the bytes before the offset of its decompressed
 //!   content, and not read again; what was not read yet is read from it.
 //! - An unfinished last line waits for its end. It becomes a record when a rotator's old file has come to rest.
-//! - Event logs, JSON arrays, pretty-printed JSON and archives are read as a whole once they have come
-//!   to rest, and read on (by record count) when they have grown.
+//! - Event logs, JSON arrays, pretty-printed JSON, XML and archives are read as a whole once they have come
+//!   to rest, and read on (by record count) when they have grown; so is what a forced format splits otherwise than
+//!   into lines. A last record whose end is missing waits until the file has rested for a while.
 //!
 //! A stream's id comes from tenant, source, the file's name without rotation suffix, its first line, and
 //! how many such files there were before; it is saved with the row.
@@ -264,9 +265,9 @@ impl Follower {
     }
 
     fn read_lines(&mut self, key: u64, finish: bool) -> ControlFlow<(), bool> {
-        let bounds = self.settings.bounds;
+        let FileSettings { bounds, format, .. } = &self.settings;
         let Some(tracked) = self.tracked.get_mut(&key) else { return ControlFlow::Continue(false) };
-        match tracked.read(bounds, finish) {
+        match tracked.read(*bounds, format, finish) {
             Ok(Look::Quiet) => tracked.look = false,
             Ok(Look::Read { chunk, from, more }) => {
                 tracked.look = more;
@@ -415,6 +416,6 @@ impl Follower {
 }
 
 /// Do these first bytes belong to something that is not read line by line?
-pub(crate) fn is_not_lines(head: &[u8]) -> bool {
-    packing(head) != Packing::Plain || content(head) != Content::Lines
+pub(crate) fn is_not_lines(head: &[u8], format: &str) -> bool {
+    packing(head) != Packing::Plain || content(head, format) != Content::Lines
 }

@@ -4,11 +4,12 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::time::Instant;
 
-use super::Follower;
 use super::listing::{Found, open_same};
 use super::row::{Kind, Row, base_name};
 use super::tracked::modified;
+use super::{Follower, LOOK_EVERY, LOST_REST};
 use crate::carrier::Chunk;
 use crate::carrier::lines::{Lines, first_line};
 use crate::model::record::{Batch, Flush, Framing, Shape, Stream};
@@ -18,6 +19,7 @@ use crate::source::file::identity::{HEAD_BYTES, Inode, Print, TAIL_BYTES, read_a
 use crate::source::file::once::read_open;
 use crate::source::file::open::{Content, Peeked, Unpacked, content, packing};
 use crate::stdx::id::IdHasher;
+use crate::stdx::time::{Timestamp, micros};
 
 /// How a compressed file relates to a row.
 enum Fit {
@@ -33,7 +35,9 @@ impl Follower {
     /// A compressed file that has come to rest, seen for the first time.
     pub(super) fn meet_packed(&mut self, found: Found, file: File) -> ControlFlow<()> {
         let head = head(&file, &self.settings).unwrap_or_default();
-        if content(&head) != Content::Lines || packing(&head) != super::Packing::Plain {
+        if content(&head, &self.settings.format) != Content::Lines
+            || packing(&head) != super::Packing::Plain
+        {
             let key = self.insert(Kind::Whole, &found);
             self.print_whole(key, &read_at(&file, 0, HEAD_BYTES).unwrap_or_default(), found.size);
             self.name_by(key, head.get(..HEAD_BYTES).unwrap_or(&head));
@@ -162,9 +166,12 @@ impl Follower {
         };
         let mut skip = tracked.row.records;
         let backfill = tracked.row.backfill_until > 0 && skip == 0;
+        let mut at_rest = true;
         if let Ok(metadata) = file.metadata() {
             tracked.row.size = metadata.len();
             tracked.row.modified = modified(&metadata).micros();
+            let age = Timestamp::now().micros_since(modified(&metadata));
+            at_rest = age >= micros((self.files.idle * 2).max(LOST_REST));
         }
         let row = &mut tracked.row;
         let outlet = &mut self.outlet;
@@ -187,9 +194,14 @@ impl Follower {
             let stream = Arc::new(Stream { id, backfill, ..(*batch.stream).clone() });
             outlet.send(stream, Chunk { data: batch.data, records: batch.records }, batch.flush)
         };
-        let outcome = read_open(file, &path, &self.settings, &mut emit);
+        let settings = FileSettings { hold: !at_rest, ..self.settings.clone() };
+        let outcome = read_open(file, &path, &settings, &mut emit);
         let stopped = outcome.as_ref().is_ok_and(|summary| summary.stopped);
-        tracked.row.finished = !stopped && outcome.is_ok();
+        let held = outcome.as_ref().is_ok_and(|summary| summary.held);
+        tracked.row.finished = !stopped && !held && outcome.is_ok();
+        if held {
+            self.folders_at = self.folders_at.min(Instant::now() + LOOK_EVERY);
+        }
         self.outlet.note(key.to_string(), tracked.row.to_json());
         self.tracked.insert(key, tracked);
         match outcome {

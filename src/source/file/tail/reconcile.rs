@@ -121,7 +121,8 @@ impl Follower {
         let moved = row.path != found.path;
         let doubtful = match row.kind {
             Kind::Copy | Kind::Waiting => !unchanged,
-            Kind::Lines | Kind::Packed | Kind::Whole => moved || (row.finished && !unchanged),
+            Kind::Whole => moved || !unchanged,
+            Kind::Lines | Kind::Packed => moved || (row.finished && !unchanged),
         };
         if doubtful {
             let Some(file) = found.open() else {

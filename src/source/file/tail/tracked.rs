@@ -110,7 +110,7 @@ impl Tracked {
     ///
     /// # Errors
     /// The file cannot be read.
-    pub fn read(&mut self, bounds: Bounds, finish: bool) -> io::Result<Look> {
+    pub fn read(&mut self, bounds: Bounds, format: &str, finish: bool) -> io::Result<Look> {
         if self.file.is_none() {
             let file = open_same(&self.row.path, self.row.inode)?;
             let Some(file) = file else { return Ok(Look::Moved) };
@@ -133,7 +133,7 @@ impl Tracked {
         }
         if self.row.offset == 0 && self.overlong.is_none() {
             let head = read_at(file, 0, crate::source::file::open::PEEK_BYTES)?;
-            if super::is_not_lines(&head) {
+            if super::is_not_lines(&head, format) {
                 return Ok(Look::NotLines);
             }
         }
