@@ -19,6 +19,7 @@ mod linux_kinds;
 mod mappings;
 mod normalise_linux;
 mod normalise_windows;
+mod privacy;
 mod pty;
 mod rule_pack;
 mod scoreboard;
