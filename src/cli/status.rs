@@ -126,6 +126,14 @@ fn shape_table(out: &mut impl Write, shape: &SourceShape) -> anyhow::Result<()> 
             writeln!(out, "    {}", output::escaped(sample))?;
         }
     }
+    if !shape.redacted.is_empty() {
+        let kinds: Vec<String> = shape
+            .redacted
+            .iter()
+            .map(|(kind, count)| format!("{} {count}", output::plain(kind)))
+            .collect();
+        writeln!(out, "  replaced in texts: {}", kinds.join(", "))?;
+    }
     if !shape.unknown_fields.is_empty() {
         let shown: Vec<String> = shape
             .unknown_fields

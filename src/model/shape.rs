@@ -16,6 +16,8 @@ pub struct SourceShape {
     pub unknown_left_out: u64,
     /// What changed about fields that were known.
     pub notes: Vec<String>,
+    /// What was replaced in its texts, by kind.
+    pub redacted: Vec<(String, u64)>,
 }
 
 /// One family.

@@ -53,6 +53,8 @@ struct Source {
     unknown_left_out: u64,
     kinds: AHashMap<String, Kind>,
     notes: BTreeMap<String, String>,
+    /// As many kinds as the program and the configuration know.
+    redacted: BTreeMap<Arc<str>, u64>,
 }
 
 #[derive(Default)]
@@ -126,6 +128,9 @@ impl Shapes {
         }
         for reject in &output.rejects {
             entry.reject(reject);
+        }
+        for (kind, count) in &output.redacted {
+            *entry.redacted.entry(Arc::clone(kind)).or_default() += count;
         }
     }
 
@@ -244,7 +249,11 @@ impl Source {
         let mut unknown: Vec<(String, u64)> =
             self.unknown.iter().map(|(id, count)| (id.name().to_owned(), *count)).collect();
         unknown.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+        let mut redacted: Vec<(String, u64)> =
+            self.redacted.iter().map(|(kind, count)| (kind.to_string(), *count)).collect();
+        redacted.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
         SourceShape {
+            redacted,
             name: name.to_owned(),
             families,
             rejects,
@@ -364,6 +373,18 @@ mod tests {
         assert_eq!(report[0].unknown_fields, [("shop.basket".to_owned(), 120)]);
         let later = shapes.report(Timestamp::from_seconds(1_100));
         assert_eq!(later[0].families[0].per_second, 0.0);
+    }
+
+    #[test]
+    fn what_was_replaced_is_counted_by_kind() {
+        let mut shapes = Shapes::default();
+        for (kind, count) in [("token", 1), ("password", 2), ("token", 4)] {
+            let redacted = BTreeMap::from([(kind.into(), count)]);
+            let output = Output { redacted, ..Output::default() };
+            shapes.see(&"shop".into(), &output, Timestamp::default(), &RuleSet::default());
+        }
+        let report = shapes.report(Timestamp::default());
+        assert_eq!(report[0].redacted, [("token".to_owned(), 5), ("password".to_owned(), 2)]);
     }
 
     #[test]

@@ -19,6 +19,9 @@ pub struct Shape {
     pub unknown_left_out: u64,
     /// What changed about known fields.
     pub notes: Vec<String>,
+    /// What was replaced in texts, by kind.
+    #[serde(default)]
+    pub redacted: Vec<(String, u64)>,
 }
 
 /// One family.
@@ -62,6 +65,7 @@ impl From<&SourceShape> for Shape {
             unknown_fields: shape.unknown_fields.clone(),
             unknown_left_out: shape.unknown_left_out,
             notes: shape.notes.clone(),
+            redacted: shape.redacted.clone(),
         }
     }
 }
@@ -85,6 +89,7 @@ impl From<Shape> for SourceShape {
             unknown_fields: wire.unknown_fields,
             unknown_left_out: wire.unknown_left_out,
             notes: wire.notes,
+            redacted: wire.redacted,
         }
     }
 }
@@ -99,6 +104,7 @@ mod tests {
             "name": "auth", "families": [{"name": "system.auth", "events": 9, "per_second": 0.5}],
             "rejects": [{"reason": "binary", "count": 1, "samples": ["a:0: x"]}],
             "unknown_fields": [["shop.basket", 3]], "unknown_left_out": 0, "notes": ["gone"],
+            "redacted": [["password", 2]],
         });
         let wire: Shape = serde_json::from_value(golden.clone()).unwrap();
         let model = SourceShape::from(wire);

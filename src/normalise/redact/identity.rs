@@ -123,6 +123,7 @@ impl People {
         let mut names = Vec::new();
         if let Some(users) = &self.users {
             users.learn_homes(text, &mut names);
+            users.learn_assigned(text, &mut names);
             users.learn_announced(text, &mut names);
         }
         let everywhere = self.personal == Personal::Everywhere;
@@ -140,7 +141,10 @@ impl People {
             match holds(field.name()) {
                 Holds::UserOrNumber if is_number(text) => {}
                 Holds::User | Holds::UserOrNumber => users.learn(text, &mut names),
-                Holds::Text => users.learn_homes(text, &mut names),
+                Holds::Text => {
+                    users.learn_homes(text, &mut names);
+                    users.learn_assigned(text, &mut names);
+                }
                 Holds::Word | Holds::Nothing => {}
             }
         }

@@ -35,15 +35,20 @@ const SHARED: &[&str] = &[
     "(unknown)",
     "admin",
     "administrator",
+    "administrators",
     "all users",
     "anonymous",
     "anonymous logon",
     "apache",
+    "authenticated users",
+    "backup operators",
     "bin",
     "daemon",
     "default",
     "default user",
     "defaultaccount",
+    "domain admins",
+    "domain users",
     "everyone",
     "ftp",
     "games",
@@ -75,6 +80,7 @@ const SHARED: &[&str] = &[
     "proxy",
     "public",
     "redis",
+    "remote desktop users",
     "root",
     "self",
     "shared",
@@ -94,6 +100,19 @@ const SHARED: &[&str] = &[
 /// Behind these words a short name, or one that is a number, is a name.
 const ANNOUNCING: &[&str] =
     &["user", "username", "acct", "account", "for", "login", "logname", "ruser", "name", "as"];
+
+/// `name=value`, or `name: DOMAIN\value`: the last groups are domain and name.
+const ASSIGNED_PATTERN: &str = concat!(
+    r#"(?i)(?-u:\b)(?:user(?:_?name|_?id)?|acct|account(?:_?name)?|logname|ruser|login)\\*["']?"#,
+    r#"(?:[ \t]?=[ \t]?\\*["']?(?-u:([a-z0-9._-]+)[\\]{1,4})?|[ \t]?:[ \t]{0,8}\\*["']?(?-u:([a-z0-9._-]+)[\\]{1,4}))"#,
+    r#"([^\s"'\\,;:=()<>\[\]{}&|]+)"#
+);
+/// What else a person would take for a name.
+const ANNOUNCED_PATTERN: &str = concat!(
+    r#"(?i)(?-u:\b)(?:(?:user(?:_?name)?|acct|account|logname|ruser|login)\\*["']?[ \t]?:[ \t]?\\*["']?"#,
+    r#"|(?:invalid|illegal|unknown|for) user )(?-u:([a-z0-9._-]+)[\\]{1,4})?([^\s"'\\,;:=()<>\[\]{}&|]+)"#,
+    r#"|(?-u:\b)for ([^\s"'\\,;:=()<>\[\]{}&|]+) (?:from|by)(?-u:\b)"#
+);
 
 /// Makes pseudonyms.
 pub struct Pseudonyms {
@@ -151,17 +170,32 @@ impl Pseudonyms {
         }
     }
 
-    /// Remember names in a text that nobody could read, as far as it says what they are.
+    /// Remember names that a text says to be such: `UserId=CORP\bob`, `acct="bob"`, `User: CORP\bob`.
+    pub fn learn_assigned(&self, text: &str, names: &mut Vec<Name>) {
+        static ASSIGNED: LazyLock<Option<Regex>> =
+            LazyLock::new(|| Regex::new(ASSIGNED_PATTERN).ok());
+        self.learn_by(ASSIGNED.as_ref(), text, names);
+    }
+
+    /// Remember names in a text that nobody could read, as far as a person would take them for names.
     pub fn learn_announced(&self, text: &str, names: &mut Vec<Name>) {
-        static ANNOUNCED: LazyLock<Option<Regex>> = LazyLock::new(|| {
-            let pattern = r#"(?i)(?:(?-u:\b)(?:user|user_?name|acct|account|logname|ruser|login)\\*["']?[ \t]?[=:][ \t]?\\*["']?|(?-u:\b)(?:invalid|illegal|for|unknown) user |(?-u:\b)for )([^\s"'\\,;:=()<>\[\]]+)"#;
-            Regex::new(pattern).ok()
-        });
-        let Some(announced) = ANNOUNCED.as_ref() else { return };
-        for captures in announced.captures_iter(text) {
-            if let Some(name) = captures.get(1) {
-                self.learn(name.as_str(), names);
-            }
+        static ANNOUNCED: LazyLock<Option<Regex>> =
+            LazyLock::new(|| Regex::new(ANNOUNCED_PATTERN).ok());
+        self.learn_by(ANNOUNCED.as_ref(), text, names);
+    }
+
+    fn learn_by(&self, expression: Option<&Regex>, text: &str, names: &mut Vec<Name>) {
+        let Some(expression) = expression else { return };
+        for captures in expression.captures_iter(text) {
+            let mut groups = captures.iter().skip(1).flatten().map(|group| group.as_str());
+            let (first, second) = (groups.next(), groups.next());
+            let name = match (first, second) {
+                // A line end or a tab as JSON writes it is no name in a domain.
+                (Some(domain), Some("n" | "r" | "t")) => domain,
+                (_, Some(name)) | (Some(name), None) => name,
+                (None, None) => continue,
+            };
+            self.learn(name, names);
         }
     }
 
@@ -369,9 +403,16 @@ mod tests {
             "/home/bob/x C:\\Users\\Eve Smith\\y C:\\\\Users\\\\carl\\\\z /home/$USER C:\\Users\\Public\\x /home/dan -l",
             &mut names,
         );
-        makes.learn_announced("junk username=\"zoe\" for root user: mike", &mut names);
+        makes.learn_assigned(
+            "junk username=\"zoe\" UserId=CORP\\pat\r\n user=ann\\r\\n",
+            &mut names,
+        );
+        makes.learn_announced("for root from; for the sake; user: mike; for eve from", &mut names);
         let written: Vec<&str> = names.iter().map(|name| name.written.as_str()).collect();
-        assert_eq!(written, ["Eve Smith", "carl", "mike", "bob", "dan", "zoe"]);
+        assert_eq!(
+            written,
+            ["Eve Smith", "carl", "mike", "bob", "dan", "zoe", "pat", "ann", "eve"]
+        );
     }
 
     proptest! {
