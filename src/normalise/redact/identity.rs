@@ -111,11 +111,26 @@ impl People {
             return;
         }
         let names = self.names(event);
+        // The message and the input say again what other fields say: what stands in several of them counts once.
+        let mut counted = [Counts::new(), Counts::new(), Counts::new()];
+        let [fields, message, input] = &mut counted;
         event.rewrite(|field, text| {
-            let holds = holds(field.name());
+            let counts = match field {
+                field::EVENT_ORIGINAL => &mut *input,
+                field::MESSAGE => &mut *message,
+                _ => &mut *fields,
+            };
             let mut work = Work { people: self, personal: personal_too, names: &names, counts };
-            work.field(holds, text, field == field::EVENT_ORIGINAL)
+            work.field(holds(field.name()), text, field == field::EVENT_ORIGINAL)
         });
+        let mut most = Counts::new();
+        for (kind, count) in counted.into_iter().flatten() {
+            let known = most.entry(kind).or_default();
+            *known = count.max(*known);
+        }
+        for (kind, count) in most {
+            *counts.entry(kind).or_default() += count;
+        }
     }
 
     /// Replace in a text of a record that nobody could read.
@@ -295,6 +310,9 @@ fn holds(name: &str) -> Holds {
     }
     if let Some(account) = account(name, last) {
         return account;
+    }
+    if name == "user_agent.original" {
+        return Holds::Text;
     }
     let fixed = ["host.", "log.", "watchfloor.", "organization.", "ecs.", "user_agent.", "agent."];
     let of_event =
