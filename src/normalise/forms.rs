@@ -236,4 +236,25 @@ mod tests {
         assert_eq!(out.events[1].str(crate::model::field::MESSAGE), Some("two"));
         assert_eq!(out.events[1].timestamp.seconds(), 1_741_064_768);
     }
+
+    #[test]
+    fn wrapped_audit_records_of_several_hosts_stay_apart_and_keep_what_was_said_of_them() {
+        let record = |host: &str, kind: &str| {
+            let text = format!(
+                "type={kind} msg=audit(1741064767.250:9): arch=c000003e syscall=59 success=yes exit=0 ppid=1 pid=2 auid=1000 uid=0 comm=\\\"id\\\" exe=\\\"/usr/bin/id\\\""
+            );
+            format!(
+                r#"{{"@timestamp":"2025-03-04T05:06:08Z","agent":{{"type":"filebeat","version":"8.1"}},"host":{{"name":"{host}"}},"labels":{{"site":"{host}-site"}},"message":"{text}"}}"#
+            )
+        };
+        let records = [record("one", "SYSCALL"), record("two", "SYSCALL")];
+        let out = check::decode(&records, "auto", &Arc::new(plain_settings()));
+        assert_eq!((out.received, out.stored, out.rejected), (2, 2, 0));
+        let hosts: Vec<&str> = out.events.iter().map(|event| event.host()).collect();
+        assert_eq!(hosts, ["one", "two"]);
+        let site = crate::model::field::FieldId::lookup("labels.site").unwrap();
+        let sites: Vec<_> = out.events.iter().map(|event| event.str(site)).collect();
+        assert_eq!(sites, [Some("one-site"), Some("two-site")]);
+        assert_ne!(out.events[0].id, out.events[1].id);
+    }
 }

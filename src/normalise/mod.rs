@@ -15,6 +15,7 @@ pub mod envelope;
 pub mod forms;
 pub mod journal;
 pub mod json;
+pub mod kept;
 pub mod linux;
 pub mod mapping;
 pub mod names;

@@ -9,14 +9,13 @@ use serde::{Deserialize, Serialize};
 use crate::model::event::{Event, Value};
 use crate::model::field::FieldId;
 use crate::normalise::complete::EventTime;
+use crate::normalise::kept::KeptFields;
 use crate::normalise::mapping::facts::Facts;
 use crate::normalise::mapping::rules::{Mapping, Remember};
 use crate::stdx::time::Timestamp;
 
 /// Records of one stream that are remembered; the oldest gives way and is not joined.
 pub const REMEMBERED_MAX: usize = 512;
-/// Fields of a remembered record.
-const FIELDS_MAX: usize = 64;
 /// Columns of a header.
 const COLUMNS_MAX: usize = 500;
 
@@ -47,16 +46,7 @@ struct Kept {
     mapping: Arc<str>,
     key: String,
     at_us: i64,
-    fields: Vec<(String, Scalar)>,
-}
-
-#[derive(Debug, Serialize, Deserialize, PartialEq)]
-#[serde(untagged)]
-enum Scalar {
-    Truth(bool),
-    Whole(i64),
-    Float(f64),
-    Text(String),
+    fields: KeptFields,
 }
 
 impl Memory {
@@ -94,17 +84,9 @@ impl Memory {
     }
 
     fn keep(&mut self, mapping: &Mapping, key: String, at_us: i64, event: &Event) {
-        let fields = event
-            .iter()
-            .filter(|(field, _)| {
-                let name = field.name();
-                !["event.", "message", "log.", "organization.", "watchfloor.", "related."]
-                    .iter()
-                    .any(|prefix| name.starts_with(prefix))
-            })
-            .filter_map(|(field, value)| Some((field.name().to_owned(), scalar(value)?)))
-            .take(FIELDS_MAX)
-            .collect();
+        let of_record = ["event.", "message", "log.", "organization.", "watchfloor.", "related."];
+        let fields =
+            KeptFields::of(event, |name| !of_record.iter().any(|prefix| name.starts_with(prefix)));
         if self.kept.len() >= REMEMBERED_MAX {
             self.kept.pop_front();
         }
@@ -115,18 +97,7 @@ impl Memory {
         let found =
             self.kept.iter().rposition(|kept| kept.mapping == mapping.name && kept.key == key);
         let Some(kept) = found.and_then(|at| self.kept.remove(at)) else { return };
-        let known: Vec<FieldId> = event.places().collect();
-        for (name, value) in &kept.fields {
-            if FieldId::intern(name).is_none_or(|field| known.contains(&field)) {
-                continue;
-            }
-            match value {
-                Scalar::Text(text) => event.push_named(name, Value::Str(text)),
-                Scalar::Whole(number) => event.push_named(name, Value::Int(*number)),
-                Scalar::Float(number) => event.push_named(name, Value::Float(*number)),
-                Scalar::Truth(truth) => event.push_named(name, Value::Bool(*truth)),
-            }
-        }
+        kept.fields.fill(event);
         if kept.at_us > 0 && at_us >= kept.at_us {
             event.push_named("event.start", Value::Str(&Timestamp(kept.at_us).to_string()));
             // ECS counts a duration in nanoseconds.
@@ -142,14 +113,4 @@ fn key(rule: &Remember, facts: &Facts) -> Option<String> {
     let parts: Option<Vec<String>> =
         rule.key.iter().map(|name| Some(facts.get(*name)?.to_text().into_owned())).collect();
     parts.map(|parts| parts.join("\u{1f}")).filter(|key| !key.is_empty() && key.len() <= 512)
-}
-
-fn scalar(value: Value<'_>) -> Option<Scalar> {
-    Some(match value {
-        Value::Str(text) => Scalar::Text(text.to_owned()),
-        Value::Int(number) => Scalar::Whole(number),
-        Value::Float(number) => Scalar::Float(number),
-        Value::Bool(truth) => Scalar::Truth(truth),
-        Value::Null => return None,
-    })
 }

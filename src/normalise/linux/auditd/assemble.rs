@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 use crate::model::record::{Flush, Stream};
 use crate::normalise::Context;
 use crate::normalise::complete::Place;
+use crate::normalise::envelope::Envelope;
+use crate::normalise::kept::KeptFields;
 use crate::normalise::linux::auditd::event::{Assembled, Builder};
 use crate::normalise::linux::auditd::line;
 use crate::normalise::linux::auditd::processes;
@@ -62,6 +64,9 @@ struct Assembly {
     late: bool,
     /// The records as they came, one a line.
     text: String,
+    /// What wrappers said of the first record.
+    #[serde(default, skip_serializing_if = "KeptFields::is_empty")]
+    wrapped: KeptFields,
 }
 
 /// [`Assembler`]'s state as the commit keeps it.
@@ -147,7 +152,9 @@ impl Assembler {
         if text.contains('\n') {
             return out.reject(context, "bad_auditd", "a record is one line");
         }
-        let node = line.node.unwrap_or("");
+        // Records of many hosts may come wrapped in one stream; serials are counted by each host.
+        let outer = context.envelope.and_then(|envelope| envelope.host.as_deref());
+        let node = line.node.or(outer).unwrap_or("");
         let key = (line.at.0, line.serial);
         let place = Place::of(context);
         // A clock that runs ahead must not tear the events of the others apart.
@@ -214,6 +221,9 @@ impl Assembler {
                 records: 0,
                 late: self.closed.contains(&mark(node, key)),
                 text: String::with_capacity(text.len() + 512),
+                wrapped: context.envelope.map_or_else(KeptFields::default, |envelope| {
+                    KeptFields::of(&envelope.fields, |_| true)
+                }),
             };
             self.queue.push_back((self.arrivals, node.to_owned(), key));
             self.arrivals += 1;
@@ -283,7 +293,10 @@ impl Assembler {
             self.closed.pop_front();
         }
         self.closed.push_back(mark(node, key));
-        let place = Place { offset: assembly.offset, envelope: None, ..*place };
+        let mut envelope = Envelope::default();
+        assembly.wrapped.fill(&mut envelope.fields);
+        let envelope = (!assembly.wrapped.is_empty()).then_some(&envelope);
+        let place = Place { offset: assembly.offset, envelope, ..*place };
         let assembled = Assembled {
             id: event_id(node, key, assembly.late.then_some(assembly.offset), place.stream),
             node,

@@ -51,10 +51,6 @@ pub fn is_record(bytes: &[u8]) -> bool {
     let bytes = bytes.trim_ascii_start();
     let head = bytes.get(..HEAD_BYTES_MAX).unwrap_or(bytes);
     let Some(at) = memchr::memmem::find(head, b"audit(") else { return false };
-    // Azure's collector writes events that it joined itself; a mapping reads those.
-    if memchr::memmem::find(head, b"type=AUOMS_").is_some() {
-        return false;
-    }
     if head.starts_with(b"type=") || head.starts_with(b"node=") || at == 0 {
         return true;
     }
