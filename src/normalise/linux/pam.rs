@@ -225,14 +225,50 @@ fn set_id(field: field::FieldId, id: &str, event: &mut Event) {
     }
 }
 
+/// Who asks from where, and as whom.
+#[derive(Debug, Default, PartialEq)]
+struct Caller<'a> {
+    host: Option<&'a str>,
+    user: Option<&'a str>,
+}
+
+/// `ruser=R rhost=H  user=U`. Whoever logs in may choose R and U, with ` rhost=` in them: services that hand both on
+/// hand on the same name, which tells where it ends. Where that cannot be told no host is named.
+fn caller(text: &str) -> Caller<'_> {
+    // Without a caller in the line its name is empty, as it is where nobody gave one.
+    let rest = match text.split_once(" ruser=") {
+        Some((_, rest)) => rest,
+        None => text.find(" rhost=").and_then(|at| text.get(at..)).unwrap_or(""),
+    };
+    let at = |place: usize| {
+        let after = rest.get(place + " rhost=".len()..)?;
+        let end = after.find(' ').unwrap_or(after.len());
+        let (host, left) = after.split_at_checked(end)?;
+        let user = left.trim_start().strip_prefix("user=").map(str::trim_end);
+        Some((rest.get(..place)?, Caller { host: Some(host), user }))
+    };
+    let places = rest.match_indices(" rhost=").take(HOSTS_MAX);
+    let mut readings: Vec<_> = places.filter_map(|(place, _)| at(place)).collect();
+    if readings.len() > 1 {
+        readings.retain(|(name, found)| name.is_empty() || found.user == Some(*name));
+    }
+    match readings.pop() {
+        Some((_, only)) if readings.is_empty() => only,
+        _ => Caller::default(),
+    }
+}
+
+/// Places in one line that may be the host's.
+const HOSTS_MAX: usize = 16;
+
 /// `…; logname= uid=0 euid=0 tty=ssh ruser= rhost=192.0.2.7  user=root`: `user=` is last and runs to the end.
 fn credentials(text: &str, event: &mut Event) {
-    let after_rhost = text.split_once(" rhost=").map_or("", |(_, rest)| rest);
-    let host_end = after_rhost.find(' ').unwrap_or(after_rhost.len());
-    let (host, rest) = after_rhost.split_at_checked(host_end).unwrap_or((after_rhost, ""));
-    source_address(event, host);
-    if let Some((_, name)) = rest.split_once("user=") {
-        user_name(event, name.trim_end());
+    let caller = caller(text);
+    if let Some(host) = caller.host {
+        source_address(event, host);
+    }
+    if let Some(name) = caller.user {
+        user_name(event, name);
     }
     if let Some(tty) = part(text, " tty=") {
         event.push_str(field::PROCESS_TTY, tty);
@@ -294,6 +330,30 @@ mod tests {
             "pam_unix(vsftpd:auth): authentication failure; logname= uid=0 euid=0 tty=ftp ruser=bob rhost=192.0.2.7  user=bob",
         );
         assert_eq!(event.class, Class::LogonFailure);
+    }
+
+    #[test]
+    fn a_name_that_holds_a_host_does_not_forge_one() {
+        let line = |ruser: &str, host: &str, user: &str| {
+            format!(
+                "pam_unix(vsftpd:auth): authentication failure; logname= uid=0 euid=0 tty=ftp ruser={ruser} rhost={host}  user={user}"
+            )
+        };
+        for name in ["x rhost=203.0.113.6", "x rhost=203.0.113.6  user=x", "rhost=203.0.113.6"] {
+            let event = mapped(&line(name, "192.0.2.7", name));
+            assert_eq!(event.str(field::SOURCE_IP), Some("192.0.2.7"), "{name}");
+            assert_eq!(event.str(field::USER_NAME), Some(name.trim_end()), "{name}");
+        }
+        // Two different names with a host in one of them, or a name that makes the line read both ways.
+        for (ruser, user) in [
+            ("x rhost=203.0.113.6", "root"),
+            (" rhost=203.0.113.6  user=x", " rhost=203.0.113.6  user=x"),
+            ("", "x rhost=203.0.113.6  user= rhost=192.0.2.7  user=x"),
+        ] {
+            assert!(!mapped(&line(ruser, "192.0.2.7", user)).has(field::SOURCE_IP), "{user}");
+        }
+        let event = mapped(&line("", "192.0.2.7", "x rhost=203.0.113.6"));
+        assert_eq!(event.str(field::SOURCE_IP), Some("192.0.2.7"));
     }
 
     #[test]

@@ -80,6 +80,12 @@ impl Facts {
         self.list.iter().map(|(name, leaf)| (*name, *leaf, self.document.value(*leaf)))
     }
 
+    /// Has a name been added since there were `from` facts?
+    pub fn has_since(&self, from: usize, name: &str) -> bool {
+        let added = self.list.get(from..).unwrap_or_default();
+        added.iter().any(|(known, _)| known.name() == name)
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.list.len()

@@ -56,40 +56,49 @@ pub enum How {
     },
 }
 
-/// Split a text; returns whether it had that form.
+/// Split a text; returns whether it had that form. Of a key that a text names twice the first counts: whoever may write
+/// into a value may write a further pair behind it.
 pub fn split(read: &Read, text: &str, facts: &mut Facts, names: &mut Names) -> bool {
     let before = facts.len();
-    if let How::Named { list, name, value } = &read.how {
-        for (name, value) in named(facts, list, name, value) {
-            facts.add(&format!("{}{name}", read.prefix), &value, names);
-        }
-        return facts.len() > before;
-    }
-    let mut add = |key: &str, value: &str| {
-        if read.prefix.is_empty() {
-            facts.add(key, value, names);
-        } else {
-            facts.add(&format!("{}{key}", read.prefix), value, names);
-        }
-    };
     match &read.how {
-        How::Pairs { equals, between } => pairs(text, *equals, *between, &mut add),
-        How::Cef => return cef(text, &mut add),
-        How::Leef => return leef(text, &mut add),
         How::Json => {
             return facts.add_json(text, read.prefix.trim_end_matches('.'), names).is_ok();
         }
-        How::Columns { divider, names: columns } => {
-            for (name, value) in columns.iter().zip(self::columns(text, *divider)) {
+        How::Named { list, name, value } => {
+            for (name, value) in named(facts, list, name, value) {
+                facts.add(&format!("{}{name}", read.prefix), &value, names);
+            }
+        }
+        how => {
+            let known = of_text(how, text, &mut |key, value| {
+                let name = format!("{}{key}", read.prefix);
+                if !facts.has_since(before, &name) {
+                    facts.add(&name, value, names);
+                }
+            });
+            return known && facts.len() > before;
+        }
+    }
+    facts.len() > before
+}
+
+/// Give every pair of a text. `false`: it is not of that form.
+fn of_text(how: &How, text: &str, add: &mut dyn FnMut(&str, &str)) -> bool {
+    match how {
+        How::Pairs { equals, between } => pairs(text, *equals, *between, add),
+        How::Cef => return cef(text, add),
+        How::Leef => return leef(text, add),
+        How::Columns { divider, names } => {
+            for (name, value) in names.iter().zip(columns(text, *divider)) {
                 if !name.is_empty() {
                     add(name, &value);
                 }
             }
         }
-        How::Query => query(text, &mut add),
-        How::Named { .. } => {}
+        How::Query => query(text, add),
+        How::Json | How::Named { .. } => return false,
     }
-    facts.len() > before
+    true
 }
 
 fn pairs(text: &str, equals: char, between: char, add: &mut dyn FnMut(&str, &str)) {
@@ -102,7 +111,7 @@ fn pairs(text: &str, equals: char, between: char, add: &mut dyn FnMut(&str, &str
         let after = after.get(equals.len_utf8()..).unwrap_or("");
         // Words before the key belong to no pair.
         let key = before.rsplit(apart).next().unwrap_or(before).trim_matches('"');
-        let (value, left) = value(after, equals, between);
+        let (value, left) = value(after, between);
         if is_key(key) {
             add(key, &value);
         }
@@ -119,7 +128,7 @@ fn is_key(key: &str) -> bool {
 }
 
 /// A quoted value, or all up to the divider.
-fn value(text: &str, equals: char, between: char) -> (std::borrow::Cow<'_, str>, &str) {
+fn value(text: &str, between: char) -> (std::borrow::Cow<'_, str>, &str) {
     let text = if between == ' ' { text } else { text.trim_start() };
     for quote in ['"', '\''] {
         let Some(inner) = text.strip_prefix(quote) else { continue };
@@ -129,8 +138,6 @@ fn value(text: &str, equals: char, between: char) -> (std::borrow::Cow<'_, str>,
     }
     let end = text.find(|c: char| c == between || (between == ' ' && c.is_whitespace()));
     let (value, rest) = text.split_at_checked(end.unwrap_or(text.len())).unwrap_or((text, ""));
-    // `key= next=value`: the value is empty.
-    let _ = equals;
     (value.trim_end_matches([',', ';']).into(), rest)
 }
 
@@ -414,6 +421,21 @@ mod tests {
         assert!(all.contains(&("msg".into(), "a value = with words".into())));
         assert!(all.contains(&("suser".into(), "bob".into())));
         assert!(run(How::Cef, "CEF:0|a|b").is_empty());
+    }
+
+    #[test]
+    fn a_second_value_of_a_key_does_not_count() {
+        let line = "CEF:0|V|P|1|100|Login failed|5|src=192.0.2.1 suser=bob src=203.0.113.6";
+        let plain = "src=192.0.2.1 user=bob src=203.0.113.6";
+        let pairs = How::Pairs { equals: '=', between: ' ' };
+        for found in [run(How::Cef, line), run(pairs, plain)] {
+            let sources: Vec<&str> = found
+                .iter()
+                .filter(|(key, _)| key == "src")
+                .map(|(_, value)| value.as_str())
+                .collect();
+            assert_eq!(sources, ["192.0.2.1"]);
+        }
     }
 
     #[test]
