@@ -23,15 +23,20 @@ const OLD: Duration = Duration::from_secs(60);
 const LINE_START_MAX: usize = 64 << 10;
 impl Follower {
     /// A file seen for the first time.
-    pub(super) fn meet(&mut self, found: Found) -> ControlFlow<()> {
+    pub(super) fn meet(&mut self, mut found: Found) -> ControlFlow<()> {
         if self.by_inode.contains_key(&found.inode) {
             return ControlFlow::Continue(());
         }
         let opened = open_same(&found.path, Some(found.inode)).and_then(|file| {
-            file.map(|file| read_at(&file, 0, PEEK_BYTES).map(|head| (file, head))).transpose()
+            let Some(file) = file else { return Ok(None) };
+            Ok(Some((file.metadata()?.len(), read_at(&file, 0, PEEK_BYTES)?, file)))
         });
         let (file, head) = match opened {
-            Ok(Some(opened)) => opened,
+            Ok(Some((size, head, file))) => {
+                // A rotator may have filled it since the folder was looked at.
+                found.size = size;
+                (file, head)
+            }
             Ok(None) => {
                 self.look_soon();
                 return ControlFlow::Continue(());
@@ -104,6 +109,11 @@ impl Follower {
             let in_place = row.path == base && row.inode.is_some();
             let is_older = is_rotation_of(&found.path, &base);
             if in_place && is_older && !row.finished {
+                if found.size < row.offset && !tracked.is_whole() {
+                    // It was cut and we have not looked yet: that look says whose copy this is.
+                    self.wait_for(&found);
+                    return ControlFlow::Continue(());
+                }
                 if found.size < row.offset && self.is_prefix(key, &file, &found) {
                     let age = Timestamp::now().micros_since(found.modified).abs();
                     if age < micros(Duration::from_secs(5)) {
@@ -197,7 +207,7 @@ impl Follower {
             && let Some(other) = self.tracked.get_mut(&owner)
         {
             other.row.inode = None;
-            if other.row.kind == Kind::Copy {
+            if matches!(other.row.kind, Kind::Copy | Kind::Waiting) {
                 self.forget(owner);
             }
         }
@@ -256,8 +266,7 @@ impl Follower {
         let modified = tracked.row.modified;
         tracked.file = None;
         tracked.seen = None;
-        let mut listings = Listings::default();
-        match self.find_copy(key, listings.of(path.parent())) {
+        match self.find_copy(key, &path) {
             Some((found, file)) => {
                 self.transfer(key, &found, Some(file));
                 if let Some(tracked) = self.tracked.get_mut(&key) {
@@ -272,38 +281,58 @@ impl Follower {
         let here =
             Found::at(path.clone()).ok().flatten().filter(|found| Some(found.inode) == inode);
         let base = base_path(&path);
-        for found in self.born_since(&base, modified, &mut listings)? {
+        for found in self.born_since(&base, modified, &mut Listings::default())? {
             self.meet(found)?;
         }
         self.suspect(base, modified);
         self.look_soon();
-        if let Some(found) = here {
+        // An inode that was used again may just have been met as what it is now.
+        if let Some(found) = here.filter(|found| !self.by_inode.contains_key(&found.inode)) {
             self.insert(Kind::Lines, &found);
         }
         ControlFlow::Continue(())
     }
 
     /// The copy a rotator made of a file before it cut it.
-    fn find_copy(&self, key: u64, siblings: &[Found]) -> Option<(Found, File)> {
+    fn find_copy(&self, key: u64, path: &Path) -> Option<(Found, File)> {
+        /// Looks at the folder: a rotator may move the copies on between a look and the opening.
+        const LOOKS: usize = 5;
         let tracked = self.tracked.get(&key)?;
         let base = base_path(&tracked.row.path);
+        // What was cut was copied whole before, so a copy that was still being made is made now.
         let is_free = |found: &Found| {
             let other = self.by_inode.get(&found.inode).and_then(|key| self.tracked.get(key));
-            other.is_none_or(|other| other.row.kind == Kind::Copy || other.row.finished)
-        };
-        let mut candidates: Vec<&Found> = siblings
-            .iter()
-            .filter(|found| {
-                is_rotation_of(&found.path, &base)
-                    && found.size >= tracked.row.offset
-                    && is_free(found)
+            other.is_none_or(|other| {
+                matches!(other.row.kind, Kind::Copy | Kind::Waiting) || other.row.finished
             })
-            .collect();
-        candidates.sort_by_key(|found| std::cmp::Reverse(found.modified));
-        candidates.into_iter().find_map(|found| {
-            let file = found.open()?;
-            tracked.fits(&file).unwrap_or(false).then(|| (found.clone(), file))
-        })
+        };
+        for _ in 0..LOOKS {
+            let mut listings = Listings::default();
+            let mut candidates: Vec<&Found> = listings
+                .of(path.parent())
+                .iter()
+                .filter(|found| {
+                    is_rotation_of(&found.path, &base)
+                        && found.size >= tracked.row.offset
+                        && is_free(found)
+                })
+                .collect();
+            candidates.sort_by_key(|found| std::cmp::Reverse(found.modified));
+            let mut moved_on = false;
+            for found in candidates {
+                let Some(file) = found.open() else {
+                    moved_on = true;
+                    continue;
+                };
+                if tracked.fits(&file).unwrap_or(false) {
+                    return Some((found.clone(), file));
+                }
+            }
+            if !moved_on {
+                return None;
+            }
+        }
+        None
     }
 
     /// A file is not at its path, or turned out not to hold lines.

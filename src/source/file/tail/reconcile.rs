@@ -232,6 +232,11 @@ impl Follower {
                 .flatten()
                 .is_some_and(|file| is_same(tracked, &file, &self.settings).unwrap_or(false));
             let moved = moved.filter(|_| is_it);
+            if moved.is_none() && tracked.may_be_elsewhere() {
+                self.look_soon();
+                continue;
+            }
+            tracked.missed = false;
             if let Some(file) = &moved {
                 tracked.row.path = file.path.clone();
             } else if let Some(inode) = tracked.row.inode.take() {
@@ -280,9 +285,10 @@ impl Follower {
     }
 
     /// Files may have been born under this name and moved aside since a file of that name was last read.
+    /// The earliest doubt that was not looked into stays.
     pub(super) fn suspect(&mut self, base: PathBuf, since: i64) {
         let entry = self.between.entry(base).or_insert(since);
-        *entry = since.max(*entry);
+        *entry = since.min(*entry);
     }
 
     /// Files that were born under a name and rotated away from it while nobody looked.
@@ -299,8 +305,12 @@ impl Follower {
                 let in_place = base == it.row.path && present.contains(key);
                 (!in_place && it.row.kind == Kind::Lines).then_some((base, it.row.modified))
             };
-            let aside: Vec<(PathBuf, i64)> = self.tracked.iter().filter_map(aside).collect();
-            aside.into_iter().for_each(|(base, since)| self.suspect(base, since));
+            let mut last: HashMap<PathBuf, i64> = HashMap::new();
+            for (base, since) in self.tracked.iter().filter_map(aside) {
+                let entry = last.entry(base).or_insert(since);
+                *entry = since.max(*entry);
+            }
+            last.into_iter().for_each(|(base, since)| self.suspect(base, since));
         }
         for (base, since) in std::mem::take(&mut self.between) {
             let born = self.born_since(&base, since, listings)?;

@@ -2,6 +2,7 @@
 
 use std::fs::{File, Metadata};
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
@@ -32,6 +33,8 @@ pub struct Tracked {
     pub seen: Option<(u64, Timestamp)>,
     /// Moved aside by a rotator, or deleted: to be finished when it comes to rest.
     pub retired: bool,
+    /// It was not found in its folder at the last look.
+    pub missed: bool,
     /// Not before this file was read to its end.
     pub after: Option<u64>,
     /// Records were sent since the last flush.
@@ -73,6 +76,7 @@ impl Tracked {
             look: true,
             seen: None,
             retired: false,
+            missed: false,
             after: None,
             unflushed: false,
             last_data: Instant::now(),
@@ -92,6 +96,25 @@ impl Tracked {
     /// Is it deleted, and only held by being open?
     pub fn is_unlinked(&self) -> bool {
         self.row.inode.is_none() && self.file.is_some()
+    }
+
+    /// Can a file that a look at its folder did not show be there still? A rename during the look hides
+    /// it, so one look alone proves nothing; while we hold it open, its count of names does.
+    pub fn may_be_elsewhere(&mut self) -> bool {
+        let names = self.file.as_ref().and_then(|file| file.metadata().ok()).map(|it| it.nlink());
+        match names {
+            Some(0) => false,
+            _ => !std::mem::replace(&mut self.missed, true),
+        }
+    }
+
+    /// Is as much at its path as was read of it?
+    pub fn is_whole(&self) -> bool {
+        let file = open_same(&self.row.path, self.row.inode);
+        file.ok()
+            .flatten()
+            .and_then(|file| file.metadata().ok())
+            .is_some_and(|it| it.len() >= self.row.offset)
     }
 
     /// Does this file begin with what was read, and has it the same bytes before the offset?
