@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::stdx::id::Id128;
+use crate::stdx::id::{Id128, IdHasher};
 use crate::stdx::time::Timestamp;
 
 /// Where a run of records comes from: one file, one standard input, one connection.
@@ -28,6 +28,25 @@ pub struct Stream {
     pub live: bool,
     /// A first read of old logs: its alerts ring no bell.
     pub backfill: bool,
+}
+
+impl Stream {
+    /// A stream of the default tenant, read once to its end, whose records name their hosts: files of evidence, tests of
+    /// mappings, a rejected record tried again.
+    pub fn of_path(source: &str, path: &str) -> Stream {
+        Stream {
+            id: IdHasher::new("stream").text(source).text(path).finish(),
+            source: source.into(),
+            path: path.into(),
+            tenant: "default".into(),
+            host: None,
+            format: "auto".into(),
+            labels: Arc::new([]),
+            modified: Timestamp(0),
+            live: false,
+            backfill: true,
+        }
+    }
 }
 
 /// How the carrier ended a record.
@@ -113,6 +132,30 @@ pub enum Flush {
 }
 
 impl Batch {
+    /// A batch without records.
+    pub fn new(stream: Arc<Stream>, flush: Flush) -> Batch {
+        Batch { stream, data: Vec::new(), records: Vec::new(), flush, positions: Vec::new() }
+    }
+
+    /// Add a whole record that begins at `offset` in the stream. `false`: the buffer has no room for it.
+    pub fn push(&mut self, bytes: &[u8], offset: u64, shape: Shape) -> bool {
+        let (Ok(start), Ok(len)) = (u32::try_from(self.data.len()), u32::try_from(bytes.len()))
+        else {
+            return false;
+        };
+        self.data.extend_from_slice(bytes);
+        self.records.push(Record { start, len, offset, framing: Framing::Whole, shape });
+        true
+    }
+
+    /// Add records that stand behind each other in the stream.
+    pub fn extend<'b>(&mut self, records: impl IntoIterator<Item = (Shape, &'b [u8])>) {
+        for (shape, bytes) in records {
+            let offset = self.data.len() as u64;
+            self.push(bytes, offset, shape);
+        }
+    }
+
     /// The bytes of a record.
     pub fn bytes(&self, record: &Record) -> &[u8] {
         let start = record.start as usize;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::carrier::{journal_export, xml_events};
 use crate::config::Config;
 use crate::model::class::Class;
-use crate::model::record::{Batch, Flush, Framing, Record, Shape, StoredReject, Stream};
+use crate::model::record::{Batch, Flush, Shape, StoredReject, Stream};
 use crate::normalise::{Decoder, Output, Settings};
 use crate::stdx::limits::REJECT_HEAD_BYTES_MAX;
 
@@ -52,36 +52,17 @@ fn one(config: &Config, settings: &Arc<Settings>, reject: &StoredReject) -> Retr
         || reject.head.len() >= REJECT_HEAD_BYTES_MAX
         // A cut head can be shorter than the limit once a secret in it was replaced.
         || (reject.head.len() > REJECT_HEAD_BYTES_MAX / 2 && has_redaction(&reject.head));
-    let Ok(len) = u32::try_from(reject.head.len()) else { return Retried::Cut };
     if is_cut {
         return Retried::Cut;
     }
     let stream = Arc::new(Stream {
         id: reject.id,
-        source: reject.source.as_str().into(),
-        path: reject.path.as_str().into(),
-        tenant: "default".into(),
-        host: None,
         format: format.into(),
-        labels: Arc::new([]),
         modified: reject.at,
-        live: false,
-        backfill: true,
+        ..Stream::of_path(&reject.source, &reject.path)
     });
-    let record = Record {
-        start: 0,
-        len,
-        offset: reject.offset,
-        framing: Framing::Whole,
-        shape: shape(&reject.head, format),
-    };
-    let batch = Batch {
-        stream: Arc::clone(&stream),
-        data: reject.head.clone(),
-        records: vec![record],
-        flush: Flush::End,
-        positions: Vec::new(),
-    };
+    let mut batch = Batch::new(Arc::clone(&stream), Flush::End);
+    batch.push(&reject.head, reject.offset, shape(&reject.head, format));
     let mut decoder = Decoder::new(stream, Arc::clone(settings));
     let mut out = Output::default();
     decoder.decode(&batch, &mut out);

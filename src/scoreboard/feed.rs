@@ -12,12 +12,11 @@ use crate::config::redact::{Personal, RedactConfig};
 use crate::config::sources::SourceConfig;
 use crate::model::event::{Event, Value};
 use crate::model::field::{self, FieldId};
-use crate::model::record::{Batch, Flush, Framing, Record, Shape, Stream};
+use crate::model::record::{Batch, Flush, Shape, Stream};
 use crate::normalise::redact::RedactError;
 use crate::normalise::{Decoder, Format, Output, Settings};
 use crate::scoreboard::ScoreError;
 use crate::source::file::{FileSettings, read_once};
-use crate::stdx::id::IdHasher;
 use crate::stdx::time::Timestamp;
 
 /// Decodes the lines of tests.
@@ -64,32 +63,22 @@ impl Feed {
     ) -> Seen {
         let known = Format::parse(format).is_some()
             || self.settings.mappings.current().named(format).is_some();
-        let stream = Arc::new(Stream {
-            id: IdHasher::new("stream").text("scoreboard").text(path).finish(),
-            source: "scoreboard".into(),
-            path: path.into(),
-            tenant: "default".into(),
-            host: None,
-            format: if known { format } else { "auto" }.into(),
-            labels: Arc::new([]),
+        let format = if known { format } else { "auto" };
+        let stream = Stream {
+            format: format.into(),
             modified,
-            live: false,
             backfill: false,
-        });
-        let mut data = Vec::new();
-        let mut records = Vec::with_capacity(lines.len());
+            ..Stream::of_path("scoreboard", path)
+        };
+        let stream = Arc::new(stream);
+        let mut batch = Batch::new(Arc::clone(&stream), Flush::End);
         for line in lines {
-            let (Ok(start), Ok(len)) = (u32::try_from(data.len()), u32::try_from(line.text.len()))
-            else {
+            if !batch.push(line.text.as_bytes(), line.number, Shape::Line) {
                 break;
-            };
-            data.extend_from_slice(line.text.as_bytes());
-            let (offset, framing, shape) = (line.number, Framing::Whole, Shape::Line);
-            records.push(Record { start, len, offset, framing, shape });
+            }
         }
-        let mut decoder = Decoder::new(Arc::clone(&stream), Arc::clone(&self.settings));
+        let mut decoder = Decoder::new(stream, Arc::clone(&self.settings));
         let mut output = Output::default();
-        let batch = Batch { stream, data, records, flush: Flush::End, positions: Vec::new() };
         decoder.decode(&batch, &mut output);
         let mut seen = Seen { events: output.events, rejects: BTreeMap::new() };
         for reject in output.rejects {

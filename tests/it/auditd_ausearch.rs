@@ -11,9 +11,8 @@ use rand_chacha::rand_core::{RngCore, SeedableRng};
 use watchfloor::config::Config;
 use watchfloor::model::event::{Event, Value};
 use watchfloor::model::field::FieldId;
-use watchfloor::model::record::{Batch, Flush, Framing, Record, Shape, Stream};
+use watchfloor::model::record::{Batch, Flush, Shape, Stream};
 use watchfloor::normalise::{Decoder, Output, Settings};
-use watchfloor::stdx::id::IdHasher;
 use watchfloor::stdx::time::Timestamp;
 
 use crate::support;
@@ -116,34 +115,13 @@ pub fn decode(lines: &[&[u8]]) -> Output {
     config.redact.secrets = false;
     let settings = Arc::new(Settings::new(&config).unwrap());
     let stream = Arc::new(Stream {
-        id: IdHasher::new("test").finish(),
-        source: Arc::from("lab"),
-        path: Arc::from("audit.log"),
-        tenant: Arc::from("default"),
         host: Some(Arc::from("lab")),
-        format: Arc::from("auto"),
-        labels: Arc::from([]),
         modified: Timestamp::now(),
-        live: false,
         backfill: false,
+        ..Stream::of_path("lab", "audit.log")
     });
-    let mut batch = Batch {
-        stream: Arc::clone(&stream),
-        data: Vec::new(),
-        records: Vec::new(),
-        flush: Flush::End,
-        positions: Vec::new(),
-    };
-    for line in lines {
-        batch.records.push(Record {
-            start: u32::try_from(batch.data.len()).unwrap(),
-            len: u32::try_from(line.len()).unwrap(),
-            offset: batch.data.len() as u64,
-            framing: Framing::Whole,
-            shape: Shape::Line,
-        });
-        batch.data.extend_from_slice(line);
-    }
+    let mut batch = Batch::new(Arc::clone(&stream), Flush::End);
+    batch.extend(lines.iter().map(|line| (Shape::Line, *line)));
     let mut out = Output::default();
     Decoder::new(stream, settings).decode(&batch, &mut out);
     assert_eq!(out.received, out.stored + out.rejected);

@@ -8,26 +8,15 @@ use watchfloor::config::Config;
 use watchfloor::model::class::Class;
 use watchfloor::model::event::Event;
 use watchfloor::model::field;
-use watchfloor::model::record::{Batch, Flush, Framing, Record, Shape, Stream};
+use watchfloor::model::record::{Batch, Flush, Shape, Stream};
 use watchfloor::normalise::{Decoder, Output, Settings};
-use watchfloor::stdx::id::IdHasher;
 use watchfloor::stdx::time::Timestamp;
 
 use crate::support;
 
 fn stream(path: &str, modified: Timestamp) -> Arc<Stream> {
-    Arc::new(Stream {
-        id: IdHasher::new("test").text(path).finish(),
-        source: Arc::from("test"),
-        path: Arc::from(path),
-        tenant: Arc::from("default"),
-        host: Some(Arc::from("fallback")),
-        format: Arc::from("auto"),
-        labels: Arc::from([]),
-        modified,
-        live: false,
-        backfill: false,
-    })
+    let host = Some(Arc::from("fallback"));
+    Arc::new(Stream { host, modified, backfill: false, ..Stream::of_path("test", path) })
 }
 
 /// The lines of `bytes`, `lines_max` a batch; the decoder is saved and restored between batches, as after a restart.
@@ -44,23 +33,10 @@ pub fn decode(bytes: &[u8], modified: Timestamp, lines_max: usize) -> Output {
         if let Some(state) = &state {
             decoder.restore(state);
         }
-        let mut batch = Batch {
-            stream: Arc::clone(&stream),
-            data: Vec::new(),
-            records: Vec::new(),
-            flush: if index + 1 == chunks.len() { Flush::End } else { Flush::No },
-            positions: Vec::new(),
-        };
+        let flush = if index + 1 == chunks.len() { Flush::End } else { Flush::No };
+        let mut batch = Batch::new(Arc::clone(&stream), flush);
         for line in *chunk {
-            let text = line.strip_suffix(b"\n").unwrap_or(line);
-            batch.records.push(Record {
-                start: u32::try_from(batch.data.len()).unwrap(),
-                len: u32::try_from(text.len()).unwrap(),
-                offset,
-                framing: Framing::Whole,
-                shape: Shape::Line,
-            });
-            batch.data.extend_from_slice(text);
+            batch.push(line.strip_suffix(b"\n").unwrap_or(line), offset, Shape::Line);
             offset += line.len() as u64;
         }
         decoder.decode(&batch, &mut out);

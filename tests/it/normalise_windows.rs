@@ -9,10 +9,8 @@ use std::sync::Arc;
 
 use watchfloor::config::Config;
 use watchfloor::model::field;
-use watchfloor::model::record::{Batch, Flush, Framing, Record, Shape, Stream};
+use watchfloor::model::record::{Batch, Flush, Shape, Stream};
 use watchfloor::normalise::{Decoder, Output, Settings};
-use watchfloor::stdx::id::IdHasher;
-use watchfloor::stdx::time::Timestamp;
 
 use crate::support;
 
@@ -65,36 +63,9 @@ pub fn records(file: &Path, events_max: usize) -> Vec<Vec<u8>> {
 }
 
 fn decode(name: &str, records: &[Vec<u8>], settings: &Arc<Settings>) -> Output {
-    let stream = Arc::new(Stream {
-        id: IdHasher::new("test").text(name).finish(),
-        source: Arc::from("test"),
-        path: Arc::from(name),
-        tenant: Arc::from("default"),
-        host: None,
-        format: Arc::from("auto"),
-        labels: Arc::from([]),
-        modified: Timestamp(0),
-        live: false,
-        backfill: true,
-    });
-    let mut batch = Batch {
-        stream: Arc::clone(&stream),
-        data: Vec::new(),
-        records: Vec::new(),
-        flush: Flush::End,
-        positions: Vec::new(),
-    };
-    for record in records {
-        let start = u32::try_from(batch.data.len()).unwrap();
-        batch.data.extend_from_slice(record);
-        batch.records.push(Record {
-            start,
-            len: u32::try_from(record.len()).unwrap(),
-            offset: u64::from(start),
-            framing: Framing::Whole,
-            shape: Shape::Line,
-        });
-    }
+    let stream = Arc::new(Stream::of_path("test", name));
+    let mut batch = Batch::new(Arc::clone(&stream), Flush::End);
+    batch.extend(records.iter().map(|record| (Shape::Line, record.as_slice())));
     let mut out = Output::default();
     Decoder::new(stream, Arc::clone(settings)).decode(&batch, &mut out);
     out

@@ -11,11 +11,9 @@ use watchfloor::config::redact::{Addresses, Personal, RedactConfig, Users};
 use watchfloor::config::secret::SecretRef;
 use watchfloor::model::event::Event;
 use watchfloor::model::field;
-use watchfloor::model::record::{Batch, Flush, Framing, Record, Shape, Stream};
+use watchfloor::model::record::{Batch, Flush, Shape, Stream};
 use watchfloor::normalise::state::{Section, section};
 use watchfloor::normalise::{Decoder, Output, Settings};
-use watchfloor::stdx::id::IdHasher;
-use watchfloor::stdx::time::Timestamp;
 
 use crate::support::{self, watchfloor};
 
@@ -23,30 +21,13 @@ use crate::support::{self, watchfloor};
 const FILE_BYTES_MAX: u64 = 8 << 20;
 
 fn stream(name: &str) -> Arc<Stream> {
-    Arc::new(Stream {
-        id: IdHasher::new("test").text(name).finish(),
-        source: Arc::from("test"),
-        path: Arc::from(name),
-        tenant: Arc::from("default"),
-        host: None,
-        format: Arc::from("auto"),
-        labels: Arc::from([]),
-        modified: Timestamp(0),
-        live: false,
-        backfill: true,
-    })
+    Arc::new(Stream::of_path("test", name))
 }
 
 fn batch(stream: &Arc<Stream>, lines: &[&[u8]], flush: Flush) -> Batch {
-    let (mut data, mut records) = (Vec::new(), Vec::new());
-    for line in lines {
-        let start = u32::try_from(data.len()).unwrap();
-        data.extend_from_slice(line);
-        let len = u32::try_from(line.len()).unwrap();
-        let (framing, shape) = (Framing::Whole, Shape::Line);
-        records.push(Record { start, len, offset: start.into(), framing, shape });
-    }
-    Batch { stream: Arc::clone(stream), data, records, flush, positions: Vec::new() }
+    let mut batch = Batch::new(Arc::clone(stream), flush);
+    batch.extend(lines.iter().map(|line| (Shape::Line, *line)));
+    batch
 }
 
 fn settings(change: impl FnOnce(&mut Config)) -> Arc<Settings> {

@@ -20,10 +20,8 @@ use watchfloor::detect::tree::{self, Node};
 use watchfloor::detect::view::{SlotTable, View};
 use watchfloor::model::event::Event;
 use watchfloor::model::field::{self, FieldId};
-use watchfloor::model::record::{Batch, Flush, Framing, Record, Shape, Stream};
+use watchfloor::model::record::{Batch, Flush, Shape, Stream};
 use watchfloor::normalise::{Decoder, Output, Settings};
-use watchfloor::stdx::id::IdHasher;
-use watchfloor::stdx::time::Timestamp;
 
 use crate::{normalise_windows, source_evtx, support};
 
@@ -155,36 +153,9 @@ fn records(event: &Listed, event_type: &str) -> Vec<(Shape, Vec<u8>)> {
 fn decode(records: &[(Shape, Vec<u8>)]) -> Vec<Event> {
     static SETTINGS: OnceLock<Arc<Settings>> = OnceLock::new();
     let settings = SETTINGS.get_or_init(|| Arc::new(Settings::new(&Config::default()).unwrap()));
-    let stream = Arc::new(Stream {
-        id: IdHasher::new("test").text("sigma").finish(),
-        source: Arc::from("test"),
-        path: Arc::from("x"),
-        tenant: Arc::from("default"),
-        host: None,
-        format: Arc::from("auto"),
-        labels: Arc::from([]),
-        modified: Timestamp(0),
-        live: false,
-        backfill: false,
-    });
-    let mut batch = Batch {
-        stream: Arc::clone(&stream),
-        data: Vec::new(),
-        records: Vec::new(),
-        flush: Flush::End,
-        positions: Vec::new(),
-    };
-    for (shape, record) in records {
-        let start = u32::try_from(batch.data.len()).unwrap();
-        batch.data.extend_from_slice(record);
-        batch.records.push(Record {
-            start,
-            len: u32::try_from(record.len()).unwrap(),
-            offset: u64::from(start),
-            framing: Framing::Whole,
-            shape: *shape,
-        });
-    }
+    let stream = Arc::new(Stream { backfill: false, ..Stream::of_path("test", "x") });
+    let mut batch = Batch::new(Arc::clone(&stream), Flush::End);
+    batch.extend(records.iter().map(|(shape, record)| (*shape, record.as_slice())));
     let mut out = Output::default();
     Decoder::new(stream, Arc::clone(settings)).decode(&batch, &mut out);
     assert!(out.rejects.is_empty(), "{:?}", out.rejects.first());

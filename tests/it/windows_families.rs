@@ -10,10 +10,8 @@ use watchfloor::config::Config;
 use watchfloor::model::class::Class;
 use watchfloor::model::event::{Event, Value};
 use watchfloor::model::field::{self, FieldId};
-use watchfloor::model::record::{Batch, Flush, Framing, Record, Shape, Stream};
+use watchfloor::model::record::{Batch, Flush, Shape, Stream};
 use watchfloor::normalise::{Decoder, Output, Settings};
-use watchfloor::stdx::id::IdHasher;
-use watchfloor::stdx::time::Timestamp;
 use watchfloor::wire::event_v1;
 
 use crate::{source_evtx, support};
@@ -24,18 +22,7 @@ const BATCH: usize = 2_000;
 const UNKNOWN_PERCENT_MAX: f64 = 1.0;
 
 fn decoder(settings: &Arc<Settings>) -> (Arc<Stream>, Decoder) {
-    let stream = Arc::new(Stream {
-        id: IdHasher::new("test").text("windows").finish(),
-        source: Arc::from("test"),
-        path: Arc::from("x"),
-        tenant: Arc::from("default"),
-        host: None,
-        format: Arc::from("auto"),
-        labels: Arc::from([]),
-        modified: Timestamp(0),
-        live: false,
-        backfill: true,
-    });
+    let stream = Arc::new(Stream::of_path("test", "x"));
     (Arc::clone(&stream), Decoder::new(stream, Arc::clone(settings)))
 }
 
@@ -45,24 +32,8 @@ fn decode(
     shape: Shape,
     records: &[Vec<u8>],
 ) -> Output {
-    let mut batch = Batch {
-        stream: Arc::clone(stream),
-        data: Vec::new(),
-        records: Vec::new(),
-        flush: Flush::End,
-        positions: Vec::new(),
-    };
-    for record in records {
-        let start = u32::try_from(batch.data.len()).unwrap();
-        batch.data.extend_from_slice(record);
-        batch.records.push(Record {
-            start,
-            len: u32::try_from(record.len()).unwrap(),
-            offset: u64::from(start),
-            framing: Framing::Whole,
-            shape,
-        });
-    }
+    let mut batch = Batch::new(Arc::clone(stream), Flush::End);
+    batch.extend(records.iter().map(|record| (shape, record.as_slice())));
     let mut out = Output::default();
     decoder.decode(&batch, &mut out);
     out

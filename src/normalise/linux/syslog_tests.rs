@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::model::class::Class;
-use crate::model::record::{Batch, Flush, Framing, Record, Shape, Stream};
+use crate::model::record::{Batch, Flush, Shape, Stream};
 use crate::normalise::Decoder;
 use crate::normalise::linux::scrub::tests::{plain_settings, settings};
 use crate::normalise::settings::Settings;
@@ -44,21 +44,9 @@ impl Bench {
     }
 
     fn feed(&mut self, bytes: &[u8]) {
-        let record = Record {
-            start: 0,
-            len: u32::try_from(bytes.len()).unwrap(),
-            offset: self.offset,
-            framing: Framing::Whole,
-            shape: Shape::Line,
-        };
+        let mut batch = Batch::new(Arc::clone(&self.stream), Flush::No);
+        batch.push(bytes, self.offset, Shape::Line);
         self.offset += bytes.len() as u64 + 1;
-        let batch = Batch {
-            stream: Arc::clone(&self.stream),
-            data: bytes.to_vec(),
-            records: vec![record],
-            flush: Flush::No,
-            positions: Vec::new(),
-        };
         self.decoder.decode(&batch, &mut self.out);
         assert_eq!(self.out.received, self.out.stored + self.out.rejected);
     }

@@ -18,10 +18,9 @@ use std::sync::Arc;
 
 use crate::model::event::Event;
 use crate::model::field::FieldId;
-use crate::model::record::{Batch, Flush, Framing, Record, Shape, Stream};
+use crate::model::record::{Batch, Flush, Shape, Stream};
 use crate::normalise::settings::Settings;
 use crate::normalise::{Decoder, Output};
-use crate::stdx::id::IdHasher;
 use crate::stdx::time::Timestamp;
 
 /// What one test file came to.
@@ -113,38 +112,12 @@ fn case(
 
 /// Decode records as one file of a host without a name.
 pub fn decode(records: &[String], format: &str, settings: &Arc<Settings>) -> Output {
-    let stream = Arc::new(Stream {
-        id: IdHasher::new("mapping.test").finish(),
-        source: "test".into(),
-        path: "test".into(),
-        tenant: "default".into(),
-        host: None,
-        format: format.into(),
-        labels: Arc::from([]),
-        modified: Timestamp::parse_rfc3339("2026-03-01T00:00:00Z").unwrap_or_default(),
-        live: false,
-        backfill: true,
-    });
+    let modified = Timestamp::parse_rfc3339("2026-03-01T00:00:00Z").unwrap_or_default();
+    let stream = Stream { format: format.into(), modified, ..Stream::of_path("test", "test") };
+    let stream = Arc::new(stream);
     let mut decoder = Decoder::new(Arc::clone(&stream), Arc::clone(settings));
-    let mut batch = Batch {
-        stream,
-        data: Vec::new(),
-        records: Vec::new(),
-        flush: Flush::End,
-        positions: Vec::new(),
-    };
-    for record in records {
-        let text = record.trim_end_matches('\n');
-        let start = u32::try_from(batch.data.len()).unwrap_or(u32::MAX);
-        batch.data.extend_from_slice(text.as_bytes());
-        batch.records.push(Record {
-            start,
-            len: u32::try_from(text.len()).unwrap_or(0),
-            offset: u64::from(start),
-            framing: Framing::Whole,
-            shape: Shape::Line,
-        });
-    }
+    let mut batch = Batch::new(stream, Flush::End);
+    batch.extend(records.iter().map(|text| (Shape::Line, text.trim_end_matches('\n').as_bytes())));
     let mut output = Output::default();
     decoder.decode(&batch, &mut output);
     output

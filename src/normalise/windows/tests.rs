@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use super::*;
 use crate::config::Config;
 use crate::model::class::Class;
-use crate::model::record::{Batch, Flush, Framing, Record, Shape, Stream};
+use crate::model::record::{Batch, Flush, Shape, Stream};
 use crate::normalise::{Decoder, Output, Settings};
 use crate::stdx::time::Timestamp;
 
@@ -38,25 +38,8 @@ fn decoder(format: &str) -> Decoder {
 }
 
 fn batch(format: &str, shape: Shape, records: &[&str]) -> Batch {
-    let stream = stream(format);
-    let mut batch = Batch {
-        stream: Arc::clone(&stream),
-        data: Vec::new(),
-        records: Vec::new(),
-        flush: Flush::End,
-        positions: Vec::new(),
-    };
-    for record in records {
-        let start = batch.data.len() as u32;
-        batch.data.extend_from_slice(record.as_bytes());
-        batch.records.push(Record {
-            start,
-            len: record.len() as u32,
-            offset: u64::from(start),
-            framing: Framing::Whole,
-            shape,
-        });
-    }
+    let mut batch = Batch::new(stream(format), Flush::End);
+    batch.extend(records.iter().map(|record| (shape, record.as_bytes())));
     batch
 }
 
