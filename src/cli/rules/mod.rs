@@ -1,0 +1,38 @@
+//! `watchfloor rules`: everything that is done with rules from the command line, one file a verb.
+
+mod check;
+mod list;
+
+use clap::{Args, Subcommand};
+
+use crate::cli::{Common, Outcome};
+use crate::config::Config;
+
+#[derive(Args)]
+#[command(after_help = "Examples:
+  watchfloor rules check ~/sigma/rules
+  watchfloor rules list --min-level high --format ndjson")]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Compile every rule; list what does not run with file, line and reason (exit 1 if there is any)
+    Check(check::Arguments),
+    /// List the rules that run
+    List(list::Arguments),
+}
+
+pub(crate) fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Outcome> {
+    match &arguments.verb {
+        Verb::Check(arguments) => check::run(common, arguments),
+        Verb::List(arguments) => list::run(common, arguments),
+    }
+}
+
+/// The named paths, or those of the configuration.
+fn paths(config: &Config, named: &[String]) -> Vec<String> {
+    if named.is_empty() { config.rules.paths.clone() } else { named.to_vec() }
+}
