@@ -228,6 +228,35 @@ impl Reader {
         })
     }
 
+    /// A table of free keys with lists of texts.
+    pub fn lists(&mut self, key: &str) -> BTreeMap<String, Vec<String>> {
+        let prefix = format!("{key}.");
+        self.open.push(prefix.clone());
+        let mut lists = BTreeMap::new();
+        let mut wrong = Vec::new();
+        for (path, (value, _)) in self.given.range(prefix.clone()..) {
+            let Some(name) = path.strip_prefix(&prefix) else { break };
+            let texts = match value {
+                Value::Array(items) => {
+                    items.iter().map(|item| item.as_str().map(str::to_owned)).collect()
+                }
+                other => other.as_str().map(|text| vec![text.to_owned()]),
+            };
+            match texts {
+                Some(texts) => drop(lists.insert(name.to_owned(), texts)),
+                None => wrong.push(path.clone()),
+            }
+        }
+        for path in wrong {
+            self.complain(
+                &path,
+                "expected a list of texts".to_owned(),
+                "[\"a\", \"b*\"]".to_owned(),
+            );
+        }
+        lists
+    }
+
     /// A table of free keys with text values.
     pub fn map(&mut self, key: &str) -> BTreeMap<String, String> {
         let prefix = format!("{key}.");

@@ -62,6 +62,8 @@ const KNOWN: &[(&str, &[&str])] = &[
     ("cs-referer", &["http.request.referrer"]),
     ("cs-username", &["user.name"]),
     ("sc-status", &["http.response.status_code"]),
+    ("gcp.audit.method_name", &["gcp.audit.protoPayload.methodName"]),
+    ("Signature", &["rule.name"]),
 ];
 
 /// Our field names for a rule's field name, best first, without repeats.
@@ -89,6 +91,26 @@ pub fn candidates(rule_field: &str) -> Vec<String> {
         }
     }
     add(rule_field.to_owned());
+    out
+}
+
+/// The fields under which a record that keeps its names under `prefix` may say what a rule calls `name`. Rule packs
+/// write the first letter of a name both ways, and some put the wrapper that carried the record before it.
+pub fn own_names(prefix: &str, name: &str) -> Vec<String> {
+    if name.starts_with(prefix) {
+        return Vec::new();
+    }
+    let name = name.strip_prefix("data.").unwrap_or(name);
+    let turned = |turn: fn(&mut str)| {
+        let mut name = name.to_owned();
+        if let Some(first) = name.get_mut(..1) {
+            turn(first);
+        }
+        format!("{prefix}.{name}")
+    };
+    let mut out = vec![format!("{prefix}.{name}")];
+    out.extend([turned(str::make_ascii_lowercase), turned(str::make_ascii_uppercase)]);
+    out.dedup();
     out
 }
 

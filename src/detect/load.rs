@@ -11,6 +11,8 @@ use crate::detect::correlate::compile as correlation;
 use crate::detect::files::{self, Document};
 use crate::detect::library;
 use crate::detect::logsource::Binding;
+use crate::detect::placeholders;
+use crate::detect::rewrite;
 use crate::detect::rules::{Compiled, Parts, RuleSet};
 use crate::detect::tree;
 use crate::model::finding::RuleInfo;
@@ -100,8 +102,14 @@ fn load(config: &RulesConfig, off: &BTreeSet<String>, for_comparison: bool) -> L
         silent: AHashSet::new(),
     };
     loader.note_references(&parsed.correlations);
-    for (rule, place) in parsed.rules {
-        loader.add_rule(&rule, place);
+    for (mut rule, place) in parsed.rules {
+        match placeholders::expand(&mut rule, &config.placeholders) {
+            Ok(()) => {
+                rewrite::before(&mut rule);
+                loader.add_rule(&rule, place);
+            }
+            Err(error) => loader.problem(&place, error.to_string()),
+        }
     }
     loader.add_correlations(parsed.correlations);
     Loaded { rules: RuleSet::new(loader.parts), problems: loader.problems }
@@ -224,10 +232,11 @@ impl Loader<'_> {
         if !self.admit(&info.id, rule.name.as_deref(), info.level, &place) {
             return;
         }
-        let compiled = match rsigma_eval::compile_rule(rule) {
+        let mut compiled = match rsigma_eval::compile_rule(rule) {
             Ok(compiled) => compiled,
             Err(error) => return self.problem(&place, error.to_string()),
         };
+        rewrite::after(rule, &mut compiled);
         if let Some(name) = library::missing_detection(&rule.detection) {
             return self.problem(
                 &place,
@@ -238,6 +247,7 @@ impl Loader<'_> {
             self.parts.unbound.push(Arc::new(info));
             return;
         };
+        self.parts.slots.enter(binding.namespaces());
         let Some(node) = tree::compile(&compiled, &mut self.parts.slots) else {
             return self
                 .problem(&place, "the rules name more than 65,535 different fields".to_owned());
@@ -251,6 +261,7 @@ impl Loader<'_> {
 
     /// Correlations may refer to correlations: those whose references are all known come first.
     fn add_correlations(&mut self, mut waiting: Vec<(CorrelationRule, Place)>) {
+        self.parts.slots.enter(&[]);
         while !waiting.is_empty() {
             let before = waiting.len();
             let mut later = Vec::new();

@@ -5,6 +5,7 @@
 
 use rsigma_parser::LogSource;
 
+use crate::detect::taxonomy::{self, Family};
 use crate::model::class::Class;
 use crate::model::event::{Event, Value};
 use crate::model::field;
@@ -16,8 +17,6 @@ pub enum Product {
     Windows,
     /// auditd, syslog of a Linux host, Sysmon for Linux.
     Linux,
-    /// Kubernetes audit.
-    Kubernetes,
 }
 
 /// What of an event decides which rules look at it.
@@ -39,6 +38,8 @@ pub struct Kind<'e> {
     pub facility: &'e str,
     /// Made of kernel audit records.
     pub audit: bool,
+    /// `event.dataset`.
+    pub dataset: &'e str,
 }
 
 impl<'e> Kind<'e> {
@@ -58,6 +59,7 @@ impl<'e> Kind<'e> {
                 field::SYSLOG_APPNAME => kind.program = text(),
                 field::SYSLOG_FACILITY => kind.facility = text(),
                 field::AUDITD_TYPE => kind.audit = true,
+                field::EVENT_DATASET => kind.dataset = text(),
                 field::HOST_OS_TYPE => system = text(),
                 _ => {}
             }
@@ -74,8 +76,6 @@ impl<'e> Kind<'e> {
             Some(Product::Linux)
         } else if !self.channel.is_empty() || !self.provider.is_empty() || system == "windows" {
             Some(Product::Windows)
-        } else if self.class == Class::K8sAudit {
-            Some(Product::Kubernetes)
         } else if !self.program.is_empty() || system == "linux" {
             Some(Product::Linux)
         } else {
@@ -130,6 +130,8 @@ pub struct Form {
     pub audit: bool,
     /// Written by some program to syslog.
     pub syslog: bool,
+    /// Any of these data sets.
+    pub datasets: &'static [&'static str],
 }
 
 impl Form {
@@ -141,6 +143,7 @@ impl Form {
             && !self.not_classes.contains(&kind.class)
             && (!self.audit || kind.audit)
             && (!self.syslog || !kind.program.is_empty())
+            && (self.datasets.is_empty() || self.datasets.contains(&kind.dataset))
             && (self.channels.is_empty() || named(self.channels, kind.channel))
             && (self.providers.is_empty() || named(self.providers, kind.provider))
             && (self.programs.is_empty() && self.facilities.is_empty()
@@ -155,6 +158,7 @@ pub struct Binding {
     product: Option<Product>,
     category: Vec<Form>,
     service: Vec<Form>,
+    namespaces: &'static [&'static str],
 }
 
 impl Binding {
@@ -167,8 +171,10 @@ impl Binding {
             None => None,
             Some("windows") => Some(Product::Windows),
             Some("linux") => Some(Product::Linux),
-            Some("kubernetes") => Some(Product::Kubernetes),
-            Some(_) => return None,
+            Some(other) => {
+                let family = taxonomy::product(other, category.as_deref(), service.as_deref());
+                return family.map(Binding::family);
+            }
         };
         if product.is_none() && category.is_none() && service.is_none() {
             return None;
@@ -180,11 +186,40 @@ impl Binding {
                 Some(word) => meaning(product, word),
             }
         };
+        let named = category.as_deref().into_iter().chain(service.as_deref());
+        let namespaces = match product {
+            None => named.filter_map(taxonomy::word).map(|family| family.namespaces).next(),
+            Some(_) => None,
+        };
         Some(Binding {
             product,
             category: forms(&category, category_forms)?,
             service: forms(&service, service_forms)?,
+            namespaces: namespaces.unwrap_or_default(),
         })
+    }
+
+    fn family(family: Family) -> Binding {
+        Binding {
+            product: None,
+            category: Vec::new(),
+            service: vec![of_datasets(family.datasets)],
+            namespaces: family.namespaces,
+        }
+    }
+
+    /// Prefixes of the fields that hold what a record of this kind said itself.
+    pub fn namespaces(&self) -> &'static [&'static str] {
+        self.namespaces
+    }
+
+    /// The only data sets whose events can fit, if the binding names data sets.
+    pub fn datasets(&self) -> Option<Vec<&'static str>> {
+        let named = |forms: &[Form]| {
+            let all = !forms.is_empty() && forms.iter().all(|form| !form.datasets.is_empty());
+            all.then(|| forms.iter().flat_map(|form| form.datasets.iter().copied()).collect())
+        };
+        named(&self.service).or_else(|| named(&self.category))
     }
 
     /// Is an event of this kind meant?
@@ -211,6 +246,10 @@ fn sysmon(codes: &'static [u32]) -> Form {
     Form { channels: &[SYSMON], codes, ..Form::default() }
 }
 
+fn of_datasets(datasets: &'static [&'static str]) -> Form {
+    Form { datasets, ..Form::default() }
+}
+
 fn classes(classes: &'static [Class]) -> Vec<Form> {
     vec![Form { classes, ..Form::default() }]
 }
@@ -230,14 +269,13 @@ fn category_forms(product: Option<Product>, word: &str) -> Option<Vec<Form>> {
             "webserver" => &[Class::WebRequest],
             _ => return None,
         })),
-        Some(Product::Kubernetes) => (word == "application").then(|| classes(&[Class::K8sAudit])),
         None => match word {
             "process_creation" => Some(classes(&[Class::ProcessStart])),
             "network_connection" => Some(classes(&[Class::NetworkConnect])),
             "file_event" => Some(classes(&[Class::FileCreate, Class::FileModify])),
             "webserver" => Some(classes(&[Class::WebRequest])),
             "dns" => Some(classes(&[Class::Dns])),
-            _ => None,
+            word => taxonomy::word(word).map(|family| vec![of_datasets(family.datasets)]),
         },
     }
 }
@@ -297,8 +335,13 @@ fn service_forms(product: Option<Product>, word: &str) -> Option<Vec<Form>> {
             let channels = windows_channels(word)?;
             Some(vec![Form { channels, ..Form::default() }])
         }
-        Some(Product::Kubernetes) => (word == "audit").then(|| classes(&[Class::K8sAudit])),
-        Some(Product::Linux) | None => linux_service(word).map(|form| vec![form]),
+        Some(Product::Linux) => linux_service(word).map(|form| vec![form]),
+        None => {
+            let program = linux_service(word);
+            let data = taxonomy::word(word).map(|family| of_datasets(family.datasets));
+            let forms: Vec<Form> = program.into_iter().chain(data).collect();
+            (!forms.is_empty()).then_some(forms)
+        }
     }
 }
 
@@ -476,12 +519,9 @@ mod tests {
 
     #[test]
     fn what_we_do_not_read_is_unbound() {
-        for (product, category, service) in [
-            ("aws", "", "cloudtrail"),
-            ("", "antivirus", ""),
-            ("windows", "nonsense", ""),
-            ("", "", ""),
-        ] {
+        for (product, category, service) in
+            [("aws", "", "nonsense"), ("qualys", "", ""), ("windows", "nonsense", ""), ("", "", "")]
+        {
             assert!(
                 binding(product, category, service).is_none(),
                 "{product} {category} {service}"

@@ -15,7 +15,10 @@ pub mod index;
 pub mod library;
 pub mod load;
 pub mod logsource;
+pub mod placeholders;
+pub mod rewrite;
 pub mod rules;
+pub mod taxonomy;
 pub mod tree;
 pub mod view;
 

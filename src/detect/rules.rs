@@ -50,7 +50,8 @@ pub struct RuleSet {
     pub(crate) slots: SlotTable,
     buckets: Vec<Bucket>,
     by_channel: AHashMap<String, Vec<u32>>,
-    without_channel: Vec<u32>,
+    by_dataset: AHashMap<&'static str, Vec<u32>>,
+    elsewhere: Vec<u32>,
 }
 
 /// The rules of one logsource.
@@ -125,16 +126,21 @@ impl RuleSet {
             binding,
         };
         let Ok(place) = u32::try_from(self.buckets.len()) else { return };
-        match bucket.binding.channels() {
-            Some(channels) => {
-                for channel in channels {
-                    let buckets = self.by_channel.entry(channel.to_ascii_lowercase()).or_default();
-                    if buckets.last() != Some(&place) {
-                        buckets.push(place);
-                    }
-                }
+        let add = |buckets: &mut Vec<u32>| {
+            if buckets.last() != Some(&place) {
+                buckets.push(place);
             }
-            None => self.without_channel.push(place),
+        };
+        if let Some(channels) = bucket.binding.channels() {
+            for channel in channels {
+                add(self.by_channel.entry(channel.to_ascii_lowercase()).or_default());
+            }
+        } else if let Some(datasets) = bucket.binding.datasets() {
+            for dataset in datasets {
+                add(self.by_dataset.entry(dataset).or_default());
+            }
+        } else {
+            self.elsewhere.push(place);
         }
         self.buckets.push(bucket);
     }
@@ -218,8 +224,9 @@ impl<'r, 'e> Judge<'r, 'e> {
         self.channel.push_str(kind.channel);
         self.channel.make_ascii_lowercase();
         let named = rules.by_channel.get(&self.channel).map(Vec::as_slice).unwrap_or_default();
+        let data = rules.by_dataset.get(kind.dataset).map(Vec::as_slice).unwrap_or_default();
         self.hits.clear();
-        for place in named.iter().chain(&rules.without_channel) {
+        for place in named.iter().chain(data).chain(&rules.elsewhere) {
             let Some(bucket) = rules.buckets.get(*place as usize) else { continue };
             if !bucket.binding.fits(&kind) {
                 continue;

@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::cell::{Cell, OnceCell};
 
-use ahash::AHashMap;
+use ahash::{AHashMap, AHashSet};
 use rsigma_eval::EventValue;
 use rsigma_eval::matcher::ascii_lowercase_cow;
 use smallvec::SmallVec;
@@ -28,28 +28,56 @@ pub struct SlotTable {
     by_name: AHashMap<String, Slot>,
     /// By field id: the slots it feeds, with its place in their order of preference.
     feeds: Vec<SmallVec<[(Slot, u8); 2]>>,
+    /// Prefixes of the fields that records of the rules being read keep their own names under.
+    namespaces: &'static [&'static str],
+    /// The slots that fields under a prefix feed already.
+    within: AHashSet<(Slot, &'static str)>,
 }
 
 impl SlotTable {
+    /// From now on the rules read are for records that keep their own names under these prefixes.
+    pub fn enter(&mut self, namespaces: &'static [&'static str]) {
+        self.namespaces = namespaces;
+    }
+
     /// The slot of a rule's field name, made on first sight. `None` when there are more names than slots.
     pub fn slot(&mut self, name: &str) -> Option<Slot> {
-        if let Some(slot) = self.by_name.get(name) {
-            return Some(*slot);
+        let slot = match self.by_name.get(name) {
+            Some(slot) => *slot,
+            None => self.add(name)?,
+        };
+        for prefix in self.namespaces {
+            if self.within.insert((slot, prefix)) {
+                // What the record itself calls so comes first; no other record has fields of this prefix.
+                for own in fields::own_names(prefix, name) {
+                    self.feed(&own, slot, 0);
+                }
+            }
         }
+        Some(slot)
+    }
+
+    fn add(&mut self, name: &str) -> Option<Slot> {
         let slot = Slot::try_from(self.names.len()).ok()?;
-        for (place, candidate) in fields::candidates(name).iter().enumerate() {
-            let Some(id) = FieldId::intern(candidate) else { continue };
-            let index = usize::from(id.0);
-            if self.feeds.len() <= index {
-                self.feeds.resize_with(index + 1, SmallVec::new);
-            }
-            if let Some(feeds) = self.feeds.get_mut(index) {
-                feeds.push((slot, u8::try_from(place).unwrap_or(u8::MAX)));
-            }
+        for (place, candidate) in (1..).zip(fields::candidates(name)) {
+            self.feed(&candidate, slot, u8::try_from(place).unwrap_or(u8::MAX));
         }
         self.names.push(name.to_owned());
         self.by_name.insert(name.to_owned(), slot);
         Some(slot)
+    }
+
+    fn feed(&mut self, field: &str, slot: Slot, place: u8) {
+        let Some(id) = FieldId::intern(field) else { return };
+        let index = usize::from(id.0);
+        if self.feeds.len() <= index {
+            self.feeds.resize_with(index + 1, SmallVec::new);
+        }
+        if let Some(feeds) =
+            self.feeds.get_mut(index).filter(|feeds| feeds.iter().all(|(known, _)| *known != slot))
+        {
+            feeds.push((slot, place));
+        }
     }
 
     /// The slot of a name that some rule uses.

@@ -23,6 +23,7 @@ mod privacy;
 mod pty;
 mod rule_pack;
 mod scoreboard;
+mod sigma_conformance;
 mod sigma_fields;
 mod source_evtx;
 mod source_once;
