@@ -123,7 +123,7 @@ fn what_cannot_run_is_listed_with_its_line_and_the_rest_runs() {
         "title: good\nlogsource: {product: windows}\ndetection: {s: {a: b}, condition: s}\n---\n\
          title: bad regex\nlogsource: {product: windows}\ndetection: {s: {a|re: '('}, condition: s}\n---\n\
          title: no such name\nlogsource: {product: windows}\ndetection: {s: {a: b}, condition: other}\n---\n\
-         title: elsewhere\nlogsource: {product: aws}\ndetection: {s: {a: b}, condition: s}\n---\n\
+         title: elsewhere\nlogsource: {product: qualys}\ndetection: {s: {a: b}, condition: s}\n---\n\
          title: counted\ncorrelation: {type: value_count, rules: [good], group-by: [a], timespan: 1m, condition: {gte: 2, field: b}}\n---\n\
          title: [broken\n",
     );

@@ -2,6 +2,7 @@
 
 mod check;
 mod list;
+mod verify;
 
 use clap::{Args, Subcommand};
 
@@ -23,12 +24,15 @@ enum Verb {
     Check(check::Arguments),
     /// List the rules that run
     List(list::Arguments),
+    /// Judge events by index and by plain evaluation, and compare
+    Verify(verify::Arguments),
 }
 
 pub(crate) fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Outcome> {
     match &arguments.verb {
         Verb::Check(arguments) => check::run(common, arguments),
         Verb::List(arguments) => list::run(common, arguments),
+        Verb::Verify(arguments) => verify::run(common, arguments),
     }
 }
 
