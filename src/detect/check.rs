@@ -20,6 +20,8 @@ pub struct CheckReport {
     pub unbound: Vec<Arc<RuleInfo>>,
     /// What could not be used.
     pub problems: Vec<RuleProblem>,
+    /// What runs and is probably not meant so.
+    pub warnings: Vec<RuleProblem>,
     /// Rules that run, by level.
     pub by_level: BTreeMap<Severity, usize>,
     /// Rules that no index narrows down: they are evaluated for every event of their logsource.
@@ -39,6 +41,7 @@ pub fn check(paths: &[String]) -> CheckReport {
         correlations: loaded.rules.correlations(),
         unbound: loaded.rules.unbound().to_vec(),
         problems: loaded.problems,
+        warnings: loaded.warnings,
         by_level,
         always_evaluated: loaded.rules.index_sizes().1,
     }

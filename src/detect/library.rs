@@ -6,6 +6,7 @@ use rsigma_parser::{
 };
 
 use crate::detect::load::RuleProblem;
+use crate::detect::polarity;
 
 /// Add every filter's condition to the rules it is for.
 ///
@@ -15,14 +16,27 @@ pub fn apply_filters<P>(
     filters: &[(FilterRule, P)],
     place: impl Fn(&P) -> (String, u32),
     problems: &mut Vec<RuleProblem>,
+    warnings: &mut Vec<RuleProblem>,
 ) {
     if filters.is_empty() {
         return;
     }
+    for (filter, at) in filters {
+        if let Some(odd) = polarity::of_filter(filter) {
+            let (file, line) = place(at);
+            warnings.push(RuleProblem::new(file, line, format!("the filter is odd: {odd}")));
+        }
+    }
     let mut used = vec![false; filters.len()];
     for rule in rules {
-        for (number, (filter, _)) in filters.iter().enumerate() {
+        for (number, (filter, at)) in filters.iter().enumerate() {
             if is_for(filter, rule) {
+                if polarity::hides_rule(filter, rule) {
+                    let (file, line) = place(at);
+                    let reason =
+                        format!("the filter hides everything that the rule {} finds", rule.title);
+                    warnings.push(RuleProblem::new(file, line, reason));
+                }
                 join(rule, filter, number);
                 if let Some(used) = used.get_mut(number) {
                     *used = true;

@@ -50,6 +50,8 @@ pub struct Loaded {
     pub rules: RuleSet,
     /// What could not be used.
     pub problems: Vec<RuleProblem>,
+    /// What runs and is probably not meant so.
+    pub warnings: Vec<RuleProblem>,
 }
 
 impl RuleSet {
@@ -79,7 +81,7 @@ struct Parsed {
 }
 
 fn load(config: &RulesConfig, off: &BTreeSet<String>, for_comparison: bool) -> Loaded {
-    let mut problems = Vec::new();
+    let (mut problems, mut warnings) = (Vec::new(), Vec::new());
     let documents = files::documents(&config.paths, &mut problems);
     let mut parsed = Parsed::default();
     for document in documents {
@@ -90,6 +92,7 @@ fn load(config: &RulesConfig, off: &BTreeSet<String>, for_comparison: bool) -> L
         &parsed.filters,
         |place| (place.file.clone(), place.line),
         &mut problems,
+        &mut warnings,
     );
     let mut loader = Loader {
         config,
@@ -112,7 +115,7 @@ fn load(config: &RulesConfig, off: &BTreeSet<String>, for_comparison: bool) -> L
         }
     }
     loader.add_correlations(parsed.correlations);
-    Loaded { rules: RuleSet::new(loader.parts), problems: loader.problems }
+    Loaded { rules: RuleSet::new(loader.parts), problems: loader.problems, warnings }
 }
 
 fn parse(document: &Document, parsed: &mut Parsed, problems: &mut Vec<RuleProblem>) {

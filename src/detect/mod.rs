@@ -16,6 +16,7 @@ pub mod library;
 pub mod load;
 pub mod logsource;
 pub mod placeholders;
+pub mod polarity;
 pub mod rewrite;
 pub mod rules;
 pub mod taxonomy;

@@ -32,7 +32,10 @@ pub fn expand(
     rule: &mut SigmaRule,
     lists: &BTreeMap<String, Vec<String>>,
 ) -> Result<(), PlaceholderError> {
-    rule.detection.named.values_mut().try_for_each(|detection| detection_of(detection, lists))
+    // By name, so that it is always the same placeholder that a message names.
+    let mut named: Vec<_> = rule.detection.named.iter_mut().collect();
+    named.sort_by_key(|(name, _)| name.as_str());
+    named.into_iter().try_for_each(|(_, detection)| detection_of(detection, lists))
 }
 
 fn detection_of(

@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 
+use aho_corasick::{AhoCorasick, packed};
 use rsigma_eval::compiler::{CompiledDetection, CompiledDetectionItem, CompiledRule};
 use rsigma_eval::matcher::{CompiledMatcher, GroupMode};
 use rsigma_eval::{EventValue, evaluate_rule};
@@ -47,26 +48,50 @@ pub struct Item {
 pub struct Keywords {
     /// The test.
     pub matcher: CompiledMatcher,
-    /// It only asks whether some word stands anywhere without regard to case, so that all texts can be searched as one.
-    pub anywhere: bool,
+    /// It only asks whether some word stands anywhere without regard to case: all texts are searched as one.
+    pub anywhere: Option<Anywhere>,
+}
+
+/// A search for any of some words.
+#[derive(Debug)]
+pub enum Anywhere {
+    /// Few words: by vector instructions.
+    Few(packed::Searcher),
+    /// Many words, or a machine without such instructions.
+    Many(Box<AhoCorasick>),
 }
 
 impl Keywords {
     fn new(matcher: CompiledMatcher) -> Keywords {
-        Keywords { anywhere: only_contains(&matcher), matcher }
+        let mut words = Vec::new();
+        let anywhere = only_contains(&matcher, &mut words).then(|| Anywhere::new(&words)).flatten();
+        Keywords { anywhere, matcher }
     }
 
     fn holds(&self, view: &View<'_, '_>) -> bool {
-        if self.anywhere {
-            on_lowered(&self.matcher, view.all_lowered())
-        } else {
-            self.matcher.matches_keyword(view)
+        match &self.anywhere {
+            Some(Anywhere::Few(searcher)) => searcher.find(view.all_lowered()).is_some(),
+            Some(Anywhere::Many(automaton)) => automaton.is_match(view.all_lowered()),
+            None => self.matcher.matches_keyword(view),
         }
     }
 }
 
-fn only_contains(matcher: &CompiledMatcher) -> bool {
-    let plain = |word: &str| !word.is_empty() && !word.contains(view::TEXT_END);
+impl Anywhere {
+    fn new(words: &[String]) -> Option<Anywhere> {
+        if let Some(searcher) = packed::Searcher::new(words) {
+            return Some(Anywhere::Few(searcher));
+        }
+        AhoCorasick::new(words).ok().map(|automaton| Anywhere::Many(Box::new(automaton)))
+    }
+}
+
+/// Does the test only look for words, whatever their case? The words, in lower case, are added to `words`.
+fn only_contains(matcher: &CompiledMatcher, words: &mut Vec<String>) -> bool {
+    let mut plain = |word: &str| {
+        words.push(word.to_owned());
+        !word.is_empty() && !word.contains(view::TEXT_END)
+    };
     match matcher {
         CompiledMatcher::Contains { value, case_insensitive: true } => plain(value),
         CompiledMatcher::AhoCorasickSet { needles, case_insensitive: true, .. } => {
@@ -74,7 +99,7 @@ fn only_contains(matcher: &CompiledMatcher) -> bool {
         }
         CompiledMatcher::AnyOf(inner)
         | CompiledMatcher::CaseInsensitiveGroup { children: inner, mode: GroupMode::Any } => {
-            inner.iter().all(only_contains)
+            inner.iter().all(|inner| only_contains(inner, words))
         }
         _ => false,
     }

@@ -84,7 +84,7 @@ pub struct Event {
     /// Fields that did not fit the limits and were left out; shown and counted.
     pub fields_dropped: u32,
     fields: Vec<(FieldId, Stored)>,
-    bytes: Vec<u8>,
+    text: String,
 }
 
 impl Event {
@@ -93,20 +93,20 @@ impl Event {
         Event {
             records: 1,
             fields: Vec::with_capacity(fields),
-            bytes: Vec::with_capacity(bytes),
+            text: String::with_capacity(bytes),
             ..Event::default()
         }
     }
 
     /// Add a text value; a second value of the same field makes a list. Empty text is kept.
     pub fn push_str(&mut self, field: FieldId, text: &str) {
-        let start = self.bytes.len();
+        let start = self.text.len();
         let (Ok(start), Ok(len)) = (u32::try_from(start), u32::try_from(text.len())) else {
             self.fields_dropped += 1;
             return;
         };
         if self.push(field, Stored::Str { start, len }) {
-            self.bytes.extend_from_slice(text.as_bytes());
+            self.text.push_str(text);
         }
     }
 
@@ -195,9 +195,9 @@ impl Event {
             return;
         }
         let old = std::mem::take(&mut self.fields);
-        let bytes = std::mem::take(&mut self.bytes);
+        let whole = std::mem::take(&mut self.text);
         self.fields.reserve(old.len());
-        self.bytes.reserve(bytes.len());
+        self.text.reserve(whole.len());
         let mut fresh = fresh.into_iter().peekable();
         for (place, (field, stored)) in old.into_iter().enumerate() {
             let Stored::Str { start, len } = stored else {
@@ -205,7 +205,7 @@ impl Event {
                 continue;
             };
             let range = start as usize..start as usize + len as usize;
-            let text = std::str::from_utf8(bytes.get(range).unwrap_or_default());
+            let text = whole.get(range);
             match fresh.next_if(|(changed, _)| *changed == place) {
                 Some((_, text)) => self.push_str(field, &text),
                 None => self.push_str(field, text.unwrap_or_default()),
@@ -268,7 +268,7 @@ impl Event {
 
     /// Bytes this event holds, for queue and batch limits.
     pub fn heap_bytes(&self) -> usize {
-        self.bytes.len() + self.fields.len() * size_of::<(FieldId, Stored)>()
+        self.text.len() + self.fields.len() * size_of::<(FieldId, Stored)>()
     }
 
     fn push(&mut self, field: FieldId, stored: Stored) -> bool {
@@ -284,9 +284,8 @@ impl Event {
         match stored {
             Stored::Str { start, len } => {
                 let range = start as usize..start as usize + len as usize;
-                let bytes = self.bytes.get(range).unwrap_or_default();
-                // The buffer is filled from `&str` only and ranges are those of whole strings.
-                Value::Str(std::str::from_utf8(bytes).unwrap_or_default())
+                // Ranges are those of whole strings.
+                Value::Str(self.text.get(range).unwrap_or_default())
             }
             Stored::Int(number) => Value::Int(number),
             Stored::Float(number) => Value::Float(number),
@@ -332,7 +331,7 @@ mod tests {
                 (field::USER_NAME, "<>".to_owned()),
             ]
         );
-        assert_eq!(event.bytes, b"<bob>hello<>");
+        assert_eq!(event.text, "<bob>hello<>");
     }
 
     #[test]

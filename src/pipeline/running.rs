@@ -174,13 +174,21 @@ pub async fn start(parts: Parts) -> anyhow::Result<Running> {
 }
 
 fn load_rules(config: &Config, shared: &Shared) -> Arc<RuleSet> {
-    let Loaded { rules, problems } = RuleSet::load(&config.rules, &Default::default());
+    let Loaded { rules, problems, warnings } = RuleSet::load(&config.rules, &Default::default());
     for problem in &problems {
         tracing::warn!(
             file = problem.file,
             line = problem.line,
             reason = problem.reason,
             "rule does not run"
+        );
+    }
+    for warning in &warnings {
+        tracing::warn!(
+            file = warning.file,
+            line = warning.line,
+            reason = warning.reason,
+            "rule is probably not meant so"
         );
     }
     if !problems.is_empty() {

@@ -97,7 +97,7 @@ pub fn scan(
     watcher: &dyn Watcher,
     take: &mut dyn FnMut(FileResult) -> ControlFlow<()>,
 ) -> anyhow::Result<ScanReport> {
-    let Loaded { rules, problems } = RuleSet::load(&config.rules, &Default::default());
+    let Loaded { rules, problems, warnings } = RuleSet::load(&config.rules, &Default::default());
     let rules = Arc::new(rules);
     let plan = Plan::new(config, inputs, false)?;
     watcher.expect_bytes(plan.bytes());
@@ -108,7 +108,7 @@ pub fn scan(
         rules_unbound: rules.unbound().len(),
         ..ScanReport::default()
     };
-    report.problems.extend(problems.iter().map(ToString::to_string));
+    report.problems.extend(problems.iter().chain(&warnings).map(ToString::to_string));
     let rows_max = config.limits.correlation_rows_max;
     // Big files first would balance better, but results come in the order people named them.
     pool::ordered(

@@ -21,6 +21,9 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Outc
     for problem in &report.problems {
         writeln!(out, "{}", output::plain(&problem.to_string()))?;
     }
+    for warning in &report.warnings {
+        writeln!(out, "warning: {}", output::plain(&warning.to_string()))?;
+    }
     let levels: Vec<String> = Severity::ALL
         .iter()
         .map(|level| format!("{} {level}", report.by_level.get(level).unwrap_or(&0)))
