@@ -99,6 +99,7 @@ const PRODUCTS: &[Family] = &[
     ),
     family("opencanary", &["application"], &["opencanary.alert"], &["opencanary"]),
     family("suricata", &["", "eve", "alert"], &["suricata.eve"], &["suricata.eve"]),
+    family("gen_ai", &["", "agent_step"], &["gen_ai.step"], &["gen_ai"]),
     family("falco", &["", "alert"], &["falco.alert"], &["falco"]),
     family("modsecurity", &[""], &["modsecurity.audit", "coraza.log"], &["modsecurity.audit"]),
     family("wordpress", &[""], &["wordpress.log"], &["wordpress"]),
@@ -136,7 +137,6 @@ const WORDS: &[Family] = &[
     family("", &["apache"], &["apache.error"], &["apache.error"]),
     family("", &["nginx"], &["nginx.error"], &["nginx.error"]),
     family("", &["cloudtrail"], &["aws.cloudtrail"], &["aws.cloudtrail"]),
-    family("", &["gen_ai", "agent"], &["gen_ai.step"], &["gen_ai"]),
 ];
 
 /// What a product with the words of its category and service means; `None`: nothing that is known.
