@@ -17,3 +17,4 @@ pub mod running;
 pub mod scan;
 mod shapes;
 pub mod shared;
+pub mod workshop;

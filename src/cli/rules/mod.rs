@@ -1,7 +1,9 @@
 //! `watchfloor rules`: everything that is done with rules from the command line, one file a verb.
 
 mod check;
+mod junit;
 mod list;
+mod test;
 
 use clap::{Args, Subcommand};
 
@@ -11,7 +13,8 @@ use crate::config::Config;
 #[derive(Args)]
 #[command(after_help = "Examples:
   watchfloor rules check ~/sigma/rules
-  watchfloor rules list --min-level high --format ndjson")]
+  watchfloor rules list --min-level high --format ndjson
+  watchfloor rules test detections/ --junit rules.xml")]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     verb: Verb,
@@ -23,12 +26,15 @@ enum Verb {
     Check(check::Arguments),
     /// List the rules that run
     List(list::Arguments),
+    /// Run the unit tests beside rules (exit 1 if one fails)
+    Test(test::Arguments),
 }
 
 pub(crate) fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Outcome> {
     match &arguments.verb {
         Verb::Check(arguments) => check::run(common, arguments),
         Verb::List(arguments) => list::run(common, arguments),
+        Verb::Test(arguments) => test::run(common, arguments),
     }
 }
 
