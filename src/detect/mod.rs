@@ -13,9 +13,12 @@ pub mod fields;
 pub mod files;
 pub mod index;
 pub mod library;
+pub mod lint;
 pub mod load;
 pub mod logsource;
+pub mod reach;
 pub mod rules;
+pub mod telemetry;
 pub mod tree;
 pub mod view;
 
