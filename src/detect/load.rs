@@ -85,9 +85,18 @@ pub struct Parsed {
 /// Read every rule under `paths` without compiling any. What is said of a rule in its own words (why it held, what it
 /// covers) comes from here, and what runs is compiled from the same.
 pub fn read(paths: &[String], problems: &mut Vec<RuleProblem>) -> Parsed {
+    read_some(paths, &|_| true, problems)
+}
+
+/// As [`read`], but only the documents that `wanted` keeps: parsing is the costly part.
+pub fn read_some(
+    paths: &[String],
+    wanted: &dyn Fn(&Document) -> bool,
+    problems: &mut Vec<RuleProblem>,
+) -> Parsed {
     let mut parsed = Parsed::default();
-    for document in files::documents(paths, problems) {
-        parse(&document, &mut parsed, problems);
+    for document in files::documents(paths, problems).iter().filter(|document| wanted(document)) {
+        parse(document, &mut parsed, problems);
     }
     library::apply_filters(
         &mut parsed.rules.iter_mut().map(|(rule, _)| rule),

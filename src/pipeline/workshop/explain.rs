@@ -5,6 +5,8 @@ use std::ops::ControlFlow;
 use crate::config::Config;
 use crate::detect::explain::judge::Standing;
 use crate::detect::explain::plan::Plan as RulePlan;
+use crate::detect::files::Document;
+use crate::detect::load;
 use crate::model::event::Event;
 use crate::model::explanation::Explanation;
 use crate::pipeline::inputs::{Inputs, Plan};
@@ -91,6 +93,33 @@ pub fn explain(config: &Config, options: &ExplainOptions) -> anyhow::Result<Expl
         report.problems.extend(read.problems);
     }
     Ok(report)
+}
+
+/// The rule of that id held against one event; a correlation is explained by the first of its rules that holds. `None`:
+/// there is no such rule, or it cannot run.
+pub fn of_event(paths: &[String], rule_id: &str, event: &Event) -> Option<Explanation> {
+    let mut problems = Vec::new();
+    // Filters may be anywhere. A correlation names rules that stand elsewhere, so for one everything is read.
+    let near = |document: &Document| {
+        document.text.contains(rule_id) || document.text.contains("\nfilter:")
+    };
+    let parsed = load::read_some(paths, &near, &mut problems);
+    let own = parsed.rules.into_iter().find(|(rule, _)| rule.id.as_deref() == Some(rule_id));
+    let plans: Vec<RulePlan> = match own {
+        Some((rule, _)) => RulePlan::new(&rule, rule_id.to_owned()).into_iter().collect(),
+        None => {
+            let found = find(rule_id, paths, &mut problems).ok()?;
+            found
+                .iter()
+                .filter_map(|found| RulePlan::new(&found.rule, found.id.clone()).ok())
+                .collect()
+        }
+    };
+    let holds = |plan: &&RulePlan| {
+        let standing = plan.standing(event);
+        standing.source_fits && standing.holds
+    };
+    plans.iter().find(holds).or(plans.first()).map(|plan| plan.explain(event))
 }
 
 fn prepare(

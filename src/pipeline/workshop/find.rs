@@ -1,5 +1,6 @@
 //! Which rules a person means: an id or its beginning, a title, or a file.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use rsigma_parser::SigmaRule;
@@ -55,6 +56,46 @@ pub fn find(
         }
     }
     Ok(out)
+}
+
+/// What to load so that the rules meant by a word run, and no others speak.
+#[derive(Debug, Default)]
+pub struct WantedRules {
+    /// Where rules are loaded from.
+    pub paths: Vec<String>,
+    /// Ids to leave out.
+    pub off: BTreeSet<String>,
+    /// Ids that are meant.
+    pub ids: BTreeSet<String>,
+}
+
+/// As [`find`], to run them: a correlation needs the rules that go into it, but only it is meant.
+pub fn wanted(word: &str, paths: &[String]) -> Result<WantedRules, NoRule> {
+    let is_place =
+        word == files::BUILTIN || files::in_pack(word).is_some() || Path::new(word).exists();
+    let paths = if is_place { vec![word.to_owned()] } else { paths.to_vec() };
+    let parsed = load::read(&paths, &mut Vec::new());
+    let plain = parsed.rules.iter().map(|(rule, _)| (&rule.id, &rule.name, &rule.title));
+    let joined = parsed.correlations.iter().map(|(rule, _)| (&rule.id, &rule.name, &rule.title));
+    let all: Vec<(String, Option<&String>)> = plain
+        .chain(joined)
+        .map(|(id, name, title)| (id.clone().unwrap_or_else(|| load::id_of(title)), name.as_ref()))
+        .collect();
+    if is_place {
+        let ids = all.into_iter().map(|(id, _)| id).collect();
+        return Ok(WantedRules { paths, off: BTreeSet::new(), ids });
+    }
+    let needed = chosen(&parsed, word, &paths)?;
+    let goes = |(id, name): &(String, Option<&String>), needed: &String| {
+        id == needed || *name == Some(needed)
+    };
+    let off = all.iter().filter(|rule| !needed.iter().any(|needed| goes(rule, needed)));
+    let ids = all.iter().filter(|rule| needed.first().is_some_and(|first| goes(rule, first)));
+    Ok(WantedRules {
+        off: off.map(|(id, _)| id.clone()).collect(),
+        ids: ids.map(|(id, _)| id.clone()).collect(),
+        paths,
+    })
 }
 
 fn found((rule, place): (SigmaRule, Place)) -> FoundRule {
