@@ -190,8 +190,8 @@ fn table(out: &mut impl Write, report: &BacktestReport) -> anyhow::Result<()> {
             row.findings.to_string(),
             row.alerts.to_string(),
             row.by_host.len().to_string(),
-            format!("{:.1}", forecast.mean),
-            format!("{:.1} to {:.1}", forecast.low, forecast.high),
+            format!("{:.2}", forecast.mean),
+            format!("{:.2} to {:.2}", forecast.low, forecast.high),
             forecast.method.as_str().to_owned(),
             row.title.clone(),
         ]

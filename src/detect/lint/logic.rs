@@ -12,17 +12,17 @@ use crate::detect::lint::file::Page;
 use crate::detect::lint::{Finding, Weight, patterns};
 
 /// Beginnings of names that say that something is taken away.
-const TAKEN_AWAY: [&str; 4] = ["filter", "exclu", "falsepositive", "whitelist"];
+const TAKEN_AWAY: [&str; 4] = ["filter", "falsepositive", "whitelist", "allowlist"];
 /// Beginnings of names that say that something is looked for.
 const LOOKED_FOR: [&str; 2] = ["selection", "keyword"];
 
 /// A detection rule.
 pub(super) fn rule(page: &Page<'_>, rule: &SigmaRule, found: &mut Vec<Finding>) {
-    detections(page, &rule.detection, found);
     let (mut plain, mut negated) = (BTreeSet::new(), BTreeSet::new());
     for condition in &rule.detection.conditions {
         uses(condition, &rule.detection, false, &mut plain, &mut negated);
     }
+    detections(page, &rule.detection, &plain, &negated, found);
     let mut names: Vec<&String> = rule.detection.named.keys().collect();
     names.sort();
     for name in names {
@@ -45,11 +45,11 @@ pub(super) fn rule(page: &Page<'_>, rule: &SigmaRule, found: &mut Vec<Finding>) 
 
 /// A filter: its condition is joined to the rule's with `and` as it is written.
 pub(super) fn filter(page: &Page<'_>, filter: &FilterRule, found: &mut Vec<Finding>) {
-    detections(page, &filter.detection, found);
     let (mut plain, mut negated) = (BTreeSet::new(), BTreeSet::new());
     for condition in &filter.detection.conditions {
         uses(condition, &filter.detection, false, &mut plain, &mut negated);
     }
+    detections(page, &filter.detection, &plain, &negated, found);
     if negated.is_empty() {
         let line = page.key("filter").map_or(page.document.line, |(at, _)| at);
         let text = "the filter keeps only what it describes, because its condition has no `not`; \
@@ -83,16 +83,29 @@ fn uses(
     }
 }
 
-fn detections(page: &Page<'_>, all: &Detections, found: &mut Vec<Finding>) {
+fn detections(
+    page: &Page<'_>,
+    all: &Detections,
+    plain: &BTreeSet<String>,
+    negated: &BTreeSet<String>,
+    found: &mut Vec<Finding>,
+) {
     let mut named: Vec<_> = all.named.iter().collect();
     named.sort_by_key(|(name, _)| name.as_str());
     for (name, detection) in named {
         let line = page.detection(name);
+        let only = plain.contains(name) && plain.len() == 1;
         if holds_always(detection) {
+            // Everything but what filters take away may be meant; everything, hardly.
+            let weight = match (only, negated.is_empty()) {
+                (true, true) => Weight::Error,
+                (true, false) => Weight::Warning,
+                (false, _) => Weight::Info,
+            };
             let text = format!("{name} matches every event that has its fields");
-            found.push(page.finding("matches_everything", Weight::Error, line, text));
+            found.push(page.finding("matches_everything", weight, line, text));
         }
-        walk(page, detection, line, found);
+        walk(page, detection, only, line, found);
     }
 }
 
@@ -113,16 +126,21 @@ fn item_holds_always(item: &DetectionItem) -> bool {
     if item.field.has_modifier(Modifier::All) { holds.all(|one| one) } else { holds.any(|one| one) }
 }
 
-fn walk(page: &Page<'_>, detection: &Detection, line: u32, found: &mut Vec<Finding>) {
+/// `only`: no other detection of the rule narrows it down.
+fn walk(page: &Page<'_>, detection: &Detection, only: bool, line: u32, found: &mut Vec<Finding>) {
     match detection {
         Detection::AllOf(items) => {
-            let alone = items.len() == 1;
+            let alone = only && items.len() == 1;
             items.iter().for_each(|one| item(page, one, alone, line, found));
         }
-        Detection::AnyOf(inner) | Detection::And(inner) => {
-            inner.iter().for_each(|one| walk(page, one, line, found));
+        Detection::AnyOf(inner) => {
+            inner.iter().for_each(|one| walk(page, one, only, line, found));
         }
-        Detection::ArrayMatch { body, .. } => walk(page, body, line, found),
+        Detection::And(inner) => {
+            let only = only && inner.len() == 1;
+            inner.iter().for_each(|one| walk(page, one, only, line, found));
+        }
+        Detection::ArrayMatch { body, .. } => walk(page, body, false, line, found),
         Detection::Keywords(_) | Detection::Conditional { .. } => {}
     }
 }
@@ -160,7 +178,9 @@ fn all_confusion(item: &DetectionItem, field: &str, say: &mut dyn FnMut(&str, We
             _ => None,
         })
         .collect();
-    if !has(Modifier::All) || texts.len() < 2 || has(Modifier::Re) {
+    // Keywords are searched in any text, so that all of them can be there.
+    let keywords = item.field.name.is_none();
+    if !has(Modifier::All) || texts.len() < 2 || has(Modifier::Re) || keywords {
         return;
     }
     let several = |test: &dyn Fn(&str, &str) -> bool| {

@@ -128,12 +128,10 @@ fn look(paths: &[String]) -> LintReport {
         });
     }
     let mut seen = Seen::default();
-    let mut names: Vec<&str> = documents.iter().map(|document| document.file.as_str()).collect();
-    names.dedup();
-    report.files = names.len();
-    for name in names {
+    for own in documents.chunk_by(|a, b| a.file == b.file) {
+        let Some(name) = own.first().map(|document| document.file.as_str()) else { continue };
+        report.files += 1;
         let mut found = Vec::new();
-        let own = documents.iter().filter(|document| document.file == name);
         let mut allowed: BTreeSet<String> = BTreeSet::new();
         for document in own {
             file::document(document, &mut found);

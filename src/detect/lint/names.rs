@@ -179,12 +179,12 @@ fn attack_tag(page: &Page<'_>, tag: &str, line: u32, found: &mut Vec<Finding>) {
         }
         return;
     };
-    let numbered = |start: char| {
+    let numbered = |start: &str| {
         word.strip_prefix(start).is_some_and(|rest| {
             rest.len() >= 4 && rest.chars().all(|c| c.is_ascii_digit() || c == '.')
         })
     };
-    if numbered('t') {
+    if numbered("t") {
         match attack::of_tag(tag) {
             None => {
                 let message =
@@ -208,9 +208,10 @@ fn attack_tag(page: &Page<'_>, tag: &str, line: u32, found: &mut Vec<Finding>) {
             "ATT&CK 19 split defense-evasion into stealth and defense-impairment".to_owned();
         found.push(page.finding("tactic_old", Weight::Hint, line, message));
     } else if attack::tactic_of_tag(tag).is_none()
-        && !numbered('g')
-        && !numbered('s')
-        && !numbered('c')
+        && !numbered("g")
+        && !numbered("s")
+        && !numbered("c")
+        && !numbered("ds")
     {
         let message =
             format!("{word} is no tactic, technique, group, software or campaign of ATT&CK");
