@@ -104,7 +104,8 @@ impl Asked<'_> {
     ) -> bool {
         match condition {
             ConditionExpr::And(inner) => {
-                inner.iter().fold(true, |so_far, one| self.condition(one, all, lacks) && so_far)
+                // All are asked, so that all causes are told.
+                inner.iter().filter(|one| !self.condition(one, all, lacks)).count() == 0
             }
             ConditionExpr::Or(inner) => inner.iter().any(|one| self.condition(one, all, lacks)),
             // What is not there is not there.
@@ -132,10 +133,10 @@ impl Asked<'_> {
     fn detection(&mut self, found: &Detection, lacks: &mut Vec<String>) -> bool {
         match found {
             Detection::AllOf(items) => {
-                items.iter().fold(true, |so_far, item| self.item(item, lacks) && so_far)
+                items.iter().filter(|item| !self.item(item, lacks)).count() == 0
             }
             Detection::And(inner) => {
-                inner.iter().fold(true, |so_far, one| self.detection(one, lacks) && so_far)
+                inner.iter().filter(|one| !self.detection(one, lacks)).count() == 0
             }
             Detection::AnyOf(inner) => inner.iter().any(|one| self.detection(one, lacks)),
             Detection::Keywords(_) | Detection::Conditional { .. } => true,

@@ -3,9 +3,13 @@
 use std::fs;
 use std::path::Path;
 use std::process::Output;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use watchfloor::desk::Desk;
+use watchfloor::stdx::id::Id128;
 
+use crate::support::daemon::{Daemon, run_ndjson};
 use crate::support::watchfloor;
 
 const ESCAPE: &str = "097fff85-f273-5a7d-ae9f-a259680e001e";
@@ -181,7 +185,9 @@ fn backtest_counts_compares_and_holds_against_what_was_expected() {
         "no history named"
     );
     let store = run(folder.path(), &["backtest", "new.yml", "--store"]);
-    assert!(String::from_utf8_lossy(&store.stderr).contains("there is no store"), "{store:?}");
+    let said = String::from_utf8_lossy(&store.stderr).into_owned();
+    assert!(said.contains("0 events; 0 of 1 rules fired"), "{said}");
+    assert_eq!(store.status.code(), Some(1), "nothing was judged");
 }
 
 #[test]
@@ -196,4 +202,46 @@ fn profile_counts_evaluations_and_matches_of_the_rules_that_were_tried() {
     assert!(row["evaluations"].as_u64().unwrap() >= 1);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(said.contains("3 events judged"), "{said}");
+}
+
+/// The stored history is asked beside a running daemon, and the daemon explains an alert of its own.
+#[test]
+fn stored_history_is_judged_again_and_an_alert_is_explained_by_its_daemon() {
+    let folder = tempfile::tempdir().unwrap();
+    log(folder.path());
+    let config = folder.path().join("watchfloor.toml");
+    let text = format!(
+        "[[sources]]\nname = \"auth\"\npaths = [\"{}\"]\nidle = \"200ms\"\nrescan = \"200ms\"\n",
+        folder.path().join("auth.log").display()
+    );
+    fs::write(&config, text).unwrap();
+    let data = folder.path().join("data");
+    let mut daemon = Daemon::start(&config, &data);
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let alert = loop {
+        let alerts = run_ndjson(&config, &["alerts", "list", "--format", "ndjson"]);
+        if let Some(alert) = alerts.iter().find(|alert| alert["rule.id"] == ESCAPE) {
+            break alert["id"].as_str().unwrap().to_owned();
+        }
+        assert!(Instant::now() < deadline, "{alerts:?}");
+        std::thread::sleep(Duration::from_millis(50));
+    };
+    let socket = watchfloor::config::Config::default().api.socket_path(&data);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let found = runtime.block_on(async {
+        let desk = Desk::attach(&socket).await.unwrap();
+        desk.alert_why(Id128::parse(&alert).unwrap()).await.unwrap()
+    });
+    assert!(found.fires(), "{found:?}");
+    assert_eq!(found.rule_id, ESCAPE);
+    assert!(found.rows.iter().any(|row| row.value == "find . -exec"), "{found:?}");
+    let asked =
+        ["rules", "backtest", ESCAPE, "--store", "--since", "2026-11-01", "--format", "ndjson"];
+    let rows = run_ndjson(&config, &asked);
+    assert_eq!((rows.len(), &rows[0]["findings"]), (1, &1.into()), "{rows:?}");
+    let asked = ["rules", "coverage", "--live", "--since", "2026-11-01", "--format", "ndjson"];
+    let live = run_ndjson(&config, &asked);
+    let row = live.iter().find(|row| row["technique"] == "T1548.003").unwrap();
+    assert_eq!(row["endpoints"], serde_json::json!(["web01"]));
+    daemon.stop();
 }

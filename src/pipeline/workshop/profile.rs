@@ -125,7 +125,7 @@ pub fn profile(
                 let started = Instant::now();
                 judge.judge(event, &mut matches);
                 report.judging += started.elapsed();
-                let sampled = report.events % SAMPLE_EVERY == 0;
+                let sampled = report.events.is_multiple_of(SAMPLE_EVERY);
                 report.events += 1;
                 report.sampled += u64::from(sampled);
                 measured.count(&judge, &matches, &rules, sampled.then_some(event));
