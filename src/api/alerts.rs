@@ -10,6 +10,7 @@ use crate::wire::alert_v1::Pending;
 use crate::wire::desk_v1::{
     ActRequest, Acted, AlertDetail, AlertPage, Draft, Seen, UndoRequest, Undone,
 };
+use crate::wire::explain_v1::Explanation;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -36,6 +37,11 @@ pub(super) async fn list(
 pub(super) async fn show(Bench(bench): Bench, id: Segment) -> Result<Json<AlertDetail>, Refusal> {
     let detail = bench.alert(id.id()?).await?;
     Ok(Json((&detail).into()))
+}
+
+pub(super) async fn why(Bench(bench): Bench, id: Segment) -> Result<Json<Explanation>, Refusal> {
+    let found = bench.alert_why(id.id()?).await?;
+    Ok(Json((&found).into()))
 }
 
 pub(super) async fn act(

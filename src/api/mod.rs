@@ -81,6 +81,7 @@ fn router(api: Api) -> Router {
         .route("/alerts", get(alerts::list))
         .route("/alerts/act", post(alerts::act))
         .route("/alerts/{id}", get(alerts::show))
+        .route("/alerts/{id}/why", get(alerts::why))
         .route("/undo", post(alerts::undo))
         .route("/pending", get(alerts::pending))
         .route("/pending/settle", post(alerts::settle))

@@ -18,10 +18,11 @@ use crate::model::desk::{
 };
 use crate::model::endpoint::Endpoint;
 use crate::model::event::Event;
+use crate::model::explanation::Explanation;
 use crate::model::finding::RuleInfo;
 use crate::model::record::StoredReject;
 use crate::stdx::time::Timestamp;
-use crate::wire::{alert_v1, desk_v1, status_v1};
+use crate::wire::{alert_v1, desk_v1, explain_v1, status_v1};
 
 /// How long an ordinary request may take.
 pub const REQUEST_TIME_MAX: Duration = Duration::from_secs(15);
@@ -80,6 +81,13 @@ impl Client {
         let path = ["alerts", &id.to_string()];
         let detail: desk_v1::AlertDetail = self.get(&path, &[], REQUEST_TIME_MAX).await?;
         request::model(detail)
+    }
+
+    /// Why an alert's rule held for the alert's first event.
+    pub async fn alert_why(&self, id: AlertId) -> Result<Explanation, Problem> {
+        let path = ["alerts", &id.to_string(), "why"];
+        let found: explain_v1::Explanation = self.get(&path, &[], REQUEST_TIME_MAX).await?;
+        request::model(found)
     }
 
     /// Do something to alerts, with the revisions that were seen.

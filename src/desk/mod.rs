@@ -9,6 +9,7 @@ use crate::model::desk::{
 };
 use crate::model::endpoint::Endpoint;
 use crate::model::event::Event;
+use crate::model::explanation::Explanation;
 use crate::model::finding::RuleInfo;
 use crate::model::record::StoredReject;
 use crate::service::{self, Workbench};
@@ -74,6 +75,11 @@ impl Desk {
     /// Everything about one alert.
     pub async fn alert(&self, id: AlertId) -> Result<AlertDetail, Problem> {
         forward!(self.alert(id))
+    }
+
+    /// Why an alert's rule held for the alert's first event.
+    pub async fn alert_why(&self, id: AlertId) -> Result<Explanation, Problem> {
+        forward!(self.alert_why(id))
     }
 
     /// Do something to alerts, each with the revision that was seen (`None`: whatever it is now).

@@ -1,4 +1,11 @@
-//! Why a rule held: the fields and values that its tests matched, for a person.
+//! Why a rule held: the fields and values that its tests matched, for a person. [`plan`] and [`judge`] tell the whole
+//! story on request, also of rules that did not hold.
+
+pub mod judge;
+pub mod plan;
+#[cfg(test)]
+mod tests;
+pub mod words;
 
 use rsigma_eval::matcher::CompiledMatcher;
 
@@ -68,17 +75,4 @@ pub fn cut(text: &str) -> String {
         end -= 1;
     }
     format!("{}…", text.get(..end).unwrap_or_default())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn long_values_are_cut_at_a_character() {
-        let long = "é".repeat(400);
-        let short = cut(&long);
-        assert!(short.len() <= VALUE_BYTES_MAX && short.ends_with('…'));
-        assert_eq!(cut("short"), "short");
-    }
 }

@@ -42,11 +42,30 @@ pub fn documents(paths: &[String], problems: &mut Vec<RuleProblem>) -> Vec<Docum
     for path in paths {
         if path == BUILTIN {
             builtin(&PACK, &mut out, problems);
+        } else if let Some(inner) = in_pack(path) {
+            match pack_file(inner) {
+                Some(bytes) => add(path, bytes, &mut out, problems),
+                None => problems.push(RuleProblem::new(
+                    path.clone(),
+                    0,
+                    "is no file of the built-in pack".to_owned(),
+                )),
+            }
         } else {
             from_disk(Path::new(path), &mut out, problems);
         }
     }
     out
+}
+
+/// The path inside the built-in pack of a name such as `builtin/linux/x.yml`.
+pub fn in_pack(name: &str) -> Option<&str> {
+    name.strip_prefix(BUILTIN)?.strip_prefix('/')
+}
+
+/// A file of the built-in pack.
+pub fn pack_file(inner: &str) -> Option<&'static [u8]> {
+    PACK.get_file(inner).map(include_dir::File::contents)
 }
 
 fn builtin(folder: &Dir<'static>, out: &mut Vec<Document>, problems: &mut Vec<RuleProblem>) {

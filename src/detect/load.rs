@@ -68,32 +68,55 @@ impl RuleSet {
 
 /// Where a rule stands.
 #[derive(Clone, Debug)]
-struct Place {
-    file: String,
-    line: u32,
+pub struct Place {
+    /// The file, as a person would name it.
+    pub file: String,
+    /// The line on which it begins, from 1.
+    pub line: u32,
 }
 
-#[derive(Default)]
-struct Parsed {
-    rules: Vec<(SigmaRule, Place)>,
-    correlations: Vec<(CorrelationRule, Place)>,
-    filters: Vec<(FilterRule, Place)>,
+/// Rules as the parser understands them, before they are compiled.
+#[derive(Debug, Default)]
+pub struct Parsed {
+    /// Detection rules, filters joined to them.
+    pub rules: Vec<(SigmaRule, Place)>,
+    /// Correlations.
+    pub correlations: Vec<(CorrelationRule, Place)>,
+    /// Filters.
+    pub filters: Vec<(FilterRule, Place)>,
+    /// What runs and is probably not meant so.
+    pub warnings: Vec<RuleProblem>,
 }
 
-fn load(config: &RulesConfig, off: &BTreeSet<String>, for_comparison: bool) -> Loaded {
-    let (mut problems, mut warnings) = (Vec::new(), Vec::new());
-    let documents = files::documents(&config.paths, &mut problems);
+/// Read every rule under `paths` without compiling any. What is said of a rule in its own words (why it held, what it
+/// covers) comes from here, and what runs is compiled from the same.
+pub fn read(paths: &[String], problems: &mut Vec<RuleProblem>) -> Parsed {
+    read_some(paths, &|_| true, problems)
+}
+
+/// As [`read`], but only the documents that `wanted` keeps: parsing is the costly part.
+pub fn read_some(
+    paths: &[String],
+    wanted: &dyn Fn(&Document) -> bool,
+    problems: &mut Vec<RuleProblem>,
+) -> Parsed {
     let mut parsed = Parsed::default();
-    for document in documents {
-        parse(&document, &mut parsed, &mut problems);
+    for document in files::documents(paths, problems).iter().filter(|document| wanted(document)) {
+        parse(document, &mut parsed, problems);
     }
     library::apply_filters(
         &mut parsed.rules.iter_mut().map(|(rule, _)| rule),
         &parsed.filters,
         |place| (place.file.clone(), place.line),
-        &mut problems,
-        &mut warnings,
+        problems,
+        &mut parsed.warnings,
     );
+    parsed
+}
+
+fn load(config: &RulesConfig, off: &BTreeSet<String>, for_comparison: bool) -> Loaded {
+    let mut problems = Vec::new();
+    let parsed = read(&config.paths, &mut problems);
     let mut loader = Loader {
         config,
         off,
@@ -115,7 +138,11 @@ fn load(config: &RulesConfig, off: &BTreeSet<String>, for_comparison: bool) -> L
         }
     }
     loader.add_correlations(parsed.correlations);
-    Loaded { rules: RuleSet::new(loader.parts), problems: loader.problems, warnings }
+    Loaded {
+        rules: RuleSet::new(loader.parts),
+        problems: loader.problems,
+        warnings: parsed.warnings,
+    }
 }
 
 fn parse(document: &Document, parsed: &mut Parsed, problems: &mut Vec<RuleProblem>) {
@@ -322,6 +349,7 @@ fn severity(level: Option<Level>) -> Severity {
     level.and_then(|level| Severity::parse(level.as_str())).unwrap_or(Severity::Medium)
 }
 
-fn id_of(title: &str) -> String {
+/// The id of a rule that has none.
+pub fn id_of(title: &str) -> String {
     IdHasher::new("rule").text(title).finish().to_string()
 }

@@ -13,13 +13,16 @@ pub mod fields;
 pub mod files;
 pub mod index;
 pub mod library;
+pub mod lint;
 pub mod load;
 pub mod logsource;
 pub mod placeholders;
 pub mod polarity;
+pub mod reach;
 pub mod rewrite;
 pub mod rules;
 pub mod taxonomy;
+pub mod telemetry;
 pub mod tree;
 pub mod view;
 

@@ -6,6 +6,7 @@
 
 use ahash::AHashSet;
 use regex::{Regex, RegexSet};
+use rsigma_eval::EvalError;
 use rsigma_eval::compiler::{CompiledDetection, CompiledRule};
 use rsigma_eval::matcher::CompiledMatcher;
 use rsigma_parser::{Detection, DetectionItem, Modifier, SigmaRule, SigmaValue};
@@ -115,6 +116,18 @@ fn time_part(item: &mut DetectionItem) {
     };
     item.values = numbers.filter(holds).map(SigmaValue::Integer).collect();
     item.field.modifiers.retain(|modifier| !compares(modifier));
+}
+
+/// Compile a rule as the specification reads it.
+///
+/// # Errors
+/// What the library refuses.
+pub fn compile(rule: &SigmaRule) -> Result<CompiledRule, EvalError> {
+    let mut rule = rule.clone();
+    before(&mut rule);
+    let mut compiled = rsigma_eval::compile_rule(&rule)?;
+    after(&rule, &mut compiled);
+    Ok(compiled)
 }
 
 /// Let wildcards of a compiled rule stand for new lines; expressions that the rule itself writes stay.

@@ -187,6 +187,11 @@ impl RuleSet {
         }
     }
 
+    /// Does one rule's condition hold for the event that `view` shows, whatever its log source? For measuring.
+    pub fn holds(&self, number: u32, view: &View<'_, '_>) -> bool {
+        self.compiled.get(number as usize).is_some_and(|rule| rule.node.holds(view))
+    }
+
     fn matched(&self, number: u32, rule: &Compiled, view: &View<'_, '_>) -> Match {
         let matched = if rule.alerts { explain::matched(&rule.node, view) } else { Vec::new() };
         Match { rule: number, alerts: rule.alerts, matched }

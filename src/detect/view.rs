@@ -180,6 +180,11 @@ impl<'r, 'e> View<'r, 'e> {
         self.slots.get(usize::from(slot)).filter(|filled| filled.turn == self.turn)
     }
 
+    /// The slot of a rule's field name, if there is one.
+    pub fn slot(&self, name: &str) -> Option<Slot> {
+        self.table.lookup(name)
+    }
+
     /// The field that fills the slot.
     pub fn field(&self, slot: Slot) -> Option<FieldId> {
         self.filled(slot).and_then(|filled| filled.field)

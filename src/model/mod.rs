@@ -1,12 +1,14 @@
 //! Layer 1: the vocabulary of the product, pure data: records, events, findings, alerts, verdicts.
 
 pub mod alert;
+pub mod attack;
 pub mod class;
 pub mod desk;
 pub mod ecs;
 pub mod endpoint;
 pub mod episode;
 pub mod event;
+pub mod explanation;
 pub mod field;
 pub mod finding;
 pub mod ledger;

@@ -12,10 +12,11 @@ use crate::config::sources::{HostRule, SourceConfig, SourceKind};
 use crate::model::ledger::Ledger;
 use crate::model::record::{Batch, Flush, Reject};
 use crate::normalise::{Decoder, Output, Settings};
-use crate::source::file::{FileSettings, expand, read_once};
+use crate::source::file::{FileSettings, expand, read_once, read_stream};
 use crate::source::{Source, SourceError, stdin::Stdin};
 use crate::stdx::id::Id128;
 use crate::stdx::stop::StopToken;
+use crate::stdx::time::Timestamp;
 use crate::stdx::{limits, queue, task};
 
 /// What to read, as the command line says it.
@@ -117,6 +118,23 @@ impl Plan {
     ) -> InputReport {
         let mut decoding = Decoding::new(Arc::clone(&self.decode), self.explain);
         let problems = self.batches(input, &mut |batch| decoding.decode(&batch, take));
+        InputReport { ledger: decoding.ledger(), problems }
+    }
+
+    /// Read and decode bytes as if they were a file of that name, last changed at `modified`.
+    pub fn read_bytes(
+        &self,
+        name: &str,
+        bytes: &[u8],
+        modified: Timestamp,
+        take: &mut dyn FnMut(&mut Output) -> ControlFlow<()>,
+    ) -> InputReport {
+        let mut decoding = Decoding::new(Arc::clone(&self.decode), self.explain);
+        let mut reader = bytes;
+        let summary = read_stream(&mut reader, name, modified, &self.settings, &mut |batch| {
+            decoding.decode(&batch, take)
+        });
+        let problems = summary.problems.iter().map(chain).collect();
         InputReport { ledger: decoding.ledger(), problems }
     }
 

@@ -18,3 +18,4 @@ pub mod scan;
 mod shapes;
 pub mod shared;
 pub mod verify;
+pub mod workshop;

@@ -1,3 +1,4 @@
 //! What front ends may ask about rule files without running anything.
 
+pub use crate::detect::lint::{Finding as LintFinding, LintReport, Weight as LintWeight, lint};
 pub use crate::detect::{CheckReport as RulesReport, check};

@@ -198,6 +198,7 @@ fn load_rules(config: &Config, shared: &Shared) -> Arc<RuleSet> {
     }
     shared.update(|snapshot| {
         snapshot.rules = rules.rules().to_vec();
+        snapshot.rule_paths.clone_from(&config.rules.paths);
         snapshot.rules_failed = problems.len();
     });
     Arc::new(rules)

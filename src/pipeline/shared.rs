@@ -36,6 +36,8 @@ pub struct Snapshot {
     pub shapes: Vec<SourceShape>,
     /// Every rule that compiled, those switched off included.
     pub rules: Vec<Arc<RuleInfo>>,
+    /// Where they were loaded from.
+    pub rule_paths: Vec<String>,
     /// Rules that did not compile.
     pub rules_failed: usize,
 }

@@ -9,6 +9,7 @@ mod problem;
 mod status;
 mod upkeep;
 mod who;
+mod why;
 
 use std::sync::Arc;
 

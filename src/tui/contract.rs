@@ -17,6 +17,7 @@ use crate::model::desk::{
 };
 use crate::model::endpoint::Endpoint;
 use crate::model::event::Event;
+use crate::model::explanation::Explanation;
 use crate::model::finding::RuleInfo;
 use crate::stdx::time::Timestamp;
 use crate::tui::action::call::ActionCall;
@@ -64,6 +65,8 @@ pub enum Request {
     Alerts(AlertQuery),
     /// One alert with evidence and history.
     Alert(AlertId),
+    /// Why an alert's rule held.
+    Why(AlertId),
     /// Do something to alerts, with the revision that was seen.
     Act(Vec<(AlertId, Option<u64>)>, Action),
     /// Take an action back: this one, or the last.
@@ -118,6 +121,8 @@ pub enum Reply {
     Alerts(AlertPage),
     /// To [`Request::Alert`].
     Alert(Box<AlertDetail>),
+    /// To [`Request::Why`].
+    Why(Box<Explanation>),
     /// To [`Request::Act`].
     Acted(Acted),
     /// To [`Request::Undo`].

@@ -3,6 +3,7 @@
 pub mod alert_v1;
 pub mod desk_v1;
 pub mod event_v1;
+pub mod explain_v1;
 mod json_text;
 pub mod problem_v1;
 pub mod shape_v1;

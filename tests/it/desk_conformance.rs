@@ -422,6 +422,9 @@ async fn refusals_say_the_same(kind: Kind) {
     );
     for (problem, wanted) in [
         (desk.alert(unknown).await.unwrap_err(), ProblemKind::NotFound),
+        (desk.alert_why(unknown).await.unwrap_err(), ProblemKind::NotFound),
+        // The scene has no rules.
+        (desk.alert_why(id).await.unwrap_err(), ProblemKind::NotFound),
         (
             desk.act(&[(unknown, None)], Action::ClearVerdict).await.unwrap_err(),
             ProblemKind::NotFound,

@@ -152,7 +152,7 @@ fn assert_shown(session: &mut Session) {
     session.press("1");
     session.wait_for(NOTE);
     assert!(session.text().to_lowercase().contains("false positive"), "{}", session.text());
-    session.press("3");
+    session.press("4");
     session.wait_for(NOTE);
     let text = session.text();
     assert!(text.contains("verdict to false positive"), "{text}");

@@ -233,8 +233,11 @@ fn tour_details(session: &mut Session) {
         ];
         check(session, "summary", &names(&all, n));
         session.keys("2");
-        check(session, "raw", &names(&["command", "message", "user", "original", "custom"], n));
+        let why = ["title", "sourcewanted", "missing", "whyfield", "wanted", "actual", "value"];
+        check(session, "why", &names(&why, n));
         session.keys("3");
+        check(session, "raw", &names(&["command", "message", "user", "original", "custom"], n));
+        session.keys("4");
         check(session, "history", &names(&["actor", "place", "note", "plain"], n));
         session.keys("qj");
     }

@@ -242,8 +242,10 @@ fn tour_details(session: &mut Session) {
         session.keys("\r");
         look(session, "summary", &["host", "user", "command", "about"], &numbers, &mut missing);
         session.keys("2");
-        look(session, "raw", &["host", "user", "command"], &numbers, &mut missing);
+        look(session, "why", &["host"], &numbers, &mut missing);
         session.keys("3");
+        look(session, "raw", &["host", "user", "command"], &numbers, &mut missing);
+        session.keys("4");
         look(session, "history", &["note"], &numbers, &mut missing);
         session.press("q");
         session.keys("j");

@@ -1,71 +1,86 @@
 //! Every shipped rule file stands beside a `.test` file with raw records: those under `== fires` must, after
-//! a decoder has read them, make the rule fire; those under `== stays silent` must not.
+//! a decoder has read them, make the rule fire; those under `== stays silent` must not. And what `rules test` says of
+//! tests that fail, are broken or missing.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
 
-use crate::support::{program, root};
+use watchfloor::config::Config;
+use watchfloor::pipeline::workshop::test::test;
 
-fn rule_files(folder: &Path, out: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            rule_files(&path, out);
-        } else if path.extension().is_some_and(|end| end == "yml") {
-            out.push(path);
-        }
-    }
-}
-
-/// Ids of the rules that fire on these records with only this rule file loaded.
-fn fired(rules: &Path, records: &str, scratch: &Path) -> Vec<String> {
-    let input = scratch.join("records.log");
-    fs::write(&input, records).unwrap();
-    let output = Command::new(program())
-        .env("XDG_CONFIG_HOME", scratch)
-        .args(["scan", "--quiet", "--format", "ndjson", "--rules"])
-        .arg(rules)
-        .arg(&input)
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() && said.is_empty(), "{}: {said}", rules.display());
-    String::from_utf8(output.stdout)
-        .unwrap()
-        .lines()
-        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
-        .map(|finding| finding["rule.name"].as_str().unwrap().to_owned())
-        .collect()
-}
+use crate::support::{root, watchfloor};
 
 #[test]
 fn every_shipped_rule_fires_on_its_records_and_on_no_others() {
-    let mut files = Vec::new();
-    rule_files(&root().join("config/rules"), &mut files);
-    assert!(files.len() >= 40, "the pack holds {} rule files", files.len());
-    let scratch = tempfile::tempdir().unwrap();
+    let folder = root().join("config/rules").display().to_string();
+    let report = test(&Config::default(), &[folder]).unwrap();
+    assert_eq!(report.problems, Vec::<String>::new());
+    assert!(report.files.len() >= 40, "the pack holds {} rule files", report.files.len());
     let mut wrong = Vec::new();
-    for file in &files {
-        let name = file.strip_prefix(root()).unwrap().display().to_string();
-        let Ok(test) = fs::read_to_string(file.with_extension("test")) else {
-            wrong.push(format!("{name}: no .test file beside it"));
-            continue;
-        };
-        let (fires, silent) = test
-            .strip_prefix("== fires\n")
-            .and_then(|rest| rest.split_once("== stays silent\n"))
-            .unwrap_or_else(|| {
-                panic!("{name}: the .test file needs `== fires` and `== stays silent`")
-            });
-        assert!(!fires.trim().is_empty() && !silent.trim().is_empty(), "{name}: empty section");
-        if fired(file, fires, scratch.path()).is_empty() {
-            wrong.push(format!("{name}: does not fire"));
+    for file in &report.files {
+        if let Some(problem) = &file.problem {
+            wrong.push(problem.clone());
+        } else if !file.tested {
+            wrong.push(format!("{}: no .test file beside it", file.file));
         }
-        let loud = fired(file, silent, scratch.path());
-        if !loud.is_empty() {
-            wrong.push(format!("{name}: fires on the silent records: {loud:?}"));
+        for case in file.cases.iter().filter(|case| !case.failure.is_empty()) {
+            wrong.push(format!("{}: {}: {}", file.file, case.name, case.failure));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+const RULE: &str = "title: A word\nid: 5b1f9c3e-0000-4000-8000-000000000001\nlogsource:\n    product: linux\n    \
+    service: sshd\ndetection:\n    word:\n        message|contains: magic\n    condition: word\n";
+const LINE: &str = "2026-11-20T09:15:54+00:00 web01 sshd[7]: ";
+
+#[test]
+fn failing_broken_and_missing_tests_are_told_apart_and_end_with_exit_1() {
+    let folder = tempfile::tempdir().unwrap();
+    let rules = folder.path().join("rules");
+    fs::create_dir(&rules).unwrap();
+    for (name, test) in [
+        ("good", Some(format!("== fires: said\n{LINE}magic\n== stays silent\n{LINE}dull\n"))),
+        ("loud", Some(format!("== fires\n{LINE}magic\n== stays silent\n{LINE}magic & more\n"))),
+        ("deaf", Some(format!("== fires\n{LINE}dull\n== stays silent\n{LINE}dull\n"))),
+        ("broken", Some("== fire\nx\n".to_owned())),
+        ("bare", None),
+    ] {
+        fs::write(rules.join(format!("{name}.yml")), RULE).unwrap();
+        if let Some(test) = test {
+            fs::write(rules.join(format!("{name}.test")), test).unwrap();
+        }
+    }
+    let junit = folder.path().join("junit.xml");
+    let run = |paths: &[&std::path::Path], more: &[&str]| {
+        let mut command = watchfloor(folder.path());
+        command.args(["rules", "test"]).args(paths).args(more).output().unwrap()
+    };
+    let output = run(&[&rules], &["--junit", junit.to_str().unwrap()]);
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    for part in [
+        "loud.test:3: stays silent: fired: A word",
+        "deaf.test:1: fires: no rule fired on 1 event",
+        "broken.test:1: \"== fire\" is no heading",
+        "untested  ",
+        "bare.yml: no bare.test beside it",
+    ] {
+        assert!(said.contains(part), "{part:?} is not in\n{said}");
+    }
+    assert!(!said.contains("good.test"), "{said}");
+    let xml = fs::read_to_string(&junit).unwrap();
+    for part in [
+        "<testsuites tests=\"7\" failures=\"3\">",
+        "name=\"said (line 1)\"",
+        "<skipped/>",
+        "<failure message=\"fired: A word\">",
+    ] {
+        assert!(xml.contains(part), "{part:?} is not in\n{xml}");
+    }
+    let good = rules.join("good.yml");
+    assert_eq!(run(&[&good], &["--require-tests"]).status.code(), Some(0));
+    let bare = rules.join("bare.yml");
+    assert_eq!(run(&[&bare], &[]).status.code(), Some(0));
+    assert_eq!(run(&[&bare], &["--require-tests"]).status.code(), Some(1));
+    assert_eq!(run(&[&folder.path().join("nowhere")], &[]).status.code(), Some(1));
 }

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub use expand::expand;
-pub use once::{ReadSummary, read_once};
+pub use once::{ReadSummary, read_once, read_stream};
 
 use crate::carrier::Bounds;
 use crate::config::limits::LimitsConfig;

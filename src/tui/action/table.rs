@@ -67,7 +67,7 @@ actions! {
     RepeatLast "triage.repeat_last" U2 ["triage"] "Repeat" "Do the last verdict, assignment or snooze again, here." () ["repeat"];
     NextUnhandled "triage.next_unhandled" U0 ["triage"] "Next unhandled" "Go to the next alert that is open, awake and not somebody else's." () ["next"];
     PreviousUnhandled "triage.previous_unhandled" U0 ["triage"] "Previous unhandled" "Go to the previous unhandled alert." () ["previous"];
-    DetailTab "detail.tab" U0 ["triage"] "Tab" "Show a tab of the detail: 1 summary, 2 raw, 3 history." (need("n", Kind::Number)) ["tab"];
+    DetailTab "detail.tab" U0 ["triage"] "Tab" "Show a tab of the detail: 1 summary, 2 why, 3 raw, 4 history." (need("n", Kind::Number)) ["tab"];
     HostEvents "open.host_events" U0 ["triage" "endpoints"] "Host events" "The host's events around the alert." (may("minutes", Kind::Number)) ["events"];
 
     MarkToggle "mark.toggle" U1 ["list"] "Mark" "Mark or unmark the row." () [];

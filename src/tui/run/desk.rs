@@ -53,6 +53,7 @@ async fn answer(desk: &Desk, request: Request) -> Result<Reply, Problem> {
     Ok(match request {
         Request::Alerts(query) => Reply::Alerts(desk.alerts(&query).await?),
         Request::Alert(id) => Reply::Alert(Box::new(desk.alert(id).await?)),
+        Request::Why(id) => Reply::Why(Box::new(desk.alert_why(id).await?)),
         Request::Act(alerts, action) => Reply::Acted(desk.act(&alerts, action).await?),
         Request::Undo(pending) => Reply::Undone(desk.undo(pending).await?),
         Request::Pending => Reply::Pending(desk.pending().await?),

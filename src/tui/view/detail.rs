@@ -1,10 +1,12 @@
-//! One alert in full: 1 Summary, 2 Raw (evidence events field by field), 3 History (audit and notes).
+//! One alert in full: 1 Summary, 2 Why (the rule's conditions), 3 Raw (evidence events field by field), 4 History (audit
+//! and notes).
 //!
 //! The screen shows the alert under the queue's cursor. A verdict moves that cursor to the next unhandled alert, and
 //! this screen goes with it, on the same tab.
 
 use crate::model::alert::AlertId;
 use crate::model::desk::{AlertDetail, Change, Problem};
+use crate::model::explanation::Explanation;
 use crate::tui::action::ActionId;
 use crate::tui::action::call::ActionCall;
 use crate::tui::contract::{Effect, Input, Msg, Reply, Request, View};
@@ -17,23 +19,25 @@ use crate::tui::paint::role::Role;
 use crate::tui::paint::safe::SafeText;
 use crate::tui::view::doc::{Doc, Scroll};
 use crate::tui::view::parts::{draw_rule, draw_severity, severity_role};
-use crate::tui::view::{history, raw, summary, triage};
+use crate::tui::view::{history, raw, summary, triage, why};
 
 /// The tabs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Tab {
     Summary,
+    Why,
     Raw,
     History,
 }
 
 impl Tab {
-    const ALL: [Tab; 3] = [Tab::Summary, Tab::Raw, Tab::History];
+    const ALL: [Tab; 4] = [Tab::Summary, Tab::Why, Tab::Raw, Tab::History];
 
     fn of(number: Option<u64>) -> Tab {
         match number {
-            Some(2) => Tab::Raw,
-            Some(3) => Tab::History,
+            Some(2) => Tab::Why,
+            Some(3) => Tab::Raw,
+            Some(4) => Tab::History,
             _ => Tab::Summary,
         }
     }
@@ -41,8 +45,9 @@ impl Tab {
     fn label(self) -> &'static str {
         match self {
             Tab::Summary => "1 Summary",
-            Tab::Raw => "2 Raw",
-            Tab::History => "3 History",
+            Tab::Why => "2 Why",
+            Tab::Raw => "3 Raw",
+            Tab::History => "4 History",
         }
     }
 }
@@ -56,6 +61,8 @@ pub struct DetailView {
     event: usize,
     scroll: Scroll,
     detail: Option<AlertDetail>,
+    /// Asked for only when its tab is shown.
+    why: Option<Result<Box<Explanation>, Problem>>,
     problem: Option<Problem>,
     list_height: usize,
 }
@@ -70,10 +77,19 @@ impl DetailView {
             event: 0,
             scroll: Scroll::default(),
             detail: None,
+            why: None,
             problem: None,
             list_height,
         };
-        (view, vec![Effect::Ask(Request::Alert(id))])
+        let mut effects = vec![Effect::Ask(Request::Alert(id))];
+        effects.extend(view.ask_why());
+        (view, effects)
+    }
+
+    /// The question for the tab that shows why, if it is on the screen and not answered.
+    fn ask_why(&self) -> Option<Effect> {
+        let wanted = self.tab == Tab::Why && self.why.is_none();
+        wanted.then(|| Effect::Ask(Request::Why(self.id)))
     }
 
     /// Go where the model's cursor went; read the alert there.
@@ -85,9 +101,12 @@ impl DetailView {
         self.id = current;
         self.event = 0;
         self.detail = None;
+        self.why = None;
         self.problem = None;
         self.scroll.reset();
-        vec![Effect::Ask(Request::Alert(current))]
+        let mut effects = vec![Effect::Ask(Request::Alert(current))];
+        effects.extend(self.ask_why());
+        effects
     }
 
     fn events(&self) -> usize {
@@ -120,7 +139,7 @@ impl DetailView {
             ActionId::MergeNew => return Some(vec![Effect::Edit(Edit::Merge), triage::follow()]),
             _ => return triage::verb(call, model, Targets::one(self.id), self.list_height),
         }
-        Some(Vec::new())
+        Some(self.ask_why().into_iter().collect())
     }
 
     fn show_raw(&mut self) {
@@ -151,6 +170,14 @@ impl DetailView {
                     }
                     Ok(_) => {}
                     Err(problem) => self.problem = Some(problem.clone()),
+                }
+                Some(Vec::new())
+            }
+            Msg::Reply { request: Request::Why(id), result } if *id == self.id => {
+                match result {
+                    Ok(Reply::Why(found)) => self.why = Some(Ok(found.clone())),
+                    Ok(_) => {}
+                    Err(problem) => self.why = Some(Err(problem.clone())),
                 }
                 Some(Vec::new())
             }
@@ -226,23 +253,31 @@ impl DetailView {
             return doc;
         };
         if let Some(problem) = &self.problem {
-            doc.text(&format!("could not read it: {}", problem.message), " ", Role::TextError);
-            if !problem.detail.is_empty() {
-                doc.text(&problem.detail, " ", Role::Text);
-            }
-            if !problem.hint.is_empty() {
-                doc.text(&problem.hint, " ", Role::Text);
-            }
-            doc.blank();
+            fill_problem(&mut doc, problem);
         }
         match (self.tab, &self.detail) {
             (Tab::Summary, detail) => summary::fill(&mut doc, model, alert, detail.as_ref()),
+            (Tab::Why, _) => match &self.why {
+                Some(Ok(found)) => why::fill(&mut doc, found),
+                Some(Err(problem)) => fill_problem(&mut doc, problem),
+                None => doc.text("reading ...", " ", Role::TextDim),
+            },
             (_, None) => doc.text("reading ...", " ", Role::TextDim),
             (Tab::Raw, Some(detail)) => raw::fill(&mut doc, &detail.events, self.event),
             (Tab::History, Some(detail)) => history::fill(&mut doc, &detail.history),
         }
         doc
     }
+}
+
+fn fill_problem(doc: &mut Doc, problem: &Problem) {
+    doc.text(&format!("could not read it: {}", problem.message), " ", Role::TextError);
+    for text in [&problem.detail, &problem.hint] {
+        if !text.is_empty() {
+            doc.text(text, " ", Role::Text);
+        }
+    }
+    doc.blank();
 }
 
 impl View for DetailView {

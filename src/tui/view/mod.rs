@@ -16,6 +16,7 @@ pub mod raw;
 pub mod sheet;
 pub mod summary;
 pub mod triage;
+pub mod why;
 
 #[cfg(test)]
 mod tests;

@@ -8,6 +8,7 @@ use watchfloor::model::desk::{
 };
 use watchfloor::model::endpoint::Endpoint;
 use watchfloor::model::event::{Event, Value};
+use watchfloor::model::explanation::{Explanation, Row, RowKind};
 use watchfloor::model::field;
 use watchfloor::model::finding::RuleInfo;
 use watchfloor::model::ledger::{Ledger, SourceLedger};
@@ -53,6 +54,7 @@ fn answer(
             Reply::Alerts(AlertPage { rows, matching: count, total: count, pending: Vec::new() })
         }
         Request::Alert(id) => Reply::Alert(Box::new(detail(number(id), &hostile(number(id))))),
+        Request::Why(id) => Reply::Why(Box::new(why(number(id), &hostile(number(id))))),
         Request::Act(targets, action) => {
             asked.acts += 1;
             asked.last = Some((targets.iter().map(|(id, _)| *id).collect(), action.clone()));
@@ -158,6 +160,35 @@ fn detail(n: usize, bad: &str) -> AlertDetail {
         }),
         events: vec![event(n, bad)],
         history: vec![entry(1, "note", note), entry(2, "verdict", text("plain"))],
+    }
+}
+
+fn why(n: usize, bad: &str) -> Explanation {
+    let text = |name: &str| format!("{name}{n}{bad}");
+    let row = Row {
+        depth: 1,
+        kind: RowKind::Field,
+        holds: true,
+        name: text("whyfield"),
+        ours: text("ours"),
+        actual: Some(text("actual")),
+        wanted: text("wanted"),
+        value: text("value"),
+    };
+    Explanation {
+        rule_id: text("rule"),
+        rule_title: text("title"),
+        event: event(n, bad).id,
+        timestamp: now(),
+        host: text("host"),
+        source_fits: false,
+        source_wanted: text("sourcewanted"),
+        source_is: text("sourceis"),
+        holds: false,
+        short: 1,
+        missing: vec![text("missing")],
+        rows: vec![row],
+        rows_left_out: 1,
     }
 }
 

@@ -6,6 +6,7 @@ use crate::model::desk::{
 };
 use crate::model::endpoint::Endpoint;
 use crate::model::event::{Event, Value};
+use crate::model::explanation::{Explanation, Row, RowKind};
 use crate::model::field;
 use crate::model::finding::RuleInfo;
 use crate::model::ledger::{Ledger, SourceLedger};
@@ -190,6 +191,52 @@ pub fn detail(alert: &Alert) -> AlertDetail {
     }
 }
 
+/// Why an alert's rule held.
+pub fn why(alert: &Alert) -> Explanation {
+    let row = |depth, kind, holds, name: &str, wanted: &str| Row {
+        depth,
+        kind,
+        holds,
+        name: name.to_owned(),
+        ours: String::new(),
+        actual: None,
+        wanted: wanted.to_owned(),
+        value: String::new(),
+    };
+    let image = Row {
+        ours: "process.executable".to_owned(),
+        actual: Some("C:\\Temp\\upd\u{202e}.exe".to_owned()),
+        value: "\\upd".to_owned(),
+        ..row(2, RowKind::Field, true, "Image", "contains one of 2: \"\\upd\", \"\\svc\"")
+    };
+    let user = Row {
+        ours: "user.name".to_owned(),
+        ..row(3, RowKind::Field, false, "User", "starts with \"NT AUTHORITY\"")
+    };
+    Explanation {
+        rule_id: alert.rule_id.clone(),
+        rule_title: alert.rule_name.clone(),
+        event: event(0, 3).id,
+        timestamp: NOW,
+        host: alert.host.clone(),
+        source_fits: true,
+        source_wanted: "windows/process_creation".to_owned(),
+        source_is: "windows/Security 4688 (process_start)".to_owned(),
+        holds: true,
+        short: 0,
+        missing: Vec::new(),
+        rows: vec![
+            row(0, RowKind::Group, true, "all of", ""),
+            row(1, RowKind::Named, true, "selection", "all of"),
+            image,
+            row(1, RowKind::Not, true, "not", ""),
+            row(2, RowKind::Named, false, "filter_system", ""),
+            user,
+        ],
+        rows_left_out: 0,
+    }
+}
+
 /// The endpoints.
 pub fn endpoints() -> Vec<Endpoint> {
     let row = |host: &str, os: &str, events, open, worst| Endpoint {
@@ -245,6 +292,10 @@ pub fn answer(request: &Request) -> Result<Reply, Problem> {
         }),
         Request::Alert(id) => match all.iter().find(|alert| alert.id == *id) {
             Some(alert) => Reply::Alert(Box::new(detail(alert))),
+            None => return Err(Problem::new(ProblemKind::NotFound, "no such alert")),
+        },
+        Request::Why(id) => match all.iter().find(|alert| alert.id == *id) {
+            Some(alert) => Reply::Why(Box::new(why(alert))),
             None => return Err(Problem::new(ProblemKind::NotFound, "no such alert")),
         },
         Request::Act(targets, _) => Reply::Acted(Acted {

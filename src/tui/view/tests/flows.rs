@@ -55,11 +55,11 @@ fn fifty_of_a_kind_take_five_keys_and_ask_once() {
 #[test]
 fn detail_goes_on_with_the_verdict_and_keeps_its_tab() {
     let mut stage = Stage::new();
-    stage.press("enter").press("3");
+    stage.press("enter").press("4");
     assert!(stage.text().contains("LSASS"), "{}", stage.text());
     stage.press("v b");
     let text = stage.text();
-    assert!(text.contains("[3 History"), "{text}");
+    assert!(text.contains("[4 History"), "{text}");
     assert!(!text.lines().next().unwrap().contains("LSASS"), "{text}");
     stage.press("u");
     assert!(stage.text().lines().next().unwrap().contains("LSASS"));

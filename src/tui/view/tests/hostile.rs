@@ -127,6 +127,16 @@ fn answer(request: &Request) -> Option<Result<Reply, Problem>> {
             detail.history = vec![bad_entry(&text)];
             Ok(Reply::Alert(Box::new(detail)))
         }
+        Request::Why(_) => {
+            let mut found = fixture::why(&alert);
+            found.host.clone_from(&text);
+            for row in &mut found.rows {
+                row.name.clone_from(&text);
+                row.actual = Some(text.clone());
+                row.wanted.clone_from(&text);
+            }
+            Ok(Reply::Why(Box::new(found)))
+        }
         Request::EventsAround { .. } => Ok(Reply::Events(vec![bad_event(&text)])),
         Request::Endpoints => {
             let mut row: Endpoint = fixture::endpoints().remove(0);
@@ -145,11 +155,12 @@ fn answer(request: &Request) -> Option<Result<Reply, Problem>> {
 }
 
 /// Ways to every screen that shows outside text, and how often the payload must at least be marked there.
-const TOURS: [(&[&str], usize); 11] = [
+const TOURS: [(&[&str], usize); 12] = [
     (&[], 3),
     (&["enter"], 3),
     (&["2"], 3),
     (&["3"], 3),
+    (&["4"], 3),
     (&["v v"], 2),
     (&["c"], 2),
     (&["x r"], 1),

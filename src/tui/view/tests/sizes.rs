@@ -6,13 +6,14 @@ use crate::tui::paint::theme::GlyphSet;
 use crate::tui::view::tests::stage::{Stage, theme};
 
 /// Ways to every screen.
-const TOURS: [&[&str]; 14] = [
+const TOURS: [&[&str]; 15] = [
     &[],
     &["ctrl-f", "G"],
     &["/", "\"host:nowhere", "enter"],
     &["enter"],
-    &["2", "n"],
-    &["3"],
+    &["2"],
+    &["3", "n"],
+    &["4"],
     &["v v"],
     &["v v", "tab", "tab", "tab", "\"note"],
     &["c", "\"a note"],

@@ -84,8 +84,9 @@ fn queue_empty_loading_and_offline() {
 #[test]
 fn detail_tabs() {
     snap("detail_summary", &pressed(&["enter"]));
-    snap("detail_raw", &pressed(&["enter", "2", "n"]));
-    snap("detail_history", &pressed(&["3"]));
+    snap("detail_why", &pressed(&["enter", "2"]));
+    snap("detail_raw", &pressed(&["enter", "3", "n"]));
+    snap("detail_history", &pressed(&["4"]));
     snap("detail_hostile", &pressed(&["/", "\"sev:medium", "enter", "G", "K", "k", "enter"]));
 }
 
