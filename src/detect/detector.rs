@@ -2,18 +2,22 @@
 
 use std::sync::Arc;
 
-use ahash::AHashMap;
+use smallvec::SmallVec;
 
 use crate::detect::correlate::compile::Correlation;
-use crate::detect::correlate::state::{CorrelationCounts, Fired, State, explanation};
+use crate::detect::correlate::judge::CONTEXT_MAX;
+use crate::detect::correlate::row::Place;
+use crate::detect::correlate::state::{CorrelationCounts, Fired, Seen, State};
+use crate::detect::correlate::values::explanation;
 use crate::detect::rules::{Judge, Match, RuleSet};
-use crate::detect::view::{Slot, View};
+use crate::detect::view::View;
 use crate::model::event::{Event, EventId};
 use crate::model::field;
 use crate::model::finding::Finding;
+use crate::stdx::time::Timestamp;
 
 /// Most further events that a finding names.
-pub const CONTRIBUTING_MAX: usize = 50;
+pub const CONTRIBUTING_MAX: usize = CONTEXT_MAX;
 
 /// One row of correlation state, for the commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,32 +32,73 @@ pub struct StateRow {
 pub struct Detector {
     rules: Arc<RuleSet>,
     state: State,
-    /// By rule: the correlations it goes into, with step and group fields.
-    feeds: AHashMap<u32, Vec<Feed>>,
+    feeds: Arc<Feeds>,
+    /// Empty between events; kept for its room.
+    pending: Vec<Pending>,
     tenant: Arc<str>,
 }
 
-#[derive(Clone)]
-struct Feed {
+/// By rule: the correlations it goes into, and as which of their inputs.
+#[derive(Default)]
+struct Feeds(Vec<SmallVec<[(u32, u32); 1]>>);
+
+impl Feeds {
+    fn new(rules: &RuleSet) -> Feeds {
+        let mut feeds = Feeds::default();
+        for (number, correlation) in (0_u32..).zip(&rules.correlations) {
+            for (place, input) in (0_u32..).zip(&correlation.inputs) {
+                let rule = input.rule as usize;
+                if feeds.0.len() <= rule {
+                    feeds.0.resize_with(rule + 1, SmallVec::new);
+                }
+                if let Some(list) = feeds.0.get_mut(rule) {
+                    list.push((number, place));
+                }
+            }
+        }
+        feeds
+    }
+
+    fn of(&self, rule: u32) -> &[(u32, u32)] {
+        self.0.get(rule as usize).map(SmallVec::as_slice).unwrap_or_default()
+    }
+}
+
+/// What one event gives to a correlation and has not been given yet.
+struct Pending {
     correlation: u32,
-    step: u8,
-    group: Vec<Slot>,
+    input: u32,
+    /// The event itself, unless a correlation happened.
+    happened: Option<Happened>,
+}
+
+/// A correlation that happened, as what goes into others.
+#[derive(Clone)]
+struct Happened {
+    time: Timestamp,
+    id: EventId,
+    place: Arc<Place>,
+    group: Arc<[String]>,
 }
 
 impl Detector {
     /// A detector over `rules` with at most `rows_max` rows of correlation state.
     pub fn new(rules: Arc<RuleSet>, rows_max: usize) -> Detector {
-        let mut feeds: AHashMap<u32, Vec<Feed>> = AHashMap::new();
-        for (number, correlation) in rules.correlations.iter().enumerate() {
-            for input in &correlation.inputs {
-                feeds.entry(input.rule).or_default().push(Feed {
-                    correlation: u32::try_from(number).unwrap_or(u32::MAX),
-                    step: input.step,
-                    group: input.group.clone(),
-                });
-            }
+        let feeds = Arc::new(Feeds::new(&rules));
+        Detector {
+            rules,
+            state: State::new(rows_max),
+            feeds,
+            pending: Vec::new(),
+            tenant: Arc::from(""),
         }
-        Detector { rules, state: State::new(rows_max), feeds, tenant: Arc::from("") }
+    }
+
+    /// Go on with another set of rules, as a whole. Correlations that it has unchanged keep their rows.
+    pub fn replace_rules(&mut self, rules: Arc<RuleSet>) {
+        self.state.carry_over(&self.rules.correlations, &rules.correlations);
+        self.feeds = Arc::new(Feeds::new(&rules));
+        self.rules = rules;
     }
 
     /// Take back the state of the last commit. Rows of rules that changed or are gone are discarded and counted.
@@ -74,6 +119,11 @@ impl Detector {
     /// Rows of correlation state held.
     pub fn rows(&self) -> usize {
         self.state.rows()
+    }
+
+    /// Events that these rows hold.
+    pub fn row_events(&self) -> usize {
+        self.state.entries()
     }
 
     /// Judge a batch in order; findings are added to `out`.
@@ -99,7 +149,7 @@ impl Detector {
     ) {
         let rules = Arc::clone(&self.rules);
         let mut view = View::new(&rules.slots);
-        if matches.iter().any(|hit| self.feeds.contains_key(&hit.rule)) {
+        if matches.iter().any(|hit| !self.feeds.of(hit.rule).is_empty()) {
             view.show(event);
         }
         self.take(event, &view, &mut matches, backfill, out);
@@ -118,11 +168,64 @@ impl Detector {
         backfill: bool,
         out: &mut Vec<Finding>,
     ) {
+        let feeds = Arc::clone(&self.feeds);
+        let mut pending = std::mem::take(&mut self.pending);
         for hit in matches.drain(..) {
             if hit.alerts {
                 self.plain(&hit, event, backfill, out);
             }
-            self.feed(hit.rule, event, view, backfill, out);
+            let fed = feeds.of(hit.rule).iter();
+            pending.extend(fed.map(|(correlation, input)| Pending {
+                correlation: *correlation,
+                input: *input,
+                happened: None,
+            }));
+        }
+        if !pending.is_empty() {
+            self.correlate(event, view, &mut pending, backfill, out);
+        }
+        pending.clear();
+        self.pending = pending;
+    }
+
+    /// Give a correlation all that the event gives to it, then the next one. What a correlation takes comes before it,
+    /// so one event is through all of them before the next event comes, and every window is fed in one order.
+    fn correlate(
+        &mut self,
+        event: &Event,
+        view: &View<'_, '_>,
+        pending: &mut Vec<Pending>,
+        backfill: bool,
+        out: &mut Vec<Finding>,
+    ) {
+        let (rules, feeds) = (Arc::clone(&self.rules), Arc::clone(&self.feeds));
+        pending.sort_by_key(|one| (one.correlation, one.input));
+        let base = Seen {
+            time: event.timestamp,
+            id: event.id,
+            host: event.host(),
+            user: event.str(field::USER_NAME).unwrap_or_default(),
+            tenant: event.str(field::ORGANIZATION_ID).unwrap_or_default(),
+            group: &[],
+        };
+        let mut fired = Vec::new();
+        let mut start = 0;
+        while let Some(number) = pending.get(start).map(|one| one.correlation) {
+            let end = pending.partition_point(|one| one.correlation <= number);
+            let own = pending.get(start..end).unwrap_or_default();
+            start = end;
+            let Some(correlation) = rules.correlations.get(number as usize) else { continue };
+            let fed = own.iter().filter_map(|one| {
+                let input = correlation.inputs.get(one.input as usize)?;
+                Some((input, one.happened.as_ref().map_or(base, |happened| happened.seen(&base))))
+            });
+            self.state.feed(number, correlation, fed, view, &mut fired);
+            for fired in fired.drain(..) {
+                if correlation.alerts {
+                    self.correlated(&fired, correlation, event, backfill, out);
+                }
+                hand_on(&fired, feeds.of(correlation.rule), pending);
+            }
         }
     }
 
@@ -142,38 +245,6 @@ impl Detector {
         });
     }
 
-    /// A rule matched: every correlation it goes into, and those that these go into.
-    fn feed(
-        &mut self,
-        rule: u32,
-        event: &Event,
-        view: &View<'_, '_>,
-        backfill: bool,
-        out: &mut Vec<Finding>,
-    ) {
-        let Some(feeds) = self.feeds.get(&rule).cloned() else { return };
-        let rules = Arc::clone(&self.rules);
-        for feed in feeds {
-            let fired = self.state.feed(
-                feed.correlation,
-                &rules.correlations,
-                feed.step,
-                &feed.group,
-                event,
-                view,
-            );
-            let (Some(fired), Some(correlation)) =
-                (fired, rules.correlations.get(feed.correlation as usize))
-            else {
-                continue;
-            };
-            if correlation.alerts {
-                self.correlated(&fired, correlation, event, backfill, out);
-            }
-            self.feed(correlation.rule, event, view, backfill, out);
-        }
-    }
-
     fn correlated(
         &mut self,
         fired: &Fired,
@@ -186,17 +257,17 @@ impl Detector {
         let tenant = self.tenant(event);
         let group: Vec<(String, String)> =
             correlation.group_names.iter().cloned().zip(fired.group.iter().cloned()).collect();
-        let mut matched = vec![explanation(correlation, fired.outcome.count)];
+        let mut matched = vec![explanation(correlation, fired.outcome.number)];
         matched.extend(group.iter().cloned());
-        for (entry, (host, user)) in fired.outcome.findings.iter().zip(&fired.places) {
+        for (found, place) in fired.findings() {
             out.push(Finding {
                 rule: Arc::clone(&rule),
-                timestamp: entry.time,
+                timestamp: found.entry.time,
                 tenant: Arc::clone(&tenant),
-                host: host.clone(),
-                user: user.clone(),
-                event: entry.id,
-                contributing: newest(&fired.outcome.context),
+                host: place.host.to_string(),
+                user: place.user.to_string(),
+                event: found.entry.id,
+                contributing: found.context.clone(),
                 matched: matched.clone(),
                 group: group.clone(),
                 backfill,
@@ -213,7 +284,36 @@ impl Detector {
     }
 }
 
-fn newest(context: &[EventId]) -> Vec<EventId> {
-    let skipped = context.len().saturating_sub(CONTRIBUTING_MAX);
-    context.get(skipped..).unwrap_or_default().to_vec()
+impl Happened {
+    fn seen<'s>(&'s self, event: &Seen<'s>) -> Seen<'s> {
+        Seen {
+            time: self.time,
+            id: self.id,
+            host: &self.place.host,
+            user: &self.place.user,
+            tenant: event.tenant,
+            group: &self.group,
+        }
+    }
+}
+
+/// A correlation happened: what it goes into has more to come, in its order.
+fn hand_on(fired: &Fired, feeds: &[(u32, u32)], pending: &mut Vec<Pending>) {
+    if feeds.is_empty() {
+        return;
+    }
+    let group: Arc<[String]> = fired.group.as_slice().into();
+    for (entry, place) in fired.held() {
+        for (correlation, input) in feeds.iter().copied() {
+            let happened = Happened {
+                time: entry.time,
+                id: entry.id,
+                place: Arc::clone(place),
+                group: Arc::clone(&group),
+            };
+            let at =
+                pending.partition_point(|one| (one.correlation, one.input) <= (correlation, input));
+            pending.insert(at, Pending { correlation, input, happened: Some(happened) });
+        }
+    }
 }

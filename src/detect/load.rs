@@ -7,7 +7,8 @@ use ahash::{AHashMap, AHashSet};
 use rsigma_parser::{CorrelationRule, FilterRule, Level, SigmaRule, parse_sigma_yaml};
 
 use crate::config::rules::RulesConfig;
-use crate::detect::correlate::compile as correlation;
+use crate::detect::correlate::circle::{self, Waiting};
+use crate::detect::correlate::{compile as correlation, condition};
 use crate::detect::files::{self, Document};
 use crate::detect::library;
 use crate::detect::logsource::Binding;
@@ -126,6 +127,8 @@ fn load(config: &RulesConfig, off: &BTreeSet<String>, for_comparison: bool) -> L
         ids: AHashMap::new(),
         needed: AHashSet::new(),
         silent: AHashSet::new(),
+        loud: AHashSet::new(),
+        absent: AHashMap::new(),
     };
     loader.note_references(&parsed.correlations);
     for (mut rule, place) in parsed.rules {
@@ -157,13 +160,22 @@ fn parse(document: &Document, parsed: &mut Parsed, problems: &mut Vec<RuleProble
     for error in &collection.errors {
         let line = inner_line(error)
             .map_or(place.line, |line| first_line(document).saturating_add(line - 1));
-        problems.push(RuleProblem::new(place.file.clone(), line, error.clone()));
+        problems.push(RuleProblem::new(place.file.clone(), line, with_fix(error)));
     }
     parsed.rules.extend(collection.rules.into_iter().map(|rule| (rule, place.clone())));
-    parsed
-        .correlations
-        .extend(collection.correlations.into_iter().map(|rule| (rule, place.clone())));
+    parsed.correlations.extend(collection.correlations.into_iter().map(|mut rule| {
+        rule.rules = condition::references(&rule);
+        (rule, place.clone())
+    }));
     parsed.filters.extend(collection.filters.into_iter().map(|rule| (rule, place.clone())));
+}
+
+/// The parser's words, and what to write instead where they do not say it.
+fn with_fix(error: &str) -> String {
+    // Names of pySigma's inner workings that people take for types.
+    let extended = error.contains("correlation type: temporal") && error.contains("_extended");
+    let fix = "; write the type without `_extended`, and the condition as a text over the rules";
+    format!("{error}{}", if extended { fix } else { "" })
 }
 
 /// The line that a YAML error names, counted from the start of the document's text.
@@ -196,19 +208,33 @@ struct Loader<'a> {
     ids: AHashMap<String, u32>,
     /// Ids and names that correlations refer to: loaded whatever their level.
     needed: AHashSet<String>,
-    /// Of these, the ones that are no findings by themselves.
+    /// Of these, the ones that are no findings by themselves, unless they are among the next.
     silent: AHashSet<String>,
+    /// Those of a correlation that says `generate`.
+    loud: AHashSet<String>,
+    /// Ids and names of rules that do not run, and why.
+    absent: AHashMap<String, &'static str>,
 }
 
 impl Loader<'_> {
     fn note_references(&mut self, correlations: &[(CorrelationRule, Place)]) {
-        let mut loud = AHashSet::new();
         for (rule, _) in correlations {
             self.needed.extend(rule.rules.iter().cloned());
-            let list = if rule.generate { &mut loud } else { &mut self.silent };
+            let list = if rule.generate { &mut self.loud } else { &mut self.silent };
             list.extend(rule.rules.iter().cloned());
         }
-        self.silent.retain(|name| !loud.contains(name));
+    }
+
+    /// Whether matches of the rule are only for correlations. One correlation may name it by its id and another,
+    /// which says `generate`, by its name.
+    fn is_silent(&self, id: &str, name: Option<&str>) -> bool {
+        Self::in_list(&self.silent, id, name) && !Self::in_list(&self.loud, id, name)
+    }
+
+    fn note_absent(&mut self, id: &str, name: Option<&str>, why: &'static str) {
+        for name in std::iter::once(id).chain(name) {
+            self.absent.entry(name.to_owned()).or_insert(why);
+        }
     }
 
     fn problem(&mut self, place: &Place, reason: String) {
@@ -222,7 +248,11 @@ impl Loader<'_> {
     /// Is the rule wanted, and new? Says why not, where that is not the user's own wish.
     fn admit(&mut self, id: &str, name: Option<&str>, level: Severity, place: &Place) -> bool {
         let needed = Self::in_list(&self.needed, id, name);
-        if self.off.contains(id) || (level < self.config.min_level && !needed) {
+        if self.off.contains(id) {
+            self.note_absent(id, name, "is off");
+            return false;
+        }
+        if level < self.config.min_level && !needed {
             return false;
         }
         if let Some(known) = self.ids.get(id) {
@@ -264,16 +294,21 @@ impl Loader<'_> {
         }
         let mut compiled = match rsigma_eval::compile_rule(rule) {
             Ok(compiled) => compiled,
-            Err(error) => return self.problem(&place, error.to_string()),
+            Err(error) => {
+                self.note_absent(&info.id, rule.name.as_deref(), "does not run");
+                return self.problem(&place, error.to_string());
+            }
         };
         rewrite::after(rule, &mut compiled);
         if let Some(name) = library::missing_detection(&rule.detection) {
+            self.note_absent(&info.id, rule.name.as_deref(), "does not run");
             return self.problem(
                 &place,
                 format!("the condition names {name}, which is no detection of the rule"),
             );
         }
         let Some(binding) = Binding::of(&rule.logsource) else {
+            self.note_absent(&info.id, rule.name.as_deref(), "is for logs that are not read");
             self.parts.unbound.push(Arc::new(info));
             return;
         };
@@ -282,7 +317,7 @@ impl Loader<'_> {
             return self
                 .problem(&place, "the rules name more than 65,535 different fields".to_owned());
         };
-        let silent = Self::in_list(&self.silent, &info.id, rule.name.as_deref());
+        let silent = self.is_silent(&info.id, rule.name.as_deref());
         let below = info.level < self.config.min_level;
         let library = self.for_comparison.then(|| Box::new(compiled));
         self.parts.compiled.push(Compiled { node, binding, alerts: !silent && !below, library });
@@ -292,6 +327,15 @@ impl Loader<'_> {
     /// Correlations may refer to correlations: those whose references are all known come first.
     fn add_correlations(&mut self, mut waiting: Vec<(CorrelationRule, Place)>) {
         self.parts.slots.enter(&[]);
+        // One that is off is not asked what it refers to.
+        waiting.retain(|(rule, _)| {
+            let id = correlation_id(rule);
+            let off = self.off.contains(&id);
+            if off {
+                self.note_absent(&id, rule.name.as_deref(), "is off");
+            }
+            !off
+        });
         while !waiting.is_empty() {
             let before = waiting.len();
             let mut later = Vec::new();
@@ -303,23 +347,34 @@ impl Loader<'_> {
                 }
             }
             if later.len() == before {
-                for (rule, place) in &later {
-                    let missing = rule.rules.iter().find(|name| !self.ids.contains_key(*name));
-                    let missing = missing.map(String::as_str).unwrap_or_default();
-                    self.problem(
-                        place,
-                        format!("refers to the rule {missing}, which is not loaded or is off"),
-                    );
-                }
-                return;
+                return self.explain_waiting(&later);
             }
             waiting = later;
         }
     }
 
+    fn explain_waiting(&mut self, later: &[(CorrelationRule, Place)]) {
+        let ids: Vec<String> = later.iter().map(|(rule, _)| correlation_id(rule)).collect();
+        let waiting = later.iter().zip(&ids).map(|((rule, place), id)| Waiting {
+            names: std::iter::once(id).chain(&rule.name).map(String::as_str).collect(),
+            missing: rule
+                .rules
+                .iter()
+                .filter(|name| !self.ids.contains_key(*name))
+                .map(String::as_str)
+                .collect(),
+            place: format!("{}:{}", place.file, place.line),
+        });
+        let waiting: Vec<Waiting<'_>> = waiting.collect();
+        let reasons = circle::reasons(&waiting, |name| self.absent.get(name).copied());
+        for ((_, place), reason) in later.iter().zip(reasons) {
+            self.problem(place, reason);
+        }
+    }
+
     fn add_correlation(&mut self, rule: &CorrelationRule, place: &Place) {
         let info = RuleInfo {
-            id: rule.id.clone().unwrap_or_else(|| id_of(&rule.title)),
+            id: correlation_id(rule),
             title: rule.title.clone(),
             level: severity(rule.level),
             tags: rule.tags.clone(),
@@ -333,16 +388,24 @@ impl Loader<'_> {
             return;
         }
         let Ok(number) = u32::try_from(self.parts.infos.len()) else { return };
-        match correlation::compile(rule, &info.id, number, &self.ids, &mut self.parts.slots) {
+        let known = correlation::Known { ids: &self.ids, correlations: &self.parts.correlations };
+        match correlation::compile(rule, &info.id, number, &known, &mut self.parts.slots) {
             Ok(mut compiled) => {
-                let silent = Self::in_list(&self.silent, &info.id, rule.name.as_deref());
+                let silent = self.is_silent(&info.id, rule.name.as_deref());
                 compiled.alerts = !silent && info.level >= self.config.min_level;
                 self.parts.correlations.push(compiled);
                 self.remember(info, rule.name.clone());
             }
-            Err(reason) => self.problem(place, reason.to_string()),
+            Err(reason) => {
+                self.note_absent(&info.id, rule.name.as_deref(), "does not run");
+                self.problem(place, reason.to_string());
+            }
         }
     }
+}
+
+fn correlation_id(rule: &CorrelationRule) -> String {
+    rule.id.clone().unwrap_or_else(|| id_of(&rule.title))
 }
 
 fn severity(level: Option<Level>) -> Severity {

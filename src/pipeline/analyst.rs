@@ -18,7 +18,7 @@ use crate::model::record::{Batch, Flush};
 use crate::normalise::{Decoder, Output, Settings};
 use crate::pipeline::muted::Muted;
 use crate::pipeline::shapes::{REPORT_EVERY_US, Shapes};
-use crate::pipeline::shared::Shared;
+use crate::pipeline::shared::{Health, Shared};
 use crate::stdx::id::Id128;
 use crate::stdx::queue;
 use crate::stdx::time::Timestamp;
@@ -125,7 +125,13 @@ impl Analyst {
         }
         self.reported = now;
         let shapes = self.shapes.report(now);
-        self.shared.update(|snapshot| snapshot.shapes = shapes);
+        let rows = (self.detector.rows(), self.limits.correlation_rows_max);
+        self.shared.update(|snapshot| {
+            snapshot.shapes = shapes;
+            snapshot.queues.insert("correlation groups".to_owned(), rows);
+        });
+        let problem = self.detector.counts().warning().map(|text| (Health::Degraded, text));
+        self.shared.set_problem("correlation groups", problem);
     }
 
     fn decode(&mut self, batch: &Batch, delta: &mut LedgerDelta) -> Output {

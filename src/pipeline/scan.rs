@@ -153,6 +153,8 @@ fn judge(
     partial.problems = done.problems;
     // What the carrier could not read is trouble with the file, not with one record.
     partial.problems.extend(partial.first_rejects.get(DAMAGED).cloned());
+    let room = detector.counts().warning();
+    partial.problems.extend(room.map(|text| format!("{}: {text}", name(input))));
     FileResult { path: name(input), findings, partial }
 }
 

@@ -9,11 +9,11 @@ use std::process::{Command, Stdio};
 
 use watchfloor::config::Config;
 use watchfloor::config::rules::RulesConfig;
+use watchfloor::detect::RuleSet;
 use watchfloor::detect::explain::judge::ROWS_MAX;
 use watchfloor::detect::explain::plan::Plan as ExplainPlan;
 use watchfloor::detect::load;
 use watchfloor::detect::rules::Judge;
-use watchfloor::detect::RuleSet;
 use watchfloor::model::event::Event;
 use watchfloor::pipeline::inputs::{Inputs, Plan};
 

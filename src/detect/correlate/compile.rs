@@ -1,34 +1,38 @@
 //! A correlation rule as what the engine needs: inputs with their group fields, a span, and a test.
 
 use ahash::AHashMap;
-use rsigma_parser::{
-    ConditionOperator, CorrelationCondition, CorrelationRule, CorrelationType, WindowMode,
-};
+use rsigma_parser::{CorrelationRule, CorrelationType, WindowMode};
 use thiserror::Error;
 
+use crate::detect::correlate::condition::{self, ALTERNATIVES_MAX, STEPS_MAX, Test};
 use crate::detect::view::{Slot, SlotTable};
 use crate::stdx::id::IdHasher;
 use crate::stdx::time::SECOND_US;
 
-/// A threshold above this would make rows of megabytes.
-pub const THRESHOLD_MAX: u64 = 10_000;
 /// Longest timespan.
 const SPAN_SECONDS_MAX: u64 = 366 * 86_400;
-/// Most rules that one correlation joins.
-const STEPS_MAX: usize = 64;
+/// Most correlations that follow one from another, from the first one over rules to the last.
+pub const DEPTH_MAX: u8 = 10;
+/// Most fields of one group or one tuple of values.
+const FIELDS_MAX: usize = 16;
 
 /// Why a correlation rule does not run.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum CorrelationError {
-    /// A type that we do not evaluate.
-    #[error("correlation type {0} is not evaluated; event_count and temporal_ordered are")]
-    Type(&'static str),
     /// A window that we do not evaluate.
     #[error("window {0} is not evaluated; leave it out for the specification's sliding window")]
     Window(&'static str),
     /// A condition that is not of the type.
     #[error("the condition is not one that {0} has: {1}")]
     Condition(&'static str, &'static str),
+    /// A condition that names what the correlation does not join.
+    #[error("the condition names {0}, which is not among the correlation's `rules`")]
+    Unlisted(String),
+    /// A condition with too many cases.
+    #[error(
+        "the condition can hold in more than {ALTERNATIVES_MAX} ways; split it into two correlations"
+    )]
+    Alternatives,
     /// No rules, or too many.
     #[error(
         "correlation joins {0} rules; 1 to {STEPS_MAX} (temporal_ordered: at least 2) are possible"
@@ -43,18 +47,26 @@ pub enum CorrelationError {
     /// A reference to nothing.
     #[error("refers to the rule {0}, which is not loaded")]
     Reference(String),
+    /// Too many correlations of correlations.
+    #[error(
+        "is correlation number {0} of a chain; {DEPTH_MAX} may follow one from another. Join rules, not correlations"
+    )]
+    Depth(u8),
+    /// More fields than make sense.
+    #[error("names {0} fields under `{1}`; {FIELDS_MAX} are possible")]
+    TooManyFields(usize, &'static str),
     /// More field names than slots.
     #[error("the rules name more than 65,535 different fields")]
     Fields,
 }
 
-/// What must be true of a group's events.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Test {
-    /// Every comparison of the number of events in a window.
-    Count(Vec<(ConditionOperator, u64)>),
-    /// An event of each step, in order; how many steps.
-    Ordered(u8),
+/// Where a value of an input comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A field of the event.
+    Field(Slot),
+    /// A group value of the correlation that is the input, by place. All events of its group have it.
+    Child(u16),
 }
 
 /// A rule whose matches go into a correlation.
@@ -62,10 +74,12 @@ pub enum Test {
 pub struct Input {
     /// The rule's place in the rule set.
     pub rule: u32,
-    /// Its step, from 0; always 0 for counts.
-    pub step: u8,
-    /// The fields that give the group, in the order of `group-by`.
-    pub group: Vec<Slot>,
+    /// The bit of its step; 0 where the test does not ask which rule it was.
+    pub step: u64,
+    /// What gives the group, in the order of `group-by`.
+    pub group: Vec<Source>,
+    /// What gives the value or tuple that counts; empty for tests without values.
+    pub values: Vec<Source>,
 }
 
 /// A compiled correlation.
@@ -78,25 +92,51 @@ pub struct Correlation {
     /// What its rows' keys begin with: its id and a fingerprint of what it does, so that a changed rule
     /// does not read the rows of the old one.
     pub key: String,
+    /// The type as it was written.
+    pub kind: CorrelationType,
+    /// Correlations of rules are 1, correlations of those 2, and so on.
+    pub depth: u8,
     /// What goes in.
     pub inputs: Vec<Input>,
     /// The names of `group-by`.
     pub group_names: Vec<String>,
+    /// The names of the fields whose values count.
+    pub value_names: Vec<String>,
     /// Microseconds.
     pub span_us: i64,
     /// What must be true.
     pub test: Test,
 }
 
-/// Compile `rule`, whose place will be `number`; `ids` knows the places of the rules it may refer to.
+/// What is loaded already.
+pub struct Known<'k> {
+    /// Id or name of a rule and its place.
+    pub ids: &'k AHashMap<String, u32>,
+    /// The correlations, in the order of their places.
+    pub correlations: &'k [Correlation],
+}
+
+impl Known<'_> {
+    fn rule(&self, reference: &str) -> Result<u32, CorrelationError> {
+        let known = self.ids.get(reference).copied();
+        known.ok_or_else(|| CorrelationError::Reference(reference.to_owned()))
+    }
+
+    fn correlation(&self, rule: u32) -> Option<&Correlation> {
+        let place = self.correlations.binary_search_by_key(&rule, |known| known.rule).ok()?;
+        self.correlations.get(place)
+    }
+}
+
+/// Compile `rule`, whose place will be `number`.
 pub fn compile(
     rule: &CorrelationRule,
     id: &str,
     number: u32,
-    ids: &AHashMap<String, u32>,
+    known: &Known<'_>,
     slots: &mut SlotTable,
 ) -> Result<Correlation, CorrelationError> {
-    let test = test(rule)?;
+    let test = condition::compile(rule)?;
     if rule.window != WindowMode::Sliding {
         return Err(CorrelationError::Window(rule.window.as_str()));
     }
@@ -104,95 +144,92 @@ pub fn compile(
     if seconds == 0 || seconds > SPAN_SECONDS_MAX {
         return Err(CorrelationError::Span(seconds));
     }
+    let value_names = condition::fields(rule);
+    for (names, key) in [(rule.group_by.as_slice(), "group-by"), (value_names, "field")] {
+        if names.len() > FIELDS_MAX {
+            return Err(CorrelationError::TooManyFields(names.len(), key));
+        }
+    }
     let mut inputs = Vec::new();
+    let mut depth = 0;
     for (place, reference) in rule.rules.iter().enumerate() {
-        let input =
-            *ids.get(reference).ok_or_else(|| CorrelationError::Reference(reference.clone()))?;
-        let step = match test {
-            Test::Count(_) => 0,
-            Test::Ordered(_) => u8::try_from(place).unwrap_or(u8::MAX),
-        };
-        inputs.push(Input { rule: input, step, group: group(rule, reference, input, ids, slots)? });
+        let input = known.rule(reference)?;
+        depth = depth.max(known.correlation(input).map_or(0, |child| child.depth));
+        let bit = u32::try_from(place).ok().and_then(|place| 1_u64.checked_shl(place));
+        let step = if test.has_steps() { bit.unwrap_or(0) } else { 0 };
+        let mut sources = |names: &[String]| sources(rule, names, reference, input, known, slots);
+        let (group, values) = (sources(&rule.group_by)?, sources(value_names)?);
+        inputs.push(Input { rule: input, step, group, values });
+    }
+    let depth = depth.saturating_add(1);
+    if depth > DEPTH_MAX {
+        return Err(CorrelationError::Depth(depth));
     }
     Ok(Correlation {
         rule: number,
         alerts: true,
         key: format!("correlation/{id}/{}", fingerprint(rule)),
+        kind: rule.correlation_type,
+        depth,
         inputs,
         group_names: rule.group_by.clone(),
+        value_names: value_names.to_vec(),
         span_us: i64::try_from(seconds).unwrap_or(i64::MAX).saturating_mul(SECOND_US),
         test,
     })
 }
 
-fn test(rule: &CorrelationRule) -> Result<Test, CorrelationError> {
-    let kind = rule.correlation_type;
-    let least = match kind {
-        CorrelationType::EventCount => 1,
-        CorrelationType::TemporalOrdered => 2,
-        other => return Err(CorrelationError::Type(other.as_str())),
-    };
-    let steps = rule.rules.len();
-    if !(least..=STEPS_MAX).contains(&steps) {
-        return Err(CorrelationError::Rules(steps));
-    }
-    let refused = |why| Err(CorrelationError::Condition(kind.as_str(), why));
-    let predicates = match &rule.condition {
-        CorrelationCondition::Extended(_) => return refused("an expression over rules"),
-        CorrelationCondition::Threshold { field: Some(_), .. } => {
-            return refused("it names a field");
-        }
-        CorrelationCondition::Threshold { predicates, .. } => predicates,
-    };
-    if kind == CorrelationType::EventCount {
-        if predicates.iter().any(|(_, number)| *number > THRESHOLD_MAX) {
-            return refused("a threshold above 10,000");
-        }
-        return Ok(Test::Count(predicates.clone()));
-    }
-    // The parser gives `gte: 1` for a condition that was left out: every step.
-    let number = steps as u64;
-    let every = matches!(
-        predicates.as_slice(),
-        [(ConditionOperator::Gte, wanted)] if *wanted == 1 || *wanted == number)
-        || matches!(predicates.as_slice(), [(ConditionOperator::Eq, wanted)] if *wanted == number);
-    if !every {
-        return refused("it must ask for all steps, or be left out");
-    }
-    Ok(Test::Ordered(u8::try_from(steps).unwrap_or(u8::MAX)))
-}
-
-/// The fields of one input that give the group; an alias says which field is meant in which rule.
-fn group(
+/// Where one input has the values of `names`; an alias says which field is meant in which rule.
+fn sources(
     rule: &CorrelationRule,
+    names: &[String],
     reference: &str,
     input: u32,
-    ids: &AHashMap<String, u32>,
+    known: &Known<'_>,
     slots: &mut SlotTable,
-) -> Result<Vec<Slot>, CorrelationError> {
+) -> Result<Vec<Source>, CorrelationError> {
+    let child = known.correlation(input).map(|child| child.group_names.as_slice());
+    let child = child.unwrap_or_default();
     let mut out = Vec::new();
-    for name in &rule.group_by {
+    for name in names {
         let field = match rule.aliases.iter().find(|alias| alias.alias == *name) {
             None => name,
             Some(alias) => {
-                let meant = |(known, _): &(&String, &String)| {
-                    *known == reference || ids.get(*known) == Some(&input)
+                let meant = |(of, _): &(&String, &String)| {
+                    *of == reference || known.ids.get(*of) == Some(&input)
                 };
                 let mapped = alias.mapping.iter().find(meant).map(|(_, field)| field);
-                mapped.ok_or_else(|| CorrelationError::Alias(name.clone(), reference.to_owned()))?
+                // A correlation that groups by an alias of the same name has its value.
+                let same = child.contains(name).then_some(name);
+                let missing = || CorrelationError::Alias(name.clone(), reference.to_owned());
+                mapped.or(same).ok_or_else(missing)?
             }
         };
-        out.push(slots.slot(field).ok_or(CorrelationError::Fields)?);
+        let place = child.iter().position(|known| known == field);
+        out.push(match place.and_then(|place| u16::try_from(place).ok()) {
+            Some(place) => Source::Child(place),
+            None => Source::Field(slots.slot(field).ok_or(CorrelationError::Fields)?),
+        });
     }
     Ok(out)
 }
 
+/// What rows depend on. A changed threshold keeps its rows: they hold events, not answers.
 fn fingerprint(rule: &CorrelationRule) -> String {
     let mut hasher = IdHasher::new("correlation");
     hasher.text(rule.correlation_type.as_str()).number(rule.timespan.seconds);
-    rule.rules.iter().chain(&rule.group_by).for_each(|text| {
+    rule.rules.iter().chain(&rule.group_by).chain(condition::fields(rule)).for_each(|text| {
         hasher.text(text);
     });
+    let mut aliases: Vec<_> = rule
+        .aliases
+        .iter()
+        .flat_map(|alias| alias.mapping.iter().map(|(of, field)| (&alias.alias, of, field)))
+        .collect();
+    aliases.sort_unstable();
+    for (alias, of, field) in aliases {
+        hasher.text(alias).text(of).text(field);
+    }
     let mut text = hasher.finish().to_string();
     text.truncate(8);
     text
