@@ -43,6 +43,18 @@ struct Feed {
 impl Detector {
     /// A detector over `rules` with at most `rows_max` rows of correlation state.
     pub fn new(rules: Arc<RuleSet>, rows_max: usize) -> Detector {
+        let feeds = Self::feeds_of(&rules);
+        Detector { rules, state: State::new(rows_max), feeds, tenant: Arc::from("") }
+    }
+
+    /// Go on with another set of rules, as a whole. Correlations that it has unchanged keep their rows.
+    pub fn replace_rules(&mut self, rules: Arc<RuleSet>) {
+        self.state.carry_over(&self.rules.correlations, &rules.correlations);
+        self.feeds = Self::feeds_of(&rules);
+        self.rules = rules;
+    }
+
+    fn feeds_of(rules: &RuleSet) -> AHashMap<u32, Vec<Feed>> {
         let mut feeds: AHashMap<u32, Vec<Feed>> = AHashMap::new();
         for (number, correlation) in rules.correlations.iter().enumerate() {
             for input in &correlation.inputs {
@@ -53,7 +65,7 @@ impl Detector {
                 });
             }
         }
-        Detector { rules, state: State::new(rows_max), feeds, tenant: Arc::from("") }
+        feeds
     }
 
     /// Take back the state of the last commit. Rows of rules that changed or are gone are discarded and counted.

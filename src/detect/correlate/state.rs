@@ -107,6 +107,29 @@ impl State {
         out
     }
 
+    /// Go on with another set of rules: rows of correlations that it has too (by key) stay, the others are forgotten.
+    pub fn carry_over(&mut self, old: &[Correlation], new: &[Correlation]) {
+        let numbers: AHashMap<&str, u32> =
+            (0..).zip(new).map(|(n, c)| (c.key.as_str(), n)).collect();
+        let changed = std::mem::take(&mut self.changed);
+        self.by_touch.clear();
+        for (place, row) in std::mem::take(&mut self.rows) {
+            let number =
+                old.get(place.0 as usize).and_then(|known| numbers.get(known.key.as_str()));
+            let Some(number) = number else {
+                self.counts.rows_discarded += 1;
+                self.removed.extend(key_text(place, old));
+                continue;
+            };
+            let moved = (*number, place.1);
+            if changed.contains(&place) {
+                self.changed.insert(moved);
+            }
+            self.by_touch.insert(row.touched, moved);
+            self.rows.insert(moved, row);
+        }
+    }
+
     /// How many rows there are.
     pub fn rows(&self) -> usize {
         self.rows.len()
