@@ -4,6 +4,7 @@
 mod alerts;
 mod extract;
 mod listen;
+mod rules;
 mod stream;
 mod system;
 
@@ -91,6 +92,9 @@ fn router(api: Api) -> Router {
         .route("/endpoints", get(system::endpoints))
         .route("/rejects", get(system::rejects))
         .route("/rules", get(system::rules))
+        .route("/rules/book", get(rules::book))
+        .route("/rules/history", get(rules::history))
+        .route("/rules/change", post(rules::change))
         .route("/rules/{id}/off", post(system::rule_off))
         .route("/rules/{id}/on", post(system::rule_on))
         .route("/audit/verify", get(system::audit_verify))

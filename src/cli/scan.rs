@@ -78,6 +78,7 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Outc
     let mut config = load::config(common)?;
     if !arguments.rules.is_empty() {
         config.rules.paths.clone_from(&arguments.rules);
+        config.rules.only_named = true;
     }
     load::format_name(&config, &arguments.read_as)?;
     let inputs = Inputs {

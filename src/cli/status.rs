@@ -65,7 +65,9 @@ fn json(status: &StatusReport) -> serde_json::Value {
             serde_json::json!({"name": name, "depth": depth, "capacity": capacity})
         }).collect::<Vec<_>>(),
         "rules_loaded": status.rules_loaded, "rules_failed": status.rules_failed,
-        "rules_off": status.rules_off, "alerts_count": status.alerts, "events": status.events,
+        "rules_off": status.rules_off, "rules_dry_run": status.rules_dry_run,
+        "dry_run_findings": status.dry_run_findings, "rules_reloads": status.rules_reloads,
+        "alerts_count": status.alerts, "events": status.events,
         "store_bytes": status.store_bytes, "data_dir": status.data_dir, "lag_us": status.lag_us,
     })
 }
@@ -77,13 +79,15 @@ fn table(out: &mut impl Write, status: &StatusReport) -> anyhow::Result<()> {
     }
     writeln!(
         out,
-        "{} alerts, {} events, {} bytes on disk; {} rules on, {} failed, {} off",
+        "{} alerts, {} events, {} bytes on disk; {} rules on, {} failed, {} off, {} in dry run ({} findings)",
         status.alerts,
         status.events,
         status.store_bytes,
         status.rules_loaded,
         status.rules_failed,
-        status.rules_off
+        status.rules_off,
+        status.rules_dry_run,
+        status.dry_run_findings
     )?;
     for (name, depth, capacity) in &status.queues {
         writeln!(out, "queue {name}: {depth} of {capacity}")?;

@@ -21,8 +21,9 @@ use crate::model::event::Event;
 use crate::model::explanation::Explanation;
 use crate::model::finding::RuleInfo;
 use crate::model::record::StoredReject;
+use crate::model::rule_life::{RuleChange, RuleRequest, RuleView};
 use crate::stdx::time::Timestamp;
-use crate::wire::{alert_v1, desk_v1, explain_v1, status_v1};
+use crate::wire::{alert_v1, desk_v1, explain_v1, rules_v1, status_v1};
 
 /// How long an ordinary request may take.
 pub const REQUEST_TIME_MAX: Duration = Duration::from_secs(15);
@@ -193,6 +194,33 @@ impl Client {
     /// Switch a rule on.
     pub async fn rule_on(&self, id: &str) -> Result<(), Problem> {
         self.send(Method::POST, &["rules", id, "on"], None::<&()>).await
+    }
+
+    /// What was decided about rules, with what was counted under it.
+    pub async fn rule_view(&self) -> Result<RuleView, Problem> {
+        let view: rules_v1::View = self.get(&["rules", "book"], &[], REQUEST_TIME_MAX).await?;
+        request::model(view)
+    }
+
+    /// The newest changes of rules, newest first.
+    pub async fn rule_history(&self, limit: usize) -> Result<Vec<RuleChange>, Problem> {
+        let query = [("limit", limit.to_string())];
+        let rows: Vec<rules_v1::Change> =
+            self.get(&["rules", "history"], &query, REQUEST_TIME_MAX).await?;
+        request::models(rows)
+    }
+
+    /// Change something about rules, with the reason. `None`: it was that way already.
+    pub async fn rule_change(
+        &self,
+        request: RuleRequest,
+        reason: &str,
+    ) -> Result<Option<RuleChange>, Problem> {
+        let change = rules_v1::Request::from(&request);
+        let body = rules_v1::Asked { change, reason: reason.to_owned() };
+        let done: Option<rules_v1::Change> =
+            self.send(Method::POST, &["rules", "change"], Some(&body)).await?;
+        done.map(self::request::model).transpose()
     }
 
     /// The actor's draft note about an alert.

@@ -12,6 +12,7 @@ use crate::model::event::Event;
 use crate::model::explanation::Explanation;
 use crate::model::finding::RuleInfo;
 use crate::model::record::StoredReject;
+use crate::model::rule_life::{RuleChange, RuleRequest, RuleView};
 use crate::service::{self, Workbench};
 use crate::stdx::time::Timestamp;
 
@@ -155,6 +156,25 @@ impl Desk {
     /// Switch a rule on.
     pub async fn rule_on(&self, id: &str) -> Result<(), Problem> {
         forward!(self.rule_on(id))
+    }
+
+    /// What was decided about rules, with what was counted under it.
+    pub async fn rule_view(&self) -> Result<RuleView, Problem> {
+        forward!(self.rule_view())
+    }
+
+    /// The newest changes of rules, newest first.
+    pub async fn rule_history(&self, limit: usize) -> Result<Vec<RuleChange>, Problem> {
+        forward!(self.rule_history(limit))
+    }
+
+    /// Change something about rules, with the reason. `None`: it was that way already.
+    pub async fn rule_change(
+        &self,
+        request: RuleRequest,
+        reason: &str,
+    ) -> Result<Option<RuleChange>, Problem> {
+        forward!(self.rule_change(request, reason))
     }
 
     /// The actor's draft note about an alert.

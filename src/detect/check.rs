@@ -22,6 +22,8 @@ pub struct CheckReport {
     pub problems: Vec<RuleProblem>,
     /// What runs and is probably not meant so.
     pub warnings: Vec<RuleProblem>,
+    /// Ids of the rules that their pack recommends.
+    pub recommended: Arc<ahash::AHashSet<String>>,
     /// Rules that run, by level.
     pub by_level: BTreeMap<Severity, usize>,
     /// Rules that no index narrows down: they are evaluated for every event of their logsource.
@@ -30,7 +32,12 @@ pub struct CheckReport {
 
 /// Load every rule under `paths` (`builtin`, files, folders) and report.
 pub fn check(paths: &[String]) -> CheckReport {
-    let config = RulesConfig { paths: paths.to_vec(), ..RulesConfig::default() };
+    check_all(&RulesConfig { paths: paths.to_vec(), ..RulesConfig::default() })
+}
+
+/// Load every rule of a configuration, of whatever level, and report.
+pub fn check_all(config: &RulesConfig) -> CheckReport {
+    let config = RulesConfig { min_level: Severity::Info, ..config.clone() };
     let loaded = RuleSet::load(&config, &BTreeSet::new());
     let mut by_level = BTreeMap::new();
     for rule in loaded.rules.rules() {
@@ -40,6 +47,7 @@ pub fn check(paths: &[String]) -> CheckReport {
         rules: loaded.rules.rules().to_vec(),
         correlations: loaded.rules.correlations(),
         unbound: loaded.rules.unbound().to_vec(),
+        recommended: Arc::clone(loaded.rules.recommended()),
         problems: loaded.problems,
         warnings: loaded.warnings,
         by_level,

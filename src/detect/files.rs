@@ -3,17 +3,23 @@
 //! A rule file comes from outside: its size is bounded, and YAML aliases are counted before the real parser
 //! expands them, so that a file of a million aliases costs a scan of its bytes and nothing more.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use include_dir::{Dir, include_dir};
 use serde_saphyr::budget::{Budget, BudgetBreach, EnforcingPolicy, check_yaml_budget};
 
+use crate::config::rules::PackPlace;
 use crate::detect::load::RuleProblem;
 
 /// The word in `rules.paths` that means the pack in the program.
 pub const BUILTIN: &str = "builtin";
+/// What stands before the name of an imported pack, in `rules.paths` and in the names of its files.
+pub const PACK_PREFIX: &str = "pack:";
+/// What stands before the name of a pack in the name of a file that is edited here.
+pub const LOCAL_PREFIX: &str = "local:";
 /// A rule file longer than this is refused. The longest file of the public packs has 50 KiB.
 pub const RULE_FILE_BYTES_MAX: u64 = 1 << 20;
 /// More aliases than this in one file are refused; public packs use none.
@@ -36,8 +42,13 @@ pub struct Document {
     pub text: String,
 }
 
-/// Every rule document under `paths` in the order of paths and names; what could not be read is a problem.
-pub fn documents(paths: &[String], problems: &mut Vec<RuleProblem>) -> Vec<Document> {
+/// Every rule document under `paths` in the order of paths and names, then those of packs that `paths` does not name;
+/// what could not be read is a problem.
+pub fn documents(
+    paths: &[String],
+    packs: &[PackPlace],
+    problems: &mut Vec<RuleProblem>,
+) -> Vec<Document> {
     let mut out = Vec::new();
     for path in paths {
         if path == BUILTIN {
@@ -51,10 +62,23 @@ pub fn documents(paths: &[String], problems: &mut Vec<RuleProblem>) -> Vec<Docum
                     "is no file of the built-in pack".to_owned(),
                 )),
             }
+        } else if let Some(name) = path.strip_prefix(PACK_PREFIX) {
+            match packs.iter().find(|pack| pack.name == name) {
+                Some(pack) => from_pack(pack, &mut out, problems),
+                None => problems.push(RuleProblem::new(
+                    path.clone(),
+                    0,
+                    "is not imported or is off: see `watchfloor rules packs`".to_owned(),
+                )),
+            }
         } else {
             from_disk(Path::new(path), &mut out, problems);
         }
     }
+    let named = |pack: &&PackPlace| {
+        paths.iter().any(|path| path.strip_prefix(PACK_PREFIX) == Some(pack.name.as_str()))
+    };
+    packs.iter().filter(|pack| !named(pack)).for_each(|pack| from_pack(pack, &mut out, problems));
     out
 }
 
@@ -66,6 +90,56 @@ pub fn in_pack(name: &str) -> Option<&str> {
 /// A file of the built-in pack.
 pub fn pack_file(inner: &str) -> Option<&'static [u8]> {
     PACK.get_file(inner).map(include_dir::File::contents)
+}
+
+/// The pack that a file of a rule is of, if it is of one.
+pub fn pack_of(file: &str) -> Option<&str> {
+    let rest = file.strip_prefix(PACK_PREFIX).or_else(|| file.strip_prefix(LOCAL_PREFIX));
+    match rest {
+        Some(rest) => rest.split('/').next(),
+        None => file.starts_with("builtin/").then_some(BUILTIN),
+    }
+}
+
+/// The rule files of a folder by their names in it, sorted. Links are not followed.
+pub fn rule_files(folder: &Path, problems: &mut Vec<RuleProblem>) -> BTreeMap<PathBuf, PathBuf> {
+    let mut files = BTreeMap::new();
+    if !folder.exists() {
+        return files;
+    }
+    for entry in walkdir::WalkDir::new(folder).max_depth(DEPTH_MAX) {
+        match entry {
+            Ok(entry) if entry.file_type().is_file() && is_rule_file(entry.path()) => {
+                if let Ok(name) = entry.path().strip_prefix(folder) {
+                    files.insert(name.to_owned(), entry.path().to_owned());
+                }
+            }
+            Ok(_) => {}
+            Err(error) => {
+                let place = error.path().unwrap_or(folder).display().to_string();
+                problems.push(RuleProblem::of_file(place, 0, format!("cannot be read: {error}")));
+            }
+        }
+    }
+    files
+}
+
+/// A pack's files, with local ones in the place of those that they edit.
+fn from_pack(pack: &PackPlace, out: &mut Vec<Document>, problems: &mut Vec<RuleProblem>) {
+    if !pack.folder.is_dir() {
+        let text = format!("the folder {} of the pack is gone", pack.folder.display());
+        let name = format!("{PACK_PREFIX}{}", pack.name);
+        problems.push(RuleProblem::of_file(name, 0, text));
+    }
+    let shipped = rule_files(&pack.folder, problems).into_iter();
+    let mut files: BTreeMap<PathBuf, (&str, PathBuf)> =
+        shipped.map(|(name, path)| (name, (PACK_PREFIX, path))).collect();
+    let local = rule_files(&pack.local, problems).into_iter();
+    files.extend(local.map(|(name, path)| (name, (LOCAL_PREFIX, path))));
+    for (name, (prefix, path)) in files {
+        let shown = format!("{prefix}{}/{}", pack.name, name.display());
+        read(&path, shown, out, problems);
+    }
 }
 
 fn builtin(folder: &Dir<'static>, out: &mut Vec<Document>, problems: &mut Vec<RuleProblem>) {
@@ -88,31 +162,36 @@ fn from_disk(path: &Path, out: &mut Vec<Document>, problems: &mut Vec<RuleProble
             Ok(entry) => {
                 let named = entry.depth() == 0;
                 if entry.file_type().is_file() && (named || is_rule_file(entry.path())) {
-                    read(entry.path(), out, problems);
+                    read(entry.path(), entry.path().display().to_string(), out, problems);
                 }
             }
             Err(error) => {
                 let place = error.path().unwrap_or(path).display().to_string();
-                problems.push(RuleProblem::new(place, 0, format!("cannot be read: {error}")));
+                problems.push(RuleProblem::of_file(place, 0, format!("cannot be read: {error}")));
             }
         }
     }
 }
 
-fn read(path: &Path, out: &mut Vec<Document>, problems: &mut Vec<RuleProblem>) {
-    let name = path.display().to_string();
+fn read(path: &Path, name: String, out: &mut Vec<Document>, problems: &mut Vec<RuleProblem>) {
     let mut bytes = Vec::new();
     let read = fs::File::open(path)
         .and_then(|file| file.take(RULE_FILE_BYTES_MAX + 1).read_to_end(&mut bytes));
     match read {
         Ok(_) => add(&name, &bytes, out, problems),
-        Err(error) => problems.push(RuleProblem::new(name, 0, format!("cannot be read: {error}"))),
+        Err(error) => {
+            problems.push(RuleProblem::of_file(name, 0, format!("cannot be read: {error}")));
+        }
     }
 }
 
 fn add(name: &str, bytes: &[u8], out: &mut Vec<Document>, problems: &mut Vec<RuleProblem>) {
     let mut refuse =
-        |line, reason: String| problems.push(RuleProblem::new(name.to_owned(), line, reason));
+        |line, reason: String| problems.push(RuleProblem::of_file(name.to_owned(), line, reason));
+    if bytes.is_empty() {
+        // What a file looks like in the moment in which it is written again.
+        return refuse(0, "is empty; remove it or write a rule".to_owned());
+    }
     if bytes.len() as u64 > RULE_FILE_BYTES_MAX {
         return refuse(
             0,
@@ -132,7 +211,8 @@ fn add(name: &str, bytes: &[u8], out: &mut Vec<Document>, problems: &mut Vec<Rul
     split(name, text, out);
 }
 
-fn is_rule_file(path: &Path) -> bool {
+/// Is this the name of a rule file?
+pub fn is_rule_file(path: &Path) -> bool {
     let extension = path.extension().and_then(|extension| extension.to_str());
     let stem = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     matches!(extension, Some("yml" | "yaml"))
@@ -276,7 +356,7 @@ mod tests {
     #[test]
     fn the_pack_in_the_program_is_readable() {
         let mut problems = Vec::new();
-        assert!(!documents(&[BUILTIN.to_owned()], &mut problems).is_empty());
+        assert!(!documents(&[BUILTIN.to_owned()], &[], &mut problems).is_empty());
         assert_eq!(problems, []);
     }
 }

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use ahash::{AHashMap, AHashSet};
-use rsigma_parser::{CorrelationRule, FilterRule, Level, SigmaRule, parse_sigma_yaml};
+use rsigma_parser::{CorrelationRule, FilterRule, Level, SigmaRule, Status, parse_sigma_yaml};
 
-use crate::config::rules::RulesConfig;
+use crate::config::rules::{PackPlace, RulesConfig};
 use crate::detect::correlate::circle::{self, Waiting};
 use crate::detect::correlate::{compile as correlation, condition};
 use crate::detect::files::{self, Document};
@@ -29,12 +29,19 @@ pub struct RuleProblem {
     pub line: u32,
     /// What is wrong.
     pub reason: String,
+    /// The file as text is meant: it cannot be read, or is no YAML. A file that is being written looks like that.
+    pub whole_file: bool,
 }
 
 impl RuleProblem {
     /// A problem with a place.
     pub fn new(file: String, line: u32, reason: String) -> RuleProblem {
-        RuleProblem { file, line, reason }
+        RuleProblem { file, line, reason, whole_file: false }
+    }
+
+    /// A problem with a file as text.
+    pub fn of_file(file: String, line: u32, reason: String) -> RuleProblem {
+        RuleProblem { file, line, reason, whole_file: true }
     }
 }
 
@@ -92,17 +99,20 @@ pub struct Parsed {
 /// Read every rule under `paths` without compiling any. What is said of a rule in its own words (why it held, what it
 /// covers) comes from here, and what runs is compiled from the same.
 pub fn read(paths: &[String], problems: &mut Vec<RuleProblem>) -> Parsed {
-    read_some(paths, &|_| true, problems)
+    read_some(paths, &[], &|_| true, problems)
 }
 
 /// As [`read`], but only the documents that `wanted` keeps: parsing is the costly part.
 pub fn read_some(
     paths: &[String],
+    packs: &[PackPlace],
     wanted: &dyn Fn(&Document) -> bool,
     problems: &mut Vec<RuleProblem>,
 ) -> Parsed {
     let mut parsed = Parsed::default();
-    for document in files::documents(paths, problems).iter().filter(|document| wanted(document)) {
+    for document in
+        files::documents(paths, packs, problems).iter().filter(|document| wanted(document))
+    {
         parse(document, &mut parsed, problems);
     }
     library::apply_filters(
@@ -117,7 +127,7 @@ pub fn read_some(
 
 fn load(config: &RulesConfig, off: &BTreeSet<String>, for_comparison: bool) -> Loaded {
     let mut problems = Vec::new();
-    let parsed = read(&config.paths, &mut problems);
+    let parsed = read_some(&config.paths, &config.packs, &|_| true, &mut problems);
     let mut loader = Loader {
         config,
         off,
@@ -153,14 +163,14 @@ fn parse(document: &Document, parsed: &mut Parsed, problems: &mut Vec<RuleProble
     let collection = match parse_sigma_yaml(&document.text) {
         Ok(collection) => collection,
         Err(error) => {
-            problems.push(RuleProblem::new(place.file, place.line, error.to_string()));
+            problems.push(RuleProblem::of_file(place.file, place.line, error.to_string()));
             return;
         }
     };
     for error in &collection.errors {
         let line = inner_line(error)
             .map_or(place.line, |line| first_line(document).saturating_add(line - 1));
-        problems.push(RuleProblem::new(place.file.clone(), line, with_fix(error)));
+        problems.push(RuleProblem::of_file(place.file.clone(), line, with_fix(error)));
     }
     parsed.rules.extend(collection.rules.into_iter().map(|rule| (rule, place.clone())));
     parsed.correlations.extend(collection.correlations.into_iter().map(|mut rule| {
@@ -277,6 +287,23 @@ impl Loader<'_> {
         self.parts.infos.push(Arc::new(info));
     }
 
+    /// A pack says itself what it recommends; else it is what is tested and serious, as in SigmaHQ's core package.
+    fn note_recommended(&mut self, info: &RuleInfo, status: Option<Status>) {
+        let pack = files::pack_of(&info.file);
+        let place = self.config.packs.iter().find(|place| Some(place.name.as_str()) == pack);
+        let recommended = match place {
+            Some(place) if !place.recommended.is_empty() => place.recommended.contains(&info.id),
+            None if pack == Some(files::BUILTIN) => true,
+            _ => {
+                matches!(status, Some(Status::Stable | Status::Test))
+                    && info.level >= Severity::High
+            }
+        };
+        if recommended {
+            self.parts.recommended.insert(info.id.clone());
+        }
+    }
+
     fn add_rule(&mut self, rule: &SigmaRule, place: Place) {
         let info = RuleInfo {
             id: rule.id.clone().unwrap_or_else(|| id_of(&rule.title)),
@@ -317,6 +344,7 @@ impl Loader<'_> {
             return self
                 .problem(&place, "the rules name more than 65,535 different fields".to_owned());
         };
+        self.note_recommended(&info, rule.status);
         let silent = self.is_silent(&info.id, rule.name.as_deref());
         let below = info.level < self.config.min_level;
         let library = self.for_comparison.then(|| Box::new(compiled));
@@ -393,6 +421,7 @@ impl Loader<'_> {
             Ok(mut compiled) => {
                 let silent = self.is_silent(&info.id, rule.name.as_deref());
                 compiled.alerts = !silent && info.level >= self.config.min_level;
+                self.note_recommended(&info, rule.status);
                 self.parts.correlations.push(compiled);
                 self.remember(info, rule.name.clone());
             }

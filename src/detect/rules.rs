@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ahash::AHashMap;
+use ahash::{AHashMap, AHashSet};
 use rsigma_eval::compiler::CompiledRule;
 use rsigma_eval::evaluate_rule;
 
@@ -52,6 +52,7 @@ pub struct RuleSet {
     by_channel: AHashMap<String, Vec<u32>>,
     by_dataset: AHashMap<&'static str, Vec<u32>>,
     elsewhere: Vec<u32>,
+    recommended: Arc<AHashSet<String>>,
 }
 
 /// The rules of one logsource.
@@ -75,12 +76,14 @@ pub struct Parts {
     pub correlations: Vec<Correlation>,
     /// Field names of all of them.
     pub slots: SlotTable,
+    /// Ids of the rules that their pack recommends.
+    pub recommended: AHashSet<String>,
 }
 
 impl RuleSet {
     /// Index what was loaded.
     pub fn new(parts: Parts) -> RuleSet {
-        let Parts { infos, unbound, compiled, correlations, mut slots } = parts;
+        let Parts { infos, unbound, compiled, correlations, mut slots, recommended } = parts;
         let code_slot = slots.slot("EventID");
         let mut grouped: Vec<(Binding, Vec<u32>)> = Vec::new();
         let mut places: AHashMap<Binding, usize> = AHashMap::new();
@@ -94,8 +97,16 @@ impl RuleSet {
                 rules.push(number);
             }
         }
-        let mut set =
-            RuleSet { infos, unbound, compiled, correlations, slots, ..RuleSet::default() };
+        let recommended = Arc::new(recommended);
+        let mut set = RuleSet {
+            infos,
+            unbound,
+            compiled,
+            correlations,
+            slots,
+            recommended,
+            ..RuleSet::default()
+        };
         for (binding, rules) in grouped {
             set.add_bucket(binding, &rules, code_slot);
         }
@@ -153,6 +164,11 @@ impl RuleSet {
     /// Rules for logs that we do not read: they are loaded, checked and never run.
     pub fn unbound(&self) -> &[Arc<RuleInfo>] {
         &self.unbound
+    }
+
+    /// Ids of the rules that their pack recommends.
+    pub fn recommended(&self) -> &Arc<AHashSet<String>> {
+        &self.recommended
     }
 
     /// How many of [`RuleSet::rules`] are correlations.

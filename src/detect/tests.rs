@@ -391,3 +391,37 @@ proptest! {
         let _ = load_text(&text);
     }
 }
+
+#[test]
+fn another_set_of_rules_goes_on_with_the_rows_of_correlations_that_it_has_unchanged() {
+    let detector = || Detector::new(guessing(), 100);
+    let three: Vec<Event> = (0..3).map(|n| ssh(n, n as i64, "192.0.2.7", false)).collect();
+    let two: Vec<Event> = (3..5).map(|n| ssh(n, n as i64, "192.0.2.7", false)).collect();
+    // The same rules in another order, so that every number in the set is another one.
+    let turned: Vec<&str> = GUESSING.split("---\n").collect();
+    let turned = ["title: new\nlogsource: {product: linux, service: sshd}\ndetection: {s: {message: x}, condition: s}\n", turned[4], turned[2], turned[3], turned[1], turned[0]].join("---\n");
+    let changed = GUESSING
+        .replace("timespan: 10m, condition: {gte: 5}", "timespan: 11m, condition: {gte: 5}");
+    let found = |rules: Option<Arc<RuleSet>>| {
+        let (mut detector, mut out) = (detector(), Vec::new());
+        detector.analyse(&three, false, &mut out);
+        detector.take_changes();
+        assert!(out.is_empty());
+        if let Some(rules) = rules {
+            detector.replace_rules(rules);
+        }
+        detector.analyse(&two, false, &mut out);
+        (out.len(), detector.take_changes())
+    };
+    let (undisturbed, _) = found(None);
+    assert!(undisturbed > 0);
+    let set = |text: &str| {
+        let loaded = load_text(text);
+        assert_eq!(loaded.problems, []);
+        Arc::new(loaded.rules)
+    };
+    assert_eq!(found(Some(set(&turned))).0, undisturbed);
+    let (fresh, rows) = found(Some(set(&changed)));
+    assert_eq!(fresh, 0, "a changed correlation begins anew");
+    assert!(rows.iter().any(|row| row.value.is_none()), "and its old rows leave the store");
+}

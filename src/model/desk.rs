@@ -118,8 +118,14 @@ pub struct StatusReport {
     pub rules_loaded: usize,
     /// Rules that did not compile.
     pub rules_failed: usize,
-    /// Rules switched off by hand.
+    /// Rules that are off everywhere.
     pub rules_off: usize,
+    /// Rules whose findings are only counted.
+    pub rules_dry_run: usize,
+    /// Findings that were only counted, since the start.
+    pub dry_run_findings: u64,
+    /// How often another set of rules was taken up, since the start.
+    pub rules_reloads: u64,
     /// Alerts in the store.
     pub alerts: u64,
     /// Events in the store.

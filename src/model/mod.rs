@@ -16,6 +16,8 @@ pub mod lifecycle;
 pub mod linux_fields;
 pub mod query;
 pub mod record;
+pub mod rule_life;
+pub mod rule_selector;
 pub mod severity;
 pub mod shape;
 pub mod sort;

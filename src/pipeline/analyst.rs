@@ -17,6 +17,7 @@ use crate::model::ledger::LedgerDelta;
 use crate::model::record::{Batch, Flush};
 use crate::normalise::{Decoder, Output, Settings};
 use crate::pipeline::muted::Muted;
+use crate::pipeline::rule_life::reload::Next;
 use crate::pipeline::shapes::{REPORT_EVERY_US, Shapes};
 use crate::pipeline::shared::{Health, Shared};
 use crate::stdx::id::Id128;
@@ -38,6 +39,7 @@ pub(crate) struct Analyst {
     detector: Detector,
     engine: Engine,
     muted: Arc<Muted>,
+    next: Arc<Next>,
     seats: AHashMap<Id128, Seat>,
     shapes: Shapes,
     shared: Arc<Shared>,
@@ -52,16 +54,18 @@ impl Analyst {
         limits: LimitsConfig,
         detector: Detector,
         engine: Engine,
-        muted: Arc<Muted>,
+        rules: (Arc<Muted>, Arc<Next>),
         shared: Arc<Shared>,
         decoder_states: Vec<(Id128, Vec<u8>)>,
     ) -> Analyst {
+        let (muted, next) = rules;
         Analyst {
             settings,
             limits,
             detector,
             engine,
             muted,
+            next,
             seats: AHashMap::new(),
             shapes: Shapes::default(),
             shared,
@@ -86,8 +90,12 @@ impl Analyst {
         }
     }
 
-    /// Everything that follows from these batches, to be made real in one transaction.
+    /// Everything that follows from these batches, to be made real in one transaction. One set of rules judges them all.
     fn analyse(&mut self, batches: &[Batch]) -> Commit {
+        if let Some(rules) = self.next.take() {
+            self.detector.replace_rules(rules);
+            self.shared.update(|snapshot| snapshot.rules_reloads += 1);
+        }
         let mut commit = Commit { at: Timestamp::now(), ..Commit::default() };
         let mut books: BTreeMap<Arc<str>, LedgerDelta> = BTreeMap::new();
         let mut findings: Vec<Finding> = Vec::new();

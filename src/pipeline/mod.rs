@@ -12,6 +12,7 @@ mod mappings;
 pub mod muted;
 pub mod normalise;
 pub mod retry;
+pub mod rule_life;
 pub mod rules;
 pub mod running;
 pub mod scan;

@@ -8,7 +8,7 @@ use tokio::runtime::Handle;
 
 use crate::alert::Engine;
 use crate::config::Config;
-use crate::detect::{Detector, Loaded, RuleSet, StateRow};
+use crate::detect::{Detector, StateRow};
 use crate::model::record::Batch;
 use crate::normalise::Settings;
 use crate::pipeline::analyst::Analyst;
@@ -16,6 +16,8 @@ use crate::pipeline::committer::Committer;
 use crate::pipeline::inputs::{Inputs, Plan};
 use crate::pipeline::mappings;
 use crate::pipeline::muted::Muted;
+use crate::pipeline::rule_life::adopt;
+use crate::pipeline::rule_life::reload::{Next, Reloader};
 use crate::pipeline::shared::{Health, Shared};
 use crate::source::{self, Source};
 use crate::stdx::stop::StopToken;
@@ -58,7 +60,13 @@ pub async fn open(config: &Config) -> anyhow::Result<Opening> {
     for warning in store.warnings() {
         shared.set_problem(warning, Some((Health::Degraded, warning.clone())));
     }
-    Ok(Opening::Ours(Opened { store: Arc::new(store), shared, muted: Arc::default() }))
+    let book = store.rule_book().await?;
+    if let Err(problem) = adopt::recover(&config.data_dir, &book) {
+        shared.set_problem("rules folder", Some((Health::Degraded, problem.to_string())));
+    }
+    let muted = Muted::default();
+    muted.set_book(book);
+    Ok(Opening::Ours(Opened { store: Arc::new(store), shared, muted: Arc::new(muted) }))
 }
 
 /// Is there a store in the data folder? Touches nothing.
@@ -93,14 +101,21 @@ pub struct Running {
     sources: Vec<(String, JoinHandle<()>)>,
     analyst: JoinHandle<()>,
     committer: JoinHandle<u64>,
-    watcher: Option<JoinHandle<()>>,
+    watchers: Vec<(&'static str, JoinHandle<()>)>,
 }
 
 /// Restore all state from the store, then start every thread. Call on a runtime.
 pub async fn start(parts: Parts) -> anyhow::Result<Running> {
     let Parts { config, opened: Opened { store, shared, muted }, evidence } = parts;
     let settings = Arc::new(Settings::new(&config)?);
-    let rules = load_rules(&config, &shared);
+    let next = Arc::new(Next::default());
+    let (reloader, rules) = Reloader::start(
+        config.rules.clone(),
+        &config.data_dir,
+        Arc::clone(&muted),
+        Arc::clone(&shared),
+        Arc::clone(&next),
+    );
     let mut detector = Detector::new(rules, config.limits.correlation_rows_max);
     let rows = store.detection_rows().await?;
     detector.restore(
@@ -108,22 +123,21 @@ pub async fn start(parts: Parts) -> anyhow::Result<Running> {
     );
     let engine = Engine::new(config.alert.clone()).restore(store.episodes().await?);
     let states = store.decoder_states().await?;
-    muted.set(store.rules_off().await?.into_iter().map(|off| off.rule));
     let stop = StopToken::new();
-    let watcher = if mappings::are_configured(&settings) {
+    let for_rules = stop.clone();
+    let mut watchers = vec![("rules", task::thread("rules", move || reloader.watch(&for_rules))?)];
+    if mappings::are_configured(&settings) {
         let (settings, shared, stop) = (Arc::clone(&settings), Arc::clone(&shared), stop.clone());
         let work = move || mappings::watch(&settings, &shared, &stop);
-        Some(task::thread("mappings", work)?)
-    } else {
-        None
-    };
+        watchers.push(("mappings", task::thread("mappings", work)?));
+    }
     let limits_of_path = config.limits.clone();
     let analyst = Analyst::new(
         settings,
         limits_of_path,
         detector,
         engine,
-        muted,
+        (muted, next),
         Arc::clone(&shared),
         states,
     );
@@ -170,38 +184,7 @@ pub async fn start(parts: Parts) -> anyhow::Result<Running> {
             task::thread("evidence", move || read_evidence(&plan, &batch_sender, &shared, &stop))?;
         sources.push(("evidence".to_owned(), thread));
     }
-    Ok(Running { stop, sources, analyst, committer, watcher })
-}
-
-fn load_rules(config: &Config, shared: &Shared) -> Arc<RuleSet> {
-    let Loaded { rules, problems, warnings } = RuleSet::load(&config.rules, &Default::default());
-    for problem in &problems {
-        tracing::warn!(
-            file = problem.file,
-            line = problem.line,
-            reason = problem.reason,
-            "rule does not run"
-        );
-    }
-    for warning in &warnings {
-        tracing::warn!(
-            file = warning.file,
-            line = warning.line,
-            reason = warning.reason,
-            "rule is probably not meant so"
-        );
-    }
-    if !problems.is_empty() {
-        let text =
-            format!("{} rules do not run: watchfloor rules check lists them", problems.len());
-        shared.set_problem("rules", Some((Health::Degraded, text)));
-    }
-    shared.update(|snapshot| {
-        snapshot.rules = rules.rules().to_vec();
-        snapshot.rule_paths.clone_from(&config.rules.paths);
-        snapshot.rules_failed = problems.len();
-    });
-    Arc::new(rules)
+    Ok(Running { stop, sources, analyst, committer, watchers })
 }
 
 /// What a source's thread needs beside the source.
@@ -277,8 +260,10 @@ impl Running {
         if let Err(panic) = self.analyst.join() {
             stopped.failures.push(format!("analyse: {}", task::panic_text(&*panic)));
         }
-        if let Some(Err(panic)) = self.watcher.map(JoinHandle::join) {
-            stopped.failures.push(format!("mappings: {}", task::panic_text(&*panic)));
+        for (name, thread) in self.watchers {
+            if let Err(panic) = thread.join() {
+                stopped.failures.push(format!("{name}: {}", task::panic_text(&*panic)));
+            }
         }
         match self.committer.join() {
             Ok(given_up) => stopped.commits_given_up = given_up,

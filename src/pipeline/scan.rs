@@ -17,6 +17,7 @@ use crate::pipeline::failed_logins::FailedLogins;
 use crate::pipeline::inputs::{
     DAMAGED, FirstRejects, Input, Inputs, Plan, Watcher, name, see_rejects, size,
 };
+use crate::pipeline::rule_life::resolve::configured;
 use crate::stdx::pool;
 use crate::stdx::time::Timestamp;
 
@@ -97,7 +98,8 @@ pub fn scan(
     watcher: &dyn Watcher,
     take: &mut dyn FnMut(FileResult) -> ControlFlow<()>,
 ) -> anyhow::Result<ScanReport> {
-    let Loaded { rules, problems, warnings } = RuleSet::load(&config.rules, &Default::default());
+    let resolved = configured(config)?;
+    let Loaded { rules, problems, warnings } = RuleSet::load(&resolved, &Default::default());
     let rules = Arc::new(rules);
     let plan = Plan::new(config, inputs, false)?;
     watcher.expect_bytes(plan.bytes());

@@ -40,6 +40,8 @@ pub struct Snapshot {
     pub rule_paths: Vec<String>,
     /// Rules that did not compile.
     pub rules_failed: usize,
+    /// How often another set of rules was taken up since the start.
+    pub rules_reloads: u64,
 }
 
 impl Snapshot {
@@ -115,12 +117,12 @@ impl Shared {
         });
     }
 
-    /// Ask the detector to read again which rules are off.
+    /// Ask for the rules to be loaded again.
     pub fn ask_for_rules(&self) {
         self.rules_asked.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// How often that was asked. The detector compares it with the number it last acted on.
+    /// How often that was asked. Who loads them compares it with the number it last acted on.
     pub fn rules_asked(&self) -> u64 {
         self.rules_asked.load(Ordering::Acquire)
     }

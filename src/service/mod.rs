@@ -6,6 +6,7 @@
 mod events;
 mod feed;
 mod problem;
+mod rule_life;
 mod status;
 mod upkeep;
 mod who;
@@ -51,6 +52,8 @@ struct Core {
     store: Arc<Store>,
     shared: Arc<Shared>,
     muted: Arc<Muted>,
+    /// Held while rules are changed.
+    rules_changing: tokio::sync::Mutex<()>,
     /// Wakes the upkeep when an action gets a deadline.
     acted: tokio::sync::Notify,
 }
@@ -69,7 +72,13 @@ impl Workbench {
     /// of the running pipeline; without one, fresh ones do.
     pub fn new(store: Arc<Store>, shared: Arc<Shared>, muted: Arc<Muted>) -> Workbench {
         let (actor, place) = local_actor();
-        let core = Core { store, shared, muted, acted: tokio::sync::Notify::new() };
+        let core = Core {
+            store,
+            shared,
+            muted,
+            rules_changing: tokio::sync::Mutex::default(),
+            acted: tokio::sync::Notify::new(),
+        };
         Workbench { core: Arc::new(core), actor: actor.into(), place: place.into() }
     }
 
@@ -180,41 +189,15 @@ impl Workbench {
 
     /// The rules and, where one is off, who said so and why.
     pub async fn rules(&self) -> Result<Vec<(RuleInfo, Option<String>)>, Problem> {
-        let off = self.core.store.rules_off().await.map_err(|error| not_done(&error))?;
-        let why = |id: &str| {
-            let row = off.iter().find(|row| row.rule == id);
-            row.map(|row| format!("{}: {}", row.actor, row.reason))
+        let book = self.core.store.rule_book().await.map_err(|error| not_done(&error))?;
+        self.core.muted.set_book(book);
+        let why = |rule: &RuleInfo| {
+            let row = self.core.muted.decision(rule, "")?;
+            let off = row.state == crate::model::rule_life::RuleState::Off;
+            off.then(|| format!("{}: {}", row.actor, row.reason))
         };
         let rules = self.core.shared.snapshot().rules;
-        Ok(rules.iter().map(|rule| (RuleInfo::clone(rule), why(&rule.id))).collect())
-    }
-
-    /// Switch a rule off.
-    pub async fn rule_off(&self, id: &str, reason: &str) -> Result<(), Problem> {
-        self.switch_rule(id, Some(reason)).await
-    }
-
-    /// Switch a rule on.
-    pub async fn rule_on(&self, id: &str) -> Result<(), Problem> {
-        self.switch_rule(id, None).await
-    }
-
-    async fn switch_rule(&self, id: &str, off: Option<&str>) -> Result<(), Problem> {
-        let rules = self.core.shared.snapshot().rules;
-        // Without a pipeline no rules are loaded; a rule that is gone may still be switched on.
-        let known = rules.is_empty() || rules.iter().any(|rule| rule.id == id);
-        if off.is_some() && !known {
-            let problem = Problem::new(ProblemKind::NotFound, format!("there is no rule {id}"));
-            return Err(problem.hint("watchfloor rules list shows the ids"));
-        }
-        let store = &self.core.store;
-        let done = store.set_rule_off(id, off, self.by(), Timestamp::now()).await;
-        let changed = done.map_err(|error| not_done(&error))?;
-        if changed {
-            let rows = store.rules_off().await.map_err(|error| not_done(&error))?;
-            self.core.muted.set(rows.into_iter().map(|row| row.rule));
-        }
-        Ok(())
+        Ok(rules.iter().map(|rule| (RuleInfo::clone(rule), why(rule))).collect())
     }
 
     /// The actor's draft note about an alert.

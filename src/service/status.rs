@@ -18,9 +18,14 @@ impl Workbench {
         let counts = core.store.counts();
         let now = Timestamp::now();
         let newest = sources.iter().map(|source| source.newest_event_us).max().unwrap_or(0);
-        let off = core.store.rules_off().await.map_err(|error| not_done(&error))?;
-        let is_off = |id: &str| off.iter().any(|row| row.rule == id);
-        let loaded = snapshot.rules.iter().filter(|rule| !is_off(&rule.id)).count();
+        let (off, dry_run) = core.muted.count(&snapshot.rules);
+        let off = if snapshot.rules.is_empty() {
+            // Without a pipeline: the decisions about single rules are what is known.
+            core.store.rules_off().await.map_err(|error| not_done(&error))?.len()
+        } else {
+            off
+        };
+        let loaded = snapshot.rules.len().saturating_sub(off + dry_run);
         let mut problems: Vec<String> = core.store.warnings().to_vec();
         problems.extend(snapshot.problems.values().map(|(_, text)| text.clone()));
         Ok(StatusReport {
@@ -38,7 +43,10 @@ impl Workbench {
                 .collect(),
             rules_loaded: loaded,
             rules_failed: snapshot.rules_failed,
-            rules_off: off.len(),
+            rules_off: off,
+            rules_dry_run: dry_run,
+            dry_run_findings: core.muted.dry_run().values().sum(),
+            rules_reloads: snapshot.rules_reloads,
             alerts: counts.alerts,
             events: counts.events,
             store_bytes: counts.bytes,

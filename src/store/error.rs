@@ -73,6 +73,9 @@ pub enum StoreError {
     /// A row is not what was written.
     #[error("a row of the alert store cannot be read")]
     Row(#[source] StoredError),
+    /// The book of rules is not what was written.
+    #[error("what people decided about rules cannot be read")]
+    Book(#[source] crate::wire::rules_v1::BadBook),
     /// No such alert.
     #[error("there is no alert {0}")]
     NoAlert(AlertId),

@@ -16,6 +16,7 @@ mod frame;
 mod reads;
 mod recent;
 mod rows;
+mod rule_book;
 mod schema;
 #[cfg(test)]
 mod tests;
@@ -28,12 +29,12 @@ use sqlx::{Row, SqliteConnection, SqlitePool};
 
 pub use audit::AuditVerdict;
 pub use commit::{Commit, Committed};
-pub use desk_rows::RuleOff;
 pub use doctor::{Adopted, adopt_tail};
 pub use error::StoreError;
 pub use events::{EventReader, EventScan, Found};
 pub use folder::{is_made, owner};
 pub use reads::{Counts, RejectQuery};
+pub use rule_book::{RuleOff, Said};
 pub use verbs::{ACTION_ALERTS_MAX, By, NOTE_BYTES_MAX};
 
 use crate::config::alert::AlertConfig;

@@ -34,8 +34,17 @@ pub struct Status {
     pub rules_loaded: usize,
     /// Rules that did not compile.
     pub rules_failed: usize,
-    /// Rules switched off by hand.
+    /// Rules that are off everywhere.
     pub rules_off: usize,
+    /// Rules whose findings are only counted.
+    #[serde(default)]
+    pub rules_dry_run: usize,
+    /// Findings that were only counted, since the start.
+    #[serde(default)]
+    pub dry_run_findings: u64,
+    /// How often another set of rules was taken up, since the start.
+    #[serde(default)]
+    pub rules_reloads: u64,
     /// Alerts in the store.
     pub alerts: u64,
     /// Events in the store.
@@ -125,6 +134,9 @@ impl From<&desk::StatusReport> for Status {
             rules_loaded: report.rules_loaded,
             rules_failed: report.rules_failed,
             rules_off: report.rules_off,
+            rules_dry_run: report.rules_dry_run,
+            dry_run_findings: report.dry_run_findings,
+            rules_reloads: report.rules_reloads,
             alerts: report.alerts,
             events: report.events,
             store_bytes: report.store_bytes,
@@ -154,6 +166,9 @@ impl TryFrom<Status> for desk::StatusReport {
             rules_loaded: wire.rules_loaded,
             rules_failed: wire.rules_failed,
             rules_off: wire.rules_off,
+            rules_dry_run: wire.rules_dry_run,
+            dry_run_findings: wire.dry_run_findings,
+            rules_reloads: wire.rules_reloads,
             alerts: wire.alerts,
             events: wire.events,
             store_bytes: wire.store_bytes,
@@ -246,7 +261,7 @@ mod tests {
             "sources": [{"name": "auth", "received": 10, "stored": 7, "rejected": 1, "duplicate": 0, "shed": 0,
                 "in_flight": 2, "events": 9, "newest_event_us": null}],
             "queues": [{"name": "batches", "depth": 1, "capacity": 2}],
-            "rules_loaded": 45, "rules_failed": 1, "rules_off": 2, "alerts": 3, "events": 9,
+            "rules_loaded": 45, "rules_failed": 1, "rules_off": 2, "rules_dry_run": 4, "dry_run_findings": 17, "rules_reloads": 3, "alerts": 3, "events": 9,
             "store_bytes": 4096, "data_dir": "/var/lib/watchfloor", "lag_us": null,
         });
         let wire: Status = serde_json::from_value(golden.clone()).unwrap();

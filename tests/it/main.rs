@@ -21,6 +21,7 @@ mod normalise_linux;
 mod normalise_windows;
 mod privacy;
 mod pty;
+mod rule_life;
 mod rule_pack;
 mod rule_work;
 mod scoreboard;

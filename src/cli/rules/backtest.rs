@@ -8,7 +8,7 @@ use anyhow::Context;
 use clap::Args;
 
 use crate::cli::output::{self, Format};
-use crate::cli::rules::{expect, explain, history};
+use crate::cli::rules::{expect, explain, over};
 use crate::cli::{Common, Outcome, load};
 use crate::model::desk::{Problem, ProblemKind};
 use crate::pipeline::workshop::backtest::{Backtest, BacktestReport, BacktestRow, Comparison};
@@ -58,7 +58,7 @@ pub(crate) struct Arguments {
     #[arg(long)]
     store: bool,
     /// How far back to look in the store: 7d, 12h, or a time
-    #[arg(long, value_name = "TIME", default_value = "7d", value_parser = history::since)]
+    #[arg(long, value_name = "TIME", default_value = "7d", value_parser = over::since)]
     since: Timestamp,
     /// Where to look for the rule: `builtin`, files or folders [default: rules.paths of the configuration]
     #[arg(short, long, value_name = "PATH")]
@@ -98,10 +98,10 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Outc
     let backtest = std::cell::RefCell::new(backtest);
     let mut take = |events: &[crate::model::event::Event]| backtest.borrow_mut().see(events);
     let read = if arguments.store {
-        history::store(common, arguments.since, &mut take)?
+        over::store(common, arguments.since, &mut take)?
     } else {
         let mut end = || backtest.borrow_mut().next_stream(&config);
-        history::files(&config, &arguments.over, &mut take, &mut end)?
+        over::files(&config, &arguments.over, &mut take, &mut end)?
     };
     let report = backtest.into_inner().finish();
     read.problems.iter().chain(&report.problems).for_each(|problem| output::complain(problem));

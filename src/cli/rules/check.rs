@@ -7,16 +7,16 @@ use clap::Args;
 use crate::cli::output;
 use crate::cli::{Common, Outcome, load};
 use crate::model::severity::Severity;
-use crate::pipeline::rules::check;
+use crate::pipeline::rules::check_all;
 
 #[derive(Args)]
 pub(crate) struct Arguments {
-    /// `builtin`, files or folders [default: rules.paths of the configuration]
+    /// `builtin`, `pack:NAME`, files or folders [default: rules.paths of the configuration]
     paths: Vec<String>,
 }
 
 pub(crate) fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Outcome> {
-    let report = check(&super::paths(&load::config(common)?, &arguments.paths));
+    let report = check_all(&super::rules(load::config(common)?, &arguments.paths)?);
     let mut out = output::stdout();
     for problem in &report.problems {
         writeln!(out, "{}", output::plain(&problem.to_string()))?;

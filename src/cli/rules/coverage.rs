@@ -5,7 +5,7 @@ use std::io::Write;
 use clap::Args;
 
 use crate::cli::output::{self, Format};
-use crate::cli::rules::history;
+use crate::cli::rules::over;
 use crate::cli::{Common, Outcome, load};
 use crate::config::Config;
 use crate::model::attack;
@@ -46,7 +46,7 @@ pub(crate) struct Arrived {
     #[arg(long, value_name = "FILE", num_args = 1..)]
     over: Vec<String>,
     /// How far back to look in the store: 7d, 12h, or a time
-    #[arg(long, value_name = "TIME", default_value = "7d", value_parser = history::since)]
+    #[arg(long, value_name = "TIME", default_value = "7d", value_parser = over::since)]
     since: Timestamp,
 }
 
@@ -58,9 +58,9 @@ impl Arrived {
             events.iter().for_each(|event| telemetry.see(event));
         };
         let read = if self.over.is_empty() {
-            history::store(common, self.since, &mut take)?
+            over::store(common, self.since, &mut take)?
         } else {
-            history::files(config, &self.over, &mut take, &mut || {})?
+            over::files(config, &self.over, &mut take, &mut || {})?
         };
         read.problems.iter().for_each(|problem| output::complain(problem));
         output::complain(&format!(

@@ -115,7 +115,7 @@ pub fn lint(paths: &[String], fix: bool, today: &str) -> Result<LintReport, FixE
 
 fn look(paths: &[String]) -> LintReport {
     let mut problems: Vec<RuleProblem> = Vec::new();
-    let documents = files::documents(paths, &mut problems);
+    let documents = files::documents(paths, &[], &mut problems);
     let mut report = LintReport::default();
     for problem in problems {
         report.findings.push(Finding {

@@ -103,7 +103,7 @@ pub fn of_event(paths: &[String], rule_id: &str, event: &Event) -> Option<Explan
     let near = |document: &Document| {
         document.text.contains(rule_id) || document.text.contains("\nfilter:")
     };
-    let parsed = load::read_some(paths, &near, &mut problems);
+    let parsed = load::read_some(paths, &[], &near, &mut problems);
     let own = parsed.rules.into_iter().find(|(rule, _)| rule.id.as_deref() == Some(rule_id));
     let plans: Vec<RulePlan> = match own {
         Some((rule, _)) => RulePlan::new(&rule, rule_id.to_owned()).into_iter().collect(),

@@ -91,7 +91,7 @@ impl TestReport {
 pub fn test(config: &Config, paths: &[String]) -> anyhow::Result<TestReport> {
     let mut problems = Vec::new();
     let mut names: Vec<String> = Vec::new();
-    for document in files::documents(paths, &mut problems) {
+    for document in files::documents(paths, &[], &mut problems) {
         if names.last() != Some(&document.file) {
             names.push(document.file);
         }
