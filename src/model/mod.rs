@@ -17,5 +17,6 @@ pub mod record;
 pub mod severity;
 pub mod shape;
 pub mod sort;
+pub mod telemetry;
 pub mod verdict;
 pub mod windows_fields;

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use ahash::AHashMap;
 
@@ -19,10 +20,14 @@ use crate::normalise::{Decoder, Output, Settings};
 use crate::pipeline::muted::Muted;
 use crate::pipeline::shapes::{REPORT_EVERY_US, Shapes};
 use crate::pipeline::shared::Shared;
+use crate::signal;
 use crate::stdx::id::Id128;
-use crate::stdx::queue;
+use crate::stdx::queue::{self, Received};
 use crate::stdx::time::Timestamp;
 use crate::store::Commit;
+
+/// How often an idle path looks whether something fell silent.
+const IDLE_LOOK: Duration = Duration::from_secs(1);
 
 /// One stream's decoder and what the store last heard of it.
 struct Seat {
@@ -36,6 +41,7 @@ pub(crate) struct Analyst {
     settings: Arc<Settings>,
     limits: LimitsConfig,
     detector: Detector,
+    signals: signal::Engine,
     engine: Engine,
     muted: Arc<Muted>,
     seats: AHashMap<Id128, Seat>,
@@ -50,7 +56,7 @@ impl Analyst {
     pub(crate) fn new(
         settings: Arc<Settings>,
         limits: LimitsConfig,
-        detector: Detector,
+        (detector, signals): (Detector, signal::Engine),
         engine: Engine,
         muted: Arc<Muted>,
         shared: Arc<Shared>,
@@ -60,6 +66,7 @@ impl Analyst {
             settings,
             limits,
             detector,
+            signals,
             engine,
             muted,
             seats: AHashMap::new(),
@@ -72,7 +79,20 @@ impl Analyst {
 
     /// Work until the sources are gone and the queue is empty, or the committer is gone.
     pub(crate) fn run(mut self, batches: &queue::Receiver<Batch>, commits: &queue::Sender<Commit>) {
-        while let Some(first) = batches.receive() {
+        let mut since = Instant::now();
+        loop {
+            let first = match batches.receive_timeout(IDLE_LOOK) {
+                Received::Item(first) => first,
+                Received::Nothing => {
+                    let commit = self.idle(since.elapsed());
+                    if commit.is_some_and(|commit| !commits.send(commit)) {
+                        return;
+                    }
+                    continue;
+                }
+                Received::Closed => return,
+            };
+            since = Instant::now();
             let mut waiting = vec![first];
             let mut records: usize = waiting.iter().map(|batch| batch.records.len()).sum();
             while records < self.limits.batch_records_max {
@@ -105,17 +125,38 @@ impl Analyst {
             let output = self.decode(batch, delta);
             self.shapes.see(source, &output, commit.at, self.detector.rules());
             self.detector.analyse(&output.events, batch.stream.backfill, &mut findings);
+            self.signals.analyse(&output.events, batch.stream.backfill, &mut findings);
             commit.events.extend(output.events);
             commit.rejects.extend(output.rejects);
             self.save_decoder(batch, &mut commit);
         }
+        self.conclude(&mut commit, findings);
+        commit.ledger = books.into_values().collect();
+        self.report(commit.at);
+        commit
+    }
+
+    /// Nothing came for a while: series of signals may have fallen silent.
+    fn idle(&mut self, idle: Duration) -> Option<Commit> {
+        let mut findings = Vec::new();
+        self.signals.idle(idle, &mut findings);
+        let mut commit = Commit { at: Timestamp::now(), ..Commit::default() };
+        let silent = !findings.is_empty();
+        if silent {
+            self.conclude(&mut commit, findings);
+        }
+        self.report(commit.at);
+        silent.then_some(commit)
+    }
+
+    /// Findings become alerts, and all state that changed goes into the same commit.
+    fn conclude(&mut self, commit: &mut Commit, mut findings: Vec<Finding>) {
         self.muted.retain(&mut findings);
         commit.alerts = self.engine.apply(findings);
         let rows = self.detector.take_changes();
         commit.detection = rows.into_iter().map(|row| (row.key, row.value)).collect();
-        commit.ledger = books.into_values().collect();
-        self.report(commit.at);
-        commit
+        let rows = self.signals.take_changes();
+        commit.detection.extend(rows.into_iter().map(|row| (row.key, row.value)));
     }
 
     /// Show what records look like, at most once a second.
@@ -125,7 +166,11 @@ impl Analyst {
         }
         self.reported = now;
         let shapes = self.shapes.report(now);
-        self.shared.update(|snapshot| snapshot.shapes = shapes);
+        let signals = Arc::new(self.signals.report());
+        self.shared.update(|snapshot| {
+            snapshot.shapes = shapes;
+            snapshot.signals = signals;
+        });
     }
 
     fn decode(&mut self, batch: &Batch, delta: &mut LedgerDelta) -> Output {

@@ -17,3 +17,5 @@ pub mod running;
 pub mod scan;
 mod shapes;
 pub mod shared;
+pub mod signal_test;
+pub mod signals;

@@ -15,8 +15,10 @@ use crate::pipeline::analyst::Analyst;
 use crate::pipeline::committer::Committer;
 use crate::pipeline::inputs::{Inputs, Plan};
 use crate::pipeline::mappings;
+use crate::pipeline::signals;
 use crate::pipeline::muted::Muted;
 use crate::pipeline::shared::{Health, Shared};
+use crate::signal;
 use crate::source::{self, Source};
 use crate::stdx::stop::StopToken;
 use crate::stdx::time::Timestamp;
@@ -102,10 +104,16 @@ pub async fn start(parts: Parts) -> anyhow::Result<Running> {
     let settings = Arc::new(Settings::new(&config)?);
     let rules = load_rules(&config, &shared);
     let mut detector = Detector::new(rules, config.limits.correlation_rows_max);
+    let set = signals::load(&config.signals, &shared);
+    let mut signals = signal::Engine::new(set, &config.signals);
     let rows = store.detection_rows().await?;
+    let (own, rules): (Vec<_>, Vec<_>) =
+        rows.into_iter().partition(|(key, _)| key.starts_with(signal::KEY_PREFIX));
     detector.restore(
-        rows.into_iter().map(|(key, value)| StateRow { key, value: Some(value) }).collect(),
+        rules.into_iter().map(|(key, value)| StateRow { key, value: Some(value) }).collect(),
     );
+    let own = own.into_iter().map(|(key, value)| signal::StateRow { key, value: Some(value) });
+    signals.restore(own.collect());
     let engine = Engine::new(config.alert.clone()).restore(store.episodes().await?);
     let states = store.decoder_states().await?;
     muted.set(store.rules_off().await?.into_iter().map(|off| off.rule));
@@ -121,7 +129,7 @@ pub async fn start(parts: Parts) -> anyhow::Result<Running> {
     let analyst = Analyst::new(
         settings,
         limits_of_path,
-        detector,
+        (detector, signals),
         engine,
         muted,
         Arc::clone(&shared),

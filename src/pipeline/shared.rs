@@ -11,6 +11,7 @@ use crate::model::desk::Change;
 use crate::model::finding::RuleInfo;
 use crate::model::ledger::SourceLedger;
 use crate::model::shape::SourceShape;
+use crate::model::telemetry::SignalReport;
 use crate::pipeline::changes::Changes;
 use crate::stdx::time::Timestamp;
 
@@ -38,6 +39,10 @@ pub struct Snapshot {
     pub rules: Vec<Arc<RuleInfo>>,
     /// Rules that did not compile.
     pub rules_failed: usize,
+    /// What signals counted.
+    pub signals: Arc<SignalReport>,
+    /// Signal files and signals that do not run.
+    pub signals_failed: usize,
 }
 
 impl Snapshot {

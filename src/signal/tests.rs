@@ -1,0 +1,1 @@
+//! Signals over hand-made events.
