@@ -20,7 +20,8 @@ pub fn read(reader: &mut Reader) -> MetricsConfig {
     match text.parse::<SocketAddr>() {
         // Counters name hosts, users and addresses, and nobody is asked who they are.
         Ok(address) if !address.ip().is_loopback() => {
-            let message = format!("{address} is not on this machine, and the listener knows no users");
+            let message =
+                format!("{address} is not on this machine, and the listener knows no users");
             reader.complain(key, message, format!("{hint}, and put a proxy before it"));
         }
         Ok(address) => return MetricsConfig { listen: Some(address) },

@@ -12,6 +12,9 @@ use crate::stdx::time::Timestamp;
 const EVENT_SERIES_DEFAULT: u64 = 1_000;
 /// Rows of state of all signals, where nobody says otherwise.
 const ROWS_DEFAULT: u64 = 100_000;
+/// The mounts of secrets engines that Vault ships with, and its own paths.
+const VAULT_PATHS: &str = "auth/*, sys/*, identity/*, cubbyhole/*, secret/*, kv/*, kv-v2/*, kv2/*, pki*, ssh*, transit/*, \
+    database/*, aws/*, azure/*, gcp/*, totp/*, kubernetes/*, ldap/*, consul/*, nomad/*, rabbitmq/*, terraform/*";
 const DAYS: [(&str, Weekday); 7] = [
     ("mon", Weekday::Monday),
     ("tue", Weekday::Tuesday),
@@ -45,7 +48,7 @@ impl Default for SignalsConfig {
             event_series_max: usize::try_from(EVENT_SERIES_DEFAULT).unwrap_or(usize::MAX),
             calendar: Calendar::default(),
             lists: BTreeMap::from([
-                ("vault_paths".to_owned(), vec!["*".to_owned()]),
+                ("vault_paths".to_owned(), words(VAULT_PATHS)),
                 ("vault_production".to_owned(), words("*prod*")),
             ]),
         }
@@ -157,11 +160,7 @@ fn calendar(reader: &mut Reader) -> Calendar {
             "write 07:00-19:00".to_owned(),
         ),
     }
-    let given = reader.texts(
-        "signals.days",
-        &["mon", "tue", "wed", "thu", "fri"],
-        "Working days.",
-    );
+    let given = reader.texts("signals.days", &["mon", "tue", "wed", "thu", "fri"], "Working days.");
     calendar.days.clear();
     for word in &given {
         match DAYS.iter().find(|(name, _)| word.eq_ignore_ascii_case(name)) {

@@ -1,6 +1,26 @@
 //! What the program measures about itself, as `/metrics` and `/stats` show it.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::model::desk::StatusReport;
+use crate::model::severity::Severity;
 use crate::stdx::time::Timestamp;
+
+/// Everything at one time.
+#[derive(Clone, Debug, Default)]
+pub struct Telemetry {
+    /// Health, books, queues, rules, the store.
+    pub status: StatusReport,
+    /// Findings since the program started, by level, hidden ones included.
+    pub findings: BTreeMap<Severity, u64>,
+    /// Of them those of rules and signals that are off.
+    pub findings_hidden: u64,
+    /// Problems in signal files.
+    pub signals_failed: usize,
+    /// What signals counted.
+    pub signals: Arc<SignalReport>,
+}
 
 /// How often a signal said pass, warning and fail.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -59,6 +79,8 @@ pub struct SignalReport {
     pub series: Vec<SignalSeries>,
     /// Series that are not.
     pub series_left_out: u64,
+    /// Event types that are counted apart.
+    pub event_series: usize,
     /// Data set, action and count of every event type.
     pub events: Vec<(String, String, u64)>,
     /// Events of types beyond the bound.

@@ -16,6 +16,7 @@ use crate::detect::Detector;
 use crate::model::finding::Finding;
 use crate::model::ledger::LedgerDelta;
 use crate::model::record::{Batch, Flush};
+use crate::model::severity::Severity;
 use crate::normalise::{Decoder, Output, Settings};
 use crate::pipeline::muted::Muted;
 use crate::pipeline::shapes::{REPORT_EVERY_US, Shapes};
@@ -48,6 +49,8 @@ pub(crate) struct Analyst {
     shapes: Shapes,
     shared: Arc<Shared>,
     reported: Timestamp,
+    /// Since the start, by level.
+    findings: BTreeMap<Severity, u64>,
     /// Decoder states of the last run whose streams have not come up yet.
     restored: AHashMap<Id128, Vec<u8>>,
 }
@@ -73,6 +76,7 @@ impl Analyst {
             shapes: Shapes::default(),
             shared,
             reported: Timestamp::default(),
+            findings: BTreeMap::new(),
             restored: decoder_states.into_iter().collect(),
         }
     }
@@ -151,6 +155,9 @@ impl Analyst {
 
     /// Findings become alerts, and all state that changed goes into the same commit.
     fn conclude(&mut self, commit: &mut Commit, mut findings: Vec<Finding>) {
+        for finding in &findings {
+            *self.findings.entry(finding.rule.level).or_default() += 1;
+        }
         self.muted.retain(&mut findings);
         commit.alerts = self.engine.apply(findings);
         let rows = self.detector.take_changes();
@@ -167,9 +174,11 @@ impl Analyst {
         self.reported = now;
         let shapes = self.shapes.report(now);
         let signals = Arc::new(self.signals.report());
+        let findings = self.findings.clone();
         self.shared.update(|snapshot| {
             snapshot.shapes = shapes;
             snapshot.signals = signals;
+            snapshot.findings = findings;
         });
     }
 

@@ -10,6 +10,7 @@ use parking_lot::RwLock;
 use crate::model::desk::Change;
 use crate::model::finding::RuleInfo;
 use crate::model::ledger::SourceLedger;
+use crate::model::severity::Severity;
 use crate::model::shape::SourceShape;
 use crate::model::telemetry::SignalReport;
 use crate::pipeline::changes::Changes;
@@ -39,6 +40,8 @@ pub struct Snapshot {
     pub rules: Vec<Arc<RuleInfo>>,
     /// Rules that did not compile.
     pub rules_failed: usize,
+    /// Findings by level, hidden ones included.
+    pub findings: BTreeMap<Severity, u64>,
     /// What signals counted.
     pub signals: Arc<SignalReport>,
     /// Signal files and signals that do not run.

@@ -213,7 +213,8 @@ fn judge(
     let mut engine = Engine::new(Arc::clone(set), config);
     let mut found = Vec::new();
     engine.analyse(&output.events, true, &mut found);
-    let unread = output.rejects.iter().map(|reject| format!("{}: {}", reject.reason, reject.detail));
+    let unread =
+        output.rejects.iter().map(|reject| format!("{}: {}", reject.reason, reject.detail));
     (found, unread.collect())
 }
 

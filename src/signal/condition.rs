@@ -11,8 +11,21 @@ pub const EXACT_MAX: u64 = 10_000;
 const BASELINE_MAX: u64 = 1_000;
 /// The conditions, by name.
 const KINDS: [&str; 15] = [
-    "each", "value", "count", "rate", "ratio", "distinct", "sum", "percentile", "absence", "burst",
-    "off_hours", "first_seen", "allow", "deny", "travel",
+    "each",
+    "value",
+    "count",
+    "rate",
+    "ratio",
+    "distinct",
+    "sum",
+    "percentile",
+    "absence",
+    "burst",
+    "off_hours",
+    "first_seen",
+    "allow",
+    "deny",
+    "travel",
 ];
 
 /// What came of judging: the result of an agent check, and whether there is a finding.
@@ -318,11 +331,8 @@ impl<'n> Keys<'n> {
 
     /// `at_least`, `above` or `below` with, perhaps, `warning`.
     fn threshold(&self, may_be_below: bool, reader: &mut Reader<'_>) -> Option<Threshold> {
-        let words = [
-            ("at_least", Compare::AtLeast),
-            ("above", Compare::Above),
-            ("below", Compare::Below),
-        ];
+        let words =
+            [("at_least", Compare::AtLeast), ("above", Compare::Above), ("below", Compare::Below)];
         let given: Vec<(&Entry, Compare)> =
             words.iter().filter_map(|(word, how)| Some((self.get(word)?, *how))).collect();
         let [(entry, compare)] = given.as_slice() else {
@@ -342,8 +352,7 @@ impl<'n> Keys<'n> {
             None => None,
             Some(entry) => {
                 let bound = reader.at(Some(entry), number)?;
-                let milder =
-                    if *compare == Compare::Below { bound > fail } else { bound < fail };
+                let milder = if *compare == Compare::Below { bound > fail } else { bound < fail };
                 if !milder {
                     reader.at(Some(entry), |reader, node| {
                         reader.complain(node.line, Issue::Warning);
@@ -426,7 +435,12 @@ fn of_a_number(name: &str, node: &Node, reader: &mut Reader<'_>) -> Option<Condi
     }
     let within = keys.span("within", reader);
     if name == "sum" {
-        return Some(Condition::Sum { place: place?, divide, within: within?, threshold: threshold? });
+        return Some(Condition::Sum {
+            place: place?,
+            divide,
+            within: within?,
+            threshold: threshold?,
+        });
     }
     let rank = keys.number("rank", 95.0, reader)?;
     if rank > 100.0 {

@@ -27,8 +27,10 @@ impl EventCounters {
     /// Count an event.
     pub fn see(&mut self, event: &Event) {
         let dataset = event.str(field::EVENT_DATASET).or_else(|| event.str(field::EVENT_PROVIDER));
-        let (dataset, action) =
-            (cut(dataset.unwrap_or_default()), cut(event.str(field::EVENT_ACTION).unwrap_or_default()));
+        let (dataset, action) = (
+            cut(dataset.unwrap_or_default()),
+            cut(event.str(field::EVENT_ACTION).unwrap_or_default()),
+        );
         let known = self.by_dataset.get_mut(dataset).and_then(|actions| actions.get_mut(action));
         if let Some(count) = known {
             *count += 1;

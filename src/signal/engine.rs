@@ -146,7 +146,7 @@ impl Engine {
             seen.events += 1;
         }
         let values: Vec<_> = signal.labels.iter().map(|(_, place)| place.text(event)).collect();
-        if signal.condition.needs_labels() && values.iter().any(Option::is_none) {
+        if signal.condition.needs_labels() && values.iter().all(Option::is_none) {
             self.counts.unlabelled += 1;
             return;
         }
@@ -273,20 +273,18 @@ impl Engine {
             findings: self.counts.findings,
             clock: self.state.clock(),
             dead: self.dead(),
+            event_series: self.counters.series(),
             events: self.counters.all(),
             events_other: self.counters.other,
             ..SignalReport::default()
         };
         for (number, signal) in (0_u32..).zip(self.set.signals()) {
-            let mut results = SignalResults {
+            report.results.push(SignalResults {
                 signal: signal.info.id.clone(),
                 check: signal.check,
-                counts: [0; 3],
-            };
+                counts: self.state.results(number),
+            });
             for row in self.state.of(number) {
-                for (sum, count) in results.counts.iter_mut().zip(row.results) {
-                    *sum += count;
-                }
                 if report.series.len() >= SERIES_EXPORTED_MAX {
                     report.series_left_out += 1;
                     continue;
@@ -303,10 +301,13 @@ impl Engine {
                     events: row.total,
                 });
             }
-            report.results.push(results);
         }
         report.series.sort_by(|one, other| {
-            (&one.signal, &one.tenant, &one.labels).cmp(&(&other.signal, &other.tenant, &other.labels))
+            (&one.signal, &one.tenant, &one.labels).cmp(&(
+                &other.signal,
+                &other.tenant,
+                &other.labels,
+            ))
         });
         report
     }
@@ -425,4 +426,3 @@ fn silence(signal: &Signal, row: &Row, at: Timestamp) -> Option<Finding> {
         backfill: row.backfill,
     })
 }
-

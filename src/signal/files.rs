@@ -77,7 +77,8 @@ fn from_disk(
         }
         *files += 1;
         if *files > FILES_MAX {
-            let reason = format!("more than {FILES_MAX} signal files; this and the rest are not read");
+            let reason =
+                format!("more than {FILES_MAX} signal files; this and the rest are not read");
             problems.push(SignalProblem::of_file(entry.path().display().to_string(), reason));
             return;
         }
@@ -88,8 +89,8 @@ fn from_disk(
 fn read(path: &Path, out: &mut Vec<Document>, problems: &mut Vec<SignalProblem>) {
     let name = path.display().to_string();
     let mut bytes = Vec::new();
-    let read = fs::File::open(path)
-        .and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes));
+    let read =
+        fs::File::open(path).and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes));
     match read {
         Ok(_) => add(&name, &bytes, out, problems),
         Err(error) => {
@@ -106,7 +107,8 @@ pub fn add(name: &str, bytes: &[u8], out: &mut Vec<Document>, problems: &mut Vec
         return;
     }
     let Ok(text) = std::str::from_utf8(bytes) else {
-        problems.push(SignalProblem::of_file(name.to_owned(), "is not UTF-8; save it as UTF-8".into()));
+        problems
+            .push(SignalProblem::of_file(name.to_owned(), "is not UTF-8; save it as UTF-8".into()));
         return;
     };
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);

@@ -236,15 +236,15 @@ fn first_seen(place: Place, learn: i64, row: &mut Row, event: &Event) -> Judged 
     }
     known.push(Known { hash, last: event.timestamp });
     let learned = event.timestamp.micros_since(begun) >= learn;
-    let why = if learned { format!("{} {value} for the first time", place.name()) } else { String::new() };
+    let why = if learned {
+        format!("{} {value} for the first time", place.name())
+    } else {
+        String::new()
+    };
     Judged::Said(Said { outcome: fail_if(learned), why, lasts: false, forgotten })
 }
 
-fn travelled(
-    (speed, distance, country): (f64, f64, i64),
-    row: &mut Row,
-    event: &Event,
-) -> Judged {
+fn travelled((speed, distance, country): (f64, f64, i64), row: &mut Row, event: &Event) -> Judged {
     let Some(here) = travel::spot(event) else { return Judged::Blind };
     let Data::Spot(last) = &mut row.data else { return Judged::Late };
     let why =

@@ -32,8 +32,21 @@ const ID_CHARS_MAX: usize = 64;
 
 /// Keys of a signal.
 const KEYS: [&str; 15] = [
-    "title", "id", "description", "level", "warning_level", "tags", "when", "unless", "labels",
-    "cardinality", "alert", "check", "false_positives", "references", "status",
+    "title",
+    "id",
+    "description",
+    "level",
+    "warning_level",
+    "tags",
+    "when",
+    "unless",
+    "labels",
+    "cardinality",
+    "alert",
+    "check",
+    "false_positives",
+    "references",
+    "status",
 ];
 
 /// What is wrong with a value.
@@ -184,7 +197,8 @@ fn read(tree: &Node, reader: &mut Reader<'_>) -> Option<Signal> {
     let get = |key: &str| map.iter().copied().find(|entry| entry.key == key);
     let title = reader.needed(tree.line, get("title"), "title")?;
     let id = reader.needed(tree.line, get("id"), "id")?;
-    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_' | '.');
+    let plain =
+        |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_' | '.');
     if !(3..=ID_CHARS_MAX).contains(&id.len()) || !id.chars().all(plain) {
         reader.at(get("id"), |reader, node| {
             reader.complain(node.line, Issue::Id);
@@ -202,7 +216,9 @@ fn read(tree: &Node, reader: &mut Reader<'_>) -> Option<Signal> {
         reader.at(get("labels"), |reader, node| Some(labels(node, reader))).unwrap_or_default();
     let cardinality = reader
         .at(get("cardinality"), |reader, node| reader.count(node, 1, CARDINALITY_MAX as u64))
-        .map_or(CARDINALITY_DEFAULT, |number| usize::try_from(number).unwrap_or(CARDINALITY_DEFAULT));
+        .map_or(CARDINALITY_DEFAULT, |number| {
+            usize::try_from(number).unwrap_or(CARDINALITY_DEFAULT)
+        });
     let condition =
         reader.at(get("alert"), |reader, node| Condition::read(node, reader)).unwrap_or_default();
     let check = reader.at(get("check"), |reader, node| reader.truth(node)).unwrap_or(false);
@@ -221,7 +237,10 @@ fn read(tree: &Node, reader: &mut Reader<'_>) -> Option<Signal> {
         false_positives: many(reader, "false_positives"),
         file: reader.document.file.clone(),
         line: reader.line(tree.line),
-        group_by: labels.iter().map(|(_, place): &(String, Place)| place.name().to_owned()).collect(),
+        group_by: labels
+            .iter()
+            .map(|(_, place): &(String, Place)| place.name().to_owned())
+            .collect(),
     };
     many(reader, "references");
     reader.at(get("status"), Reader::text);
@@ -442,7 +461,10 @@ impl Reader<'_> {
         };
         match span {
             None => {
-                self.complain(node.line, Issue::Form("a time such as 10m or 24h", node.kind.what()));
+                self.complain(
+                    node.line,
+                    Issue::Form("a time such as 10m or 24h", node.kind.what()),
+                );
                 None
             }
             Some(span) if span < Duration::from_secs(1) || span > SPAN_MAX => {

@@ -316,8 +316,12 @@ impl Bytes<'_> {
     }
 
     fn slice(&mut self) -> Option<Slice> {
-        let mut slice =
-            Slice { count: self.number()?, hits: self.number()?, sum: self.float()?, ..Slice::default() };
+        let mut slice = Slice {
+            count: self.number()?,
+            hits: self.number()?,
+            sum: self.float()?,
+            ..Slice::default()
+        };
         for _ in 0..self.length()? {
             let mark = i16::from_le_bytes(self.take()?);
             slice.marks.insert(mark, u32::from_le_bytes(self.take()?));

@@ -181,7 +181,8 @@ mod tests {
     #[test]
     fn a_span_forgets_and_late_events_count_where_they_belong() {
         let mut slices = BTreeMap::new();
-        let mut count = |seconds| add(&mut slices, at(seconds), 5 * MINUTE, |s| s.count += 1).map(|s| s.count);
+        let mut count =
+            |seconds| add(&mut slices, at(seconds), 5 * MINUTE, |s| s.count += 1).map(|s| s.count);
         assert_eq!(count(0), Some(1));
         assert_eq!(count(200), Some(2));
         assert_eq!(count(310), Some(2), "the first is over");

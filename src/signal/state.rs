@@ -23,6 +23,8 @@ const CLOCK: &str = "@clock";
 struct Table {
     rows: AHashMap<Id128, Row>,
     by_touch: BTreeMap<u64, Id128>,
+    /// Results of rows that made room, so that sums do not fall.
+    lost: [u64; 3],
 }
 
 /// All rows.
@@ -117,6 +119,18 @@ impl State {
         self.tables.get(number as usize).into_iter().flat_map(|table| table.rows.values())
     }
 
+    /// How often one signal said pass, warning and fail.
+    pub fn results(&self, number: u32) -> [u64; 3] {
+        let Some(table) = self.tables.get(number as usize) else { return [0; 3] };
+        let mut sums = table.lost;
+        for row in table.rows.values() {
+            for (sum, count) in sums.iter_mut().zip(row.results) {
+                *sum += count;
+            }
+        }
+        sums
+    }
+
     /// The newest event time of all events.
     pub fn clock(&self) -> Timestamp {
         self.clock.0
@@ -195,6 +209,9 @@ impl State {
         };
         let Some((_, id)) = table.by_touch.pop_first() else { return };
         let Some(row) = table.rows.remove(&id) else { return };
+        for (sum, count) in table.lost.iter_mut().zip(row.results) {
+            *sum += count;
+        }
         if let Some(at) = deadline(signal, &row) {
             self.deadlines.remove(&(at, (number, id)));
         }

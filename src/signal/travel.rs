@@ -38,8 +38,11 @@ pub fn spot(event: &Event) -> Option<Spot> {
     let country = text("source.geo.country_iso_code").or_else(|| text("source.geo.country_name"));
     let country: String =
         country.unwrap_or_default().trim().to_uppercase().chars().take(COUNTRY_BYTES_MAX).collect();
-    (point.is_some() || !country.is_empty())
-        .then_some(Spot { time: event.timestamp, country, point })
+    (point.is_some() || !country.is_empty()).then_some(Spot {
+        time: event.timestamp,
+        country,
+        point,
+    })
 }
 
 /// `52.5,13.4` or `POINT (13.4 52.5)`.
@@ -53,7 +56,13 @@ fn written(text: &str) -> Option<(f64, f64)> {
 }
 
 /// Why nobody can have gone from one place to the other; `None`: they can.
-pub fn impossible(one: &Spot, two: &Spot, speed: f64, distance: f64, country: i64) -> Option<String> {
+pub fn impossible(
+    one: &Spot,
+    two: &Spot,
+    speed: f64,
+    distance: f64,
+    country: i64,
+) -> Option<String> {
     let apart = two.time.micros_since(one.time).saturating_abs();
     if let Some((from, to)) = one.point.zip(two.point) {
         let km = kilometres(from, to);
@@ -89,7 +98,13 @@ mod tests {
         let (berlin, sydney) = (Some((52.52, 13.40)), Some((-33.87, 151.21)));
         assert!((kilometres((52.52, 13.40), (-33.87, 151.21)) - 16_090.0).abs() < 100.0);
         let hop = |hours, to, country| {
-            impossible(&at(0.0, berlin, "DE"), &at(hours, to, country), 900.0, 500.0, 3_600 * SECOND_US)
+            impossible(
+                &at(0.0, berlin, "DE"),
+                &at(hours, to, country),
+                900.0,
+                500.0,
+                3_600 * SECOND_US,
+            )
         };
         assert!(hop(2.0, sydney, "AU").unwrap().contains("km/h"));
         assert_eq!(hop(30.0, sydney, "AU"), None, "a flight");

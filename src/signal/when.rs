@@ -13,7 +13,8 @@ pub const CLASS: &str = "watchfloor.class";
 const REGEX_BYTES_MAX: usize = 1 << 20;
 /// Tests of a field, by name.
 const TESTS: [&str; 12] = [
-    "matches", "contains", "starts", "ends", "not", "exists", "lt", "lte", "gt", "gte", "list", "is",
+    "matches", "contains", "starts", "ends", "not", "exists", "lt", "lte", "gt", "gte", "list",
+    "is",
 ];
 
 /// All of one alternative must hold; one alternative is enough.
@@ -312,7 +313,9 @@ impl Test {
             Test::Number(wanted) => number(value) == Some(*wanted),
             Test::Truth(wanted) => match value {
                 Value::Bool(truth) => truth == *wanted,
-                Value::Str(text) => text.eq_ignore_ascii_case(if *wanted { "true" } else { "false" }),
+                Value::Str(text) => {
+                    text.eq_ignore_ascii_case(if *wanted { "true" } else { "false" })
+                }
                 _ => false,
             },
             Test::Nothing => matches!(value, Value::Null),

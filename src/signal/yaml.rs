@@ -205,7 +205,10 @@ impl<'de> Visitor<'de> for KindVisitor {
                 Kind::Int(number) => number.to_string(),
                 Kind::Bool(truth) => truth.to_string(),
                 other => {
-                    return Err(A::Error::custom(format!("a key must be text, not {}", other.what())));
+                    return Err(A::Error::custom(format!(
+                        "a key must be text, not {}",
+                        other.what()
+                    )));
                 }
             };
             let value = node(entries.next_value::<Spanned<Kind>>()?);
@@ -221,7 +224,8 @@ mod tests {
 
     #[test]
     fn every_node_knows_its_line_and_scalars_their_type() {
-        let tree = parse("title: t\nwhen:\n  a.b: [1, two, 2.5]\n  c: true\n  d: '7'\n  e:\n").unwrap();
+        let tree =
+            parse("title: t\nwhen:\n  a.b: [1, two, 2.5]\n  c: true\n  d: '7'\n  e:\n").unwrap();
         let Kind::Map(top) = tree.kind else { panic!("{tree:?}") };
         assert_eq!((top[1].key.as_str(), top[1].line), ("when", 2));
         let Kind::Map(when) = &top[1].value.kind else { panic!() };

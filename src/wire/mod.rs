@@ -4,6 +4,7 @@ pub mod alert_v1;
 pub mod desk_v1;
 pub mod event_v1;
 mod json_text;
+pub mod metrics_v1;
 pub mod problem_v1;
 pub mod shape_v1;
 pub mod status_v1;

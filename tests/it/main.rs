@@ -24,6 +24,7 @@ mod pty;
 mod rule_pack;
 mod scoreboard;
 mod sigma_fields;
+mod signal_pack;
 mod source_evtx;
 mod source_once;
 mod source_tail;
