@@ -249,7 +249,9 @@ impl Engine {
                 if let Data::Quiet(reported, _) = &mut row.data {
                     *reported = true;
                 }
-                row.results[Outcome::Fail as usize] += 1;
+                if let Some(count) = row.results.get_mut(Outcome::Fail as usize) {
+                    *count += 1;
+                }
                 row.fired = Some((at, Outcome::Fail));
                 silence(signal, row, at)
             });

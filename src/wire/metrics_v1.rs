@@ -296,7 +296,7 @@ mod tests {
     }
 
     /// A sample by the rules of the format: name, labels, value. Panics when it is none.
-    fn sample(line: &str) -> (String, Vec<(String, String)>, f64) {
+    fn sample(line: &str) -> Sample {
         let end = line.find(['{', ' ']).unwrap();
         let (name, mut rest) = line.split_at(end);
         assert!(name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'), "{line}");
@@ -331,7 +331,9 @@ mod tests {
         (name.to_owned(), labels, rest.strip_prefix(' ').unwrap().parse().unwrap())
     }
 
-    fn read(page: &str) -> Vec<(String, Vec<(String, String)>, f64)> {
+    type Sample = (String, Vec<(String, String)>, f64);
+
+    fn read(page: &str) -> Vec<Sample> {
         assert!(page.ends_with('\n'));
         let mut families = BTreeSet::new();
         let mut current = String::new();
