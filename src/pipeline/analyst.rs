@@ -49,6 +49,8 @@ pub(crate) struct Analyst {
     shapes: Shapes,
     shared: Arc<Shared>,
     reported: Timestamp,
+    /// Something changed since then.
+    unreported: bool,
     /// Since the start, by level.
     findings: BTreeMap<Severity, u64>,
     /// Decoder states of the last run whose streams have not come up yet.
@@ -76,6 +78,7 @@ impl Analyst {
             shapes: Shapes::default(),
             shared,
             reported: Timestamp::default(),
+            unreported: false,
             findings: BTreeMap::new(),
             restored: decoder_states.into_iter().collect(),
         }
@@ -149,7 +152,10 @@ impl Analyst {
         if silent {
             self.conclude(&mut commit, findings);
         }
-        self.report(commit.at);
+        // What came last may not have been shown yet.
+        if self.unreported || silent {
+            self.report(commit.at);
+        }
         silent.then_some(commit)
     }
 
@@ -168,7 +174,8 @@ impl Analyst {
 
     /// Show what records look like, at most once a second.
     fn report(&mut self, now: Timestamp) {
-        if now.micros_since(self.reported) < REPORT_EVERY_US {
+        self.unreported = now.micros_since(self.reported) < REPORT_EVERY_US;
+        if self.unreported {
             return;
         }
         self.reported = now;
