@@ -17,6 +17,7 @@ pub mod pipeline;
 pub mod scenario;
 pub mod scoreboard;
 pub mod service;
+pub mod signal;
 pub mod source;
 pub mod stdx;
 pub mod store;

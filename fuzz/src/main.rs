@@ -9,6 +9,7 @@ mod families;
 mod hunt;
 mod mutate;
 mod seeds;
+mod signals;
 mod target;
 
 use std::path::PathBuf;

@@ -1,7 +1,7 @@
 //! The targets: one row each. To add one, write a function that takes bytes and panics when something that must hold does
 //! not, and add its row.
 
-use crate::{carriers, families};
+use crate::{carriers, families, signals};
 
 /// What one execution showed: hashes of the things that make it different from others (an action, a reason, the name of
 /// a field). Input that shows something new is kept and mutated further.
@@ -136,6 +136,37 @@ pub const TARGETS: &[Target] = &[
         wants: |bytes| bytes.starts_with(b"ElfFile\0"),
         examples: carriers::evtx_examples,
         run: carriers::evtx,
+    },
+    Target {
+        name: "signals",
+        about: "loader of signals, and events judged by what it takes",
+        bytes_max: 4 << 10,
+        words: &[
+            "within: ",
+            "at_least: ",
+            "field: ",
+            "matches: ",
+            "not: ",
+            "list: ",
+            "exists: true",
+            "alert:",
+            "when:",
+            "---\n",
+            "{ ",
+            " }",
+            "[",
+            "]",
+            "10m",
+            "0",
+            "-1",
+            "1e400",
+            "!!binary ",
+            "&a ",
+            "*a",
+        ],
+        wants: |bytes| contains(bytes, b"alert:"),
+        examples: signals::examples,
+        run: signals::loader,
     },
     Target {
         name: "auto",

@@ -4,6 +4,7 @@
 mod alerts;
 mod extract;
 mod listen;
+pub mod metrics;
 mod rules;
 mod stream;
 mod system;

@@ -83,6 +83,7 @@ fn prepare(config: &mut Config, scenario: &Scenario, folder: &Path) -> anyhow::R
     }
     config.data_dir = folder.join("data");
     config.api.socket = None;
+    config.metrics.listen = None;
     let mut source = SourceConfig::files("demo", vec![logs]);
     source.host = HostRule::PathComponent(1);
     if let SourceKind::File(files) = &mut source.kind {

@@ -23,6 +23,7 @@ mod rules;
 mod scan;
 mod scan_summary;
 mod serve;
+mod signals;
 mod simulate;
 mod status;
 mod theme;
@@ -98,6 +99,8 @@ enum Command {
     Simulate(simulate::Arguments),
     /// Check and list Sigma rules
     Rules(rules::Arguments),
+    /// Check, list and test signals
+    Signals(signals::Arguments),
     /// Check, show or write the configuration
     Config(config::Arguments),
     /// Look at everything the program needs and say what is wrong
@@ -156,6 +159,7 @@ fn run(arguments: Arguments) -> anyhow::Result<Outcome> {
         Some(Command::Scan(arguments)) => scan::run(&common, &arguments),
         Some(Command::Normalise(arguments)) => normalise::run(&common, &arguments),
         Some(Command::Rules(arguments)) => rules::run(&common, &arguments),
+        Some(Command::Signals(arguments)) => signals::run(&common, &arguments),
         Some(Command::Config(arguments)) => config::run(&common, &arguments),
         Some(Command::Formats(arguments)) => formats::run(&common, &arguments),
         Some(Command::Keymap(arguments)) => keymap::run(&common, &arguments),

@@ -89,6 +89,15 @@ pub(crate) fn own(config: &Config, wanted: Wanted) -> anyhow::Result<Owned> {
             }
         }));
     }
+    if let Some(address) = config.metrics.listen.filter(|_| wanted.listen && wanted.pipeline) {
+        let listener = api::metrics::listen(address)?;
+        let (metrics_bench, metrics_stop) = (bench.clone(), stop.clone());
+        fronts.push(task::spawn("metrics", async move {
+            if let Err(error) = api::metrics::serve(listener, metrics_bench, metrics_stop).await {
+                tracing::error!(error = error.to_string(), "the listener for metrics failed");
+            }
+        }));
+    }
     fronts.push(task::spawn("upkeep", bench.clone().run(stop.clone())));
     drop(guard);
     let running = if wanted.pipeline {

@@ -35,6 +35,7 @@ const COLUMNS: [&str; 10] = [
   watchfloor scan /var/log/auth.log
   watchfloor scan evidence/ --rules ~/sigma/rules --min-level high
   watchfloor scan *.evtx --format ndjson > findings.ndjson
+  watchfloor scan access.log --signals my-signals/
   zcat old.log.gz | watchfloor scan - --as syslog
 
 Exit code: 0, with --exit-code 3 when there are findings; 1 when nothing could be read.")]
@@ -45,6 +46,12 @@ pub(crate) struct Arguments {
     /// Rules to use instead of the configured ones: `builtin`, files or folders
     #[arg(short, long, value_name = "PATH")]
     rules: Vec<String>,
+    /// Signals to use instead of the configured ones: `builtin`, files or folders
+    #[arg(long, value_name = "PATH", conflicts_with = "no_signals")]
+    signals: Vec<String>,
+    /// Judge with rules only
+    #[arg(long)]
+    no_signals: bool,
     /// Read the input as this format instead of looking (see `formats list`)
     #[arg(long = "as", value_name = "NAME", default_value = "auto")]
     read_as: String,
@@ -79,6 +86,11 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Outc
     if !arguments.rules.is_empty() {
         config.rules.paths.clone_from(&arguments.rules);
         config.rules.only_named = true;
+    }
+    if arguments.no_signals {
+        config.signals.paths.clear();
+    } else if !arguments.signals.is_empty() {
+        config.signals.paths.clone_from(&arguments.signals);
     }
     load::format_name(&config, &arguments.read_as)?;
     let inputs = Inputs {

@@ -50,6 +50,13 @@ pub(crate) fn print(report: &ScanReport) {
         "rules     {} loaded, {} failed, {} without a log source we know",
         report.rules_loaded, report.rules_failed, report.rules_unbound
     ));
+    complain(&format!(
+        "signals   {} loaded, {} problems",
+        report.signals_loaded, report.signals_failed
+    ));
+    for (signal, reason) in report.signals_dead.iter().take(LISTED_MAX) {
+        complain(&format!("          {signal} cannot say anything: {reason}"));
+    }
     let levels: Vec<String> = Severity::ALL
         .iter()
         .map(|level| format!("{} {level}", report.by_level.get(level).unwrap_or(&0)))

@@ -63,6 +63,7 @@ pub(crate) fn open(common: &Common, arguments: &OpenArguments) -> anyhow::Result
     let scratch = Scratch::new("open")?;
     config.data_dir = arguments.keep.clone().unwrap_or_else(|| scratch.path.clone());
     config.api.socket = None;
+    config.metrics.listen = None;
     config.sources.clear();
     if !arguments.rules.is_empty() {
         config.rules.paths.clone_from(&arguments.rules);

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 
 use crate::config::reader::{ConfigProblem, Origin, Reader, Shown};
 use crate::config::{Config, places::Places};
-use crate::config::{alert, api, limits, mappings, redact, rules, sources, store, ui};
+use crate::config::{
+    alert, api, limits, mappings, metrics, redact, rules, signals, sources, store, ui,
+};
 
 /// Names with our prefix that are not configuration keys.
 pub const RESERVED_ENV: [&str; 11] = [
@@ -76,10 +78,12 @@ fn read(reader: &mut Reader) -> Config {
     let config = Config {
         data_dir: PathBuf::from(data_dir),
         rules: rules::read(reader),
+        signals: signals::read(reader),
         mappings: mappings::read(reader),
         store: store::read(reader),
         alert: alert::read(reader),
         api: api::read(reader),
+        metrics: metrics::read(reader),
         redact: redact::read(reader),
         limits: limits::read(reader),
         ui: ui::read(reader),

@@ -9,11 +9,13 @@ pub mod api;
 pub mod check;
 pub mod limits;
 pub mod mappings;
+pub mod metrics;
 pub mod places;
 pub mod reader;
 pub mod redact;
 pub mod rules;
 pub mod secret;
+pub mod signals;
 pub mod sources;
 pub mod store;
 pub mod ui;
@@ -29,6 +31,10 @@ pub struct Config {
     pub sources: Vec<sources::SourceConfig>,
     /// Which rules run.
     pub rules: rules::RulesConfig,
+    /// Which signals run.
+    pub signals: signals::SignalsConfig,
+    /// Who may read the counters.
+    pub metrics: metrics::MetricsConfig,
     /// Log formats as data.
     pub mappings: mappings::MappingsConfig,
     /// What is stored and how.

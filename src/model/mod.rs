@@ -21,5 +21,6 @@ pub mod rule_selector;
 pub mod severity;
 pub mod shape;
 pub mod sort;
+pub mod telemetry;
 pub mod verdict;
 pub mod windows_fields;

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use ahash::AHashMap;
 
@@ -15,15 +16,20 @@ use crate::detect::Detector;
 use crate::model::finding::Finding;
 use crate::model::ledger::LedgerDelta;
 use crate::model::record::{Batch, Flush};
+use crate::model::severity::Severity;
 use crate::normalise::{Decoder, Output, Settings};
 use crate::pipeline::muted::Muted;
 use crate::pipeline::rule_life::reload::Next;
 use crate::pipeline::shapes::{REPORT_EVERY_US, Shapes};
 use crate::pipeline::shared::{Health, Shared};
+use crate::signal;
 use crate::stdx::id::Id128;
-use crate::stdx::queue;
+use crate::stdx::queue::{self, Received};
 use crate::stdx::time::Timestamp;
 use crate::store::Commit;
+
+/// How often an idle path looks whether something fell silent.
+const IDLE_LOOK: Duration = Duration::from_secs(1);
 
 /// One stream's decoder and what the store last heard of it.
 struct Seat {
@@ -37,6 +43,7 @@ pub(crate) struct Analyst {
     settings: Arc<Settings>,
     limits: LimitsConfig,
     detector: Detector,
+    signals: signal::Engine,
     engine: Engine,
     muted: Arc<Muted>,
     next: Arc<Next>,
@@ -44,6 +51,10 @@ pub(crate) struct Analyst {
     shapes: Shapes,
     shared: Arc<Shared>,
     reported: Timestamp,
+    /// Something changed since then.
+    unreported: bool,
+    /// Since the start, by level.
+    findings: BTreeMap<Severity, u64>,
     /// Decoder states of the last run whose streams have not come up yet.
     restored: AHashMap<Id128, Vec<u8>>,
 }
@@ -52,7 +63,7 @@ impl Analyst {
     pub(crate) fn new(
         settings: Arc<Settings>,
         limits: LimitsConfig,
-        detector: Detector,
+        (detector, signals): (Detector, signal::Engine),
         engine: Engine,
         rules: (Arc<Muted>, Arc<Next>),
         shared: Arc<Shared>,
@@ -63,6 +74,7 @@ impl Analyst {
             settings,
             limits,
             detector,
+            signals,
             engine,
             muted,
             next,
@@ -70,13 +82,28 @@ impl Analyst {
             shapes: Shapes::default(),
             shared,
             reported: Timestamp::default(),
+            unreported: false,
+            findings: BTreeMap::new(),
             restored: decoder_states.into_iter().collect(),
         }
     }
 
     /// Work until the sources are gone and the queue is empty, or the committer is gone.
     pub(crate) fn run(mut self, batches: &queue::Receiver<Batch>, commits: &queue::Sender<Commit>) {
-        while let Some(first) = batches.receive() {
+        let mut since = Instant::now();
+        loop {
+            let first = match batches.receive_timeout(IDLE_LOOK) {
+                Received::Item(first) => first,
+                Received::Nothing => {
+                    let commit = self.idle(since.elapsed());
+                    if commit.is_some_and(|commit| !commits.send(commit)) {
+                        return;
+                    }
+                    continue;
+                }
+                Received::Closed => return,
+            };
+            since = Instant::now();
             let mut waiting = vec![first];
             let mut records: usize = waiting.iter().map(|batch| batch.records.len()).sum();
             while records < self.limits.batch_records_max {
@@ -113,29 +140,61 @@ impl Analyst {
             let output = self.decode(batch, delta);
             self.shapes.see(source, &output, commit.at, self.detector.rules());
             self.detector.analyse(&output.events, batch.stream.backfill, &mut findings);
+            self.signals.analyse(&output.events, batch.stream.backfill, &mut findings);
             commit.events.extend(output.events);
             commit.rejects.extend(output.rejects);
             self.save_decoder(batch, &mut commit);
         }
-        self.muted.retain(&mut findings);
-        commit.alerts = self.engine.apply(findings);
-        let rows = self.detector.take_changes();
-        commit.detection = rows.into_iter().map(|row| (row.key, row.value)).collect();
+        self.conclude(&mut commit, findings);
         commit.ledger = books.into_values().collect();
         self.report(commit.at);
         commit
     }
 
+    /// Nothing came for a while: series of signals may have fallen silent.
+    fn idle(&mut self, idle: Duration) -> Option<Commit> {
+        let mut findings = Vec::new();
+        self.signals.idle(idle, &mut findings);
+        let mut commit = Commit { at: Timestamp::now(), ..Commit::default() };
+        let silent = !findings.is_empty();
+        if silent {
+            self.conclude(&mut commit, findings);
+        }
+        // What came last may not have been shown yet.
+        if self.unreported || silent {
+            self.report(commit.at);
+        }
+        silent.then_some(commit)
+    }
+
+    /// Findings become alerts, and all state that changed goes into the same commit.
+    fn conclude(&mut self, commit: &mut Commit, mut findings: Vec<Finding>) {
+        for finding in &findings {
+            *self.findings.entry(finding.rule.level).or_default() += 1;
+        }
+        self.muted.retain(&mut findings);
+        commit.alerts = self.engine.apply(findings);
+        let rows = self.detector.take_changes();
+        commit.detection = rows.into_iter().map(|row| (row.key, row.value)).collect();
+        let rows = self.signals.take_changes();
+        commit.detection.extend(rows.into_iter().map(|row| (row.key, row.value)));
+    }
+
     /// Show what records look like, at most once a second.
     fn report(&mut self, now: Timestamp) {
-        if now.micros_since(self.reported) < REPORT_EVERY_US {
+        self.unreported = now.micros_since(self.reported) < REPORT_EVERY_US;
+        if self.unreported {
             return;
         }
         self.reported = now;
         let shapes = self.shapes.report(now);
         let rows = (self.detector.rows(), self.limits.correlation_rows_max);
+        let signals = Arc::new(self.signals.report());
+        let findings = self.findings.clone();
         self.shared.update(|snapshot| {
             snapshot.shapes = shapes;
+            snapshot.signals = signals;
+            snapshot.findings = findings;
             snapshot.queues.insert("correlation groups".to_owned(), rows);
         });
         let problem = self.detector.counts().warning().map(|text| (Health::Degraded, text));

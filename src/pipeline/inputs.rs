@@ -105,6 +105,11 @@ impl Plan {
         })
     }
 
+    /// The configuration that the inputs are read with.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
     /// Compressed bytes of all files.
     pub fn bytes(&self) -> u64 {
         self.inputs.iter().map(size).sum()

@@ -18,5 +18,7 @@ pub mod running;
 pub mod scan;
 mod shapes;
 pub mod shared;
+pub mod signal_test;
+pub mod signals;
 pub mod verify;
 pub mod workshop;

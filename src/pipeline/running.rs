@@ -19,6 +19,8 @@ use crate::pipeline::muted::Muted;
 use crate::pipeline::rule_life::adopt;
 use crate::pipeline::rule_life::reload::{Next, Reloader};
 use crate::pipeline::shared::{Health, Shared};
+use crate::pipeline::signals;
+use crate::signal;
 use crate::source::{self, Source};
 use crate::stdx::stop::StopToken;
 use crate::stdx::time::Timestamp;
@@ -117,10 +119,16 @@ pub async fn start(parts: Parts) -> anyhow::Result<Running> {
         Arc::clone(&next),
     );
     let mut detector = Detector::new(rules, config.limits.correlation_rows_max);
+    let set = signals::load(&config.signals, &shared);
+    let mut signals = signal::Engine::new(set, &config.signals);
     let rows = store.detection_rows().await?;
+    let (own, rules): (Vec<_>, Vec<_>) =
+        rows.into_iter().partition(|(key, _)| key.starts_with(signal::KEY_PREFIX));
     detector.restore(
-        rows.into_iter().map(|(key, value)| StateRow { key, value: Some(value) }).collect(),
+        rules.into_iter().map(|(key, value)| StateRow { key, value: Some(value) }).collect(),
     );
+    let own = own.into_iter().map(|(key, value)| signal::StateRow { key, value: Some(value) });
+    signals.restore(own.collect());
     let engine = Engine::new(config.alert.clone()).restore(store.episodes().await?);
     let states = store.decoder_states().await?;
     let stop = StopToken::new();
@@ -135,7 +143,7 @@ pub async fn start(parts: Parts) -> anyhow::Result<Running> {
     let analyst = Analyst::new(
         settings,
         limits_of_path,
-        detector,
+        (detector, signals),
         engine,
         (muted, next),
         Arc::clone(&shared),

@@ -18,6 +18,7 @@ use crate::pipeline::inputs::{
     DAMAGED, FirstRejects, Input, Inputs, Plan, Watcher, name, see_rejects, size,
 };
 use crate::pipeline::rule_life::resolve::configured;
+use crate::signal::{self, SignalSet};
 use crate::stdx::pool;
 use crate::stdx::time::Timestamp;
 
@@ -52,6 +53,7 @@ struct Partial {
     time_problems: BTreeMap<&'static str, u64>,
     out_of_range: u64,
     failed_logins: FailedLogins,
+    signals_dead: Vec<(String, String)>,
     problems: Vec<String>,
 }
 
@@ -86,6 +88,12 @@ pub struct ScanReport {
     pub rules_failed: usize,
     /// Rules for log sources we do not know.
     pub rules_unbound: usize,
+    /// Signals that ran.
+    pub signals_loaded: usize,
+    /// What is wrong with signal files.
+    pub signals_failed: usize,
+    /// Signals that could not say anything of an input, and why.
+    pub signals_dead: BTreeMap<String, String>,
     /// Inputs that could not be read and rules that do not run, in a person's words.
     pub problems: Vec<String>,
 }
@@ -101,6 +109,8 @@ pub fn scan(
     let resolved = configured(config)?;
     let Loaded { rules, problems, warnings } = RuleSet::load(&resolved, &Default::default());
     let rules = Arc::new(rules);
+    let signals = signal::load(&config.signals);
+    let set = Arc::new(signals.set);
     let plan = Plan::new(config, inputs, false)?;
     watcher.expect_bytes(plan.bytes());
     let mut report = ScanReport {
@@ -108,16 +118,18 @@ pub fn scan(
         rules_loaded: rules.rules().len(),
         rules_failed: problems.len(),
         rules_unbound: rules.unbound().len(),
+        signals_loaded: set.signals().len(),
+        signals_failed: signals.problems.len(),
         ..ScanReport::default()
     };
     report.problems.extend(problems.iter().chain(&warnings).map(ToString::to_string));
-    let rows_max = config.limits.correlation_rows_max;
+    report.problems.extend(signals.problems.iter().map(ToString::to_string));
     // Big files first would balance better, but results come in the order people named them.
     pool::ordered(
         options.workers,
         &plan.inputs,
         |input| {
-            let result = judge(&plan, input, &rules, rows_max, options);
+            let result = judge(&plan, input, &rules, &set, options);
             watcher.read_bytes(size(input));
             result
         },
@@ -133,10 +145,12 @@ fn judge(
     plan: &Plan,
     input: &Input,
     rules: &Arc<RuleSet>,
-    rows_max: usize,
+    set: &Arc<SignalSet>,
     options: &ScanOptions,
 ) -> FileResult {
-    let mut detector = Detector::new(Arc::clone(rules), rows_max);
+    let config = plan.config();
+    let mut detector = Detector::new(Arc::clone(rules), config.limits.correlation_rows_max);
+    let mut signals = signal::Engine::new(Arc::clone(set), &config.signals);
     let mut findings = Vec::new();
     let mut partial = Partial::default();
     let done = plan.read(input, &mut |output| {
@@ -148,9 +162,11 @@ fn judge(
         partial.out_of_range += (before - output.events.len()) as u64;
         output.events.iter().for_each(|event| partial.failed_logins.see(event));
         detector.analyse(&output.events, true, &mut findings);
+        signals.analyse(&output.events, true, &mut findings);
         ControlFlow::Continue(())
     });
     findings.retain(|finding: &Finding| finding.rule.level >= options.min_level);
+    partial.signals_dead = signals.dead();
     partial.ledger = done.ledger;
     partial.problems = done.problems;
     // What the carrier could not read is trouble with the file, not with one record.
@@ -182,6 +198,7 @@ impl ScanReport {
         add(&mut self.time_problems, &partial.time_problems);
         self.out_of_range += partial.out_of_range;
         self.failed_logins.add(&partial.failed_logins);
+        self.signals_dead.extend(partial.signals_dead.iter().cloned());
         self.files += 1;
         self.problems.extend(partial.problems.iter().cloned());
         for finding in &result.findings {

@@ -10,7 +10,9 @@ use parking_lot::RwLock;
 use crate::model::desk::Change;
 use crate::model::finding::RuleInfo;
 use crate::model::ledger::SourceLedger;
+use crate::model::severity::Severity;
 use crate::model::shape::SourceShape;
+use crate::model::telemetry::SignalReport;
 use crate::pipeline::changes::Changes;
 use crate::stdx::time::Timestamp;
 
@@ -42,6 +44,12 @@ pub struct Snapshot {
     pub rules_failed: usize,
     /// How often another set of rules was taken up since the start.
     pub rules_reloads: u64,
+    /// Findings by level, hidden ones included.
+    pub findings: BTreeMap<Severity, u64>,
+    /// What signals counted.
+    pub signals: Arc<SignalReport>,
+    /// Signal files and signals that do not run.
+    pub signals_failed: usize,
 }
 
 impl Snapshot {

@@ -1,6 +1,7 @@
 //! The state of the whole program in one report.
 
 use crate::model::desk::{Problem, StatusReport};
+use crate::model::telemetry::Telemetry;
 use crate::service::Workbench;
 use crate::service::problem::not_done;
 use crate::stdx::time::Timestamp;
@@ -53,6 +54,21 @@ impl Workbench {
             data_dir: core.store.dir().display().to_string(),
             // A clock ahead of ours is no negative lag.
             lag_us: if newest > 0 { (now.micros() - newest).max(0) } else { -1 },
+        })
+    }
+}
+
+impl Workbench {
+    /// What the program measures about itself.
+    pub async fn telemetry(&self) -> Result<Telemetry, Problem> {
+        let status = self.status().await?;
+        let snapshot = self.core.shared.snapshot();
+        Ok(Telemetry {
+            status,
+            findings: snapshot.findings,
+            findings_hidden: self.core.muted.hidden().values().sum(),
+            signals_failed: snapshot.signals_failed,
+            signals: snapshot.signals,
         })
     }
 }

@@ -21,6 +21,7 @@ const TABLES: &str = "
 | `sources[].labels` | Added to every event of the source; the label `tenant` sets `organization.id`. |
 | `sources[].host_aliases` | A name that records use, and the host name to use instead; both lower case. |
 | `rules.placeholders` | What a rule's `%Name%` stands for where it says `expand`: a list of values, wildcards allowed. |
+| `signals.lists` | A name that signals use, and patterns divided by commas; `*` is any text. `vault_paths` and `vault_production` are there unless they are set. |
 | `redact.patterns` | A kind of secret and a pattern that finds it; the first group is the secret. |
 
 ## Variables that are no keys

@@ -27,6 +27,7 @@ mod rule_work;
 mod scoreboard;
 mod sigma_conformance;
 mod sigma_fields;
+mod signal_pack;
 mod source_evtx;
 mod source_once;
 mod source_tail;

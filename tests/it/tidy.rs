@@ -16,6 +16,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("scenario", 3),
     ("normalise", 3),
     ("detect", 3),
+    ("signal", 3),
     ("infer", 3),
     ("alert", 3),
     ("store", 3),
