@@ -81,8 +81,7 @@ fn conditions_that_mean_nothing_are_refused_with_what_is_wrong() {
 
 #[test]
 fn a_reference_says_why_what_it_names_does_not_run() {
-    let elsewhere =
-        "title: E\nname: e\nlogsource: {product: qualys}\ndetection: {s: {a: b}, condition: s}\n---\n";
+    let elsewhere = "title: E\nname: e\nlogsource: {product: qualys}\ndetection: {s: {a: b}, condition: s}\n---\n";
     let (_, reason) = problem(&format!(
         "{elsewhere}{}",
         x("type: event_count, rules: [e], timespan: 1m, condition: {gte: 2}")
