@@ -51,6 +51,10 @@ pub(crate) struct Analyst {
     shapes: Shapes,
     shared: Arc<Shared>,
     reported: Timestamp,
+    /// When something last came from each source; before that, when the path started.
+    heard: AHashMap<Arc<str>, Instant>,
+    started: Instant,
+    looked: Instant,
     /// Something changed since then.
     unreported: bool,
     /// Since the start, by level.
@@ -83,6 +87,9 @@ impl Analyst {
             shared,
             reported: Timestamp::default(),
             unreported: false,
+            heard: AHashMap::new(),
+            started: Instant::now(),
+            looked: Instant::now(),
             findings: BTreeMap::new(),
             restored: decoder_states.into_iter().collect(),
         }
@@ -90,12 +97,11 @@ impl Analyst {
 
     /// Work until the sources are gone and the queue is empty, or the committer is gone.
     pub(crate) fn run(mut self, batches: &queue::Receiver<Batch>, commits: &queue::Sender<Commit>) {
-        let mut since = Instant::now();
         loop {
             let first = match batches.receive_timeout(IDLE_LOOK) {
                 Received::Item(first) => first,
                 Received::Nothing => {
-                    let commit = self.idle(since.elapsed());
+                    let commit = self.idle();
                     if commit.is_some_and(|commit| !commits.send(commit)) {
                         return;
                     }
@@ -103,7 +109,6 @@ impl Analyst {
                 }
                 Received::Closed => return,
             };
-            since = Instant::now();
             let mut waiting = vec![first];
             let mut records: usize = waiting.iter().map(|batch| batch.records.len()).sum();
             while records < self.limits.batch_records_max {
@@ -137,6 +142,7 @@ impl Analyst {
                 source: source.to_string(),
                 ..LedgerDelta::default()
             });
+            self.heard.insert(Arc::clone(source), Instant::now());
             let output = self.decode(batch, delta);
             self.shapes.see(source, &output, commit.at, self.detector.rules());
             self.detector.analyse(&output.events, batch.stream.backfill, &mut findings);
@@ -145,16 +151,28 @@ impl Analyst {
             commit.rejects.extend(output.rejects);
             self.save_decoder(batch, &mut commit);
         }
+        self.look_for_silence(&mut findings);
         self.conclude(&mut commit, findings);
         commit.ledger = books.into_values().collect();
         self.report(commit.at);
         commit
     }
 
-    /// Nothing came for a while: series of signals may have fallen silent.
-    fn idle(&mut self, idle: Duration) -> Option<Commit> {
+    /// Series of signals may have fallen silent since something came from their source.
+    fn look_for_silence(&mut self, findings: &mut Vec<Finding>) {
+        if self.looked.elapsed() < IDLE_LOOK {
+            return;
+        }
+        self.looked = Instant::now();
+        let (heard, started) = (&self.heard, self.started);
+        let idle = |source: &str| heard.get(source).copied().unwrap_or(started).elapsed();
+        self.signals.idle(idle, findings);
+    }
+
+    /// Nothing came for a while.
+    fn idle(&mut self) -> Option<Commit> {
         let mut findings = Vec::new();
-        self.signals.idle(idle, &mut findings);
+        self.look_for_silence(&mut findings);
         let mut commit = Commit { at: Timestamp::now(), ..Commit::default() };
         let silent = !findings.is_empty();
         if silent {

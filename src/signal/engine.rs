@@ -109,22 +109,27 @@ impl Engine {
             self.counters.see(event);
             // A clock that is ahead must not make the others silent.
             let at = event.timestamp;
-            self.state.see(if event.ingested.micros() > 0 { at.min(event.ingested) } else { at });
+            let at = if event.ingested.micros() > 0 { at.min(event.ingested) } else { at };
+            let source = event.str(field::SOURCE_NAME).unwrap_or_default();
+            let clock = self.state.see(source, at);
             set.concerned(event, &mut scratch, &mut concerned);
             for number in &concerned {
                 if let Some(signal) = set.get(*number) {
-                    self.count(*number, signal, &set, event, backfill, out);
+                    self.count(*number, signal, &set, event, (backfill, clock), out);
                 }
             }
-            self.quiet(self.state.clock(), out);
+            self.quiet(source, clock, out);
         }
     }
 
-    /// Nothing came for `idle` (wall clock) since the last event: series may have fallen silent.
-    pub fn idle(&mut self, idle: std::time::Duration, out: &mut Vec<Finding>) {
-        let clock = self.state.clock();
-        if clock.micros() > 0 {
-            self.quiet(clock.plus_micros(crate::stdx::time::micros(idle)), out);
+    /// Nothing came from a source for as long (wall clock) as `idle` says: its series may have fallen silent.
+    pub fn idle(&mut self, idle: impl Fn(&str) -> std::time::Duration, out: &mut Vec<Finding>) {
+        let late = |(source, at): (&str, Timestamp)| {
+            (source.to_owned(), at.plus_micros(crate::stdx::time::micros(idle(source))))
+        };
+        let clocks: Vec<(String, Timestamp)> = self.state.clocks().map(late).collect();
+        for (source, now) in clocks {
+            self.quiet(&source, now, out);
         }
     }
 
@@ -139,7 +144,7 @@ impl Engine {
         signal: &Signal,
         set: &SignalSet,
         event: &Event,
-        backfill: bool,
+        (backfill, clock): (bool, Timestamp),
         out: &mut Vec<Finding>,
     ) {
         if let Some(seen) = self.seen.get_mut(number as usize) {
@@ -170,7 +175,7 @@ impl Engine {
                 return (Judged::Repeat, None);
             }
             let before = row.recent.iter().copied().collect::<Vec<EventId>>();
-            note(row, event, backfill, &signal.condition);
+            note(row, event, (backfill, clock), &signal.condition);
             let judged = judge(&signal.condition, calendar, row, event);
             let report = match &judged {
                 Judged::Said(said) => report(row, said, event.timestamp),
@@ -241,9 +246,9 @@ impl Engine {
     }
 
     /// Report the series that are silent at a time.
-    fn quiet(&mut self, now: Timestamp, out: &mut Vec<Finding>) {
+    fn quiet(&mut self, source: &str, now: Timestamp, out: &mut Vec<Finding>) {
         let set = Arc::clone(&self.set);
-        for (at, key) in self.state.silent(now) {
+        for (at, key) in self.state.silent(source, now) {
             let Some(signal) = set.get(key.0) else { continue };
             let finding = self.state.change(key, &set, Row::default, |row| {
                 if let Data::Quiet(reported, _) = &mut row.data {
@@ -273,7 +278,7 @@ impl Engine {
             unlabelled: self.counts.unlabelled,
             forgotten: self.counts.forgotten,
             findings: self.counts.findings,
-            clock: self.state.clock(),
+            clock: self.state.clocks().map(|(_, at)| at).max().unwrap_or_default(),
             dead: self.dead(),
             event_series: self.counters.series(),
             events: self.counters.all(),
@@ -352,7 +357,7 @@ fn series(tenant: &str, labels: &[String]) -> crate::stdx::id::Id128 {
 }
 
 /// Count the event in its row.
-fn note(row: &mut Row, event: &Event, backfill: bool, condition: &Condition) {
+fn note(row: &mut Row, event: &Event, (backfill, clock): (bool, Timestamp), condition: &Condition) {
     let gaps = match condition {
         // Whole numbers of gaps do for this.
         #[allow(clippy::cast_possible_truncation)]
@@ -364,7 +369,16 @@ fn note(row: &mut Row, event: &Event, backfill: bool, condition: &Condition) {
         // After a silence that was reported, the next one must be longer than it; more would make an outage the usual.
         let learned = if *reported { gaps.map_or(0, |gaps| silent / gaps) } else { silent };
         *gap = (*gap).max(learned);
-        *reported = false;
+        // An event that is as late as the silence is long does not end it.
+        let span = match condition {
+            Condition::Absence { span, .. } => *span,
+            _ => i64::MAX,
+        };
+        *reported = *reported && clock.micros_since(event.timestamp) >= span;
+    }
+    let source = event.str(field::SOURCE_NAME).unwrap_or_default();
+    if row.source != source {
+        source.clone_into(&mut row.source);
     }
     row.first = row.first.min(event.timestamp);
     row.newest = row.newest.max(event.timestamp);

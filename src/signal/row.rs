@@ -72,6 +72,8 @@ pub struct Row {
     pub touched: u64,
     /// `organization.id`.
     pub tenant: String,
+    /// The source of the event counted last: silence is measured by its events.
+    pub source: String,
     /// The values of the signal's labels.
     pub labels: Vec<String>,
     /// Host and user of the event counted last.
@@ -103,6 +105,7 @@ impl Row {
         out.0.push(VERSION);
         out.number(self.touched);
         out.text(&self.tenant);
+        out.text(&self.source);
         out.length(self.labels.len());
         self.labels.iter().for_each(|label| out.text(label));
         out.text(&self.host);
@@ -131,7 +134,12 @@ impl Row {
         if rest.byte()? != VERSION {
             return None;
         }
-        let mut row = Row { touched: rest.number()?, tenant: rest.text()?, ..Row::default() };
+        let mut row = Row {
+            touched: rest.number()?,
+            tenant: rest.text()?,
+            source: rest.text()?,
+            ..Row::default()
+        };
         for _ in 0..rest.length()? {
             row.labels.push(rest.text()?);
         }

@@ -15,8 +15,8 @@ use crate::stdx::time::Timestamp;
 /// A signal's number and the hash of tenant and labels.
 pub type Key = (u32, Id128);
 
-/// The key of the clock's row; no signal's id holds an `@`.
-const CLOCK: &str = "@clock";
+/// What the keys of the clocks' rows begin with, before the source's name; no signal's id holds an `@`.
+const CLOCK: &str = "@clock/";
 
 /// The rows of one signal.
 #[derive(Debug, Default)]
@@ -37,9 +37,10 @@ pub struct State {
     changed: AHashSet<Key>,
     removed: AHashSet<String>,
     /// When a series that may fall silent has been silent for long enough.
-    deadlines: BTreeSet<(i64, Key)>,
-    /// The newest event time of all, and whether it moved since it was saved.
-    clock: (Timestamp, bool),
+    /// By source: sources are read side by side, so that one says nothing about the pace of another.
+    deadlines: BTreeMap<String, BTreeSet<(i64, Key)>>,
+    /// The newest event time of each source, and whether it moved since it was saved.
+    clocks: BTreeMap<String, (Timestamp, bool)>,
     /// Rows that made room for others.
     pub evicted: u64,
     /// Saved rows that could not be read, or belong to a signal that changed or is gone.
@@ -59,9 +60,11 @@ impl State {
             (0..).zip(set.signals()).map(|(n, signal)| (signal.prefix.as_str(), n)).collect();
         for StateRow { key, value } in saved {
             let Some(value) = value else { continue };
-            if key.strip_prefix(KEY_PREFIX) == Some(CLOCK) {
+            let clock = key.strip_prefix(KEY_PREFIX).and_then(|rest| rest.strip_prefix(CLOCK));
+            if let Some(source) = clock {
                 if let Ok(bytes) = value.as_slice().try_into() {
-                    self.clock.0 = self.clock.0.max(Timestamp(i64::from_le_bytes(bytes)));
+                    let at = Timestamp(i64::from_le_bytes(bytes));
+                    self.clocks.insert(source.to_owned(), (at, false));
                 }
                 continue;
             }
@@ -76,7 +79,8 @@ impl State {
             let Some(signal) = set.get(number) else { continue };
             self.uses = self.uses.max(row.touched);
             if let Some(at) = deadline(signal, &row) {
-                self.deadlines.insert((at, (number, id)));
+                let of_source = self.deadlines.entry(row.source.clone()).or_default();
+                of_source.insert((at, (number, id)));
             }
             let Some(table) = self.tables.get_mut(number as usize) else { continue };
             table.by_touch.insert(row.touched, id);
@@ -96,9 +100,14 @@ impl State {
                 out.push(StateRow { key: text(signal, id), value: Some(row.encode()) });
             }
         }
-        if std::mem::take(&mut self.clock.1) {
-            let value = self.clock.0.micros().to_le_bytes().to_vec();
-            out.push(StateRow { key: format!("{KEY_PREFIX}{CLOCK}"), value: Some(value) });
+        for (source, (at, moved)) in &mut self.clocks {
+            if std::mem::take(moved) {
+                let value = at.micros().to_le_bytes().to_vec();
+                out.push(StateRow {
+                    key: format!("{KEY_PREFIX}{CLOCK}{source}"),
+                    value: Some(value),
+                });
+            }
         }
         out.sort_by(|one, other| one.key.cmp(&other.key));
         out
@@ -131,16 +140,21 @@ impl State {
         sums
     }
 
-    /// The newest event time of all events.
-    pub fn clock(&self) -> Timestamp {
-        self.clock.0
+    /// The sources there are, with the newest event time of each.
+    pub fn clocks(&self) -> impl Iterator<Item = (&str, Timestamp)> {
+        self.clocks.iter().map(|(source, (at, _))| (source.as_str(), *at))
     }
 
-    /// An event of this time was seen.
-    pub fn see(&mut self, at: Timestamp) {
-        if at > self.clock.0 {
-            self.clock = (at, true);
+    /// An event of this time was seen. Gives the newest time of its source.
+    pub fn see(&mut self, source: &str, at: Timestamp) -> Timestamp {
+        let Some(clock) = self.clocks.get_mut(source) else {
+            self.clocks.insert(source.to_owned(), (at, true));
+            return at;
+        };
+        if at > clock.0 {
+            *clock = (at, true);
         }
+        clock.0
     }
 
     /// Change the row at a place, made by `fresh` if there is none. Marks it used and changed.
@@ -161,20 +175,22 @@ impl State {
         let table = self.tables.get_mut(number as usize)?;
         let row = table.rows.entry(id).or_insert_with(fresh);
         self.rows += usize::from(is_new);
-        let old = deadline(signal, row);
+        let old = deadline(signal, row).map(|at| (row.source.clone(), at));
         if row.touched != 0 {
             table.by_touch.remove(&row.touched);
         }
         row.touched = uses;
         table.by_touch.insert(uses, id);
         let out = change(row);
-        let new = deadline(signal, row);
+        let new = deadline(signal, row).map(|at| (row.source.clone(), at));
         if old != new {
-            if let Some(at) = old {
-                self.deadlines.remove(&(at, (number, id)));
+            if let Some((source, at)) = old
+                && let Some(of_source) = self.deadlines.get_mut(&source)
+            {
+                of_source.remove(&(at, (number, id)));
             }
-            if let Some(at) = new {
-                self.deadlines.insert((at, (number, id)));
+            if let Some((source, at)) = new {
+                self.deadlines.entry(source).or_default().insert((at, (number, id)));
             }
         }
         if self.changed.insert((number, id)) && !self.removed.is_empty() {
@@ -183,9 +199,10 @@ impl State {
         Some(out)
     }
 
-    /// The series that have been silent for long enough at a time, in the order in which they became so.
-    pub fn silent(&self, now: Timestamp) -> Vec<(Timestamp, Key)> {
-        let over = self.deadlines.iter().take_while(|(at, _)| *at <= now.micros());
+    /// The series of a source that have been silent for long enough at a time, in the order in which they became so.
+    pub fn silent(&self, source: &str, now: Timestamp) -> Vec<(Timestamp, Key)> {
+        let Some(of_source) = self.deadlines.get(source) else { return Vec::new() };
+        let over = of_source.iter().take_while(|(at, _)| *at <= now.micros());
         over.map(|(at, key)| (Timestamp(*at), *key)).collect()
     }
 
@@ -212,8 +229,10 @@ impl State {
         for (sum, count) in table.lost.iter_mut().zip(row.results) {
             *sum += count;
         }
-        if let Some(at) = deadline(signal, &row) {
-            self.deadlines.remove(&(at, (number, id)));
+        if let Some(at) = deadline(signal, &row)
+            && let Some(of_source) = self.deadlines.get_mut(&row.source)
+        {
+            of_source.remove(&(at, (number, id)));
         }
         self.rows -= 1;
         self.changed.remove(&(number, id));

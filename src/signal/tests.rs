@@ -196,13 +196,28 @@ fn silence_is_measured_by_the_events_of_others_and_by_an_idle_path() {
     assert_eq!(findings[0].timestamp.seconds() - START, 605);
     assert!(judge(&mut engine, &[seen(900, 6, "h2")]).is_empty(), "said once");
     let mut out = Vec::new();
-    engine.idle(Duration::from_secs(599), &mut out);
+    engine.idle(|_| Duration::from_secs(599), &mut out);
     assert!(out.is_empty());
-    engine.idle(Duration::from_secs(601), &mut out);
+    engine.idle(|_| Duration::from_secs(601), &mut out);
     assert_eq!(out.len(), 1, "nothing came from h2 either");
     judge(&mut engine, &[seen(2_000, 7, "h1")]);
-    engine.idle(Duration::from_secs(601), &mut out);
+    engine.idle(|_| Duration::from_secs(601), &mut out);
     assert_eq!(out.len(), 2, "it came back and is silent again");
+}
+
+#[test]
+fn one_source_says_nothing_about_the_pace_of_another_and_late_events_end_no_silence() {
+    let mut engine = quiet_engine();
+    let of = |mut event: Event, source: &str| {
+        event.push_str(field::SOURCE_NAME, source);
+        event
+    };
+    let slow = [of(seen(0, 1, "h1"), "slow"), of(seen(5, 2, "h1"), "slow")];
+    assert!(judge(&mut engine, &slow).is_empty());
+    assert!(judge(&mut engine, &[of(seen(90_000, 3, "h2"), "fast")]).is_empty());
+    assert_eq!(judge(&mut engine, &[of(seen(700, 4, "h3"), "slow")]).len(), 1);
+    let late: Vec<Event> = (0..20).map(|n| of(seen(10 + n as i64, 10 + n, "h1"), "slow")).collect();
+    assert!(judge(&mut engine, &late).is_empty(), "said once, however many come late");
 }
 
 #[test]

@@ -180,6 +180,8 @@ fn findings_of_signals_are_alerts_and_counters_and_survive_kill_9() {
         page.contains("watchfloor_events_total{dataset=\"system.auth\",action=\"ssh_login\"} 4"),
         "{page}"
     );
+    // What is judged is shown at once, the books with the commit.
+    wait("watchfloor_records_total{source=\"auth\",state=\"stored\"} 8");
     let (code, health) = get(port, "/health", "localhost");
     let health: serde_json::Value = serde_json::from_str(&health).unwrap();
     assert_eq!((code, health["status"].as_str()), (200, Some("ok")));
