@@ -48,6 +48,8 @@ pub struct Snapshot {
     pub findings: BTreeMap<Severity, u64>,
     /// What signals counted.
     pub signals: Arc<SignalReport>,
+    /// The signals that run; they stand behind the rules in `rules` too.
+    pub signal_infos: Vec<Arc<RuleInfo>>,
     /// Signal files and signals that do not run.
     pub signals_failed: usize,
 }

@@ -28,7 +28,8 @@ pub(crate) fn load(config: &SignalsConfig, shared: &Shared) -> Arc<SignalSet> {
     shared.update(|snapshot| {
         // Alerts look their rule up there, and switching one off goes by its id.
         let infos = loaded.set.signals().iter().map(|signal| Arc::clone(&signal.info));
-        snapshot.rules.extend(infos);
+        snapshot.signal_infos = infos.collect();
+        snapshot.rules.extend(snapshot.signal_infos.iter().cloned());
         snapshot.signals_failed = loaded.problems.len();
     });
     Arc::new(loaded.set)

@@ -271,7 +271,7 @@ rescan = \"200ms\"
 
 #[test]
 fn dry_runs_are_counted_and_never_alerted_beside_a_daemon() {
-    let place = Place::new(&format!("[rules]\npaths = []\n{SOURCE}"));
+    let place = Place::new(&format!("[rules]\npaths = []\n[signals]\npaths = []\n{SOURCE}"));
     let log = place.path("auth.log");
     fs::write(&log, "").unwrap();
     let mut daemon = Daemon::start(&place.config, &place.path("data"));
@@ -324,10 +324,17 @@ level: high
 
 #[test]
 fn a_hundred_reloads_under_load_lose_nothing_and_judge_nothing_twice() {
-    let rules = "[rules]\npaths = [\"HERE/rules\"]\nwatch = \"20ms\"\n";
+    let rules = "[rules]\npaths = [\"HERE/rules\"]\nwatch = \"20ms\"\n\
+        [signals]\npaths = [\"HERE/signals\"]\n";
     let place = Place::new(&format!("{rules}{SOURCE}"));
     let (log, config) = (place.path("auth.log"), &place.config);
     fs::write(&log, "").unwrap();
+    // Signals stand beside rules and stay when those are taken up again.
+    place.file(
+        "signals/other.yml",
+        "title: a signal\nid: a-signal\nwhen: {event.dataset: vault.audit}\n\
+        alert: {count: {within: 10m, at_least: 3}}\n",
+    );
     // A rule and a correlation in files that nobody touches, and a rule in a file that changes all the time.
     let steady = rule("steady", "steady", "low", "x.y");
     place.file("rules/steady.yml", format!("{steady}---\n{COUNTED}"));
@@ -337,7 +344,7 @@ fn a_hundred_reloads_under_load_lose_nothing_and_judge_nothing_twice() {
     };
     place.file("rules/changing.yml", changing(0));
     let mut daemon = Daemon::start(config, &place.path("data"));
-    wait(config, "the rules are there", |status| status["rules_loaded"] == 3);
+    wait(config, "the rules are there", |status| status["rules_loaded"] == 4);
 
     let (mut lines, mut kept, mut reloads) = (0, 0, 0);
     for number in 1.. {
@@ -381,6 +388,7 @@ fn a_hundred_reloads_under_load_lose_nothing_and_judge_nothing_twice() {
     assert_eq!(names, ["changing.yml", "steady.yml"], "the daemon wrote into the rules folder");
     assert_eq!(status["sources"][0]["balances"], true, "{status}");
     assert_eq!(status["problems"], serde_json::json!([]), "whole files are taken up again");
+    assert_eq!(status["rules_loaded"], 4, "{status}");
     let counts = counts(config);
     let expected = u64::try_from(lines).unwrap();
     assert_eq!(counts["changing"], expected, "by one version of the rule, whichever: {counts:?}");

@@ -216,6 +216,7 @@ impl Reloader {
         self.muted.set_recommended(Arc::clone(rules.recommended()));
         self.shared.update(|snapshot| {
             snapshot.rules = rules.rules().to_vec();
+            snapshot.rules.extend(snapshot.signal_infos.iter().cloned());
             snapshot.rule_paths = folders;
             snapshot.rules_failed = problems.len();
         });
