@@ -43,6 +43,7 @@ fn yaml_escaped(text: &str) -> String {
 }
 
 /// sshd and sudo lines; the user and the command are hostile.
+/// Something stands behind every payload: some are white space, and white space ends no line.
 fn auth_log() -> String {
     let mut out = String::new();
     for n in 0..PAYLOADS {
@@ -51,7 +52,7 @@ fn auth_log() -> String {
         writeln!(
             out,
             "{stamp} sshd[71]: Failed password for invalid user user{n:03}{bad} from 192.0.2.7 port 22 ssh2\n\
-             {stamp} sudo:   deploy : TTY=pts/0 ; PWD=/tmp ; USER=root ; COMMAND=/bin/command{n:03}{bad}"
+             {stamp} sudo:   deploy : TTY=pts/0 ; PWD=/tmp ; USER=root ; COMMAND=/bin/command{n:03}{bad} end"
         )
         .unwrap();
     }
