@@ -148,10 +148,18 @@ fn walk(page: &Page<'_>, detection: &Detection, only: bool, line: u32, found: &m
 fn item(page: &Page<'_>, item: &DetectionItem, alone: bool, line: u32, found: &mut Vec<Finding>) {
     let field = item.field.name.as_deref().unwrap_or_default();
     let at = page.text_after(line, field).unwrap_or(line);
-    for ((id, weight, text), value) in patterns::values(item, alone) {
+    let all = patterns::values(item, alone);
+    let mut told = BTreeSet::new();
+    for ((id, weight, text), value) in &all {
+        // Lists of thousands of short values exist; they are one finding.
+        if !told.insert(*id) {
+            continue;
+        }
+        let more = all.iter().filter(|((other, _, _), _)| other == id).count() - 1;
+        let more = if more > 0 { format!(" (and {more} more values)") } else { String::new() };
         let head: String = value.chars().take(40).collect();
         let at = page.text_after(at, &head).unwrap_or(at);
-        found.push(page.finding(id, weight, at, format!("{field}: {text}")));
+        found.push(page.finding(id, *weight, at, format!("{field}: {text}{more}")));
     }
     let mut say = |id: &str, weight: Weight, text: String| {
         found.push(page.finding(id, weight, at, text));
