@@ -13,8 +13,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use watchfloor::config::Config;
 use watchfloor::model::record::{Batch, Flush, Framing, Record, Shape, Stream};
 use watchfloor::normalise::{Decoder, Output, Settings};
-use watchfloor::stdx::id::Id128;
-use watchfloor::stdx::time::Timestamp;
 
 /// Counts allocations.
 struct Counting;
@@ -63,18 +61,7 @@ fn main() {
 fn one(path: &str, settings: &Arc<Settings>) {
     let data = std::fs::read(path).unwrap();
     let megabytes = data.len() as f64 / 1e6;
-    let stream = Arc::new(Stream {
-        id: Id128([1; 16]),
-        source: "bench".into(),
-        path: path.into(),
-        tenant: "default".into(),
-        host: None,
-        format: "auto".into(),
-        labels: Arc::new([]),
-        modified: Timestamp(0),
-        live: false,
-        backfill: true,
-    });
+    let stream = Arc::new(Stream::of_path("bench", path));
     let batches = split(&stream, data);
     let bare = bare(&batches);
     let mut decoder = Decoder::new(stream, Arc::clone(settings));

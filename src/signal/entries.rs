@@ -40,19 +40,7 @@ pub fn count(entries: &mut Vec<Entry>, entry: Entry, span: i64, needed: usize) -
     if is_late(entries, entry.time, span) {
         return Added::Late;
     }
-    let place = entries.partition_point(|known| *known < entry);
-    entries.insert(place, entry);
-    let mut most = 0;
-    let ends = entries.iter().enumerate().skip(place);
-    for (number, end) in ends.take_while(|(_, end)| end.time.micros_since(entry.time) < span) {
-        let begin = entries.partition_point(|known| end.time.micros_since(known.time) >= span);
-        most = most.max(number + 1 - begin);
-    }
-    forget(entries, span);
-    let excess = entries.len().saturating_sub(needed.saturating_mul(4).saturating_add(SPARE));
-    // The oldest go: a count that is reached stays reached.
-    entries.drain(..excess);
-    Added::Counted(most)
+    Added::Counted(put(entries, entry, span, needed))
 }
 
 /// Add a value: each counts once, at its newest time.
@@ -71,6 +59,11 @@ pub fn distinct(entries: &mut Vec<Entry>, entry: Entry, span: i64, needed: usize
         Some(_) => return Added::Counted(0),
         None => {}
     }
+    Added::Counted(put(entries, entry, span, needed))
+}
+
+/// Put an entry where its time belongs; the largest number that a span with it holds.
+fn put(entries: &mut Vec<Entry>, entry: Entry, span: i64, needed: usize) -> usize {
     let place = entries.partition_point(|known| *known < entry);
     entries.insert(place, entry);
     let mut most = 0;
@@ -81,8 +74,9 @@ pub fn distinct(entries: &mut Vec<Entry>, entry: Entry, span: i64, needed: usize
     }
     forget(entries, span);
     let excess = entries.len().saturating_sub(needed.saturating_mul(4).saturating_add(SPARE));
+    // The oldest go: a count that is reached stays reached.
     entries.drain(..excess);
-    Added::Counted(most)
+    most
 }
 
 fn is_late(entries: &[Entry], time: Timestamp, span: i64) -> bool {
