@@ -9,6 +9,7 @@ use crate::detect::correlate::judge::CONTEXT_MAX;
 use crate::detect::correlate::row::Place;
 use crate::detect::correlate::state::{CorrelationCounts, Fired, Seen, State};
 use crate::detect::correlate::values::explanation;
+use crate::detect::memo::Memo;
 use crate::detect::rules::{Judge, Match, RuleSet};
 use crate::detect::view::View;
 use crate::model::event::{Event, EventId};
@@ -36,6 +37,8 @@ pub struct Detector {
     /// Empty between events; kept for its room.
     pending: Vec<Pending>,
     tenant: Arc<str>,
+    /// Of the rules in use.
+    memo: Memo,
 }
 
 /// By rule: the correlations it goes into, and as which of their inputs.
@@ -91,6 +94,7 @@ impl Detector {
             feeds,
             pending: Vec::new(),
             tenant: Arc::from(""),
+            memo: Memo::on(),
         }
     }
 
@@ -99,6 +103,7 @@ impl Detector {
         self.state.carry_over(&self.rules.correlations, &rules.correlations);
         self.feeds = Arc::new(Feeds::new(&rules));
         self.rules = rules;
+        self.memo = Memo::on();
     }
 
     /// Take back the state of the last commit. Rows of rules that changed or are gone are discarded and counted.
@@ -129,13 +134,14 @@ impl Detector {
     /// Judge a batch in order; findings are added to `out`.
     pub fn analyse(&mut self, events: &[Event], backfill: bool, out: &mut Vec<Finding>) {
         let rules = Arc::clone(&self.rules);
-        let mut judge = Judge::new(&rules);
+        let mut judge = Judge::remembering(&rules, std::mem::take(&mut self.memo));
         let mut matches = Vec::new();
         for event in events {
             matches.clear();
             judge.judge(event, &mut matches);
             self.take(event, judge.view(), &mut matches, backfill, out);
         }
+        self.memo = judge.into_memo();
     }
 
     /// As [`Detector::analyse`] for one event that [`RuleSet::judge`] has judged elsewhere (in parallel). Calls must

@@ -10,9 +10,11 @@ use std::collections::BTreeMap;
 use ahash::AHashMap;
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use rsigma_eval::matcher::{CompiledMatcher, GroupMode};
+use smallvec::SmallVec;
 
+use crate::detect::memo::Question;
 use crate::detect::tree::{Item, Node};
-use crate::detect::view::{Slot, View};
+use crate::detect::view::{Slot, SlotTable, View};
 use crate::model::event::Value;
 
 /// Texts of which at least one stands, lower-cased, in its field whenever the rule holds.
@@ -63,6 +65,7 @@ pub struct Index {
 #[derive(Debug)]
 struct FieldIndex {
     slot: Slot,
+    question: Question,
     automaton: AhoCorasick,
     /// By pattern: the rules whose group it is in.
     rules: Vec<Vec<u32>>,
@@ -70,7 +73,7 @@ struct FieldIndex {
 
 impl Index {
     /// The index of `rules`: number and tree of each.
-    pub fn build<'n>(rules: impl Iterator<Item = (u32, &'n Node)>) -> Index {
+    pub fn build<'n>(rules: impl Iterator<Item = (u32, &'n Node)>, slots: &mut SlotTable) -> Index {
         let mut index = Index::default();
         let mut by_field: BTreeMap<Slot, AHashMap<String, Vec<u32>>> = BTreeMap::new();
         for (number, node) in rules {
@@ -84,21 +87,23 @@ impl Index {
             }
         }
         for (slot, texts) in by_field {
-            index.add_field(slot, texts);
+            index.add_field(slot, texts, slots.question());
         }
         index
     }
 
-    fn add_field(&mut self, slot: Slot, texts: AHashMap<String, Vec<u32>>) {
+    fn add_field(&mut self, slot: Slot, texts: AHashMap<String, Vec<u32>>, question: Question) {
         let mut texts: Vec<(String, Vec<u32>)> = texts.into_iter().collect();
         texts.sort();
         let built = AhoCorasick::builder()
             .match_kind(MatchKind::Standard)
-            .kind(Some(AhoCorasickKind::DFA))
+            .kind(Some(AhoCorasickKind::ContiguousNFA))
             .build(texts.iter().map(|(text, _)| text));
         let rules: Vec<Vec<u32>> = texts.into_iter().map(|(_, rules)| rules).collect();
         match built {
-            Ok(automaton) => self.fields.push(FieldIndex { slot, automaton, rules }),
+            Ok(automaton) => {
+                self.fields.push(FieldIndex { slot, question, automaton, rules });
+            }
             // Too large for one automaton: evaluate these rules always.
             Err(_) => self.always.extend(rules.into_iter().flatten()),
         }
@@ -115,8 +120,8 @@ impl Index {
                     let text = value.to_text();
                     field.search(&rsigma_eval::matcher::ascii_lowercase_cow(&text), found);
                 }
-            } else if let Some(text) = view.lowered(field.slot) {
-                field.search(text, found);
+            } else {
+                field.search_known(view, found);
             }
         }
     }
@@ -128,6 +133,29 @@ impl Index {
 }
 
 impl FieldIndex {
+    /// Search the only value of the slot, unless it is known what that finds.
+    fn search_known(&self, view: &View<'_, '_>, found: &mut impl FnMut(u32)) {
+        let number = view.number(self.slot);
+        match view.memo.result(self.question, number) {
+            Some(false) => return,
+            Some(true) if view.memo.rules(self.question, number, found) => return,
+            _ => {}
+        }
+        let Some(text) = view.lowered(self.slot) else { return };
+        if number.is_none() {
+            return self.search(text, found);
+        }
+        let mut rules: SmallVec<[u32; 16]> = SmallVec::new();
+        self.search(text, &mut |rule| rules.push(rule));
+        rules.sort_unstable();
+        rules.dedup();
+        view.memo.set_result(self.question, number, !rules.is_empty());
+        if !rules.is_empty() {
+            view.memo.set_rules(self.question, number, &rules);
+            rules.into_iter().for_each(found);
+        }
+    }
+
     fn search(&self, text: &str, found: &mut impl FnMut(u32)) {
         for hit in self.automaton.find_overlapping_iter(text) {
             if let Some(rules) = self.rules.get(hit.pattern().as_usize()) {

@@ -16,6 +16,7 @@ pub mod library;
 pub mod lint;
 pub mod load;
 pub mod logsource;
+pub mod memo;
 pub mod placeholders;
 pub mod polarity;
 pub mod reach;

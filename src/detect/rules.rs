@@ -10,6 +10,7 @@ use crate::detect::correlate::compile::Correlation;
 use crate::detect::explain;
 use crate::detect::index::{self, Index};
 use crate::detect::logsource::{Binding, Kind};
+use crate::detect::memo::Memo;
 use crate::detect::tree::Node;
 use crate::detect::view::{SlotTable, View};
 use crate::model::event::Event;
@@ -125,11 +126,12 @@ impl RuleSet {
                 None => any_code.push(*number),
             }
         }
-        let build = |rules: &[u32]| {
+        let (compiled, slots) = (&self.compiled, &mut self.slots);
+        let mut build = |rules: &[u32]| {
             let with_nodes = rules
                 .iter()
-                .filter_map(|number| Some((*number, &self.compiled.get(*number as usize)?.node)));
-            Index::build(with_nodes)
+                .filter_map(|number| Some((*number, &compiled.get(*number as usize)?.node)));
+            Index::build(with_nodes, slots)
         };
         let bucket = Bucket {
             any_code: build(&any_code),
@@ -234,6 +236,19 @@ impl<'r, 'e> Judge<'r, 'e> {
     /// A judge over `rules`.
     pub fn new(rules: &'r RuleSet) -> Judge<'r, 'e> {
         Judge { rules, view: View::new(&rules.slots), channel: String::new(), hits: Vec::new() }
+    }
+
+    /// A judge that goes on with what another one of the same rules remembered.
+    pub fn remembering(rules: &'r RuleSet, mut memo: Memo) -> Judge<'r, 'e> {
+        memo.prepare();
+        let mut judge = Judge::new(rules);
+        judge.view.memo = memo;
+        judge
+    }
+
+    /// What it remembers, for the next one.
+    pub fn into_memo(self) -> Memo {
+        self.view.memo
     }
 
     /// Judge one event: the matches, in the order of the rules, are added to `out`.

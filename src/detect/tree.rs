@@ -12,6 +12,7 @@ use rsigma_eval::matcher::{CompiledMatcher, GroupMode};
 use rsigma_eval::{EventValue, evaluate_rule};
 use rsigma_parser::{ConditionExpr, Quantifier};
 
+use crate::detect::memo::Question;
 use crate::detect::view::{self, Slot, SlotTable, View};
 use crate::model::event::Value;
 
@@ -41,6 +42,8 @@ pub struct Item {
     pub matcher: CompiledMatcher,
     /// `exists: true` or `exists: false` instead of the test.
     pub exists: Option<bool>,
+    /// What the memo keeps its results by; none where looking it up is no quicker, or the value is not all that counts.
+    question: Option<Question>,
 }
 
 /// A test of any text of the event.
@@ -230,7 +233,9 @@ fn item(found: &CompiledDetectionItem, slots: &mut SlotTable) -> Option<Node> {
     refer(&found.matcher, slots)?;
     Some(match (&found.field, found.exists) {
         (Some(name), exists) => {
-            Node::Item(Item { slot: slots.slot(name)?, matcher: found.matcher.clone(), exists })
+            let slot = slots.slot(name)?;
+            let question = is_worth_remembering(&found.matcher).then(|| slots.question());
+            Node::Item(Item { slot, matcher: found.matcher.clone(), exists, question })
         }
         // Without a field name nothing exists.
         (None, Some(expected)) => {
@@ -242,6 +247,34 @@ fn item(found: &CompiledDetectionItem, slots: &mut SlotTable) -> Option<Node> {
         }
         (None, None) => Node::Keywords(Keywords::new(found.matcher.clone())),
     })
+}
+
+/// Does a test take longer than looking up what it said of the same value, and depend on nothing but that value?
+fn is_worth_remembering(matcher: &CompiledMatcher) -> bool {
+    let quick = matches!(
+        matcher,
+        CompiledMatcher::Exact { .. }
+            | CompiledMatcher::StartsWith { .. }
+            | CompiledMatcher::EndsWith { .. }
+            | CompiledMatcher::NumericEq(_)
+            | CompiledMatcher::Null
+    );
+    !quick && depends_on_value(matcher)
+}
+
+fn depends_on_value(matcher: &CompiledMatcher) -> bool {
+    match matcher {
+        CompiledMatcher::FieldRef { .. } | CompiledMatcher::Expand { .. } => false,
+        CompiledMatcher::Not(inner) | CompiledMatcher::TimestampPart { inner, .. } => {
+            depends_on_value(inner)
+        }
+        CompiledMatcher::AnyOf(inner)
+        | CompiledMatcher::AllOf(inner)
+        | CompiledMatcher::CaseInsensitiveGroup { children: inner, .. } => {
+            inner.iter().all(depends_on_value)
+        }
+        _ => true,
+    }
 }
 
 /// Give slots to the fields that a matcher compares with.
@@ -308,8 +341,20 @@ impl Item {
             None => matches!(self.matcher, CompiledMatcher::Null),
             Some(_) if view.many(self.slot) => self.by_library(&self.matcher, view),
             Some(Value::Null) => self.matcher.matches(&EventValue::Null, view),
-            Some(_) => self.test(&self.matcher, view),
+            Some(_) => self.remembered(view),
         }
+    }
+
+    /// The test, unless the value's result is known.
+    fn remembered(&self, view: &View<'_, '_>) -> bool {
+        let Some(question) = self.question else { return self.test(&self.matcher, view) };
+        let number = view.number(self.slot);
+        if let Some(known) = view.memo.result(question, number) {
+            return known;
+        }
+        let result = self.test(&self.matcher, view);
+        view.memo.set_result(question, number, result);
+        result
     }
 
     fn by_library(&self, matcher: &CompiledMatcher, view: &View<'_, '_>) -> bool {

@@ -12,6 +12,7 @@ use rsigma_eval::matcher::ascii_lowercase_cow;
 use smallvec::SmallVec;
 
 use crate::detect::fields;
+use crate::detect::memo::{Memo, Number, Question};
 use crate::model::event::{Event, Value};
 use crate::model::field::{self, FieldId};
 
@@ -32,6 +33,8 @@ pub struct SlotTable {
     namespaces: &'static [&'static str],
     /// The slots that fields under a prefix feed already.
     within: AHashSet<(Slot, &'static str)>,
+    /// Tests and indexes so far.
+    questions: u32,
 }
 
 impl SlotTable {
@@ -80,6 +83,12 @@ impl SlotTable {
         }
     }
 
+    /// A number for one more test or index.
+    pub fn question(&mut self) -> Question {
+        self.questions = self.questions.saturating_add(1);
+        Question::new(self.questions)
+    }
+
     /// The slot of a name that some rule uses.
     pub fn lookup(&self, name: &str) -> Option<Slot> {
         self.by_name.get(name).copied()
@@ -113,6 +122,8 @@ struct Filled<'e> {
     /// Where in the event its first value stands.
     at: usize,
     lowered: OnceCell<Cow<'e, str>>,
+    /// The value's number, once it was asked for.
+    number: Cell<Option<Number>>,
 }
 
 /// The values of one event by slot; used again for the next event.
@@ -124,6 +135,8 @@ pub struct View<'r, 'e> {
     all_lowered: OnceCell<String>,
     /// The last event's, to be filled again.
     spare: Cell<String>,
+    /// What was found out about values that come again.
+    pub memo: Memo,
 }
 
 impl<'r, 'e> View<'r, 'e> {
@@ -138,7 +151,22 @@ impl<'r, 'e> View<'r, 'e> {
             slots,
             all_lowered: OnceCell::new(),
             spare: Cell::default(),
+            memo: Memo::default(),
         }
+    }
+
+    /// The number by which the memo knows the slot's only value.
+    pub fn number(&self, slot: Slot) -> Number {
+        let filled = self.filled(slot)?;
+        if let Some(known) = filled.number.get() {
+            return known;
+        }
+        let number = match self.event?.at(filled.at) {
+            Some(Value::Str(text)) if !filled.many => self.memo.number(slot, text),
+            _ => None,
+        };
+        filled.number.set(Some(number));
+        number
     }
 
     /// Show `event` from now on.
@@ -164,6 +192,7 @@ impl<'r, 'e> View<'r, 'e> {
                     filled.field = Some(id);
                     filled.at = at;
                     filled.lowered.take();
+                    filled.number.set(None);
                 } else if filled.field == Some(id) {
                     filled.many = true;
                 }

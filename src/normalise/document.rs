@@ -140,6 +140,11 @@ impl Document {
         self.text.len()
     }
 
+    /// The texts of all leaves, each ended by a new line.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
     /// Add a leaf that was not in the document (read out of one of its texts).
     pub fn push_text(&mut self, node: NodeId, text: &str) {
         let (Ok(start), Ok(len)) = (u32::try_from(self.text.len()), u32::try_from(text.len()))
@@ -149,6 +154,7 @@ impl Document {
         };
         if self.push(node, Scalar::Text { start, len }) {
             self.text.push_str(text);
+            self.text.push('\n');
         }
     }
 

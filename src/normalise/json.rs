@@ -40,10 +40,11 @@ pub fn decode(
     original: &str,
     out: &mut Output,
 ) {
-    let redaction = Redaction::new(&context.settings.redactor, original.as_bytes());
+    let redaction =
+        Redaction::of_document(&context.settings.redactor, document, original.as_bytes());
     let mut event = Event::with_capacity(
         document.leaves().len() + 12,
-        document.text_bytes() + original.len() + 256,
+        document.text_bytes() + context.room_for_original(original) + 256,
     );
     event.fields_dropped = document.left_out;
     event.id = context.place_id();

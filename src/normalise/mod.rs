@@ -69,6 +69,11 @@ impl Context<'_> {
         let element = self.envelope.and_then(|envelope| envelope.element).unwrap_or(0);
         place_id(self.stream, self.record.offset, (element << 32) | index)
     }
+
+    /// Bytes that an event needs for its record, if it keeps it.
+    pub fn room_for_original(&self, original: &str) -> usize {
+        if self.settings.keep_original { original.len() } else { 0 }
+    }
 }
 
 /// The id of the `index`-th event of the record at `offset` of a stream; equal again on redelivery.

@@ -111,8 +111,10 @@ impl Decoder {
         let explode: Option<Box<str>> = mapping.and_then(|mapping| mapping.explode.clone());
         let redaction = Redaction::new(&context.settings.redactor, original.as_bytes());
         let facts = self.mapper.facts();
-        let mut event =
-            Event::with_capacity(facts.len() + 24, facts.text_bytes() + original.len() + 256);
+        let mut event = Event::with_capacity(
+            facts.len() + 24,
+            facts.text_bytes() + context.room_for_original(original) + 256,
+        );
         event.id = context.place_id();
         let Some(mapped) = self.mapper.object(number, &redaction, &mut event, out) else {
             self.document = self.mapper.give_back();

@@ -4,6 +4,7 @@
 use std::ops::ControlFlow;
 
 use crate::config::Config;
+use crate::detect::memo::Memo;
 use crate::detect::rules::Judge;
 use crate::detect::{Match, RuleSet};
 use crate::pipeline::inputs::{Inputs, Plan, Watcher, size};
@@ -68,8 +69,9 @@ pub fn verify(
         &plan.inputs,
         |input| {
             let mut part = VerifyReport::default();
+            let mut memo = Memo::on();
             let done = plan.read(input, &mut |output| {
-                let mut judge = Judge::new(rules);
+                let mut judge = Judge::remembering(rules, std::mem::take(&mut memo));
                 let (mut fast, mut plain) = (Vec::new(), Vec::new());
                 for event in &output.events {
                     part.events += 1;
@@ -81,6 +83,7 @@ pub fn verify(
                         part.compare(rules, &event.id.to_string(), &fast, &plain);
                     }
                 }
+                memo = judge.into_memo();
                 ControlFlow::Continue(())
             });
             part.problems = done.problems;

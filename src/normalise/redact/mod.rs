@@ -28,6 +28,7 @@ use std::sync::Arc;
 use crate::config::redact::RedactConfig;
 use crate::config::secret::SecretError;
 use crate::model::event::Value;
+use crate::normalise::document::Document;
 use crate::normalise::redact::identity::People;
 use crate::normalise::redact::prefilter::Prefilter;
 use crate::normalise::redact::rules::Rule;
@@ -232,6 +233,18 @@ impl<'a> Redaction<'a> {
         let inner = redactor.inner.as_deref();
         let hit = inner.is_some_and(|inner| inner.may_hold(record));
         Redaction { inner, hit, by_key: Cell::new(false) }
+    }
+
+    /// Search the texts of a JSON document instead of the record that it was read from: what stands between them (keys,
+    /// numbers) is no secret, and escapes hide nothing. Texts that did not fit are in the record only, and so is what
+    /// an XML record says outside its values.
+    pub fn of_document(
+        redactor: &'a Redactor,
+        document: &Document,
+        record: &[u8],
+    ) -> Redaction<'a> {
+        let whole = document.left_out > 0 || !record.trim_ascii_start().starts_with(b"{");
+        Redaction::new(redactor, if whole { record } else { document.text().as_bytes() })
     }
 
     /// A text of the record, its secrets replaced.

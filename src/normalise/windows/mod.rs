@@ -78,9 +78,13 @@ pub fn decode(
     let mut build = Build {
         event: Event::with_capacity(
             document.leaves().len() + EXTRA_FIELDS,
-            document.text_bytes() + original.len() + 512,
+            document.text_bytes() + context.room_for_original(original) + 512,
         ),
-        redaction: Redaction::new(&context.settings.redactor, original.as_bytes()),
+        redaction: Redaction::of_document(
+            &context.settings.redactor,
+            document,
+            original.as_bytes(),
+        ),
         kind,
         code: number.unwrap_or(0),
         services: provider.as_deref() == Some("Service Control Manager"),
