@@ -14,7 +14,7 @@ use crate::detect::view::Slot;
 
 /// Values remembered at a time, a power of two.
 const VALUES: usize = 1 << 12;
-/// Longer values seldom come again.
+/// Longer values seldom come again: of the captures' scripts nearly all are different, and telling costs more than it saves.
 const VALUE_BYTES_MAX: usize = 1_024;
 /// Results of tests remembered at a time, a power of two.
 const RESULTS: usize = 1 << 16;
@@ -79,7 +79,7 @@ impl Memo {
 
     /// The number of a text of a slot.
     pub fn number(&self, slot: Slot, text: &str) -> Number {
-        if text.len() > VALUE_BYTES_MAX {
+        if !self.on || text.len() > VALUE_BYTES_MAX {
             return None;
         }
         let mut values = self.values.try_borrow_mut().ok()?;

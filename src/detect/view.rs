@@ -83,6 +83,11 @@ impl SlotTable {
         }
     }
 
+    /// The name that rules use for a slot.
+    pub fn name(&self, slot: Slot) -> Option<&str> {
+        self.names.get(usize::from(slot)).map(String::as_str)
+    }
+
     /// A number for one more test or index.
     pub fn question(&mut self) -> Question {
         self.questions = self.questions.saturating_add(1);
@@ -266,19 +271,17 @@ impl<'r, 'e> View<'r, 'e> {
     pub fn all_lowered(&self) -> &str {
         self.all_lowered.get_or_init(|| {
             let mut all = self.spare.take();
+            let mut ascii = true;
             for (_, text) in self.texts() {
-                let start = all.len();
-                if text.is_ascii() {
-                    all.push_str(text);
-                    if let Some(added) = all.get_mut(start..) {
-                        added.make_ascii_lowercase();
-                    }
-                } else {
-                    all.push_str(&text.to_lowercase());
-                }
+                all.push_str(text);
                 all.push(TEXT_END);
+                ascii &= text.is_ascii();
             }
-            all
+            if ascii {
+                all.make_ascii_lowercase();
+                return all;
+            }
+            all.to_lowercase()
         })
     }
 
