@@ -192,8 +192,7 @@ fn tables(out: &mut impl Write, report: &CoverageReport, live: bool) -> anyhow::
         header.push("live");
     }
     let rows = by_tactic(report).into_iter().map(|(name, covered, there, rules, can)| {
-        let mut row =
-            vec![name.to_owned(), covered.to_string(), there.to_string(), rules.to_string()];
+        let mut row = vec![name, covered.to_string(), there.to_string(), rules.to_string()];
         if live {
             row.push(can.to_string());
         }
