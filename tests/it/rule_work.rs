@@ -1,7 +1,7 @@
 //! The commands that the author of a rule works with, as they are called: explain, lint, coverage, dead, backtest, profile.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use watchfloor::desk::Desk;
 use watchfloor::stdx::id::Id128;
 
 use crate::support::daemon::{Daemon, run_ndjson};
-use crate::support::watchfloor;
+use crate::support::{self, watchfloor};
 
 const ESCAPE: &str = "097fff85-f273-5a7d-ae9f-a259680e001e";
 
