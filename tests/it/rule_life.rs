@@ -356,9 +356,17 @@ fn dry_runs_are_counted_and_never_alerted_beside_a_daemon() {
     let lines = append(&log, lines, 2);
     settled(config, lines);
     assert_eq!(counts(config)["b"], 9);
-    // What is decided outlives the daemon.
+    // What is decided outlives the daemon, and what was counted too, also when it is killed.
     daemon.stop();
     assert_eq!(place.rows(&["rules", "states"]).len(), 1);
+    let daemon = Daemon::start(config, &place.path("data"));
+    assert_eq!(status(config)["dry_run_findings"], 12);
+    let lines = append(&log, lines, 2);
+    settled(config, lines);
+    daemon.kill();
+    let mut daemon = Daemon::start(config, &place.path("data"));
+    assert_eq!(status(config)["dry_run_findings"], 14);
+    daemon.stop();
 }
 
 const COUNTED: &str = "title: counted
