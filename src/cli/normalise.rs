@@ -48,6 +48,7 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Outc
         paths: arguments.paths.clone(),
         format: arguments.read_as.clone(),
         host: arguments.host.as_deref().map(str::to_lowercase),
+        host_from_path: None,
         explain: arguments.explain,
     };
     let progress = Progress::files(!arguments.quiet);

@@ -72,6 +72,7 @@ pub(crate) fn open(common: &Common, arguments: &OpenArguments) -> anyhow::Result
         paths: arguments.paths.clone(),
         format: arguments.read_as.clone(),
         host: arguments.host.as_deref().map(str::to_lowercase),
+        host_from_path: None,
         explain: false,
     };
     show(common, &config, Wanted { pipeline: true, evidence: Some(evidence), listen: true })

@@ -42,11 +42,11 @@ pub struct PackPlace {
 }
 
 impl RulesConfig {
-    /// Where rules lie, for who reads them without compiling: a pack is the folder of its version in use.
-    pub fn folders(&self) -> Vec<String> {
-        let own = self.paths.iter().filter(|path| !path.starts_with("pack:")).cloned();
-        let packs = self.packs.iter().map(|pack| pack.folder.display().to_string());
-        own.chain(packs).collect()
+    /// Where rules come from, for people: paths, and packs that no path names.
+    pub fn places(&self) -> Vec<String> {
+        let packs = self.packs.iter().map(|pack| format!("pack:{}", pack.name));
+        let more = packs.filter(|pack| !self.paths.contains(pack));
+        self.paths.iter().cloned().chain(more).collect()
     }
 }
 

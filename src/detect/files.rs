@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use include_dir::{Dir, include_dir};
 use serde_saphyr::budget::{Budget, BudgetBreach, EnforcingPolicy, check_yaml_budget};
@@ -62,6 +62,8 @@ pub fn documents(
                     "is no file of the built-in pack".to_owned(),
                 )),
             }
+        } else if let Some(file) = on_disk(path, packs) {
+            read(&file, path.clone(), &mut out, problems);
         } else if let Some(name) = path.strip_prefix(PACK_PREFIX) {
             match packs.iter().find(|pack| pack.name == name) {
                 Some(pack) => from_pack(pack, &mut out, problems),
@@ -99,6 +101,16 @@ pub fn pack_of(file: &str) -> Option<&str> {
         Some(rest) => rest.split('/').next(),
         None => file.starts_with("builtin/").then_some(BUILTIN),
     }
+}
+
+/// Where a file of an imported pack lies that is shown as `pack:NAME/FILE` or `local:NAME/FILE`.
+pub fn on_disk(name: &str, packs: &[PackPlace]) -> Option<PathBuf> {
+    let local = name.strip_prefix(LOCAL_PREFIX);
+    let (pack, file) = local.or_else(|| name.strip_prefix(PACK_PREFIX))?.split_once('/')?;
+    let place = packs.iter().find(|place| place.name == pack)?;
+    let inside = Path::new(file).components().all(|part| matches!(part, Component::Normal(_)));
+    let folder = if local.is_some() { &place.local } else { &place.folder };
+    inside.then(|| folder.join(file))
 }
 
 /// The rule files of a folder by their names in it, sorted. Links are not followed.

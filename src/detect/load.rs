@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ahash::{AHashMap, AHashSet};
 use rsigma_parser::{CorrelationRule, FilterRule, Level, SigmaRule, Status, parse_sigma_yaml};
 
-use crate::config::rules::{PackPlace, RulesConfig};
+use crate::config::rules::RulesConfig;
 use crate::detect::correlate::circle::{self, Waiting};
 use crate::detect::correlate::{compile as correlation, condition};
 use crate::detect::files::{self, Document};
@@ -96,23 +96,22 @@ pub struct Parsed {
     pub warnings: Vec<RuleProblem>,
 }
 
-/// Read every rule under `paths` without compiling any. What is said of a rule in its own words (why it held, what it
-/// covers) comes from here, and what runs is compiled from the same.
-pub fn read(paths: &[String], problems: &mut Vec<RuleProblem>) -> Parsed {
-    read_some(paths, &[], &|_| true, problems)
+/// Read every rule of a configuration without compiling any: packs with their local edits, filters joined, placeholders
+/// filled in. What is said of a rule in its own words (why it held, what it covers) comes from here, and what runs is
+/// compiled from the same.
+pub fn read(config: &RulesConfig, problems: &mut Vec<RuleProblem>) -> Parsed {
+    read_some(config, &|_| true, problems)
 }
 
 /// As [`read`], but only the documents that `wanted` keeps: parsing is the costly part.
 pub fn read_some(
-    paths: &[String],
-    packs: &[PackPlace],
+    config: &RulesConfig,
     wanted: &dyn Fn(&Document) -> bool,
     problems: &mut Vec<RuleProblem>,
 ) -> Parsed {
     let mut parsed = Parsed::default();
-    for document in
-        files::documents(paths, packs, problems).iter().filter(|document| wanted(document))
-    {
+    let documents = files::documents(&config.paths, &config.packs, problems);
+    for document in documents.iter().filter(|document| wanted(document)) {
         parse(document, &mut parsed, problems);
     }
     library::apply_filters(
@@ -122,12 +121,19 @@ pub fn read_some(
         problems,
         &mut parsed.warnings,
     );
+    parsed.rules.retain_mut(|(rule, place)| {
+        let expanded = placeholders::expand(rule, &config.placeholders);
+        let reason = expanded.as_ref().err().map(ToString::to_string);
+        let problem = reason.map(|reason| RuleProblem::new(place.file.clone(), place.line, reason));
+        problems.extend(problem);
+        expanded.is_ok()
+    });
     parsed
 }
 
 fn load(config: &RulesConfig, off: &BTreeSet<String>, for_comparison: bool) -> Loaded {
     let mut problems = Vec::new();
-    let parsed = read_some(&config.paths, &config.packs, &|_| true, &mut problems);
+    let parsed = read(config, &mut problems);
     let mut loader = Loader {
         config,
         off,
@@ -142,13 +148,8 @@ fn load(config: &RulesConfig, off: &BTreeSet<String>, for_comparison: bool) -> L
     };
     loader.note_references(&parsed.correlations);
     for (mut rule, place) in parsed.rules {
-        match placeholders::expand(&mut rule, &config.placeholders) {
-            Ok(()) => {
-                rewrite::before(&mut rule);
-                loader.add_rule(&rule, place);
-            }
-            Err(error) => loader.problem(&place, error.to_string()),
-        }
+        rewrite::before(&mut rule);
+        loader.add_rule(&rule, place);
     }
     loader.add_correlations(parsed.correlations);
     Loaded {

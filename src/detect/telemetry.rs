@@ -116,6 +116,13 @@ impl Sort {
     }
 }
 
+impl Endpoint {
+    /// How many kinds of events it sent.
+    pub fn kinds(&self) -> usize {
+        self.kinds.len()
+    }
+}
+
 impl Telemetry {
     /// Take note of an event.
     pub fn see(&mut self, event: &Event) {

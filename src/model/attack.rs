@@ -30,6 +30,13 @@ pub const TACTICS: [(&str, &str); 15] = [
 /// The tactic that version 19 split into `stealth` and `defense-impairment`; older packs tag it.
 pub const OLD_TACTIC: &str = "defense-evasion";
 
+/// What a tactic is called for people, with the old name beside the two new ones.
+pub fn tactic_name(tactic: &str) -> Option<String> {
+    let (_, name) = TACTICS.iter().find(|(known, _)| *known == tactic)?;
+    let split = matches!(tactic, "stealth" | "defense-impairment");
+    Some(if split { format!("{name} (was Defense Evasion)") } else { (*name).to_owned() })
+}
+
 /// One technique or sub-technique.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Technique {
@@ -97,5 +104,8 @@ mod tests {
         assert_eq!(name("attack.t9999"), None);
         assert_eq!(of_tag("attack.t1562.001").and_then(|row| row.replaced_by), Some("T1685"));
         assert_eq!(tactic_of_tag("attack.Credential_Access"), Some("credential-access"));
+        assert_eq!(tactic_name("stealth").unwrap(), "Stealth (was Defense Evasion)");
+        assert_eq!(tactic_name("impact").unwrap(), "Impact");
+        assert_eq!(tactic_name(OLD_TACTIC), None, "it is no tactic of this version");
     }
 }

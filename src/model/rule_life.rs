@@ -222,9 +222,9 @@ pub enum RuleRequest {
 pub struct RuleView {
     /// The book.
     pub book: RuleBook,
-    /// Findings that were counted and not alerted since the start, by rule id.
+    /// Findings that were counted and not alerted in dry runs, by rule id.
     pub dry_run: Vec<(String, u64)>,
-    /// Findings of rules that are off since the start, by rule id.
+    /// Findings of rules that are off, by rule id.
     pub hidden: Vec<(String, u64)>,
 }
 

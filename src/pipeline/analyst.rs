@@ -196,6 +196,7 @@ impl Analyst {
         commit.detection = rows.into_iter().map(|row| (row.key, row.value)).collect();
         let rows = self.signals.take_changes();
         commit.detection.extend(rows.into_iter().map(|row| (row.key, row.value)));
+        commit.detection.extend(self.muted.take_changes());
     }
 
     /// Show what records look like, at most once a second.

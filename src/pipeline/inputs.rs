@@ -28,6 +28,8 @@ pub struct Inputs {
     pub format: String,
     /// The host of records that do not name one.
     pub host: Option<String>,
+    /// Or the n-th part of a file's path from its end: 1 is its folder.
+    pub host_from_path: Option<usize>,
     /// Note how every event came about.
     pub explain: bool,
 }
@@ -80,6 +82,8 @@ impl Plan {
         source.format.clone_from(&inputs.format);
         if let Some(host) = &inputs.host {
             source.host = HostRule::Fixed(host.clone());
+        } else if let Some(part) = inputs.host_from_path {
+            source.host = HostRule::PathComponent(part);
         }
         let (stdin, paths): (Vec<String>, Vec<String>) =
             inputs.paths.iter().cloned().partition(|path| path == "-");

@@ -1,7 +1,7 @@
 //! What people decided about rules, as findings meet it: those of rules that are off or in dry run are counted and go
-//! no further.
+//! no further. The counts are part of the commit of the findings, as rows beside those of correlations.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ahash::AHashSet;
@@ -11,7 +11,15 @@ use crate::detect::files::pack_of;
 use crate::model::finding::{Finding, RuleInfo};
 use crate::model::rule_life::{RuleBook, RuleState, Selector, StateRow, Traits};
 
-/// The decisions, with what each rule's findings came to since the program started.
+/// What the keys of saved counts begin with.
+pub const KEY_PREFIX: &str = "muted/";
+const HIDDEN: &str = "off";
+const DRY_RUN: &str = "dry-run";
+
+/// A row to write; without a value, to remove.
+pub(crate) type CountRow = (String, Option<Vec<u8>>);
+
+/// The decisions, with what each rule's findings came to.
 #[derive(Debug, Default)]
 pub struct Muted {
     // A lock, because the workbench changes the decisions from its tasks while the analyst asks them once a
@@ -25,6 +33,8 @@ struct Inner {
     recommended: Arc<AHashSet<String>>,
     hidden: BTreeMap<String, u64>,
     dry_run: BTreeMap<String, u64>,
+    /// Which counts differ from what is saved: the kind and the rule.
+    changed: BTreeSet<(&'static str, String)>,
 }
 
 impl Muted {
@@ -48,8 +58,47 @@ impl Muted {
                 hidden.entry(rule.clone()).or_insert(*count);
             }
         }
-        inner.hidden = hidden;
+        let before = std::mem::replace(&mut inner.hidden, hidden);
+        let gone = before.into_keys().filter(|rule| !inner.hidden.contains_key(rule));
+        let gone: Vec<_> = gone.map(|rule| (HIDDEN, rule)).collect();
+        inner.changed.extend(gone);
         inner.book = book;
+    }
+
+    /// Counts as the last run of the program left them. Those of rules that are no longer off are dropped.
+    pub fn restore(&self, rows: impl IntoIterator<Item = (String, Vec<u8>)>) {
+        let mut inner = self.inner.write();
+        for (key, value) in rows {
+            let known = key.strip_prefix(KEY_PREFIX).and_then(|rest| rest.split_once('/'));
+            let bytes = <[u8; 8]>::try_from(value.as_slice());
+            let (Some((kind, rule)), Ok(bytes)) = (known, bytes) else {
+                tracing::warn!(key, "a count of findings cannot be read and is left out");
+                continue;
+            };
+            let counts = match kind {
+                HIDDEN => &mut inner.hidden,
+                _ => &mut inner.dry_run,
+            };
+            counts.insert(rule.to_owned(), u64::from_le_bytes(bytes));
+        }
+        let book = inner.book.clone();
+        drop(inner);
+        self.set_book(book);
+    }
+
+    /// The counts that changed since this was asked last, for the commit of what changed them.
+    pub(crate) fn take_changes(&self) -> Vec<CountRow> {
+        if self.inner.read().changed.is_empty() {
+            return Vec::new();
+        }
+        let mut inner = self.inner.write();
+        let changed = std::mem::take(&mut inner.changed);
+        let row = |(kind, rule): (&'static str, String)| {
+            let counts = if kind == HIDDEN { &inner.hidden } else { &inner.dry_run };
+            let value = counts.get(&rule).map(|count| count.to_le_bytes().to_vec());
+            (format!("{KEY_PREFIX}{kind}/{rule}"), value)
+        };
+        changed.into_iter().map(row).collect()
     }
 
     /// Which rules their packs recommend, as the rules in use say.
@@ -102,18 +151,19 @@ impl Muted {
             return;
         }
         let mut inner = self.inner.write();
-        let Inner { book, recommended, hidden, dry_run } = &mut *inner;
+        let Inner { book, recommended, hidden, dry_run, changed } = &mut *inner;
         findings.retain(|finding| {
             let rule = &finding.rule;
-            let counts =
+            let (kind, counts) =
                 match book.decision(&traits(rule, recommended), &finding.host).map(|row| row.state)
                 {
                     None | Some(RuleState::On) => return true,
-                    Some(RuleState::Off) => &mut *hidden,
-                    Some(RuleState::DryRun) => &mut *dry_run,
+                    Some(RuleState::Off) => (HIDDEN, &mut *hidden),
+                    Some(RuleState::DryRun) => (DRY_RUN, &mut *dry_run),
                 };
             // One entry a rule: as many as there are rules.
             *counts.entry(rule.id.clone()).or_insert(0) += 1;
+            changed.insert((kind, rule.id.clone()));
             false
         });
     }
@@ -190,5 +240,31 @@ mod tests {
         let dry_run: Vec<(String, u64)> = muted.dry_run().into_iter().collect();
         assert_eq!(dry_run, [("r1".to_owned(), 2), ("r3".to_owned(), 1)]);
         assert_eq!(muted.hidden().get("r3"), Some(&1));
+    }
+
+    #[test]
+    fn counts_are_rows_of_a_commit_and_come_back_from_them() {
+        let muted = Muted::default();
+        decide(&muted, "r1", RuleState::DryRun);
+        decide(&muted, "r2", RuleState::Off);
+        assert!(muted.take_changes().is_empty());
+        muted.retain(&mut vec![finding("r1", "a"), finding("r1", "a"), finding("r2", "a")]);
+        let rows = muted.take_changes();
+        assert_eq!(rows.len(), 2, "one row a rule: {rows:?}");
+        assert!(muted.take_changes().is_empty());
+
+        let next = Muted::default();
+        next.set_book(muted.book());
+        let damaged = ("muted/off/r9".to_owned(), vec![1, 2]);
+        let saved = rows.into_iter().map(|(key, value)| (key, value.unwrap()));
+        next.restore(saved.chain([damaged]));
+        assert_eq!((next.dry_run(), next.hidden()), (muted.dry_run(), muted.hidden()));
+        next.retain(&mut vec![finding("r1", "a")]);
+        assert_eq!(next.dry_run().get("r1"), Some(&3));
+
+        // A rule that is on again begins anew, also in what is saved.
+        decide(&next, "r2", RuleState::On);
+        let rows = next.take_changes();
+        assert!(rows.contains(&("muted/off/r2".to_owned(), None)), "{rows:?}");
     }
 }

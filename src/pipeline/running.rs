@@ -15,7 +15,7 @@ use crate::pipeline::analyst::Analyst;
 use crate::pipeline::committer::Committer;
 use crate::pipeline::inputs::{Inputs, Plan};
 use crate::pipeline::mappings;
-use crate::pipeline::muted::Muted;
+use crate::pipeline::muted::{self, Muted};
 use crate::pipeline::rule_life::adopt;
 use crate::pipeline::rule_life::reload::{Next, Reloader};
 use crate::pipeline::shared::{Health, Shared};
@@ -68,6 +68,8 @@ pub async fn open(config: &Config) -> anyhow::Result<Opening> {
     }
     let muted = Muted::default();
     muted.set_book(book);
+    let rows = store.detection_rows().await?;
+    muted.restore(rows.into_iter().filter(|(key, _)| key.starts_with(muted::KEY_PREFIX)));
     Ok(Opening::Ours(Opened { store: Arc::new(store), shared, muted: Arc::new(muted) }))
 }
 
@@ -122,8 +124,9 @@ pub async fn start(parts: Parts) -> anyhow::Result<Running> {
     let set = signals::load(&config.signals, &shared);
     let mut signals = signal::Engine::new(set, &config.signals);
     let rows = store.detection_rows().await?;
+    let rows = rows.into_iter().filter(|(key, _)| !key.starts_with(muted::KEY_PREFIX));
     let (own, rules): (Vec<_>, Vec<_>) =
-        rows.into_iter().partition(|(key, _)| key.starts_with(signal::KEY_PREFIX));
+        rows.partition(|(key, _)| key.starts_with(signal::KEY_PREFIX));
     detector.restore(
         rules.into_iter().map(|(key, value)| StateRow { key, value: Some(value) }).collect(),
     );

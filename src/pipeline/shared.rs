@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::RwLock;
 
+use crate::config::rules::RulesConfig;
 use crate::model::desk::Change;
 use crate::model::finding::RuleInfo;
 use crate::model::ledger::SourceLedger;
@@ -38,8 +39,8 @@ pub struct Snapshot {
     pub shapes: Vec<SourceShape>,
     /// Every rule that compiled, those switched off included.
     pub rules: Vec<Arc<RuleInfo>>,
-    /// Where they were loaded from.
-    pub rule_paths: Vec<String>,
+    /// What they were loaded from.
+    pub rules_config: Arc<RulesConfig>,
     /// Rules that did not compile.
     pub rules_failed: usize,
     /// How often another set of rules was taken up since the start.

@@ -18,10 +18,10 @@ impl Workbench {
             let problem = Problem::new(ProblemKind::NotFound, "the events of the alert are gone");
             return Err(problem.hint("they were removed, or the store was moved without them"));
         };
-        let paths = self.core.shared.snapshot().rule_paths;
+        let rules = self.core.shared.snapshot().rules_config;
         let rule = alert.rule_id.clone();
         // Reading rule files is work for the pool, not for the runtime.
-        let found = task::blocking("explain an alert", move || of_event(&paths, &rule, &event));
+        let found = task::blocking("explain an alert", move || of_event(&rules, &rule, &event));
         let found = found.await.map_err(|panic| problem::failed(&panic))?;
         found.ok_or_else(|| {
             let message = format!("the rule {} is not loaded here", alert.rule_id);

@@ -124,7 +124,7 @@ fn explanations_say_what_the_judgement_says() {
         fired.push(ids.collect());
     }
     let interesting: BTreeSet<&String> = fired.iter().flatten().collect();
-    let parsed = load::read(&paths, &mut Vec::new());
+    let parsed = load::read(&RulesConfig { paths, ..RulesConfig::default() }, &mut Vec::new());
     let (mut explained, mut matches) = (0, 0);
     for (number, (rule, _)) in parsed.rules.iter().enumerate() {
         let id = rule.id.clone().unwrap_or_else(|| load::id_of(&rule.title));
@@ -154,7 +154,13 @@ fn explanations_say_what_the_judgement_says() {
 
 fn events(paths: &[PathBuf], every: usize) -> Vec<Event> {
     let paths = paths.iter().map(|path| path.display().to_string()).collect();
-    let inputs = Inputs { paths, format: "auto".to_owned(), host: None, explain: false };
+    let inputs = Inputs {
+        paths,
+        format: "auto".to_owned(),
+        host: None,
+        host_from_path: None,
+        explain: false,
+    };
     let plan = Plan::new(&Config::default(), &inputs, true).unwrap();
     let mut out = Vec::new();
     let mut number = 0;

@@ -22,6 +22,7 @@ mod normalise_windows;
 mod privacy;
 mod pty;
 mod rule_life;
+mod rule_noise;
 mod rule_pack;
 mod rule_work;
 mod scoreboard;

@@ -151,6 +151,60 @@ fn a_pack_is_imported_edited_upgraded_and_rolled_back() {
     assert!(err(&nowhere).contains("there is no such change"), "{}", err(&nowhere));
 }
 
+/// What the author of a rule asks is answered for the rules that a daemon runs: local edits stand in for the pack's
+/// files, placeholders have their values, and what is off says so.
+#[test]
+fn local_edits_placeholders_and_states_hold_for_whoever_asks_about_rules() {
+    let place =
+        Place::new("[rules]\npaths = []\n[rules.placeholders]\nWords = [\"Failed password\"]\n");
+    let from = place.path("ours").display().to_string();
+    place.file("ours/pack.toml", "name = \"ours\"\nversion = \"1\"\n");
+    let text = rule("aaaa-edited", "shipped title", "low", "attack.t1110");
+    place.file("ours/ssh/a.yml", text.replace("Failed password", "never said"));
+    place.file("ours/ssh/a.test", format!("== fires\n{}== stays silent\n{}", line(1), dull(2)));
+    let expand = rule("bbbb-expand", "expands", "low", "attack.t1110.001")
+        .replace("message|contains: 'Failed password'", "message|contains|expand: '%Words%'");
+    place.file("ours/ssh/b.yml", expand);
+    place.ok(&["rules", "import", &from]);
+    place.file("data/rules/local/ours/ssh/a.yml", text.replace("shipped title", "edited title"));
+    let log = place.file("logs/auth.log", format!("{}{}", line(1), line(2)));
+
+    let told = place.ok(&["rules", "explain", "edited title", &log]);
+    assert!(told.contains("local:ours/ssh/a.yml:1") && told.contains("2 match"), "{told}");
+    let told = place.ok(&["rules", "explain", "bbbb-expand", &log]);
+    assert!(told.contains("2 match"), "{told}");
+    let told = place.ok(&["rules", "explain", "local:ours/ssh/a.yml", &log]);
+    assert!(told.contains("edited title"), "{told}");
+
+    // The edited rule keeps the test that its pack has for it.
+    let tested = place.run(&["rules", "test"]);
+    assert!(err(&tested).contains("2 passed, 0 failed, 1 rule files without"), "{}", err(&tested));
+
+    let ids = |rows: &[Value]| -> Vec<(String, u64)> {
+        let id = |row: &Value| row["rule.id"].as_str().unwrap().to_owned();
+        rows.iter().map(|row| (id(row), row["findings"].as_u64().unwrap())).collect()
+    };
+    let rows = place.rows(&["rules", "backtest", "pack:ours", "--over", &log]);
+    assert_eq!(ids(&rows), [("aaaa-edited".into(), 2), ("bbbb-expand".into(), 2)]);
+    let covered = place.rows(&["rules", "coverage", "--over", &log]);
+    assert!(covered.iter().all(|row| row["live_rules"] == 1), "{covered:?}");
+
+    place.ok(&["rules", "disable", "aaaa-edited", "--reason", "loud"]);
+    let rows = place.rows(&["rules", "backtest", "pack:ours", "--over", &log]);
+    let muted: Vec<_> = rows.iter().map(|row| row["muted"].as_u64().unwrap()).collect();
+    assert_eq!(muted, [2, 0]);
+    let hours = place.rows(&["rules", "backtest", "pack:ours", "--over", &log, "--by", "hour"]);
+    assert_eq!(ids(&hours), [("bbbb-expand".into(), 2)], "what is off alerts nobody");
+    let bound = ["rules", "backtest", "pack:ours", "--over", &log, "--at-most", "0"];
+    let over = place.run(&bound);
+    assert_eq!(over.status.code(), Some(1));
+    assert!(err(&over).contains("too many: 1 alerts on web01 from 2026-11-22T08:00:00Z"));
+}
+
+fn dull(number: i64) -> String {
+    line(number).replace("Failed", "Accepted")
+}
+
 #[test]
 fn packs_that_are_off_are_not_loaded_and_paths_may_name_packs() {
     let place = Place::new("");
@@ -302,9 +356,17 @@ fn dry_runs_are_counted_and_never_alerted_beside_a_daemon() {
     let lines = append(&log, lines, 2);
     settled(config, lines);
     assert_eq!(counts(config)["b"], 9);
-    // What is decided outlives the daemon.
+    // What is decided outlives the daemon, and what was counted too, also when it is killed.
     daemon.stop();
     assert_eq!(place.rows(&["rules", "states"]).len(), 1);
+    let daemon = Daemon::start(config, &place.path("data"));
+    assert_eq!(status(config)["dry_run_findings"], 12);
+    let lines = append(&log, lines, 2);
+    settled(config, lines);
+    daemon.kill();
+    let mut daemon = Daemon::start(config, &place.path("data"));
+    assert_eq!(status(config)["dry_run_findings"], 14);
+    daemon.stop();
 }
 
 const COUNTED: &str = "title: counted

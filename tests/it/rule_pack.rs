@@ -5,14 +5,16 @@
 use std::fs;
 
 use watchfloor::config::Config;
+use watchfloor::config::rules::RulesConfig;
 use watchfloor::pipeline::workshop::test::test;
 
 use crate::support::{root, watchfloor};
 
 #[test]
 fn every_shipped_rule_fires_on_its_records_and_on_no_others() {
-    let folder = root().join("config/rules").display().to_string();
-    let report = test(&Config::default(), &[folder]).unwrap();
+    let paths = vec![root().join("config/rules").display().to_string()];
+    let report =
+        test(&Config::default(), &RulesConfig { paths, ..RulesConfig::default() }).unwrap();
     assert_eq!(report.problems, Vec::<String>::new());
     assert!(report.files.len() >= 40, "the pack holds {} rule files", report.files.len());
     let mut wrong = Vec::new();

@@ -1,7 +1,7 @@
 //! The commands that the author of a rule works with, as they are called: explain, lint, coverage, dead, backtest, profile.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use watchfloor::desk::Desk;
 use watchfloor::stdx::id::Id128;
 
 use crate::support::daemon::{Daemon, run_ndjson};
-use crate::support::watchfloor;
+use crate::support::{self, watchfloor};
 
 const ESCAPE: &str = "097fff85-f273-5a7d-ae9f-a259680e001e";
 
@@ -244,4 +244,88 @@ fn stored_history_is_judged_again_and_an_alert_is_explained_by_its_daemon() {
     let row = live.iter().find(|row| row["technique"] == "T1548.003").unwrap();
     assert_eq!(row["endpoints"], serde_json::json!(["web01"]));
     daemon.stop();
+}
+
+/// One host sends sudo's log, the other that of a web server: each is blind for what the other tells.
+#[test]
+fn coverage_is_told_by_endpoint_with_what_is_blind_there() {
+    let folder = tempfile::tempdir().unwrap();
+    log(folder.path());
+    for host in ["app01", "web02"] {
+        fs::create_dir_all(folder.path().join(host)).unwrap();
+    }
+    fs::copy(folder.path().join("auth.log"), folder.path().join("app01/auth.log")).unwrap();
+    let line = "203.0.113.9 - - [20/Nov/2026:09:15:54 +0000] \"GET /a HTTP/1.1\" 200 12 \"-\" \"curl/8\"\n";
+    fs::write(folder.path().join("web02/access.log"), line).unwrap();
+    let over = ["--over", "app01", "web02", "--host-from-path", "1"];
+    let asked = |more: &[&str]| {
+        let mut all = vec!["coverage", "builtin"];
+        all.extend(over);
+        all.extend(more);
+        run(folder.path(), &all)
+    };
+    let rows = lines(&asked(&["--by", "endpoint", "--format", "ndjson"]));
+    let row = |host: &str| rows.iter().find(|row| row["host.name"] == host).unwrap();
+    let has = |host: &str, list: &str, id: &str| {
+        row(host)[list].as_array().unwrap().iter().any(|known| known == id)
+    };
+    assert_eq!(rows.len(), 2, "{rows:?}");
+    assert!(has("web01", "live_ids", "T1548.003") && has("web02", "blind_ids", "T1548.003"));
+    assert!(has("web02", "live_ids", "T1595.003") && has("web01", "blind_ids", "T1595.003"));
+    let all =
+        row("web02")["techniques"].as_u64().unwrap() + row("web02")["blind"].as_u64().unwrap();
+    let covered = lines(&run(folder.path(), &["coverage", "builtin", "--format", "ndjson"])).len();
+    assert_eq!(all, covered as u64, "each technique is live or blind");
+    let table = out(&asked(&["--by", "endpoint"]));
+    assert!(table.contains("blind for") && table.contains("web02"), "{table}");
+
+    let one = lines(&asked(&["--host", "WEB02", "--format", "ndjson"]));
+    let sudo = one.iter().find(|row| row["technique"] == "T1548.003").unwrap();
+    assert_eq!(sudo["live_rules"], 0);
+    let missing = sudo["missing"].to_string();
+    assert!(missing.contains("no event of linux/sudo came"), "{missing}");
+    let nobody = asked(&["--host", "nobody"]);
+    assert!(!nobody.status.success());
+    assert!(String::from_utf8_lossy(&nobody.stderr).contains("no event of nobody came"));
+}
+
+/// Whatever fired on an endpoint of real captures must be told as detectable there: a rule called dead that fires would
+/// make people look away.
+#[test]
+fn what_fires_on_real_captures_is_live_on_its_endpoint() {
+    let Some(otrf) = support::data("windows/otrf") else { return };
+    let Some(lab) = support::data("linux/benign_lab/web01") else { return };
+    let size = |path: &PathBuf| fs::metadata(path).unwrap().len();
+    let mut captures: Vec<PathBuf> =
+        fs::read_dir(otrf).unwrap().map(|entry| entry.unwrap().path()).collect();
+    captures.retain(|path| path.extension().is_some_and(|end| end == "zst"));
+    captures.sort_by_key(size);
+    captures.truncate(24);
+    captures.push(lab.join("nginx_access.run3.log"));
+    captures.push(lab.join("auth.run3.log"));
+    let folder = tempfile::tempdir().unwrap();
+    let asked = |first: &[&str]| {
+        let mut command = watchfloor(folder.path());
+        let output = command.args(first).args(&captures).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        lines(&output)
+    };
+    let by = ["rules", "coverage", "builtin", "--by", "endpoint", "--format", "ndjson", "--over"];
+    let rows = asked(&by);
+    let listed = |host: &str, list: &str, id: &str| {
+        let row = rows.iter().find(|row| row["host.name"] == host).unwrap();
+        row[list].as_array().unwrap().iter().any(|known| known == id)
+    };
+    let found = asked(&["scan", "--no-signals", "--quiet", "--format", "ndjson"]);
+    let mut checked = 0;
+    for finding in &found {
+        let host = finding["host.name"].as_str().unwrap();
+        for tag in finding["rule.tags"].as_array().unwrap() {
+            let id = tag.as_str().unwrap().replacen("attack.", "", 1).to_uppercase();
+            let rule = &finding["rule.name"];
+            assert!(!listed(host, "blind_ids", &id), "{rule} fired on {host}, blind for {id}");
+            checked += usize::from(listed(host, "live_ids", &id));
+        }
+    }
+    assert!(checked > 20, "{checked} of {} findings", found.len());
 }

@@ -5,20 +5,21 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::Context;
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use crate::cli::output::{self, Format};
-use crate::cli::rules::{expect, explain, over};
+use crate::cli::rules::{by_hour, expect, explain, over};
 use crate::cli::{Common, Outcome, load};
 use crate::model::desk::{Problem, ProblemKind};
 use crate::pipeline::workshop::backtest::{Backtest, BacktestReport, BacktestRow, Comparison};
 use crate::stdx::time::Timestamp;
 
 /// The columns of machine formats, in CSV's order.
-const COLUMNS: [&str; 12] = [
+const COLUMNS: [&str; 13] = [
     "rule.id",
     "rule.name",
     "findings",
+    "muted",
     "alerts",
     "hosts",
     "alerts_per_day",
@@ -38,6 +39,7 @@ const SHOWN: usize = 5;
   watchfloor rules backtest 4a8c2d7e --store --since 7d
   watchfloor rules backtest rules/ --over captures/ --expect expected.toml
   watchfloor rules backtest new.yml --over captures/ --against old.yml
+  watchfloor rules backtest builtin --signals --over lab/ --host-from-path 1 --by hour --at-most 1
 
 --expect FILE holds a line a rule, by id: a count of findings or a range.
   \"4a8c2d7e-91c3-4b64-b0f7-2b9d3d1e6a32\" = 3
@@ -46,7 +48,10 @@ const SHOWN: usize = 5;
 The interval holds the mean number of alerts a day with 95 %: the exact one of a Poisson rate, or, when alerts came
 in bursts over five days or more, by drawing the days again (bootstrap).
 
-Exit code: 0; 1 when counts differ from --expect or nothing could be read.")]
+--by hour lists the alerts of each endpoint and clock hour, and how many that is an hour in which the endpoint was
+observed. Rules that are off or in dry run make no alerts and are left out.
+
+Exit code: 0; 1 when counts differ from --expect, an hour has more alerts than --at-most, or nothing could be read.")]
 pub(crate) struct Arguments {
     /// The rules: an id or its beginning, a title, a file, a folder, or `builtin`
     #[arg(value_name = "RULE|PATH")]
@@ -54,6 +59,9 @@ pub(crate) struct Arguments {
     /// Logs: files, folders and globs
     #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with = "store")]
     over: Vec<String>,
+    /// The part of a file's path that names the host of records that do not, from its end: 1 is the folder
+    #[arg(long, value_name = "N", requires = "over", value_parser = over::part)]
+    host_from_path: Option<usize>,
     /// The events that the store holds
     #[arg(long)]
     store: bool,
@@ -69,9 +77,25 @@ pub(crate) struct Arguments {
     /// An older version of the rules: show where the firings differ
     #[arg(long, value_name = "PATH")]
     against: Option<String>,
+    /// Let the configured signals speak too
+    #[arg(long)]
+    signals: bool,
+    /// Add up by rule, or list alerts by endpoint and hour
+    #[arg(long, value_enum, default_value = "rule")]
+    by: By,
+    /// Fail when an endpoint has more alerts than this in one clock hour
+    #[arg(long, value_name = "ALERTS")]
+    at_most: Option<u64>,
     /// How to print
     #[arg(long, value_enum, default_value = "table")]
     format: Format,
+}
+
+/// What a row of the result is.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum By {
+    Rule,
+    Hour,
 }
 
 pub(crate) fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Outcome> {
@@ -90,10 +114,13 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Outc
         }
         None => None,
     };
-    let paths = super::paths(&config, &arguments.rules);
+    let rules = super::rules(config.clone(), &arguments.rules)?;
     let against = arguments.against.as_deref();
-    let backtest = Backtest::new(&config, &arguments.rule, &paths, against)
+    let mut backtest = Backtest::new(&config, &arguments.rule, &rules, against)
         .map_err(|error| explain::no_rule(error.into()))?;
+    if arguments.signals {
+        backtest.add_signals(&config);
+    }
     // Two closures share it: one takes events, one is told that a file ends.
     let backtest = std::cell::RefCell::new(backtest);
     let mut take = |events: &[crate::model::event::Event]| backtest.borrow_mut().see(events);
@@ -101,12 +128,18 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Outc
         over::store(common, arguments.since, &mut take)?
     } else {
         let mut end = || backtest.borrow_mut().next_stream(&config);
-        over::files(&config, &arguments.over, &mut take, &mut end)?
+        over::files(&config, &arguments.over, arguments.host_from_path, &mut take, &mut end)?
     };
     let report = backtest.into_inner().finish();
     read.problems.iter().chain(&report.problems).for_each(|problem| output::complain(problem));
-    print(&report, arguments.format)?;
-    let wrong = expected.map_or(0, |expected| differences(&report, &expected));
+    match arguments.by {
+        By::Rule => print(&report, arguments.format)?,
+        By::Hour => by_hour::print(&report.noise, arguments.format)?,
+    }
+    let mut wrong = expected.map_or(0, |expected| differences(&report, &expected));
+    if let Some(most) = arguments.at_most {
+        wrong += by_hour::too_many(&report.noise, most);
+    }
     Ok(if wrong > 0 || report.events == 0 { Outcome::Failed } else { Outcome::Done })
 }
 
@@ -144,15 +177,21 @@ fn print(report: &BacktestReport, format: Format) -> anyhow::Result<()> {
     let span = report.span.map_or_else(String::new, |(first, last)| {
         format!(" from {} to {}", short(first), short(last))
     });
+    let muted: u64 = report.rows.iter().map(|row| row.muted).sum();
+    let muted = if muted == 0 {
+        String::new()
+    } else {
+        format!("; {muted} findings make no alert here: their rules are off or in dry run")
+    };
     output::complain(&format!(
-        "{} events{span}; {spoke} of {} rules fired",
+        "{} events{span}; {spoke} of {} rules fired{muted}",
         report.events,
         report.rows.len()
     ));
     Ok(())
 }
 
-fn short(at: Timestamp) -> String {
+pub(super) fn short(at: Timestamp) -> String {
     let text = at.to_string();
     format!("{}Z", text.get(..19).unwrap_or(&text))
 }
@@ -172,7 +211,8 @@ fn record(row: &BacktestRow, report: &BacktestReport) -> serde_json::Value {
         .collect();
     let two = |number: f64| (number * 100.0).round() / 100.0;
     serde_json::json!({
-        "rule.id": row.id, "rule.name": row.title, "findings": row.findings, "alerts": row.alerts,
+        "rule.id": row.id, "rule.name": row.title, "findings": row.findings, "muted": row.muted,
+        "alerts": row.alerts,
         "hosts": row.by_host.len(), "alerts_per_day": two(row.forecast.mean), "low": two(row.forecast.low),
         "high": two(row.forecast.high), "method": row.forecast.method.as_str(),
         "both": compared.as_ref().map(|found| found.both),

@@ -33,7 +33,8 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Outc
     let config = load::config(common)?;
     let telemetry = arguments.arrived.telemetry(common, &config)?;
     let mut problems = Vec::new();
-    let rules = reaches(&super::paths(&config, &arguments.paths), &telemetry, &mut problems);
+    let rules = super::rules(config, &arguments.paths)?;
+    let rules = reaches(&rules, &telemetry, &mut problems);
     problems.iter().for_each(|problem| output::complain(problem));
     let mut dead: Vec<_> = rules.iter().filter(|rule| rule.reach.is_dead()).collect();
     dead.sort_by(|a, b| (&a.reach.causes, &a.title).cmp(&(&b.reach.causes, &b.title)));

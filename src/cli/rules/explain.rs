@@ -55,11 +55,12 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Outc
     load::format_name(&config, &arguments.read_as)?;
     let options = ExplainOptions {
         rule: arguments.rule.clone(),
-        rules: super::paths(&config, &arguments.rules),
+        rules: super::rules(config.clone(), &arguments.rules)?,
         inputs: Inputs {
             paths: arguments.files.clone(),
             format: arguments.read_as.clone(),
             host: None,
+            host_from_path: None,
             explain: false,
         },
         event: arguments.event.clone(),

@@ -32,7 +32,7 @@ const COLUMNS: [&str; 10] = [
 #[derive(Args)]
 #[command(after_help = "Examples:
   watchfloor rules list --min-level high
-  watchfloor rules list --state dry-run          what dry runs counted since the daemon's start
+  watchfloor rules list --state dry-run          what dry runs counted
   watchfloor rules list pack:sigma --format csv")]
 pub(crate) struct Arguments {
     /// `builtin`, `pack:NAME`, files or folders [default: rules.paths of the configuration and all packs]

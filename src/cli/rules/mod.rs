@@ -1,6 +1,7 @@
 //! `watchfloor rules`: everything that is done with rules from the command line, one file a verb.
 
 mod backtest;
+mod by_hour;
 mod check;
 mod conflicts;
 mod coverage;
@@ -138,15 +139,6 @@ fn rules(mut config: Config, named: &[String]) -> anyhow::Result<RulesConfig> {
         config.rules.only_named = true;
     }
     Ok(configured(&config)?)
-}
-
-/// The named paths, or those of the configuration and the folders of the packs in use.
-fn paths(config: &Config, named: &[String]) -> Vec<String> {
-    if named.is_empty() {
-        configured(config).map_or_else(|_| config.rules.paths.clone(), |rules| rules.folders())
-    } else {
-        named.to_vec()
-    }
 }
 
 /// The desk of the store, which is made if there is none: rules may be set up before the first event.

@@ -10,6 +10,8 @@ use crate::stdx::time::{SECOND_US, Timestamp};
 const PAGE_EVENTS: usize = 50_000;
 /// A stretch this short is not halved again; more events in it are left out and told.
 const WINDOW_US_MIN: i64 = SECOND_US / 1_000;
+/// Parts of a path that may name a host.
+const PARTS_MAX: usize = 64;
 
 /// What reading came to.
 #[derive(Debug, Default)]
@@ -18,15 +20,21 @@ pub(super) struct Read {
     pub problems: Vec<String>,
 }
 
-/// Events of files, batch by batch; `end` is told when a file ends.
+/// Events of files, batch by batch; `host_from_path`: which part of a path, from its end, names the host; `end` is told when a file ends.
 pub(super) fn files(
     config: &Config,
     paths: &[String],
+    host_from_path: Option<usize>,
     take: &mut dyn FnMut(&[Event]),
     end: &mut dyn FnMut(),
 ) -> anyhow::Result<Read> {
-    let inputs =
-        Inputs { paths: paths.to_vec(), format: "auto".to_owned(), host: None, explain: false };
+    let inputs = Inputs {
+        paths: paths.to_vec(),
+        format: "auto".to_owned(),
+        host: None,
+        host_from_path,
+        explain: false,
+    };
     let plan = Plan::new(config, &inputs, true)?;
     let mut read = Read { problems: plan.problems.clone(), ..Read::default() };
     for input in &plan.inputs {
@@ -74,6 +82,16 @@ pub(super) fn store(
     }
     Ok(read)
 }
+
+/// A part of a path, counted from its end.
+pub(super) fn part(text: &str) -> Result<usize, BadPart> {
+    text.parse().ok().filter(|part| (1..=PARTS_MAX).contains(part)).ok_or(BadPart)
+}
+
+/// A word that is no part of a path.
+#[derive(Debug, thiserror::Error)]
+#[error("expected 1 for the file's folder, 2 for the folder around it, up to {PARTS_MAX}")]
+pub(super) struct BadPart;
 
 /// `7d`, `12h`, `30m`: that long ago; or a time.
 pub(super) fn since(text: &str) -> Result<Timestamp, BadSince> {

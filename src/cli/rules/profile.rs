@@ -38,9 +38,11 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Outc
         paths: arguments.files.clone(),
         format: "auto".to_owned(),
         host: None,
+        host_from_path: None,
         explain: false,
     };
-    let report = profile(&config, &super::paths(&config, &arguments.rules), &inputs)?;
+    let rules = super::rules(config.clone(), &arguments.rules)?;
+    let report = profile(&config, &rules, &inputs)?;
     report.problems.iter().for_each(|problem| output::complain(problem));
     let mut out = output::stdout();
     if arguments.format == Format::Table {

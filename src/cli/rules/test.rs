@@ -43,7 +43,8 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Outcome> {
     let config = load::config(common)?;
-    let report = test(&config, &super::paths(&config, &arguments.paths))?;
+    let rules = super::rules(config.clone(), &arguments.paths)?;
+    let report = test(&config, &rules)?;
     for problem in &report.problems {
         output::complain(problem);
     }

@@ -34,11 +34,12 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Outcome> {
     let mut config = load::config(common)?;
-    config.rules.paths = super::paths(&config, &arguments.rules);
+    config.rules = super::rules(config.clone(), &arguments.rules)?;
     let inputs = Inputs {
         paths: arguments.paths.clone(),
         format: "auto".to_owned(),
         host: None,
+        host_from_path: None,
         explain: false,
     };
     let workers = arguments.workers.unwrap_or_else(crate::stdx::pool::workers_default);

@@ -112,7 +112,7 @@ impl Reloader {
         let Loaded { rules, problems, warnings } = RuleSet::load(&resolved, &BTreeSet::new());
         let rules = Arc::new(rules);
         reloader.in_force = InForce::of(&rules, &problems);
-        reloader.show(&rules, &problems, &warnings, resolved.folders());
+        reloader.show(&rules, &problems, &warnings, resolved);
         (reloader, rules)
     }
 
@@ -173,7 +173,7 @@ impl Reloader {
         }
         let rules = Arc::new(rules);
         self.in_force = InForce::of(&rules, &problems);
-        self.show(&rules, &problems, &warnings, resolved.folders());
+        self.show(&rules, &problems, &warnings, resolved);
         self.shared.set_problem(KEY_KEPT, None);
         tracing::info!(
             rules = rules.rules().len(),
@@ -188,7 +188,7 @@ impl Reloader {
         rules: &Arc<RuleSet>,
         problems: &[RuleProblem],
         warnings: &[RuleProblem],
-        folders: Vec<String>,
+        resolved: RulesConfig,
     ) {
         for warning in warnings {
             tracing::warn!(
@@ -217,7 +217,7 @@ impl Reloader {
         self.shared.update(|snapshot| {
             snapshot.rules = rules.rules().to_vec();
             snapshot.rules.extend(snapshot.signal_infos.iter().cloned());
-            snapshot.rule_paths = folders;
+            snapshot.rules_config = Arc::new(resolved);
             snapshot.rules_failed = problems.len();
         });
     }

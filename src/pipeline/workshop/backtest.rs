@@ -11,8 +11,13 @@ use crate::config::rules::RulesConfig;
 use crate::detect::{Detector, Loaded, RuleSet};
 use crate::model::event::{Event, EventId};
 use crate::model::finding::Finding;
+use crate::model::rule_life::RuleState;
+use crate::pipeline::muted::Muted;
+use crate::pipeline::rule_life::resolve::read_book;
 use crate::pipeline::workshop::find::{NoRule, wanted};
 use crate::pipeline::workshop::forecast::{Forecast, forecast};
+use crate::pipeline::workshop::noise::{Noise, NoiseReport};
+use crate::signal;
 use crate::stdx::time::{SECOND_US, Timestamp};
 
 /// Hosts of one rule that are told apart; the rest is one row.
@@ -33,12 +38,15 @@ pub struct Backtest {
     events: u64,
     counts: BTreeMap<String, Count>,
     comparison: BTreeMap<String, Comparison>,
+    muted: Muted,
+    noise: Noise,
     problems: Vec<String>,
 }
 
 struct Side {
     detector: Detector,
     ids: BTreeSet<String>,
+    signals: Option<signal::Engine>,
     findings: Vec<Finding>,
 }
 
@@ -46,6 +54,7 @@ struct Side {
 struct Count {
     title: String,
     findings: u64,
+    muted: u64,
     alerts: u64,
     by_host: BTreeMap<String, u64>,
     alerts_by_day: BTreeMap<i64, u64>,
@@ -75,6 +84,8 @@ pub struct BacktestRow {
     pub title: String,
     /// Findings.
     pub findings: u64,
+    /// Of these, the ones that become no alert here, because the rule is off or in dry run at their endpoint.
+    pub muted: u64,
     /// Alerts: findings of one rule on one endpoint and group close together are one.
     pub alerts: u64,
     /// Findings by endpoint.
@@ -94,6 +105,8 @@ pub struct BacktestReport {
     pub events: u64,
     /// The first event and the last.
     pub span: Option<(Timestamp, Timestamp)>,
+    /// The alerts that people would get, by rule, endpoint and hour.
+    pub noise: NoiseReport,
     /// The two versions, where an old one was named.
     pub comparison: Option<BTreeMap<String, Comparison>>,
     /// Rules that do not run, in a person's words.
@@ -101,19 +114,26 @@ pub struct BacktestReport {
 }
 
 impl Backtest {
-    /// The rules meant by `word` (id, title or path) among those under `paths`; `against`: an older version's file or folder.
+    /// The rules meant by `word` (id, title or path) among those that are configured; `against`: an older version's
+    /// file or folder.
     pub fn new(
         config: &Config,
         word: &str,
-        paths: &[String],
+        rules: &RulesConfig,
         against: Option<&str>,
     ) -> Result<Backtest, NoRule> {
         let mut problems = Vec::new();
-        let new = side(config, word, paths, &mut problems)?;
+        let new = side(config, word, rules, &mut problems)?;
         let old = match against {
-            Some(path) => Some(side(config, path, &[path.to_owned()], &mut problems)?),
+            Some(path) => Some(side(config, path, rules, &mut problems)?),
             None => None,
         };
+        let muted = Muted::default();
+        match read_book(&config.data_dir) {
+            Ok(book) => muted.set_book(book),
+            Err(problem) => problems.push(problem.to_string()),
+        }
+        muted.set_recommended(Arc::clone(new.detector.rules().recommended()));
         let mut counts: BTreeMap<String, Count> = BTreeMap::new();
         for rule in new.detector.rules().rules() {
             if new.ids.contains(&rule.id) {
@@ -134,8 +154,17 @@ impl Backtest {
             events: 0,
             counts,
             comparison: BTreeMap::new(),
+            muted,
+            noise: Noise::default(),
             problems,
         })
+    }
+
+    /// Let the configured signals speak beside the rules.
+    pub fn add_signals(&mut self, config: &Config) {
+        let loaded = signal::load(&config.signals);
+        self.problems.extend(loaded.problems.iter().map(ToString::to_string));
+        self.new.signals = Some(signal::Engine::new(Arc::new(loaded.set), &config.signals));
     }
 
     /// A file or stream ends here: correlations do not join what stands in different ones.
@@ -143,6 +172,9 @@ impl Backtest {
         let fresh = |side: &mut Side| {
             let rules = Arc::clone(side.detector.rules());
             side.detector = Detector::new(rules, config.limits.correlation_rows_max);
+            if let Some(engine) = &mut side.signals {
+                *engine = signal::Engine::new(Arc::clone(engine.set()), &config.signals);
+            }
         };
         fresh(&mut self.new);
         self.old.as_mut().map(fresh);
@@ -154,6 +186,7 @@ impl Backtest {
         for event in events {
             self.first = Some(self.first.map_or(event.timestamp, |at| at.min(event.timestamp)));
             self.last = Some(self.last.map_or(event.timestamp, |at| at.max(event.timestamp)));
+            self.noise.see(event.host(), event.timestamp);
         }
         self.new.judge(events);
         if let Some(old) = &mut self.old {
@@ -167,8 +200,14 @@ impl Backtest {
     }
 
     fn count(&mut self, finding: &Finding) {
-        let Some(count) = self.counts.get_mut(&finding.rule.id) else { return };
+        let count = self
+            .counts
+            .entry(finding.rule.id.clone())
+            .or_insert_with(|| Count { title: finding.rule.title.clone(), ..Count::default() });
         count.findings += 1;
+        let decided = self.muted.decision(&finding.rule, &finding.host);
+        let is_on = decided.is_none_or(|row| row.state == RuleState::On);
+        count.muted += u64::from(!is_on);
         let known = count.by_host.contains_key(&finding.host);
         let host =
             if known || count.by_host.len() < HOSTS_MAX { &finding.host } else { "(others)" };
@@ -180,6 +219,9 @@ impl Backtest {
         if before.is_some() || self.episodes.len() < EPISODES_MAX {
             self.episodes
                 .insert(key, before.map_or(finding.timestamp, |at| at.max(finding.timestamp)));
+        }
+        if is_on {
+            self.noise.count(finding, !joins);
         }
         if !joins {
             count.alerts += 1;
@@ -208,6 +250,7 @@ impl Backtest {
                     id,
                     title: count.title,
                     findings: count.findings,
+                    muted: count.muted,
                     alerts: count.alerts,
                     by_host: count.by_host,
                     by_day: count.alerts_by_day.iter().map(|(day, n)| (date(*day), *n)).collect(),
@@ -220,6 +263,7 @@ impl Backtest {
             rows,
             events: self.events,
             span,
+            noise: self.noise.finish(),
             comparison: self.old.is_some().then_some(self.comparison),
             problems: self.problems,
         }
@@ -232,21 +276,23 @@ impl Side {
         self.detector.analyse(events, true, &mut self.findings);
         let ids = &self.ids;
         self.findings.retain(|finding| ids.contains(&finding.rule.id));
+        if let Some(signals) = &mut self.signals {
+            signals.analyse(events, true, &mut self.findings);
+        }
     }
 }
 
 fn side(
     config: &Config,
     word: &str,
-    paths: &[String],
+    rules: &RulesConfig,
     problems: &mut Vec<String>,
 ) -> Result<Side, NoRule> {
-    let wanted = wanted(word, paths)?;
-    let rules = RulesConfig { paths: wanted.paths, ..config.rules.clone() };
-    let Loaded { rules, problems: trouble, .. } = RuleSet::load(&rules, &wanted.off);
+    let wanted = wanted(word, rules)?;
+    let Loaded { rules, problems: trouble, .. } = RuleSet::load(&wanted.rules, &wanted.off);
     problems.extend(trouble.iter().map(ToString::to_string));
     let detector = Detector::new(Arc::new(rules), config.limits.correlation_rows_max);
-    Ok(Side { detector, ids: wanted.ids, findings: Vec::new() })
+    Ok(Side { detector, ids: wanted.ids, signals: None, findings: Vec::new() })
 }
 
 fn compare(old: &[Finding], new: &[Finding], out: &mut BTreeMap<String, Comparison>) {

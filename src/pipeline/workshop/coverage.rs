@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::config::rules::RulesConfig;
 use crate::detect::load::{self, Parsed};
 use crate::detect::reach::{Names, Reach, reach};
 use crate::model::attack;
@@ -17,10 +18,23 @@ pub struct CoverageReport {
     pub without_technique: usize,
     /// Rules looked at.
     pub rules: usize,
+    /// What can be detected on each endpoint that sent something.
+    pub endpoints: BTreeMap<String, EndpointRow>,
     /// Techniques that rules tag and the table does not have, with how many rules.
     pub unknown: BTreeMap<String, usize>,
     /// Rule files that could not be used, in a person's words.
     pub problems: Vec<String>,
+}
+
+/// One endpoint.
+#[derive(Clone, Debug, Default)]
+pub struct EndpointRow {
+    /// Kinds of events that it sent.
+    pub kinds: usize,
+    /// Rules that can fire there.
+    pub rules: usize,
+    /// Techniques that one of them tags. It is blind for the others of the report.
+    pub techniques: BTreeSet<&'static str>,
 }
 
 /// One technique.
@@ -57,14 +71,14 @@ pub struct RuleReach {
     pub reach: Reach,
 }
 
-/// Every rule under `paths`, held against what arrived.
+/// Every rule, held against what arrived.
 pub fn reaches(
-    paths: &[String],
+    config: &RulesConfig,
     telemetry: &Telemetry,
     problems: &mut Vec<String>,
 ) -> Vec<RuleReach> {
     let mut trouble = Vec::new();
-    let parsed = load::read(paths, &mut trouble);
+    let parsed = load::read(config, &mut trouble);
     problems.extend(trouble.iter().map(ToString::to_string));
     let mut names = Names::default();
     let mut out: Vec<RuleReach> = parsed
@@ -133,12 +147,21 @@ fn joined(parsed: &Parsed, out: &mut Vec<RuleReach>) {
 }
 
 /// Count techniques. `telemetry` empty: only what the rules say; live counts are zero then.
-pub fn coverage(paths: &[String], telemetry: &Telemetry) -> CoverageReport {
+pub fn coverage(config: &RulesConfig, telemetry: &Telemetry) -> CoverageReport {
     let mut report = CoverageReport::default();
-    let rules = reaches(paths, telemetry, &mut report.problems);
+    let rules = reaches(config, telemetry, &mut report.problems);
     let mut rows: BTreeMap<&'static str, TechniqueRow> = BTreeMap::new();
+    for (host, endpoint) in &telemetry.endpoints {
+        let row = EndpointRow { kinds: endpoint.kinds(), ..EndpointRow::default() };
+        report.endpoints.insert(host.clone(), row);
+    }
     for rule in &rules {
         report.rules += 1;
+        for host in &rule.reach.endpoints {
+            if let Some(row) = report.endpoints.get_mut(host) {
+                row.rules += 1;
+            }
+        }
         let mut any = false;
         let mut seen = BTreeSet::new();
         for tag in &rule.tags {
@@ -169,6 +192,13 @@ pub fn coverage(paths: &[String], telemetry: &Telemetry) -> CoverageReport {
     for row in rows.values_mut().filter(|row| row.live > 0) {
         row.causes.clear();
     }
+    for row in rows.values() {
+        for host in &row.endpoints {
+            if let Some(endpoint) = report.endpoints.get_mut(host) {
+                endpoint.techniques.insert(row.id);
+            }
+        }
+    }
     report.techniques = rows.into_values().collect();
     report
 }
@@ -196,11 +226,11 @@ fn add(
 }
 
 /// By tactic in the matrix's order: its name, techniques covered, techniques there are, rules, live techniques.
-pub fn by_tactic(report: &CoverageReport) -> Vec<(&'static str, usize, usize, usize, usize)> {
+pub fn by_tactic(report: &CoverageReport) -> Vec<(String, usize, usize, usize, usize)> {
     let all = attack::techniques();
     attack::TACTICS
         .iter()
-        .map(|(tactic, name)| {
+        .filter_map(|(tactic, _)| {
             let own = || report.techniques.iter().filter(|row| row.tactics.contains(tactic));
             let there = all
                 .values()
@@ -208,7 +238,7 @@ pub fn by_tactic(report: &CoverageReport) -> Vec<(&'static str, usize, usize, us
                 .count();
             let rules = own().map(|row| row.rules).sum();
             let live = own().filter(|row| row.live > 0).count();
-            (*name, own().count(), there, rules, live)
+            Some((attack::tactic_name(tactic)?, own().count(), there, rules, live))
         })
         .collect()
 }
@@ -219,13 +249,14 @@ mod tests {
 
     #[test]
     fn the_pack_covers_techniques_and_without_events_nothing_is_live() {
-        let report = coverage(&["builtin".to_owned()], &Telemetry::default());
+        let report = coverage(&RulesConfig::default(), &Telemetry::default());
         assert!(report.techniques.len() > 15, "{}", report.techniques.len());
         assert_eq!(report.unknown, BTreeMap::new());
         assert!(report.techniques.iter().all(|row| row.live == 0 && !row.causes.is_empty()));
         let rows = by_tactic(&report);
         let (_, covered, there, rules, _) =
-            *rows.iter().find(|row| row.0 == "Credential Access").unwrap();
-        assert!(covered > 0 && covered < there && rules >= covered);
+            rows.iter().find(|row| row.0 == "Credential Access").unwrap();
+        assert!(*covered > 0 && covered < there && rules >= covered);
+        assert!(rows.iter().any(|row| row.0 == "Stealth (was Defense Evasion)"), "{rows:?}");
     }
 }

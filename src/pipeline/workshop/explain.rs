@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 
 use crate::config::Config;
+use crate::config::rules::RulesConfig;
 use crate::detect::explain::judge::Standing;
 use crate::detect::explain::plan::Plan as RulePlan;
 use crate::detect::files::Document;
@@ -18,7 +19,7 @@ pub struct ExplainOptions {
     /// Id, its beginning, title or file of the rule.
     pub rule: String,
     /// Where rules are looked for.
-    pub rules: Vec<String>,
+    pub rules: RulesConfig,
     /// The logs.
     pub inputs: Inputs,
     /// Only events whose id begins so.
@@ -97,18 +98,18 @@ pub fn explain(config: &Config, options: &ExplainOptions) -> anyhow::Result<Expl
 
 /// The rule of that id held against one event; a correlation is explained by the first of its rules that holds. `None`:
 /// there is no such rule, or it cannot run.
-pub fn of_event(paths: &[String], rule_id: &str, event: &Event) -> Option<Explanation> {
+pub fn of_event(rules: &RulesConfig, rule_id: &str, event: &Event) -> Option<Explanation> {
     let mut problems = Vec::new();
     // Filters may be anywhere. A correlation names rules that stand elsewhere, so for one everything is read.
     let near = |document: &Document| {
         document.text.contains(rule_id) || document.text.contains("\nfilter:")
     };
-    let parsed = load::read_some(paths, &[], &near, &mut problems);
+    let parsed = load::read_some(rules, &near, &mut problems);
     let own = parsed.rules.into_iter().find(|(rule, _)| rule.id.as_deref() == Some(rule_id));
     let plans: Vec<RulePlan> = match own {
         Some((rule, _)) => RulePlan::new(&rule, rule_id.to_owned()).into_iter().collect(),
         None => {
-            let found = find(rule_id, paths, &mut problems).ok()?;
+            let found = find(rule_id, rules, &mut problems).ok()?;
             found
                 .iter()
                 .filter_map(|found| RulePlan::new(&found.rule, found.id.clone()).ok())

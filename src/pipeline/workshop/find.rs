@@ -5,6 +5,7 @@ use std::path::Path;
 
 use rsigma_parser::SigmaRule;
 
+use crate::config::rules::RulesConfig;
 use crate::detect::files;
 use crate::detect::load::{self, Parsed, Place, RuleProblem};
 
@@ -35,19 +36,18 @@ pub struct FoundRule {
     pub place: Place,
 }
 
-/// The rules meant by `word` among those under `paths`. A correlation stands for the rules that go into it.
+/// The rules meant by `word` among those that are configured. A correlation stands for the rules that go into it.
 pub fn find(
     word: &str,
-    paths: &[String],
+    rules: &RulesConfig,
     problems: &mut Vec<RuleProblem>,
 ) -> Result<Vec<FoundRule>, NoRule> {
-    let is_file = files::in_pack(word).is_some() || Path::new(word).is_file();
-    let named = [word.to_owned()];
-    let parsed = load::read(if is_file { &named } else { paths }, problems);
-    if is_file {
+    if is_file(word, rules) {
+        let parsed = load::read(&only(rules, word), problems);
         return Ok(parsed.rules.into_iter().map(found).collect());
     }
-    let wanted = chosen(&parsed, word, paths)?;
+    let parsed = load::read(rules, problems);
+    let wanted = chosen(&parsed, word, rules)?;
     let mut out = Vec::new();
     for (rule, place) in parsed.rules {
         let rule = found((rule, place));
@@ -58,11 +58,26 @@ pub fn find(
     Ok(out)
 }
 
+fn is_file(word: &str, rules: &RulesConfig) -> bool {
+    files::in_pack(word).is_some()
+        || files::on_disk(word, &rules.packs).is_some_and(|path| path.is_file())
+        || Path::new(word).is_file()
+}
+
+/// The rules of one place and no others, read as the configuration says.
+fn only(rules: &RulesConfig, place: &str) -> RulesConfig {
+    let mut only = RulesConfig { paths: vec![place.to_owned()], ..rules.clone() };
+    // A pack is loaded also when no path names it; it stays known when its files are meant.
+    let pack = files::pack_of(place);
+    only.packs.retain(|known| pack == Some(known.name.as_str()));
+    only
+}
+
 /// What to load so that the rules meant by a word run, and no others speak.
 #[derive(Debug, Default)]
 pub struct WantedRules {
     /// Where rules are loaded from.
-    pub paths: Vec<String>,
+    pub rules: RulesConfig,
     /// Ids to leave out.
     pub off: BTreeSet<String>,
     /// Ids that are meant.
@@ -70,11 +85,14 @@ pub struct WantedRules {
 }
 
 /// As [`find`], to run them: a correlation needs the rules that go into it, but only it is meant.
-pub fn wanted(word: &str, paths: &[String]) -> Result<WantedRules, NoRule> {
-    let is_place =
-        word == files::BUILTIN || files::in_pack(word).is_some() || Path::new(word).exists();
-    let paths = if is_place { vec![word.to_owned()] } else { paths.to_vec() };
-    let parsed = load::read(&paths, &mut Vec::new());
+pub fn wanted(word: &str, rules: &RulesConfig) -> Result<WantedRules, NoRule> {
+    let pack = word.strip_prefix(files::PACK_PREFIX);
+    let is_place = word == files::BUILTIN
+        || is_file(word, rules)
+        || rules.packs.iter().any(|known| Some(known.name.as_str()) == pack)
+        || Path::new(word).exists();
+    let rules = if is_place { only(rules, word) } else { rules.clone() };
+    let parsed = load::read(&rules, &mut Vec::new());
     let plain = parsed.rules.iter().map(|(rule, _)| (&rule.id, &rule.name, &rule.title));
     let joined = parsed.correlations.iter().map(|(rule, _)| (&rule.id, &rule.name, &rule.title));
     let all: Vec<(String, Option<&String>)> = plain
@@ -83,9 +101,9 @@ pub fn wanted(word: &str, paths: &[String]) -> Result<WantedRules, NoRule> {
         .collect();
     if is_place {
         let ids = all.into_iter().map(|(id, _)| id).collect();
-        return Ok(WantedRules { paths, off: BTreeSet::new(), ids });
+        return Ok(WantedRules { rules, off: BTreeSet::new(), ids });
     }
-    let needed = chosen(&parsed, word, &paths)?;
+    let needed = chosen(&parsed, word, &rules)?;
     let goes = |(id, name): &(String, Option<&String>), needed: &String| {
         id == needed || *name == Some(needed)
     };
@@ -94,7 +112,7 @@ pub fn wanted(word: &str, paths: &[String]) -> Result<WantedRules, NoRule> {
     Ok(WantedRules {
         off: off.map(|(id, _)| id.clone()).collect(),
         ids: ids.map(|(id, _)| id.clone()).collect(),
-        paths,
+        rules,
     })
 }
 
@@ -108,7 +126,7 @@ fn goes_by(rule: &FoundRule, name: &str) -> bool {
 }
 
 /// Ids and names of the rules that are meant.
-fn chosen(parsed: &Parsed, word: &str, paths: &[String]) -> Result<Vec<String>, NoRule> {
+fn chosen(parsed: &Parsed, word: &str, rules: &RulesConfig) -> Result<Vec<String>, NoRule> {
     let lower = word.to_lowercase();
     let plain = parsed.rules.iter().map(|(rule, _)| (&rule.id, &rule.name, &rule.title));
     let joined = parsed.correlations.iter().map(|(rule, _)| (&rule.id, &rule.name, &rule.title));
@@ -138,7 +156,7 @@ fn chosen(parsed: &Parsed, word: &str, paths: &[String]) -> Result<Vec<String>, 
             }
         }
     }
-    Err(NoRule::None(word.to_owned(), paths.join(", ")))
+    Err(NoRule::None(word.to_owned(), rules.places().join(", ")))
 }
 
 /// The rule itself, or the rules that go into it when it is a correlation; correlations of correlations are followed.
@@ -166,7 +184,7 @@ mod tests {
     use super::*;
 
     fn titles(word: &str) -> Result<Vec<String>, NoRule> {
-        let found = find(word, &["builtin".to_owned()], &mut Vec::new())?;
+        let found = find(word, &RulesConfig::default(), &mut Vec::new())?;
         Ok(found.into_iter().map(|rule| rule.rule.title).collect())
     }
 

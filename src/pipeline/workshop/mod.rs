@@ -6,5 +6,6 @@ pub mod coverage;
 pub mod explain;
 pub mod find;
 pub mod forecast;
+pub mod noise;
 pub mod profile;
 pub mod test;

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use rsigma_parser::{Detection, DetectionItem, Modifier, SigmaRule, SigmaValue};
 
 use crate::config::Config;
+use crate::config::rules::RulesConfig;
 use crate::detect::load;
 use crate::detect::rules::Judge;
 use crate::detect::{Loaded, RuleSet, fields};
@@ -96,25 +97,24 @@ struct Regexes {
     ns: f64,
 }
 
-/// Measure every rule under `paths` over the events of `inputs`.
+/// Measure every rule over the events of `inputs`.
 pub fn profile(
     config: &Config,
-    paths: &[String],
+    rules: &RulesConfig,
     inputs: &Inputs,
 ) -> anyhow::Result<ProfileReport> {
     let started = Instant::now();
-    let mut config = config.clone();
-    config.rules.paths = paths.to_vec();
-    let Loaded { rules, problems, .. } = RuleSet::load(&config.rules, &Default::default());
+    let regexes_of = rules;
+    let Loaded { rules, problems, .. } = RuleSet::load(rules, &Default::default());
     let mut report = ProfileReport { load: started.elapsed(), ..ProfileReport::default() };
     report.problems.extend(problems.iter().map(ToString::to_string));
     report.loaded = rules.rules().len();
-    let plan = Plan::new(&config, inputs, true)?;
+    let plan = Plan::new(config, inputs, true)?;
     report.problems.extend(plan.problems.iter().cloned());
     let mut measured = Measured {
         clock: clock_cost(),
         costs: BTreeMap::new(),
-        regexes: regexes(paths, &mut report.problems),
+        regexes: regexes(regexes_of, &mut report.problems),
     };
     for input in &plan.inputs {
         let read = plan.read(input, &mut |output| {
@@ -232,9 +232,9 @@ fn clock_cost() -> f64 {
     readings.get(CLOCK_READINGS / 2).copied().unwrap_or(0) as f64
 }
 
-fn regexes(paths: &[String], problems: &mut Vec<String>) -> Vec<Regexes> {
+fn regexes(config: &RulesConfig, problems: &mut Vec<String>) -> Vec<Regexes> {
     let mut out = Vec::new();
-    for (rule, _) in &load::read(paths, &mut Vec::new()).rules {
+    for (rule, _) in &load::read(config, &mut Vec::new()).rules {
         let mut named: Vec<_> = rule.detection.named.iter().collect();
         named.sort_by_key(|(name, _)| name.as_str());
         for (_, detection) in named {

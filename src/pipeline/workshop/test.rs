@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::config::Config;
-use crate::config::rules::RulesConfig;
+use crate::config::rules::{PackPlace, RulesConfig};
 use crate::detect::files;
 use crate::detect::{Detector, Loaded, RuleSet};
 use crate::model::finding::{Finding, RuleInfo};
@@ -87,32 +87,45 @@ impl TestReport {
     }
 }
 
-/// Run the tests of every rule file under `paths` (`builtin`, files, folders).
-pub fn test(config: &Config, paths: &[String]) -> anyhow::Result<TestReport> {
+/// Run the tests of every rule file: of `builtin`, files, folders, and packs with their local edits.
+pub fn test(config: &Config, rules: &RulesConfig) -> anyhow::Result<TestReport> {
     let mut problems = Vec::new();
     let mut names: Vec<String> = Vec::new();
-    for document in files::documents(paths, &[], &mut problems) {
+    for document in files::documents(&rules.paths, &rules.packs, &mut problems) {
         if names.last() != Some(&document.file) {
             names.push(document.file);
         }
     }
-    let inputs =
-        Inputs { paths: Vec::new(), format: "auto".to_owned(), host: None, explain: false };
+    let inputs = Inputs {
+        paths: Vec::new(),
+        format: "auto".to_owned(),
+        host: None,
+        host_from_path: None,
+        explain: false,
+    };
     let plan = Plan::new(config, &inputs, false)?;
     let rows_max = config.limits.correlation_rows_max;
     Ok(TestReport {
-        files: names.into_iter().map(|name| one(&plan, rows_max, name)).collect(),
+        files: names.into_iter().map(|name| one(&plan, rules, rows_max, name)).collect(),
         problems: problems.iter().map(ToString::to_string).collect(),
     })
 }
 
-fn one(plan: &Plan, rows_max: usize, file: String) -> TestedFile {
-    let config = RulesConfig { paths: vec![file.clone()], ..RulesConfig::default() };
+fn one(plan: &Plan, configured: &RulesConfig, rows_max: usize, file: String) -> TestedFile {
+    let (path, packs) = match files::on_disk(&file, &configured.packs) {
+        Some(path) => (path.display().to_string(), configured.packs.as_slice()),
+        None => (file.clone(), &[][..]),
+    };
+    let config = RulesConfig {
+        paths: vec![path],
+        placeholders: configured.placeholders.clone(),
+        ..RulesConfig::default()
+    };
     let Loaded { rules, problems, .. } = RuleSet::load(&config, &BTreeSet::new());
     let infos = rules.rules().iter().chain(rules.unbound()).cloned().collect();
     let mut tested =
         TestedFile { file, rules: infos, problem: None, cases: Vec::new(), tested: false };
-    let text = match test_of(&tested.file) {
+    let text = match test_of(&tested.file, packs) {
         Ok(text) => text,
         Err(bad) => {
             tested.problem = Some(bad.to_string());
@@ -172,8 +185,16 @@ pub enum BadTest {
     Missing(String, &'static str),
 }
 
-fn test_of(rule_file: &str) -> Result<Option<String>, BadTest> {
-    let name = test_name(rule_file);
+/// The text of the test file; an edited rule keeps the tests of its pack unless it has its own.
+fn test_of(rule_file: &str, packs: &[PackPlace]) -> Result<Option<String>, BadTest> {
+    let shown = test_name(rule_file);
+    let own = files::on_disk(&shown, packs);
+    let of_pack = || {
+        let inner = shown.strip_prefix(files::LOCAL_PREFIX)?;
+        files::on_disk(&format!("{}{inner}", files::PACK_PREFIX), packs)
+    };
+    let place = own.clone().filter(|path| path.exists()).or_else(of_pack).or(own);
+    let name = place.map_or_else(|| shown.clone(), |path| path.display().to_string());
     let bytes = match files::in_pack(&name) {
         Some(inner) => files::pack_file(inner).map(<[u8]>::to_vec),
         None => match std::fs::read(&name) {
@@ -292,8 +313,9 @@ mod tests {
 
     #[test]
     fn the_test_of_a_rule_in_the_pack_runs_without_any_file() {
-        let report =
-            test(&Config::default(), &["builtin/linux/sudo_escape.yml".to_owned()]).unwrap();
+        let paths = vec!["builtin/linux/sudo_escape.yml".to_owned()];
+        let rules = RulesConfig { paths, ..RulesConfig::default() };
+        let report = test(&Config::default(), &rules).unwrap();
         assert_eq!(report.problems, Vec::<String>::new());
         assert_eq!(report.counts(), (2, 0), "{report:?}");
         assert_eq!(report.untested().count(), 0);
