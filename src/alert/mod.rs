@@ -4,6 +4,7 @@
 //! lies within `alert.dedupe` of the episode's span, before or after. Everything depends on the
 //! sequence of findings alone, never on how it was cut into batches, so a restart changes nothing.
 
+pub mod noise;
 mod risk;
 
 use hashbrown::{HashMap, HashSet};
@@ -14,8 +15,11 @@ use crate::model::alert::AlertId;
 use crate::model::episode::{AlertChange, OpenEpisode};
 use crate::model::event::EventId;
 use crate::model::finding::Finding;
+use crate::model::noise::{EpisodeNoise, NoiseChanges, NoiseCounts, Release};
 use crate::stdx::id::{Id128, IdHasher};
 use crate::stdx::time::{SECOND_US, Timestamp, micros};
+
+use noise::{Admitted, Noise, Policy};
 
 /// Episodes that can be open at once; beyond it the ones touched longest ago are closed.
 pub const EPISODES_MAX: usize = 20_000;
@@ -36,6 +40,9 @@ pub struct Engine {
     touched: u64,
     /// Look for expired episodes again when there are this many: keeps the search amortised.
     sweep_at: usize,
+    noise: Noise,
+    /// Episodes that must be written although nothing joined them.
+    shown: Vec<AlertId>,
 }
 
 impl Engine {
@@ -50,7 +57,17 @@ impl Engine {
             newest: HashMap::new(),
             touched: 0,
             sweep_at: SWEEP_MIN,
+            noise: Noise::new(0),
+            shown: Vec::new(),
         }
+    }
+
+    /// Remember so many matches of a rule on an endpoint, and take back what the store holds about noise.
+    #[must_use]
+    pub fn with_noise(mut self, firings: usize, rows: Vec<(String, Vec<u8>)>) -> Engine {
+        self.noise = Noise::new(firings);
+        self.noise.restore(rows);
+        self
     }
 
     /// Take back the episodes that the store holds as open.
@@ -71,11 +88,45 @@ impl Engine {
 
     /// Take in findings, in order. One change an episode that grew or closed.
     pub fn apply(&mut self, findings: Vec<Finding>) -> Vec<AlertChange> {
-        let mut grown: Vec<AlertId> = Vec::new();
-        let mut known: HashSet<AlertId> = HashSet::new();
+        self.apply_under(&Policy { budget: &|_| None, window: &|_| None }, findings)
+    }
+
+    /// Let parked rules go on: what was kept back of them is told by the next call. Each release counts once.
+    pub fn release(&mut self, releases: &[Release]) {
+        for release in releases {
+            if !self.noise.release(release) {
+                continue;
+            }
+            let open = self.episodes.values_mut();
+            let kept = open.filter(|one| one.noise.held && one.rule_id == release.rule);
+            let mut shown: Vec<AlertId> = kept
+                .map(|episode| {
+                    episode.noise.held = false;
+                    episode.alert
+                })
+                .collect();
+            shown.sort_unstable();
+            self.shown.extend(shown);
+        }
+    }
+
+    /// What the commit must make real about noise, together with the changes of alerts before.
+    pub fn take_noise(&mut self) -> NoiseChanges {
+        self.noise.take()
+    }
+
+    /// What was kept from the queue since the start.
+    pub fn noise_counts(&self) -> NoiseCounts {
+        self.noise.counts()
+    }
+
+    /// As [`Engine::apply`], with budgets and windows of repeats.
+    pub fn apply_under(&mut self, policy: &Policy<'_>, findings: Vec<Finding>) -> Vec<AlertChange> {
+        let mut grown: Vec<AlertId> = std::mem::take(&mut self.shown);
+        let mut known: HashSet<AlertId> = grown.iter().copied().collect();
         let mut closed: HashMap<AlertId, OpenEpisode> = HashMap::new();
         for finding in findings {
-            let Some(id) = self.take(finding) else { continue };
+            let Some(id) = self.take(policy, finding) else { continue };
             if known.insert(id) {
                 grown.push(id);
             }
@@ -87,11 +138,18 @@ impl Engine {
             closed.extend(self.close_expired().into_iter().map(|gone| (gone.alert, gone)));
             self.sweep_at = self.episodes.len().saturating_mul(2).max(SWEEP_MIN);
         }
-        self.changes(grown, closed)
+        let mut changes = self.changes(grown, closed);
+        for marker in self.noise.budgets.take_markers() {
+            // No finding can join it: its row of open episodes goes as it comes.
+            let id = marker.alert;
+            changes.push(AlertChange::Grown(Box::new(marker)));
+            changes.push(AlertChange::Closed(id));
+        }
+        changes
     }
 
     fn changes(
-        &self,
+        &mut self,
         grown: Vec<AlertId>,
         closed: HashMap<AlertId, OpenEpisode>,
     ) -> Vec<AlertChange> {
@@ -99,10 +157,13 @@ impl Engine {
         for id in grown {
             // An episode can grow and close in one batch: its alert is written all the same.
             let episode = self.episodes.get(&id).or_else(|| closed.get(&id)).cloned();
-            changes.extend(episode.map(|mut episode| {
-                rate(&mut episode);
-                AlertChange::Grown(Box::new(episode))
-            }));
+            let Some(mut episode) = episode else { continue };
+            rate(&mut episode);
+            if episode.noise.held {
+                self.noise.hold(episode);
+            } else {
+                changes.push(AlertChange::Grown(Box::new(episode)));
+            }
         }
         let mut gone: Vec<AlertId> =
             closed.into_keys().filter(|id| !self.episodes.contains_key(id)).collect();
@@ -112,8 +173,12 @@ impl Engine {
     }
 
     /// Join or begin an episode. `None`: this match is in it already (a redelivered event).
-    fn take(&mut self, finding: Finding) -> Option<AlertId> {
-        let key = key_of(&finding);
+    fn take(&mut self, policy: &Policy<'_>, finding: Finding) -> Option<AlertId> {
+        let window = (policy.window)(&finding);
+        let key = match &window {
+            Some(window) => noise::key_of(&finding, window),
+            None => key_of(&finding),
+        };
         let joins = self.find(&key, &finding);
         let known = joins.and_then(|id| self.episodes.get(&id));
         if known.is_some_and(|episode| seen(episode, &finding)) {
@@ -124,12 +189,29 @@ impl Engine {
         self.touched += 1;
         let touched = self.touched;
         if let Some(episode) = joins.and_then(|id| self.episodes.get_mut(&id)) {
+            if !within(episode, finding.timestamp, self.gap_us) {
+                self.noise.count_suppressed();
+            }
+            if episode.noise.held {
+                self.noise.budgets.repeat(&finding);
+            }
+            self.noise.remember(&finding);
             grow(episode, &finding, self.evidence_max);
             episode.touched = touched;
             return Some(episode.alert);
         }
-        let episode = begin(key, finding, touched, self.evidence_max);
-        let id = episode.alert;
+        let admitted = self.noise.budgets.admit(&finding, (policy.budget)(&finding.rule));
+        let id = alert_id(&finding);
+        if admitted != Admitted::Counted {
+            self.noise.note(id, &finding);
+        }
+        self.noise.remember(&finding);
+        if admitted == Admitted::Counted {
+            return None;
+        }
+        let kept = noise::begin(&finding, window.as_ref(), admitted == Admitted::Held);
+        let mut episode = begin(key, finding, touched, self.evidence_max);
+        episode.noise = kept;
         self.insert(episode);
         Some(id)
     }
@@ -144,15 +226,15 @@ impl Engine {
             .filter_map(|id| self.episodes.get(id))
             .filter(|episode| !self.is_expired(episode, newest))
             .filter(|episode| {
-                finding.timestamp.micros_since(episode.last_seen) <= self.gap_us
-                    && episode.first_seen.micros_since(finding.timestamp) <= self.gap_us
+                within(episode, finding.timestamp, self.gap_us)
+                    || noise::in_window(&episode.noise, finding.timestamp)
             })
             .min_by_key(|episode| (episode.first_seen, episode.alert))
             .map(|episode| episode.alert)
     }
 
     fn is_expired(&self, episode: &OpenEpisode, newest: Option<Timestamp>) -> bool {
-        let reach = self.gap_us.saturating_add(LATENESS_US);
+        let reach = noise::reach(episode, self.gap_us).saturating_add(LATENESS_US);
         newest.is_some_and(|newest| newest.micros_since(episode.last_seen) > reach)
     }
 
@@ -223,6 +305,11 @@ impl Engine {
     }
 }
 
+/// Does a time lie within the sliding gap of the episode's span?
+fn within(episode: &OpenEpisode, at: Timestamp, gap_us: i64) -> bool {
+    at.micros_since(episode.last_seen) <= gap_us && episode.first_seen.micros_since(at) <= gap_us
+}
+
 fn key_of(finding: &Finding) -> Id128 {
     let mut hasher = IdHasher::new("episode");
     hasher.text(&finding.tenant).text(&finding.rule.id).text(&finding.host);
@@ -269,6 +356,7 @@ fn begin(key: Id128, finding: Finding, touched: u64, evidence_max: usize) -> Ope
         risk: 0,
         risk_parts: Vec::new(),
         touched,
+        noise: EpisodeNoise::default(),
     };
     add_evidence(&mut episode, &finding.contributing, finding.event, evidence_max);
     episode

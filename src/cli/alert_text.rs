@@ -24,6 +24,9 @@ pub(crate) fn json(detail: &AlertDetail) -> serde_json::Value {
         "user": {"name": alert.user},
         "group": pairs(&alert.group),
         "matched": pairs(&alert.matched),
+        "rarity": detail.rarity.iter().map(|one| serde_json::json!({
+            "field": one.field, "seen": one.seen, "of": one.of,
+        })).collect::<Vec<_>>(),
         "count": alert.count,
         "first_seen": alert.first_seen.to_string(),
         "last_seen": alert.last_seen.to_string(),
@@ -73,7 +76,9 @@ pub(crate) fn text(detail: &AlertDetail) -> String {
         line("verdict", &format!("{} {}", verdict.kind.as_str(), verdict.note));
     }
     for (field, value) in alert.group.iter().chain(&alert.matched) {
-        line("why", &format!("{field} = {value}"));
+        let rarity = detail.rarity.iter().find(|one| one.field == *field);
+        let rarity = rarity.map(|one| format!("   [{}]", one.words())).unwrap_or_default();
+        line("why", &format!("{field} = {value}{rarity}"));
     }
     line("tags", &alert.tags.join(" "));
     for event in &detail.events {

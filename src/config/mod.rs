@@ -10,6 +10,7 @@ pub mod check;
 pub mod limits;
 pub mod mappings;
 pub mod metrics;
+pub mod noise;
 pub mod places;
 pub mod reader;
 pub mod redact;

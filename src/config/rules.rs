@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::config::noise::{self, NoiseConfig};
 use crate::config::reader::Reader;
 use crate::model::severity::Severity;
 
@@ -22,6 +23,8 @@ pub struct RulesConfig {
     pub trusted_keys: Vec<String>,
     /// Only signed packs are imported.
     pub require_signature: bool,
+    /// What keeps alerts few.
+    pub noise: NoiseConfig,
     /// Load only the packs that `paths` names. Not written by people: commands that are given paths say it.
     pub only_named: bool,
     /// Imported packs that are in use. Not written by people: whoever loads rules fills it in from the data folder.
@@ -59,6 +62,7 @@ impl Default for RulesConfig {
             watch: WATCH_DEFAULT,
             trusted_keys: Vec::new(),
             require_signature: false,
+            noise: NoiseConfig::default(),
             only_named: false,
             packs: Vec::new(),
         }
@@ -108,6 +112,7 @@ pub fn read(reader: &mut Reader) -> RulesConfig {
         watch,
         trusted_keys,
         require_signature,
+        noise: noise::read(reader),
         only_named: false,
         packs: Vec::new(),
     }

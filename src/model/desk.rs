@@ -4,6 +4,7 @@ use crate::model::alert::{Action, Alert, AlertId, AuditEntry, Pending};
 use crate::model::event::Event;
 use crate::model::finding::RuleInfo;
 use crate::model::ledger::SourceLedger;
+use crate::model::noise::FieldRarity;
 use crate::model::shape::SourceShape;
 use crate::stdx::time::Timestamp;
 
@@ -44,6 +45,8 @@ pub struct AlertDetail {
     pub events: Vec<Event>,
     /// The audit entries about it, oldest first (notes are entries too).
     pub history: Vec<AuditEntry>,
+    /// How rare the values of the first match were; empty: nothing is known.
+    pub rarity: Vec<FieldRarity>,
 }
 
 /// What became of an action.

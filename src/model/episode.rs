@@ -2,6 +2,7 @@
 
 use crate::model::alert::AlertId;
 use crate::model::event::EventId;
+use crate::model::noise::EpisodeNoise;
 use crate::model::severity::Severity;
 use crate::stdx::id::Id128;
 use crate::stdx::time::Timestamp;
@@ -51,6 +52,8 @@ pub struct OpenEpisode {
     pub risk_parts: Vec<(String, u8)>,
     /// Running number of the last finding that joined: the order of eviction when the table is full.
     pub touched: u64,
+    /// Its window of repeats, and whether it is kept back.
+    pub noise: EpisodeNoise,
 }
 
 /// What the alert stage asks the commit to write.

@@ -163,6 +163,7 @@ mod tests {
             risk: 40,
             risk_parts: vec![("level medium".into(), 40)],
             touched: count,
+            noise: crate::model::noise::EpisodeNoise::default(),
         }
     }
 

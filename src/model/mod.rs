@@ -14,6 +14,7 @@ pub mod finding;
 pub mod ledger;
 pub mod lifecycle;
 pub mod linux_fields;
+pub mod noise;
 pub mod query;
 pub mod record;
 pub mod rule_life;

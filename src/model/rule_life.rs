@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::model::noise::ParkedRule;
 use crate::stdx::time::Timestamp;
 
 pub use crate::model::rule_selector::{BadSelector, Selector, Traits};
@@ -158,7 +159,7 @@ pub struct RuleChange {
     pub actor: String,
     /// From where.
     pub place: String,
-    /// `state`, `import`, `upgrade`, `resolve`, `remove` or `rollback`.
+    /// `state`, `import`, `upgrade`, `resolve`, `remove`, `release` or `rollback`.
     pub kind: String,
     /// What was changed, for a person.
     pub subject: String,
@@ -210,6 +211,11 @@ pub enum RuleRequest {
         /// The text that is wanted.
         take: Take,
     },
+    /// A parked rule goes on.
+    Release {
+        /// The rule's id.
+        rule: String,
+    },
     /// The book as a change left it; without one, as it was before the last change.
     Rollback {
         /// The change.
@@ -226,6 +232,8 @@ pub struct RuleView {
     pub dry_run: Vec<(String, u64)>,
     /// Findings of rules that are off, by rule id.
     pub hidden: Vec<(String, u64)>,
+    /// Rules that made too many alerts.
+    pub parked: Vec<ParkedRule>,
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::model::desk::StatusReport;
+use crate::model::noise::NoiseCounts;
 use crate::model::severity::Severity;
 use crate::stdx::time::Timestamp;
 
@@ -16,6 +17,8 @@ pub struct Telemetry {
     pub findings: BTreeMap<Severity, u64>,
     /// Of them those of rules and signals that are off.
     pub findings_hidden: u64,
+    /// What was kept from the queue.
+    pub noise: NoiseCounts,
     /// Problems in signal files.
     pub signals_failed: usize,
     /// What signals counted.

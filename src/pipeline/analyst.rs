@@ -12,6 +12,7 @@ use ahash::AHashMap;
 
 use crate::alert::Engine;
 use crate::config::limits::LimitsConfig;
+use crate::config::noise::NoiseConfig;
 use crate::detect::Detector;
 use crate::model::finding::Finding;
 use crate::model::ledger::LedgerDelta;
@@ -19,6 +20,7 @@ use crate::model::record::{Batch, Flush};
 use crate::model::severity::Severity;
 use crate::normalise::{Decoder, Output, Settings};
 use crate::pipeline::muted::Muted;
+use crate::pipeline::noise::{self, NoiseRules};
 use crate::pipeline::rule_life::reload::Next;
 use crate::pipeline::shapes::{REPORT_EVERY_US, Shapes};
 use crate::pipeline::shared::{Health, Shared};
@@ -45,6 +47,7 @@ pub(crate) struct Analyst {
     detector: Detector,
     signals: signal::Engine,
     engine: Engine,
+    noise: NoiseRules,
     muted: Arc<Muted>,
     next: Arc<Next>,
     seats: AHashMap<Id128, Seat>,
@@ -68,18 +71,20 @@ impl Analyst {
         settings: Arc<Settings>,
         limits: LimitsConfig,
         (detector, signals): (Detector, signal::Engine),
-        engine: Engine,
+        (engine, noise): (Engine, NoiseConfig),
         rules: (Arc<Muted>, Arc<Next>),
         shared: Arc<Shared>,
         decoder_states: Vec<(Id128, Vec<u8>)>,
     ) -> Analyst {
         let (muted, next) = rules;
+        let noise = NoiseRules::new(noise, muted.recommended());
         Analyst {
             settings,
             limits,
             detector,
             signals,
             engine,
+            noise,
             muted,
             next,
             seats: AHashMap::new(),
@@ -126,6 +131,7 @@ impl Analyst {
     fn analyse(&mut self, batches: &[Batch]) -> Commit {
         if let Some(rules) = self.next.take() {
             self.detector.replace_rules(rules);
+            self.noise.renew(self.muted.recommended());
             self.shared.update(|snapshot| snapshot.rules_reloads += 1);
         }
         let mut commit = Commit { at: Timestamp::now(), ..Commit::default() };
@@ -174,7 +180,7 @@ impl Analyst {
         let mut findings = Vec::new();
         self.look_for_silence(&mut findings);
         let mut commit = Commit { at: Timestamp::now(), ..Commit::default() };
-        let silent = !findings.is_empty();
+        let silent = !findings.is_empty() || !self.muted.releases().is_empty();
         if silent {
             self.conclude(&mut commit, findings);
         }
@@ -191,7 +197,9 @@ impl Analyst {
             *self.findings.entry(finding.rule.level).or_default() += 1;
         }
         self.muted.retain(&mut findings);
-        commit.alerts = self.engine.apply(findings);
+        self.engine.release(&self.muted.releases().take());
+        let (alerts, noise) = self.noise.apply(&mut self.engine, findings, &commit.events);
+        (commit.alerts, commit.noise) = (alerts, noise);
         let rows = self.detector.take_changes();
         commit.detection = rows.into_iter().map(|row| (row.key, row.value)).collect();
         let rows = self.signals.take_changes();
@@ -216,6 +224,7 @@ impl Analyst {
             snapshot.findings = findings;
             snapshot.queues.insert("correlation groups".to_owned(), rows);
         });
+        noise::report(&self.engine, &self.shared);
         let problem = self.detector.counts().warning().map(|text| (Health::Degraded, text));
         self.shared.set_problem("correlation groups", problem);
     }

@@ -10,6 +10,7 @@ pub mod failed_logins;
 pub mod inputs;
 mod mappings;
 pub mod muted;
+pub mod noise;
 pub mod normalise;
 pub mod retry;
 pub mod rule_life;

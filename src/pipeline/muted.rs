@@ -10,6 +10,7 @@ use parking_lot::RwLock;
 use crate::detect::files::pack_of;
 use crate::model::finding::{Finding, RuleInfo};
 use crate::model::rule_life::{RuleBook, RuleState, Selector, StateRow, Traits};
+use crate::pipeline::noise::Releases;
 
 /// What the keys of saved counts begin with.
 pub const KEY_PREFIX: &str = "muted/";
@@ -25,6 +26,7 @@ pub struct Muted {
     // A lock, because the workbench changes the decisions from its tasks while the analyst asks them once a
     // commit. Held for a look at a few rows, never across an await.
     inner: RwLock<Inner>,
+    releases: Releases,
 }
 
 #[derive(Debug, Default)]
@@ -104,6 +106,16 @@ impl Muted {
     /// Which rules their packs recommend, as the rules in use say.
     pub fn set_recommended(&self, recommended: Arc<AHashSet<String>>) {
         self.inner.write().recommended = recommended;
+    }
+
+    /// Which rules their packs recommend.
+    pub(crate) fn recommended(&self) -> Arc<AHashSet<String>> {
+        Arc::clone(&self.inner.read().recommended)
+    }
+
+    /// Releases of parked rules that wait for the analyst.
+    pub fn releases(&self) -> &Releases {
+        &self.releases
     }
 
     /// The decisions and packs as they are.

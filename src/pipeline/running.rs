@@ -111,6 +111,11 @@ pub struct Running {
 /// Restore all state from the store, then start every thread. Call on a runtime.
 pub async fn start(parts: Parts) -> anyhow::Result<Running> {
     let Parts { config, opened: Opened { store, shared, muted }, evidence } = parts;
+    let mut noise = config.rules.noise.clone();
+    if evidence.is_some() {
+        // Who looks at one day of one machine wants all of it; budgets are for what goes on and on.
+        noise.budget = 0;
+    }
     let settings = Arc::new(Settings::new(&config)?);
     let next = Arc::new(Next::default());
     let (reloader, rules) = Reloader::start(
@@ -132,7 +137,7 @@ pub async fn start(parts: Parts) -> anyhow::Result<Running> {
     );
     let own = own.into_iter().map(|(key, value)| signal::StateRow { key, value: Some(value) });
     signals.restore(own.collect());
-    let engine = Engine::new(config.alert.clone()).restore(store.episodes().await?);
+    let engine = alerts(&config, &store, &muted).await?;
     let states = store.decoder_states().await?;
     let stop = StopToken::new();
     let for_rules = stop.clone();
@@ -147,7 +152,7 @@ pub async fn start(parts: Parts) -> anyhow::Result<Running> {
         settings,
         limits_of_path,
         (detector, signals),
-        engine,
+        (engine, noise),
         (muted, next),
         Arc::clone(&shared),
         states,
@@ -196,6 +201,19 @@ pub async fn start(parts: Parts) -> anyhow::Result<Running> {
         sources.push(("evidence".to_owned(), thread));
     }
     Ok(Running { stop, sources, analyst, committer, watchers })
+}
+
+/// The alert stage as the last commit left it, and the releases that no commit has carried out.
+async fn alerts(config: &Config, store: &Store, muted: &Muted) -> anyhow::Result<Engine> {
+    let mut episodes = store.episodes().await?;
+    episodes.extend(store.held_episodes().await?);
+    let engine = Engine::new(config.alert.clone())
+        .with_noise(config.rules.noise.rarity, store.noise_rows().await?)
+        .restore(episodes);
+    for release in store.releases().await? {
+        muted.releases().put(release);
+    }
+    Ok(engine)
 }
 
 /// What a source's thread needs beside the source.

@@ -11,6 +11,7 @@ use crate::config::rules::RulesConfig;
 use crate::model::desk::Change;
 use crate::model::finding::RuleInfo;
 use crate::model::ledger::SourceLedger;
+use crate::model::noise::NoiseCounts;
 use crate::model::severity::Severity;
 use crate::model::shape::SourceShape;
 use crate::model::telemetry::SignalReport;
@@ -53,6 +54,8 @@ pub struct Snapshot {
     pub signal_infos: Vec<Arc<RuleInfo>>,
     /// Signal files and signals that do not run.
     pub signals_failed: usize,
+    /// What was kept from the queue.
+    pub noise: NoiseCounts,
 }
 
 impl Snapshot {

@@ -136,7 +136,8 @@ impl Workbench {
         let rules = self.core.shared.snapshot().rules;
         let rule = rules.iter().find(|rule| rule.id == alert.rule_id);
         let rule = rule.map(|rule| RuleInfo::clone(rule));
-        Ok(AlertDetail { alert, rule, events, history })
+        let rarity = store.rarity(id).await.map_err(|error| not_done(&error))?;
+        Ok(AlertDetail { alert, rule, events, history, rarity })
     }
 
     /// Do something to alerts, each with the revision that was seen (`None`: whatever it is now). It is

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::model::desk::{Problem, ProblemKind};
+use crate::model::noise::Release;
 use crate::model::rule_life::{
     RuleBook, RuleChange, RuleRequest, RuleState, RuleView, Selector, StateRow,
 };
@@ -19,6 +20,9 @@ pub const HISTORY_ROWS_DEFAULT: usize = 50;
 /// Changes of a page of history at most: each has two books in it.
 pub const HISTORY_ROWS_MAX: usize = 1_000;
 
+/// The kind of a change that lets a parked rule go on.
+const RELEASE: &str = "release";
+
 impl Workbench {
     /// What was decided, with what was counted under it.
     pub async fn rule_view(&self) -> Result<RuleView, Problem> {
@@ -27,7 +31,9 @@ impl Workbench {
             counts.into_iter().filter(|(_, count)| *count > 0).collect()
         };
         let muted = &self.core.muted;
-        Ok(RuleView { book, dry_run: counted(muted.dry_run()), hidden: counted(muted.hidden()) })
+        let parked = self.core.store.parked_rules().await.map_err(|error| not_done(&error))?;
+        let (dry_run, hidden) = (counted(muted.dry_run()), counted(muted.hidden()));
+        Ok(RuleView { book, dry_run, hidden, parked })
     }
 
     /// The newest changes, newest first.
@@ -47,6 +53,9 @@ impl Workbench {
         if let RuleRequest::State { selector, state } = &request {
             return self.change_state(selector, *state, reason).await;
         }
+        if let RuleRequest::Release { rule } = &request {
+            return self.release(rule, reason).await;
+        }
         let target = match &request {
             RuleRequest::Rollback { to } => self.rollback_target(*to).await?,
             _ => None,
@@ -64,6 +73,23 @@ impl Workbench {
             Some(plan) => self.make(plan, reason).await,
             None => Ok(None),
         }
+    }
+
+    /// Let a parked rule go on: durable at once, carried out by the next commit. `None`: it is not parked.
+    async fn release(&self, rule: &str, reason: &str) -> Result<Option<RuleChange>, Problem> {
+        let parked = self.core.store.parked_rules().await.map_err(|error| not_done(&error))?;
+        if !parked.iter().any(|one| one.rule == rule) {
+            return Ok(None);
+        }
+        let said = Said { kind: RELEASE, subject: rule, reason };
+        let now = Timestamp::now();
+        let done = self.core.store.change_rules(said, self.by(), now, |_| true).await;
+        let done = done.map_err(|error| not_done(&error))?;
+        if let Some(change) = &done {
+            let (rule, actor) = (rule.to_owned(), change.actor.clone());
+            self.core.muted.releases().put(Release { change: change.id, rule, actor });
+        }
+        Ok(done)
     }
 
     async fn change_state(
@@ -119,7 +145,12 @@ impl Workbench {
         if let Some(id) = to {
             return store.rule_change(id).await.map_err(|error| not_done(&error));
         }
-        let last = store.rule_changes(1).await.map_err(|error| not_done(&error))?;
+        let mut last = store.rule_changes(1).await.map_err(|error| not_done(&error))?;
+        // A release changes no book: what is taken back is what was decided before it.
+        while let Some(id) = last.first().filter(|one| one.kind == RELEASE).map(|one| one.id - 1) {
+            let before = store.rule_change(id).await.map_err(|error| not_done(&error))?;
+            last = before.into_iter().collect();
+        }
         let before = |last: RuleChange| RuleChange {
             id: last.id.saturating_sub(1),
             after: last.before.clone(),

@@ -67,6 +67,7 @@ impl Workbench {
             status,
             findings: snapshot.findings,
             findings_hidden: self.core.muted.hidden().values().sum(),
+            noise: snapshot.noise,
             signals_failed: snapshot.signals_failed,
             signals: snapshot.signals,
         })

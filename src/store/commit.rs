@@ -7,21 +7,22 @@ use hashbrown::{HashMap, HashSet};
 use sqlx::sqlite::Sqlite;
 use sqlx::{QueryBuilder, SqliteConnection};
 
-use crate::model::alert::{Alert, AlertId};
+use crate::model::alert::{Action, Alert, AlertId, Status};
 use crate::model::episode::{AlertChange, OpenEpisode};
 use crate::model::event::{Event, EventId};
 use crate::model::ledger::LedgerDelta;
 use crate::model::lifecycle::{self, Absorbed};
+use crate::model::noise::NoiseChanges;
 use crate::model::record::{Position, Reject};
 use crate::stdx::id::Id128;
 use crate::stdx::time::Timestamp;
 use crate::store::audit::{self, ChainHead, NewEntry, PRODUCT};
-use crate::store::board::BoardRow;
+use crate::store::board::{Board, BoardRow};
 use crate::store::event_log::Appended;
 use crate::store::frame::{Frame, Place};
 use crate::store::recent::EvidenceRow;
 use crate::store::rows::{self, ROWS_AT_ONCE, signed};
-use crate::store::{Store, StoreError, folder, schema};
+use crate::store::{Store, StoreError, folder, noise, schema};
 
 /// Everything that becomes real together. After an error nothing of it stands, and the same commit
 /// can be tried again.
@@ -33,6 +34,8 @@ pub struct Commit {
     pub events: Vec<Event>,
     /// What the alert stage said.
     pub alerts: Vec<AlertChange>,
+    /// What is kept from the queue, and what appears again.
+    pub noise: NoiseChanges,
     /// Correlation rows that changed (key, value); `None` removes the row.
     pub detection: Vec<(String, Option<Vec<u8>>)>,
     /// Decoder states by stream; `None` removes the row.
@@ -61,6 +64,20 @@ struct Plan {
     closed: Vec<AlertId>,
 }
 
+impl Plan {
+    /// Merge an episode into its alert.
+    fn take(&mut self, board: &Board, episode: &OpenEpisode, at: Timestamp) {
+        let known = board.get(&episode.alert);
+        let (alert, absorbed) = lifecycle::absorb(known.map(|row| &*row.alert), episode, at);
+        self.rows.push(BoardRow {
+            alert: Arc::new(alert),
+            touched_revision: known.map_or(0, |row| row.touched_revision),
+            touched_actor: known.map_or_else(|| "".into(), |row| row.touched_actor.clone()),
+        });
+        self.absorbed.push(absorbed);
+    }
+}
+
 impl Store {
     /// Make a batch real: append its events, sync them, then one transaction. Call it from the thread
     /// that owns the pipeline (it waits for the disk), and poll it to its end.
@@ -68,6 +85,7 @@ impl Store {
         folder::check_space(&self.dir, self.config.free_bytes_min)?;
         let mut guard = self.hold().await?;
         let writer = &mut *guard;
+        let appearing = noise::appearing(&mut writer.sql, commit).await?;
         let frame = if commit.events.is_empty() {
             None
         } else {
@@ -79,7 +97,7 @@ impl Store {
             None => None,
         };
         let stored = frame.as_ref().zip(appended);
-        let plan = self.plan(commit);
+        let plan = self.plan(commit, &appearing);
         let mut head = writer.head.clone();
         let number = writer.commits + 1;
         let evidence = writer.recent.locate(stored, &wanted(commit));
@@ -88,6 +106,7 @@ impl Store {
         writer.unsure = true;
         let outcome = async {
             write_alerts(sql, commit, &plan, &mut head).await?;
+            noise::write(sql, &commit.noise, &plan.closed, commit.at, &mut head).await?;
             write_events(sql, stored, &evidence).await?;
             write_states(sql, commit).await?;
             write_books(sql, commit, number).await
@@ -117,26 +136,26 @@ impl Store {
     }
 
     /// Merge episodes into the alerts as they are now; the writer is held, so they stay that way.
-    fn plan(&self, commit: &Commit) -> Plan {
+    fn plan(&self, commit: &Commit, appearing: &[OpenEpisode]) -> Plan {
         let board = self.board.read();
         let mut plan = Plan { rows: Vec::new(), absorbed: Vec::new(), closed: Vec::new() };
         for change in &commit.alerts {
-            let episode = match change {
-                AlertChange::Grown(episode) => episode,
-                AlertChange::Closed(id) => {
-                    plan.closed.push(*id);
-                    continue;
-                }
-            };
-            let known = board.get(&episode.alert);
-            let (alert, absorbed) =
-                lifecycle::absorb(known.map(|row| &*row.alert), episode, commit.at);
-            plan.rows.push(BoardRow {
-                alert: Arc::new(alert),
-                touched_revision: known.map_or(0, |row| row.touched_revision),
-                touched_actor: known.map_or_else(|| "".into(), |row| row.touched_actor.clone()),
-            });
-            plan.absorbed.push(absorbed);
+            match change {
+                AlertChange::Grown(episode) => plan.take(&board, episode, commit.at),
+                AlertChange::Closed(id) => plan.closed.push(*id),
+            }
+        }
+        for episode in appearing {
+            plan.take(&board, episode, commit.at);
+        }
+        for released in &commit.noise.released {
+            // Nothing is left to decide about it.
+            let Some(known) = board.get(&released.marker) else { continue };
+            let mut alert = Alert::clone(&known.alert);
+            let action = Action::Status(Status::Resolved);
+            lifecycle::apply(&mut alert, &action, &released.actor, commit.at);
+            plan.rows.push(BoardRow { alert: Arc::new(alert), ..known.clone() });
+            plan.absorbed.push(Absorbed::Repeated);
         }
         plan
     }
@@ -153,10 +172,11 @@ impl Store {
 /// Evidence whose place should be known: of all that grew.
 fn wanted(commit: &Commit) -> HashSet<EventId> {
     let grown = commit.alerts.iter().filter_map(|change| match change {
-        AlertChange::Grown(episode) => Some(episode),
+        AlertChange::Grown(episode) => Some(&**episode),
         AlertChange::Closed(_) => None,
     });
-    grown.flat_map(|episode| episode.evidence.iter().copied()).collect()
+    // What is kept back is shown some day.
+    grown.chain(&commit.noise.held).flat_map(|episode| episode.evidence.iter().copied()).collect()
 }
 
 /// The running number of the last commit, as the database has it.

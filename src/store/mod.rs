@@ -13,6 +13,7 @@ mod event_log;
 mod events;
 mod folder;
 mod frame;
+mod noise;
 mod reads;
 mod recent;
 mod rows;

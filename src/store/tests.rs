@@ -81,6 +81,7 @@ fn episode(event: &Event, rule: &str) -> OpenEpisode {
         risk: 60,
         risk_parts: vec![("level high".to_owned(), 60)],
         touched: 1,
+        noise: crate::model::noise::EpisodeNoise::default(),
     }
 }
 
@@ -88,6 +89,7 @@ fn episode(event: &Event, rule: &str) -> OpenEpisode {
 fn batch(engine: &mut Episodes, numbers: std::ops::Range<u64>, found: &[u64]) -> Commit {
     let count = numbers.end - numbers.start;
     Commit {
+        noise: crate::model::noise::NoiseChanges::default(),
         at: Timestamp(5),
         alerts: engine.apply(found.iter().map(|number| finding(*number, "r")).collect()),
         detection: vec![("k".to_owned(), Some(numbers.end.to_le_bytes().to_vec()))],

@@ -108,6 +108,8 @@ pub enum Request {
     },
     /// Switch a rule on.
     RuleOn(String),
+    /// Let a parked rule go on.
+    RuleRelease(String),
     /// The draft note of an alert.
     Draft(AlertId),
     /// Keep or drop the draft note of an alert.

@@ -13,6 +13,7 @@ use crate::model::record::StoredReject;
 use crate::model::severity::Severity;
 use crate::wire::alert_v1::{Action, Alert, AuditEntry, Pending};
 use crate::wire::event_v1;
+use crate::wire::noise_v1::Rarity;
 use crate::wire::problem_v1::{WireError, id, time};
 use crate::wire::status_v1::Status;
 
@@ -40,6 +41,9 @@ pub struct AlertDetail {
     pub events: Vec<Event>,
     /// Audit entries, oldest first.
     pub history: Vec<AuditEntry>,
+    /// How rare the values of the first match were.
+    #[serde(default)]
+    pub rarity: Vec<Rarity>,
 }
 
 /// An event in its flat form: dotted ECS names, lists as arrays.
@@ -266,6 +270,7 @@ impl From<&desk::AlertDetail> for AlertDetail {
             rule: detail.rule.as_ref().map(|rule| Rule::of(rule, None)),
             events: Event::all(&detail.events),
             history: detail.history.iter().map(AuditEntry::from).collect(),
+            rarity: detail.rarity.iter().map(Rarity::from).collect(),
         }
     }
 }
@@ -279,6 +284,7 @@ impl TryFrom<AlertDetail> for desk::AlertDetail {
             rule: wire.rule.map(|rule| rule.split().map(|(info, _)| info)).transpose()?,
             events: all(wire.events)?,
             history: all(wire.history)?,
+            rarity: wire.rarity.into_iter().map(Into::into).collect(),
         })
     }
 }

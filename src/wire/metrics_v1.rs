@@ -51,6 +51,19 @@ impl Text {
     }
 }
 
+/// What was kept from the queue.
+fn noise(out: &mut Text, telemetry: &Telemetry) {
+    let noise = &telemetry.noise;
+    let help = "Findings that raised the count of an alert because of a window of repeats.";
+    out.one("findings_suppressed_total", "counter", help, noise.suppressed as f64);
+    let help = "Findings of parked rules, kept back.";
+    out.one("findings_parked_total", "counter", help, noise.held as f64);
+    let help = "Rules that are parked for making too many alerts.";
+    out.one("rules_parked", "gauge", help, noise.parked as f64);
+    let help = "Memories of last matches given up for want of room.";
+    out.one("rarity_forgotten_total", "counter", help, noise.forgotten as f64);
+}
+
 /// The whole page.
 pub fn text(telemetry: &Telemetry) -> String {
     let mut out = Text(String::with_capacity(16 << 10));
@@ -90,6 +103,7 @@ fn program(out: &mut Text, telemetry: &Telemetry) {
     }
     let hidden = telemetry.findings_hidden as f64;
     out.one("findings_hidden_total", "counter", "Findings of rules that are off.", hidden);
+    noise(out, telemetry);
 }
 
 fn books(out: &mut Text, telemetry: &Telemetry) {
@@ -212,6 +226,9 @@ pub fn stats(telemetry: &Telemetry) -> Json {
             .map(|(level, count)| (level.as_str().to_owned(), Json::from(*count)))
             .collect::<serde_json::Map<String, Json>>(),
         "findings_hidden": telemetry.findings_hidden,
+        "findings_suppressed": telemetry.noise.suppressed,
+        "findings_parked": telemetry.noise.held,
+        "rules_parked": telemetry.noise.parked,
         "signals": {
             "loaded": signals.signals,
             "problems": telemetry.signals_failed,

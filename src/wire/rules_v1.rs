@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::rule_life::{self, RuleState, StateRow, Take};
 use crate::model::severity::Severity;
 use crate::stdx::time::Timestamp;
+use crate::wire::noise_v1::Parked;
 use crate::wire::problem_v1::{WireError, time};
 
 /// Which rules, and where.
@@ -90,6 +91,9 @@ pub struct View {
     pub dry_run: Vec<(String, u64)>,
     /// Findings of rules that are off, by rule id.
     pub hidden: Vec<(String, u64)>,
+    /// Rules that made too many alerts.
+    #[serde(default)]
+    pub parked: Vec<Parked>,
 }
 
 /// One change; a row of `GET /rules/history`.
@@ -147,6 +151,11 @@ pub enum Request {
         /// The text, for `text`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         text: Option<String>,
+    },
+    /// A parked rule goes on.
+    Release {
+        /// The rule.
+        rule: String,
     },
     /// Back to an earlier book.
     Rollback {
@@ -273,6 +282,7 @@ impl From<&rule_life::RuleView> for View {
             book: Book::from(&view.book),
             dry_run: view.dry_run.clone(),
             hidden: view.hidden.clone(),
+            parked: view.parked.iter().map(Parked::from).collect(),
         }
     }
 }
@@ -281,8 +291,9 @@ impl TryFrom<View> for rule_life::RuleView {
     type Error = WireError;
 
     fn try_from(wire: View) -> Result<rule_life::RuleView, WireError> {
-        let View { book, dry_run, hidden } = wire;
-        Ok(rule_life::RuleView { book: book.try_into()?, dry_run, hidden })
+        let View { book, dry_run, hidden, parked } = wire;
+        let parked = parked.into_iter().map(TryInto::try_into).collect::<Result<_, _>>()?;
+        Ok(rule_life::RuleView { book: book.try_into()?, dry_run, hidden, parked })
     }
 }
 
@@ -339,6 +350,7 @@ impl From<&rule_life::RuleRequest> for Request {
                 let (pack, file) = (pack.clone(), file.clone());
                 Request::Resolve { pack, file, take: take.to_owned(), text }
             }
+            Asked::Release { rule } => Request::Release { rule: rule.clone() },
             Asked::Rollback { to } => Request::Rollback { to: *to },
         }
     }
@@ -365,6 +377,7 @@ impl TryFrom<Request> for rule_life::RuleRequest {
                 };
                 Asked::Resolve { pack, file, take }
             }
+            Request::Release { rule } => Asked::Release { rule },
             Request::Rollback { to } => Asked::Rollback { to },
         })
     }
@@ -426,6 +439,7 @@ mod tests {
                 state: None,
             },
             rule_life::RuleRequest::Rollback { to: Some(3) },
+            rule_life::RuleRequest::Release { rule: "a/b".into() },
             rule_life::RuleRequest::Resolve {
                 pack: "p".into(),
                 file: "f".into(),

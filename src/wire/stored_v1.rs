@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::alert::{Action, Alert, AlertId, Status};
 use crate::model::episode::OpenEpisode;
+use crate::model::noise::EpisodeNoise;
 use crate::model::severity::Severity;
 use crate::model::verdict::{Confidence, Verdict, VerdictKind};
 use crate::stdx::id::Id128;
@@ -91,6 +92,12 @@ struct EpisodeForm {
     risk: u8,
     risk_parts: Vec<(String, u8)>,
     touched: u64,
+    #[serde(default)]
+    anchor_us: i64,
+    #[serde(default)]
+    window_us: i64,
+    #[serde(default)]
+    held: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -220,6 +227,9 @@ pub fn write_episode(episode: &OpenEpisode) -> String {
         risk: episode.risk,
         risk_parts: episode.risk_parts.clone(),
         touched: episode.touched,
+        anchor_us: episode.noise.anchor.0,
+        window_us: episode.noise.window_us,
+        held: episode.noise.held,
     })
 }
 
@@ -248,6 +258,11 @@ pub fn read_episode(text: &str) -> Result<OpenEpisode, StoredError> {
         risk: form.risk,
         risk_parts: form.risk_parts,
         touched: form.touched,
+        noise: EpisodeNoise {
+            anchor: Timestamp(form.anchor_us),
+            window_us: form.window_us,
+            held: form.held,
+        },
     })
 }
 

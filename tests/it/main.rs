@@ -17,6 +17,7 @@ mod hostile_program;
 mod kill;
 mod linux_kinds;
 mod mappings;
+mod noise;
 mod normalise_linux;
 mod normalise_windows;
 mod privacy;

@@ -51,7 +51,7 @@ fn where_nobody_attacks_no_host_has_more_than_one_alert_an_hour() {
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(0), "{said}");
     assert!(said.contains("on 5 endpoints"), "{said}");
-    // Reviewed in docs/noise.md; one more is one more to look at.
+    // Reviewed in docs/benign-lab.md; one more is one more to look at.
     let all: Vec<(String, String, u64)> = rows(&output.stdout)
         .iter()
         .map(|row| {

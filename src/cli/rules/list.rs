@@ -1,4 +1,4 @@
-//! `watchfloor rules list`: the rules that run, with their states and what dry runs counted.
+//! `watchfloor rules list`: the rules that run, with their states, what dry runs counted and what is kept back of parked ones.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -16,7 +16,7 @@ use crate::pipeline::rule_life::resolve::read_book;
 use crate::pipeline::rules::{check_all, pack_of};
 
 /// The columns, in CSV's order.
-const COLUMNS: [&str; 10] = [
+const COLUMNS: [&str; 11] = [
     "rule.level",
     "rule.state",
     "rule.id",
@@ -24,6 +24,7 @@ const COLUMNS: [&str; 10] = [
     "pack",
     "recommended",
     "dry_run",
+    "parked",
     "rule.tags",
     "file",
     "line",
@@ -64,7 +65,9 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Outc
                 "rule.id": rule.id, "rule.name": rule.title, "pack": pack_of(&rule.file),
                 "recommended": recommended,
                 // Nothing where no daemon counts.
-                "dry_run": counted.as_ref().map(|counts| counts.get(&rule.id).unwrap_or(&0)),
+                "dry_run": counted.as_ref().map(|counts| counts.0.get(&rule.id).unwrap_or(&0)),
+                // Findings kept back; nothing: it is not parked.
+                "parked": counted.as_ref().and_then(|counts| counts.1.get(&rule.id)),
                 "rule.tags": rule.tags, "file": rule.file, "line": rule.line,
             })
         })
@@ -86,13 +89,17 @@ fn state(book: &RuleBook, rule: &RuleInfo, recommended: bool) -> RuleState {
     book.decision(&traits, "").map_or(RuleState::On, |row| row.state)
 }
 
-/// What the daemon counted in dry runs, if one runs and lets us ask.
-fn counted(config: &Config) -> Option<BTreeMap<String, u64>> {
+/// What the daemon counted in dry runs and of parked rules, if one runs and lets us ask.
+fn counted(config: &Config) -> Option<(BTreeMap<String, u64>, BTreeMap<String, u64>)> {
     let socket = owner::socket(config);
     if !socket.exists() {
         return None;
     }
     let runtime = owner::runtime().ok()?;
     let view = runtime.block_on(async { Desk::attach(&socket).await?.rule_view().await }).ok()?;
-    Some(view.dry_run.into_iter().collect())
+    let mut parked: BTreeMap<String, u64> = BTreeMap::new();
+    for one in view.parked {
+        *parked.entry(one.rule).or_insert(0) += one.findings;
+    }
+    Some((view.dry_run.into_iter().collect(), parked))
 }

@@ -20,7 +20,9 @@ mod lint;
 mod list;
 mod over;
 mod packs;
+mod parked;
 mod profile;
+mod release;
 mod remove;
 mod resolve;
 mod rollback;
@@ -90,6 +92,10 @@ enum Verb {
     DryRun(dry_run::Arguments),
     /// What was decided about which rules, the most specific first
     States(states::Arguments),
+    /// Rules that made too many alerts in a day, with what is kept back
+    Parked(parked::Arguments),
+    /// Let parked rules go on; their alerts appear
+    Release(release::Arguments),
     /// Every change of packs and states: when, who, why, what it replaced
     History(history::Arguments),
     /// Go back to an earlier set of packs, edits and states
@@ -123,6 +129,8 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Outc
         Verb::Disable(arguments) => disable::run(common, arguments),
         Verb::DryRun(arguments) => dry_run::run(common, arguments),
         Verb::States(arguments) => states::run(common, arguments),
+        Verb::Parked(arguments) => parked::run(common, arguments),
+        Verb::Release(arguments) => release::run(common, arguments),
         Verb::History(arguments) => history::run(common, arguments),
         Verb::Rollback(arguments) => rollback::run(common, arguments),
         Verb::Conflicts(arguments) => conflicts::run(common, arguments),

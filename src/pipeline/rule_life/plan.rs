@@ -76,7 +76,7 @@ pub fn state(
 /// What another request makes of it. `None`: it is that way already.
 pub fn plan(known: &Known<'_>, request: &RuleRequest) -> Result<Option<Plan>, Problem> {
     match request {
-        RuleRequest::State { .. } => Ok(None),
+        RuleRequest::State { .. } | RuleRequest::Release { .. } => Ok(None),
         RuleRequest::Pack { staged } => pack(known, staged).map(Some),
         RuleRequest::Remove { pack } => remove(known, pack).map(Some),
         RuleRequest::Resolve { pack, file, take } => resolve(known, pack, file, take).map(Some),

@@ -63,6 +63,7 @@ actions! {
     AlertSnooze "alert.snooze" U2 ["triage"] "Snooze" "Hide the alert from the open queue for a while." (need("for", Kind::Duration)) ["snooze"];
     AlertWake "alert.wake" U2 ["triage"] "End snooze" "Bring a snoozed alert back." () ["wake"];
     RuleOff "rule.off" U3 ["triage"] "Switch rule off" "Switch the alert's rule off, with a reason; asks first." (may("reason", Kind::Text)) ["rule_off"];
+    RuleRelease "rule.release" U3 ["triage"] "Release rule" "Let the alert's rule go on if it was parked for making too many alerts; those kept back appear." () ["release"];
     RuleOn "rule.on" U3 ["global"] "Switch rule on" "Switch a rule on again, by its id or for the alert under the cursor." (may("id", Kind::Text)) ["rule_on"];
     RepeatLast "triage.repeat_last" U2 ["triage"] "Repeat" "Do the last verdict, assignment or snooze again, here." () ["repeat"];
     NextUnhandled "triage.next_unhandled" U0 ["triage"] "Next unhandled" "Go to the next alert that is open, awake and not somebody else's." () ["next"];

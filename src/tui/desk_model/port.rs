@@ -134,8 +134,16 @@ impl DeskModel {
                 self.say(Tone::Info, format!("rule switched on: {id}"));
                 self.apply_notice()
             }
+            (Request::RuleRelease(id), Ok(_)) => {
+                let text = format!("rule released, its alerts come: {id}");
+                self.say(Tone::Info, text);
+                self.apply_notice()
+            }
             (
-                Request::RuleOff { .. } | Request::RuleOn(_) | Request::SaveDraft(..),
+                Request::RuleOff { .. }
+                | Request::RuleOn(_)
+                | Request::RuleRelease(_)
+                | Request::SaveDraft(..),
                 Err(problem),
             ) => {
                 self.say_problem(problem);

@@ -6,7 +6,8 @@ use tokio::runtime::Handle;
 
 use crate::config::ui::UiConfig;
 use crate::desk::{self, Desk};
-use crate::model::desk::Problem;
+use crate::model::desk::{Problem, ProblemKind};
+use crate::model::rule_life::RuleRequest;
 use crate::tui::action::ActionId;
 use crate::tui::action::call::ActionCall;
 use crate::tui::contract::{Effect, Reply, Request, Tone};
@@ -74,12 +75,21 @@ async fn answer(desk: &Desk, request: Request) -> Result<Reply, Problem> {
             desk.rule_on(&id).await?;
             Reply::Done
         }
+        Request::RuleRelease(id) => release(desk, id).await?,
         Request::Draft(alert) => Reply::Draft(desk.draft(alert).await?),
         Request::SaveDraft(alert, text) => {
             desk.save_draft(alert, text).await?;
             Reply::Done
         }
     })
+}
+
+async fn release(desk: &Desk, rule: String) -> Result<Reply, Problem> {
+    let done = desk.rule_change(RuleRequest::Release { rule }, "released on the desk").await?;
+    match done {
+        Some(_) => Ok(Reply::Done),
+        None => Err(Problem::new(ProblemKind::NotFound, "this rule is not parked")),
+    }
 }
 
 /// What an action means that no view took.

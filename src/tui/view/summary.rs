@@ -50,6 +50,11 @@ pub fn fill(doc: &mut Doc, model: &DeskModel, alert: &Alert, detail: Option<&Ale
     doc.heading(" Why it fired");
     for (name, value) in &alert.matched {
         doc.field(&SafeText::line(name), FIELD_COLUMNS, value);
+        let rarity = detail.and_then(|detail| detail.rarity.iter().find(|one| one.field == *name));
+        if let Some(rarity) = rarity {
+            let role = if rarity.seen == 0 { Role::TextWarning } else { Role::TextDim };
+            doc.field_role(&SafeText::label(""), FIELD_COLUMNS, &rarity.words(), role);
+        }
     }
     if alert.matched.is_empty() {
         doc.text("no matched field is kept with this alert", " ", Role::TextDim);

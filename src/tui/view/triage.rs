@@ -62,6 +62,10 @@ pub fn verb(
                 EventsView::open(alert.host.clone(), alert.last_seen, minutes)
             })
         }
+        ActionId::RuleRelease => {
+            let alert = model.current()?;
+            vec![Effect::Ask(Request::RuleRelease(alert.rule_id.clone()))]
+        }
         ActionId::RuleOff | ActionId::RuleOn => rule(call, model),
         ActionId::CopyId | ActionId::CopyHost | ActionId::CopyUser | ActionId::CopySummary => {
             copy(call.id, model.current()?)
@@ -93,6 +97,7 @@ pub fn unavailable(call: &ActionCall, model: &DeskModel) -> Option<&'static str>
             | ActionId::VerdictSheet
             | ActionId::HostEvents
             | ActionId::RuleOff
+            | ActionId::RuleRelease
             | ActionId::CopyId
             | ActionId::CopyHost
             | ActionId::CopyUser

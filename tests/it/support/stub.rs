@@ -81,7 +81,7 @@ fn answer(
             Reply::Draft((!text.is_empty()).then(|| format!("draft {text}")))
         }
         Request::RuleOff { .. } => return Err(problem(&hostile(4))),
-        Request::RuleOn(_) | Request::SaveDraft(..) => Reply::Done,
+        Request::RuleOn(_) | Request::RuleRelease(_) | Request::SaveDraft(..) => Reply::Done,
     })
 }
 
@@ -159,6 +159,11 @@ fn detail(n: usize, bad: &str) -> AlertDetail {
             group_by: vec![text("by")],
         }),
         events: vec![event(n, bad)],
+        rarity: vec![watchfloor::model::noise::FieldRarity {
+            field: text("rarity"),
+            seen: 0,
+            of: 7,
+        }],
         history: vec![entry(1, "note", note), entry(2, "verdict", text("plain"))],
     }
 }

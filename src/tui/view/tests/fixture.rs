@@ -170,6 +170,7 @@ pub fn detail(alert: &Alert) -> AlertDetail {
             group_by: Vec::new(),
         }),
         events: vec![event(0, 3), event(1, 2), event(2, 2)],
+        rarity: Vec::new(),
         history: vec![
             entry(1, 2, "watchfloor", "created", r#"{"severity":"critical"}"#),
             entry(2, 1, "kai\u{202e}", "status", r#"{"to":"investigating","from":"open"}"#),
@@ -318,6 +319,9 @@ pub fn answer(request: &Request) -> Result<Reply, Problem> {
         Request::Status => Reply::Status(Box::new(status())),
         Request::Rules => Reply::Rules(Vec::new()),
         Request::Draft(_) => Reply::Draft(None),
-        Request::RuleOff { .. } | Request::RuleOn(_) | Request::SaveDraft(..) => Reply::Done,
+        Request::RuleOff { .. }
+        | Request::RuleOn(_)
+        | Request::RuleRelease(_)
+        | Request::SaveDraft(..) => Reply::Done,
     })
 }

@@ -1,11 +1,11 @@
 //! What an analyst does, key by key.
 
 use crate::model::alert::{Action, Status};
-use crate::model::desk::{Acted, Change};
+use crate::model::desk::{Acted, Change, Problem};
 use crate::model::verdict::VerdictKind;
 use crate::tui::contract::{Msg, Reply, Request};
 use crate::tui::view::tests::fixture;
-use crate::tui::view::tests::stage::Stage;
+use crate::tui::view::tests::stage::{Stage, fixture_answer};
 
 fn acts(stage: &Stage) -> Vec<(usize, Action)> {
     stage
@@ -161,6 +161,36 @@ fn a_rule_is_switched_off_only_with_a_reason_and_a_yes() {
     assert!(stage.asked.iter().any(
         |request| matches!(request, Request::RuleOff { reason, .. } if reason == "too noisy")
     ));
+}
+
+#[test]
+fn one_key_releases_the_rule_of_the_alert_under_the_cursor() {
+    let mut stage = Stage::new();
+    stage.press("p");
+    let asked = stage.asked.iter().any(|request| matches!(request, Request::RuleRelease(_)));
+    assert!(asked, "{:?}", stage.asked);
+    assert!(stage.text().contains("rule released"), "{}", stage.text());
+}
+
+/// As the fixture, but what matched had been there before.
+fn seen_before(request: &Request) -> Option<Result<Reply, Problem>> {
+    let mut answer = fixture_answer(request)?;
+    if let Ok(Reply::Alert(detail)) = &mut answer {
+        let first = detail.alert.matched.first();
+        let note = |(field, _): &(String, String)| {
+            let field = field.clone();
+            crate::model::noise::FieldRarity { field, seen: 1, of: 2_000 }
+        };
+        detail.rarity = first.map(note).into_iter().collect();
+    }
+    Some(answer)
+}
+
+#[test]
+fn the_summary_says_how_rare_each_value_was() {
+    let mut stage = Stage::with(seen_before);
+    stage.press("enter");
+    assert!(stage.text().contains("1 of 2000"), "{}", stage.text());
 }
 
 #[test]
