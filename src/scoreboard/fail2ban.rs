@@ -23,7 +23,7 @@ use crate::scoreboard::{Case, TestFile, Verdict, clock, failure};
 use crate::stdx::time::Timestamp;
 
 /// Noon of 2005-08-14 in Zurich, where the clock of fail2ban's tests stands.
-const CLOCK: Timestamp = Timestamp(1_124_013_600_000_000);
+pub(crate) const CLOCK: Timestamp = Timestamp(1_124_013_600_000_000);
 /// Lines of `logtype: journal` come without the stamp that the journal keeps beside them.
 const JOURNAL_STAMP: &str = "2005-08-14T12:00:00+02:00 ";
 /// How many lines before a must-match line may hold the failure that its address completes.
@@ -33,16 +33,16 @@ static NOTE: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r"^#+ ?(?:normal mode # )?(failJSON|filterOptions) ?:(.+)$").ok());
 
 /// What a comment says about the line after it.
-struct Expected {
-    matches: bool,
-    host: Option<String>,
+pub(crate) struct Expected {
+    pub(crate) matches: bool,
+    pub(crate) host: Option<String>,
     time: Option<String>,
 }
 
 /// One line of the log in a test file.
-struct Sample<'a> {
-    line: Line<'a>,
-    expected: Option<Expected>,
+pub(crate) struct Sample<'a> {
+    pub(crate) line: Line<'a>,
+    pub(crate) expected: Option<Expected>,
 }
 
 /// Is it one of these files?
@@ -94,7 +94,7 @@ pub fn judge(file: &TestFile<'_>, feed: &Feed, table: &Fail2ban) -> Vec<Case> {
 }
 
 /// Lines that one comment wants to match and another does not.
-fn expected_both_ways<'a>(samples: &'a [Sample<'_>]) -> BTreeSet<&'a str> {
+pub(crate) fn expected_both_ways<'a>(samples: &'a [Sample<'_>]) -> BTreeSet<&'a str> {
     let of = |wanted: bool| -> BTreeSet<&'a str> {
         let like = samples
             .iter()
@@ -104,7 +104,8 @@ fn expected_both_ways<'a>(samples: &'a [Sample<'_>]) -> BTreeSet<&'a str> {
     of(true).intersection(&of(false)).copied().collect()
 }
 
-fn samples(text: &str) -> Vec<Sample<'_>> {
+/// The lines of a test file with what its comments say about them.
+pub(crate) fn samples(text: &str) -> Vec<Sample<'_>> {
     let mut samples = Vec::new();
     let mut expected = None;
     let mut prefix: Option<String> = None;

@@ -48,7 +48,12 @@ impl Feed {
         let mut config = config.clone();
         config.redact =
             RedactConfig { secrets: false, personal: Personal::Off, ..Default::default() };
-        let mut settings = Settings::new(&config)?;
+        Feed::as_configured(&config)
+    }
+
+    /// With the decoders of this configuration, and its redaction.
+    pub fn as_configured(config: &Config) -> Result<Feed, RedactError> {
+        let mut settings = Settings::new(config)?;
         settings.keep_original = true;
         Ok(Feed { settings: Arc::new(settings) })
     }

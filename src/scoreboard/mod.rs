@@ -4,6 +4,7 @@
 //! A suite knows its own file form and what agreeing means there; [`feed`] runs the lines through the real decoder,
 //! [`tables`] holds what a person decided (twins of field names, families, accepted differences), as data.
 
+pub mod attacks;
 pub mod clock;
 pub mod crowdsec;
 pub mod fail2ban;

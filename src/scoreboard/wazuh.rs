@@ -29,11 +29,13 @@ static LOG: LazyLock<Option<Regex>> =
 
 /// One section of an ini file.
 #[derive(Default)]
-struct Section<'a> {
-    title: &'a str,
+pub(crate) struct Section<'a> {
+    pub(crate) title: &'a str,
     decoder: &'a str,
+    /// The level of its rule.
+    pub(crate) level: Option<u64>,
     /// Line number, must pass, text.
-    logs: Vec<(u64, bool, &'a str)>,
+    pub(crate) logs: Vec<(u64, bool, &'a str)>,
 }
 
 /// What is expected of one line.
@@ -92,7 +94,8 @@ pub fn judge(file: &TestFile<'_>, feed: &Feed, table: &Wazuh) -> Vec<Case> {
     cases
 }
 
-fn sections(text: &str) -> Vec<Section<'_>> {
+/// The sections of an ini file.
+pub(crate) fn sections(text: &str) -> Vec<Section<'_>> {
     let mut sections: Vec<Section<'_>> = Vec::new();
     for (number, line) in (1_u64..).zip(text.lines()) {
         if let Some(title) =
@@ -108,6 +111,8 @@ fn sections(text: &str) -> Vec<Section<'_>> {
             }
         } else if let Some(decoder) = line.strip_prefix("decoder") {
             section.decoder = decoder.trim_start_matches([' ', '=']).trim();
+        } else if let Some(level) = line.strip_prefix("alert") {
+            section.level = level.trim_start_matches([' ', '=']).trim().parse().ok();
         }
     }
     sections

@@ -1,6 +1,7 @@
 //! The one integration binary: a module a topic.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::print_stderr)]
 
+mod attack_vectors;
 mod auditd_ausearch;
 mod auditd_scoreboard;
 mod carriers;

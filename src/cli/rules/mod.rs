@@ -29,6 +29,7 @@ mod rollback;
 mod sign;
 mod states;
 mod test;
+mod vectors;
 mod verify;
 
 use std::os::unix::fs::DirBuilderExt;
@@ -76,6 +77,8 @@ enum Verb {
     Profile(profile::Arguments),
     /// Run the unit tests beside rules (exit 1 if one fails)
     Test(test::Arguments),
+    /// What fail2ban, crowdsec and wazuh find in the logs of their own tests, and what we find (exit 1 below a bar)
+    Vectors(vectors::Arguments),
     /// List the rules that run, with their states and what dry runs counted
     List(list::Arguments),
     /// Import a pack of rules: a folder, a .zip or a .tar.zst; a newer version keeps local edits
@@ -118,6 +121,7 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Outc
         Verb::Dead(arguments) => dead::run(common, arguments),
         Verb::Explain(arguments) => explain::run(common, arguments),
         Verb::Lint(arguments) => lint::run(common, arguments),
+        Verb::Vectors(arguments) => vectors::run(common, arguments),
         Verb::List(arguments) => list::run(common, arguments),
         Verb::Verify(arguments) => verify::run(common, arguments),
         Verb::Profile(arguments) => profile::run(common, arguments),
