@@ -72,6 +72,14 @@ impl RuleSet {
     pub fn load_for_comparison(config: &RulesConfig) -> Loaded {
         load(config, &BTreeSet::new(), true)
     }
+
+    /// As [`RuleSet::load_for_comparison`], of the bytes of one file; for tests and random input.
+    pub fn load_bytes(name: &str, bytes: &[u8]) -> Loaded {
+        let (mut documents, mut problems) = (Vec::new(), Vec::new());
+        files::add(name, bytes, &mut documents, &mut problems);
+        let parsed = parse_all(documents.iter(), &mut problems);
+        assemble(parsed, problems, &RulesConfig::default(), &BTreeSet::new(), true)
+    }
 }
 
 /// Where a rule stands.
@@ -109,10 +117,16 @@ pub fn read_some(
     wanted: &dyn Fn(&Document) -> bool,
     problems: &mut Vec<RuleProblem>,
 ) -> Parsed {
+    let documents = files::documents(paths, packs, problems);
+    parse_all(documents.iter().filter(|document| wanted(document)), problems)
+}
+
+fn parse_all<'d>(
+    documents: impl Iterator<Item = &'d Document>,
+    problems: &mut Vec<RuleProblem>,
+) -> Parsed {
     let mut parsed = Parsed::default();
-    for document in
-        files::documents(paths, packs, problems).iter().filter(|document| wanted(document))
-    {
+    for document in documents {
         parse(document, &mut parsed, problems);
     }
     library::apply_filters(
@@ -128,6 +142,16 @@ pub fn read_some(
 fn load(config: &RulesConfig, off: &BTreeSet<String>, for_comparison: bool) -> Loaded {
     let mut problems = Vec::new();
     let parsed = read_some(&config.paths, &config.packs, &|_| true, &mut problems);
+    assemble(parsed, problems, config, off, for_comparison)
+}
+
+fn assemble(
+    parsed: Parsed,
+    problems: Vec<RuleProblem>,
+    config: &RulesConfig,
+    off: &BTreeSet<String>,
+    for_comparison: bool,
+) -> Loaded {
     let mut loader = Loader {
         config,
         off,

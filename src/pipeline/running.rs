@@ -17,9 +17,10 @@ use crate::pipeline::inputs::{Inputs, Plan};
 use crate::pipeline::mappings;
 use crate::pipeline::muted::Muted;
 use crate::pipeline::rule_life::adopt;
-use crate::pipeline::rule_life::reload::{Next, Reloader};
+use crate::pipeline::rule_life::reload::Reloader;
 use crate::pipeline::shared::{Health, Shared};
-use crate::pipeline::signals;
+use crate::pipeline::signal_reload;
+use crate::pipeline::watch::Next;
 use crate::signal;
 use crate::source::{self, Source};
 use crate::stdx::stop::StopToken;
@@ -119,7 +120,12 @@ pub async fn start(parts: Parts) -> anyhow::Result<Running> {
         Arc::clone(&next),
     );
     let mut detector = Detector::new(rules, config.limits.correlation_rows_max);
-    let set = signals::load(&config.signals, &shared);
+    let next_signals = Arc::new(Next::default());
+    let (signal_reloader, set) = signal_reload::Reloader::start(
+        config.signals.clone(),
+        Arc::clone(&shared),
+        Arc::clone(&next_signals),
+    );
     let mut signals = signal::Engine::new(set, &config.signals);
     let rows = store.detection_rows().await?;
     let (own, rules): (Vec<_>, Vec<_>) =
@@ -134,6 +140,11 @@ pub async fn start(parts: Parts) -> anyhow::Result<Running> {
     let stop = StopToken::new();
     let for_rules = stop.clone();
     let mut watchers = vec![("rules", task::thread("rules", move || reloader.watch(&for_rules))?)];
+    if signal_reloader.has_files() {
+        let stop = stop.clone();
+        let work = move || signal_reloader.watch(&stop);
+        watchers.push(("signals", task::thread("signals", work)?));
+    }
     if mappings::are_configured(&settings) {
         let (settings, shared, stop) = (Arc::clone(&settings), Arc::clone(&shared), stop.clone());
         let work = move || mappings::watch(&settings, &shared, &stop);
@@ -145,7 +156,7 @@ pub async fn start(parts: Parts) -> anyhow::Result<Running> {
         limits_of_path,
         (detector, signals),
         engine,
-        (muted, next),
+        (muted, next, next_signals),
         Arc::clone(&shared),
         states,
     );
