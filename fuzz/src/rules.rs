@@ -137,7 +137,8 @@ pub fn examples() -> Vec<Vec<u8>> {
         ));
     }
     all.push(format!(
-        "{head}  s: {{a: x}}\n  condition: s\n---\ntitle: f\nlogsource: {{category: process_creation}}\n         filter: {{rules: [one], s: {{user.name: x}}, condition: not s}}\n"
+        "{head}  s: {{a: x}}\n  condition: s\n---\ntitle: f\nlogsource: {{category: process_creation}}\n\
+                 filter: {{rules: [one], s: {{user.name: x}}, condition: not s}}\n"
     ));
     all.into_iter().map(String::into_bytes).collect()
 }

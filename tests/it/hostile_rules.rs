@@ -22,14 +22,16 @@ fn a_hundred_thousand_rules_load_and_the_broken_ones_are_listed() {
         for number in file * RULES_OF_FILE..(file + 1) * RULES_OF_FILE {
             let _ = write!(
                 text,
-                "title: rule {number}\nid: id-{number}\nlogsource: {{product: linux, service: sshd}}\n                 detection: {{s: {{message|contains: [word{number}, x{number}x]}}, condition: s}}\nlevel: low\n---\n"
+                "title: rule {number}\nid: id-{number}\nlogsource: {{product: linux, service: sshd}}\n\
+                 detection: {{s: {{message|contains: [w{number}w, x{number}x]}}, condition: s}}\nlevel: low\n---\n"
             );
         }
         fs::write(rules.join(format!("{file:03}.yml")), text).unwrap();
     }
     let rule = |id: &str, item: &str| {
         format!(
-            "title: t\nid: {id}\nlogsource: {{product: linux, service: sshd}}\n             detection: {{s: {{{item}}}, condition: s}}\n"
+            "title: t\nid: {id}\nlogsource: {{product: linux, service: sshd}}\n\
+                 detection: {{s: {{{item}}}, condition: s}}\n"
         )
     };
     // A circle of as many correlations as a file holds.
@@ -75,7 +77,7 @@ fn a_hundred_thousand_rules_load_and_the_broken_ones_are_listed() {
     of("half.yml");
     // None of that stands in the way of what runs.
     let log = folder.path().join("auth.log");
-    let line = "Nov 20 09:15:54 web01 sshd[7]: error: word4242\n";
+    let line = "Nov 20 09:15:54 web01 sshd[7]: error: w4242w\n";
     fs::write(&log, line).unwrap();
     let output = watchfloor(folder.path())
         .args(["scan", "--quiet", "--format", "ndjson", "--rules"])
