@@ -138,18 +138,7 @@ pub async fn start(parts: Parts) -> anyhow::Result<Running> {
     let engine = Engine::new(config.alert.clone()).restore(store.episodes().await?);
     let states = store.decoder_states().await?;
     let stop = StopToken::new();
-    let for_rules = stop.clone();
-    let mut watchers = vec![("rules", task::thread("rules", move || reloader.watch(&for_rules))?)];
-    if signal_reloader.has_files() {
-        let stop = stop.clone();
-        let work = move || signal_reloader.watch(&stop);
-        watchers.push(("signals", task::thread("signals", work)?));
-    }
-    if mappings::are_configured(&settings) {
-        let (settings, shared, stop) = (Arc::clone(&settings), Arc::clone(&shared), stop.clone());
-        let work = move || mappings::watch(&settings, &shared, &stop);
-        watchers.push(("mappings", task::thread("mappings", work)?));
-    }
+    let watchers = watch(reloader, signal_reloader, &settings, &shared, &stop)?;
     let limits_of_path = config.limits.clone();
     let analyst = Analyst::new(
         settings,
@@ -204,6 +193,28 @@ pub async fn start(parts: Parts) -> anyhow::Result<Running> {
         sources.push(("evidence".to_owned(), thread));
     }
     Ok(Running { stop, sources, analyst, committer, watchers })
+}
+
+/// The threads that look for changed files.
+fn watch(
+    rules: Reloader,
+    signals: signal_reload::Reloader,
+    settings: &Arc<Settings>,
+    shared: &Arc<Shared>,
+    stop: &StopToken,
+) -> anyhow::Result<Vec<(&'static str, JoinHandle<()>)>> {
+    let own = stop.clone();
+    let mut watchers = vec![("rules", task::thread("rules", move || rules.watch(&own))?)];
+    if signals.has_files() {
+        let own = stop.clone();
+        watchers.push(("signals", task::thread("signals", move || signals.watch(&own))?));
+    }
+    if mappings::are_configured(settings) {
+        let (settings, shared, own) = (Arc::clone(settings), Arc::clone(shared), stop.clone());
+        let work = move || mappings::watch(&settings, &shared, &own);
+        watchers.push(("mappings", task::thread("mappings", work)?));
+    }
+    Ok(watchers)
 }
 
 /// What a source's thread needs beside the source.
