@@ -109,7 +109,7 @@ fn conditions_nested_too_deep_are_no_crash() {
 }
 
 const NAMES: [&str; 6] =
-    ["a", "b.c", "CommandLine", "process.command_line", "user.name", "EventID"];
+    ["a", "b.c", "CommandLine", "process.command_line", "user.name", "event.code"];
 const WORDS: [&str; 14] = [
     "",
     "x",
