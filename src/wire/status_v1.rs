@@ -331,7 +331,12 @@ mod tests {
             "sources": [{"name": "auth", "received": 10, "stored": 7, "rejected": 1, "duplicate": 0, "shed": 0,
                 "in_flight": 2, "events": 9, "newest_event_us": null}],
             "queues": [{"name": "batches", "depth": 1, "capacity": 2}],
-            "rules_loaded": 45, "rules_failed": 1, "rules_off": 2, "rules_dry_run": 4, "dry_run_findings": 17, "rules_reloads": 3, "alerts": 3, "events": 9,
+            "rules_loaded": 45, "rules_failed": 1, "rules_off": 2, "rules_dry_run": 4, "dry_run_findings": 17, "rules_reloads": 3, "signals_reloads": 2,
+            "correlations": {
+                "groups": 5, "groups_max": 100, "events": 9, "groups_evicted": 1, "groups_discarded": 2,
+                "events_dropped": 3, "duplicates": 4, "late": 6, "ungrouped": 7, "valueless": 8,
+            },
+            "alerts": 3, "events": 9,
             "store_bytes": 4096, "data_dir": "/var/lib/watchfloor", "lag_us": null,
         });
         let wire: Status = serde_json::from_value(golden.clone()).unwrap();
