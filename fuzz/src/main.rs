@@ -8,6 +8,7 @@ mod carriers;
 mod families;
 mod hunt;
 mod mutate;
+mod rules;
 mod seeds;
 mod signals;
 mod target;

@@ -1,7 +1,7 @@
 //! The targets: one row each. To add one, write a function that takes bytes and panics when something that must hold does
 //! not, and add its row.
 
-use crate::{carriers, families, signals};
+use crate::{carriers, families, rules, signals};
 
 /// What one execution showed: hashes of the things that make it different from others (an action, a reason, the name of
 /// a field). Input that shows something new is kept and mutated further.
@@ -169,6 +169,24 @@ pub const TARGETS: &[Target] = &[
         run: signals::loader,
     },
     Target {
+        name: "rules",
+        about: "loader of Sigma rules, and plain events judged by what it takes",
+        bytes_max: 4 << 10,
+        words: RULE_WORDS,
+        wants: is_rule,
+        examples: rules::examples,
+        run: rules::loader,
+    },
+    Target {
+        name: "conditions",
+        about: "rules and events, both as they come: the index says what the plain path says",
+        bytes_max: 4 << 10,
+        words: RULE_WORDS,
+        wants: is_rule,
+        examples: rules::examples_with_events,
+        run: rules::conditions,
+    },
+    Target {
         name: "auto",
         about: "every decoder, chosen record by record",
         bytes_max: 8 << 10,
@@ -228,9 +246,80 @@ fn is_json(bytes: &[u8]) -> bool {
     matches!(bytes.trim_ascii_start().first(), Some(b'{' | b'['))
 }
 
+fn is_rule(bytes: &[u8]) -> bool {
+    contains(bytes, b"detection:") || contains(bytes, b"correlation:")
+}
+
 fn contains(bytes: &[u8], word: &[u8]) -> bool {
     bytes.windows(word.len()).any(|window| window == word)
 }
+
+const RULE_WORDS: &[&str] = &[
+    "detection:",
+    "condition: ",
+    "correlation:",
+    "filter:",
+    "logsource:",
+    "rules: [one]",
+    "timespan: 1m",
+    "group-by: [a]",
+    "generate: true",
+    "1 of them",
+    "all of s*",
+    " and ",
+    " or ",
+    " not ",
+    "(",
+    ")",
+    "|contains",
+    "|startswith",
+    "|endswith",
+    "|all",
+    "|cased",
+    "|re",
+    "|re|i",
+    "|cidr",
+    "|windash",
+    "|base64offset",
+    "|utf16le",
+    "|wide",
+    "|fieldref",
+    "|exists",
+    "|expand",
+    "|gt",
+    "|lte",
+    "|neq",
+    "|minute",
+    "null",
+    "''",
+    "'*'",
+    "'?'",
+    "\\\\",
+    "\\*",
+    "(a+)+$",
+    "a{1000}",
+    "%x%",
+    "192.0.2.0/24",
+    "::/0",
+    "-1",
+    "1e400",
+    "[",
+    "]",
+    "{ ",
+    " }",
+    ": ",
+    "- ",
+    "\n  s: ",
+    "---\n",
+    "&a ",
+    "*a",
+    "!!binary ",
+    "\n%%%%\n",
+    "\na=",
+    "\nclass=",
+    "\nuser.name=",
+    "\n\n",
+];
 
 const JSON_WORDS: &[&str] = &[
     "{",

@@ -4,6 +4,7 @@
 mod alert_text;
 mod alerts;
 mod attach;
+mod checked;
 mod completions;
 mod config;
 mod demo;

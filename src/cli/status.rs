@@ -8,7 +8,7 @@ use crate::cli::output::{self, Format};
 use crate::cli::{Common, Outcome, open_desk};
 use crate::model::desk::StatusReport;
 use crate::model::shape::SourceShape;
-use crate::wire::shape_v1;
+use crate::wire::{shape_v1, status_v1};
 
 #[derive(Args)]
 #[command(after_help = "Examples:
@@ -67,6 +67,8 @@ fn json(status: &StatusReport) -> serde_json::Value {
         "rules_loaded": status.rules_loaded, "rules_failed": status.rules_failed,
         "rules_off": status.rules_off, "rules_dry_run": status.rules_dry_run,
         "dry_run_findings": status.dry_run_findings, "rules_reloads": status.rules_reloads,
+        "signals_reloads": status.signals_reloads,
+        "correlations": status_v1::Correlations::from(status.correlations),
         "alerts_count": status.alerts, "events": status.events,
         "store_bytes": status.store_bytes, "data_dir": status.data_dir, "lag_us": status.lag_us,
     })
@@ -89,6 +91,17 @@ fn table(out: &mut impl Write, status: &StatusReport) -> anyhow::Result<()> {
         status.rules_dry_run,
         status.dry_run_findings
     )?;
+    let counted = status.correlations.counters();
+    let counted: Vec<String> = counted
+        .iter()
+        .filter(|(_, _, count)| *count > 0)
+        .map(|(name, _, count)| format!("{count} {}", name.replace('_', " ")))
+        .collect();
+    if status.correlations.groups > 0 || !counted.is_empty() {
+        let holds = format!("{} events", status.correlations.events);
+        let parts: Vec<String> = std::iter::once(holds).chain(counted).collect();
+        writeln!(out, "correlations: {} groups, {}", status.correlations.groups, parts.join(", "))?;
+    }
     for (name, depth, capacity) in &status.queues {
         writeln!(out, "queue {name}: {depth} of {capacity}")?;
     }

@@ -1,6 +1,7 @@
 //! `[signals]`: which signals run, working hours, and lists that signals name.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use jiff::civil::Weekday;
 use jiff::tz::TimeZone;
@@ -10,6 +11,8 @@ use crate::stdx::time::Timestamp;
 
 /// Series of the automatic counters, where nobody says otherwise.
 const EVENT_SERIES_DEFAULT: u64 = 1_000;
+/// How often signal files are looked at, where nobody says otherwise: a change is in force within a second.
+const WATCH_DEFAULT: Duration = Duration::from_millis(250);
 /// Rows of state of all signals, where nobody says otherwise.
 const ROWS_DEFAULT: u64 = 100_000;
 /// The mounts of secrets engines that Vault ships with, and its own paths.
@@ -30,6 +33,8 @@ const DAYS: [(&str, Weekday); 7] = [
 pub struct SignalsConfig {
     /// `builtin` and paths of files or folders.
     pub paths: Vec<String>,
+    /// How often the files of signals are looked at for changes; zero: never.
+    pub watch: Duration,
     /// Rows of state of all signals together.
     pub rows_max: usize,
     /// Series of the counters that every event type has by itself.
@@ -44,6 +49,7 @@ impl Default for SignalsConfig {
     fn default() -> SignalsConfig {
         SignalsConfig {
             paths: vec!["builtin".to_owned()],
+            watch: WATCH_DEFAULT,
             rows_max: usize::try_from(ROWS_DEFAULT).unwrap_or(usize::MAX),
             event_series_max: usize::try_from(EVENT_SERIES_DEFAULT).unwrap_or(usize::MAX),
             calendar: Calendar::default(),
@@ -106,6 +112,11 @@ pub fn read(reader: &mut Reader) -> SignalsConfig {
         ),
         ..SignalsConfig::default()
     };
+    config.watch = reader.duration(
+        "signals.watch",
+        WATCH_DEFAULT,
+        "How often a daemon looks for changed signal files; a change is taken up when a file is the same in two looks. `0s`: never.",
+    );
     let count = |reader: &mut Reader, key, default, doc| {
         usize::try_from(reader.number(key, default, 1, doc)).unwrap_or(usize::MAX)
     };

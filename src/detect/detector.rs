@@ -133,6 +133,17 @@ impl Detector {
 
     /// Judge a batch in order; findings are added to `out`.
     pub fn analyse(&mut self, events: &[Event], backfill: bool, out: &mut Vec<Finding>) {
+        self.analyse_each(events, backfill, out, |_| ());
+    }
+
+    /// The same; `after` is told after each event how many findings there are.
+    pub fn analyse_each(
+        &mut self,
+        events: &[Event],
+        backfill: bool,
+        out: &mut Vec<Finding>,
+        mut after: impl FnMut(usize),
+    ) {
         let rules = Arc::clone(&self.rules);
         let mut judge = Judge::remembering(&rules, std::mem::take(&mut self.memo));
         let mut matches = Vec::new();
@@ -140,6 +151,7 @@ impl Detector {
             matches.clear();
             judge.judge(event, &mut matches);
             self.take(event, judge.view(), &mut matches, backfill, out);
+            after(out.len());
         }
         self.memo = judge.into_memo();
     }

@@ -197,7 +197,8 @@ fn read(path: &Path, name: String, out: &mut Vec<Document>, problems: &mut Vec<R
     }
 }
 
-fn add(name: &str, bytes: &[u8], out: &mut Vec<Document>, problems: &mut Vec<RuleProblem>) {
+/// The documents of one file's bytes.
+pub fn add(name: &str, bytes: &[u8], out: &mut Vec<Document>, problems: &mut Vec<RuleProblem>) {
     let mut refuse =
         |line, reason: String| problems.push(RuleProblem::of_file(name.to_owned(), line, reason));
     if bytes.is_empty() {

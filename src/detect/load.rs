@@ -1,6 +1,6 @@
 //! From rule documents to a [`RuleSet`]; what cannot be used is listed with file, line and reason.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ahash::{AHashMap, AHashSet};
@@ -72,6 +72,15 @@ impl RuleSet {
     pub fn load_for_comparison(config: &RulesConfig) -> Loaded {
         load(config, &BTreeSet::new(), true)
     }
+
+    /// As [`RuleSet::load_for_comparison`], of the bytes of one file; for tests and random input.
+    pub fn load_bytes(name: &str, bytes: &[u8]) -> Loaded {
+        let (mut documents, mut problems) = (Vec::new(), Vec::new());
+        files::add(name, bytes, &mut documents, &mut problems);
+        let config = RulesConfig::default();
+        let parsed = parse_all(documents.iter(), &config.placeholders, &mut problems);
+        assemble(parsed, problems, &config, &BTreeSet::new(), true)
+    }
 }
 
 /// Where a rule stands.
@@ -109,9 +118,17 @@ pub fn read_some(
     wanted: &dyn Fn(&Document) -> bool,
     problems: &mut Vec<RuleProblem>,
 ) -> Parsed {
-    let mut parsed = Parsed::default();
     let documents = files::documents(&config.paths, &config.packs, problems);
-    for document in documents.iter().filter(|document| wanted(document)) {
+    parse_all(documents.iter().filter(|document| wanted(document)), &config.placeholders, problems)
+}
+
+fn parse_all<'d>(
+    documents: impl Iterator<Item = &'d Document>,
+    values: &BTreeMap<String, Vec<String>>,
+    problems: &mut Vec<RuleProblem>,
+) -> Parsed {
+    let mut parsed = Parsed::default();
+    for document in documents {
         parse(document, &mut parsed, problems);
     }
     library::apply_filters(
@@ -122,7 +139,7 @@ pub fn read_some(
         &mut parsed.warnings,
     );
     parsed.rules.retain_mut(|(rule, place)| {
-        let expanded = placeholders::expand(rule, &config.placeholders);
+        let expanded = placeholders::expand(rule, values);
         let reason = expanded.as_ref().err().map(ToString::to_string);
         let problem = reason.map(|reason| RuleProblem::new(place.file.clone(), place.line, reason));
         problems.extend(problem);
@@ -134,6 +151,16 @@ pub fn read_some(
 fn load(config: &RulesConfig, off: &BTreeSet<String>, for_comparison: bool) -> Loaded {
     let mut problems = Vec::new();
     let parsed = read(config, &mut problems);
+    assemble(parsed, problems, config, off, for_comparison)
+}
+
+fn assemble(
+    parsed: Parsed,
+    problems: Vec<RuleProblem>,
+    config: &RulesConfig,
+    off: &BTreeSet<String>,
+    for_comparison: bool,
+) -> Loaded {
     let mut loader = Loader {
         config,
         off,

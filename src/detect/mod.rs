@@ -5,6 +5,7 @@
 //! name means, `tree` evaluates, `index` chooses the few rules that can match at all, `correlate` joins matches
 //! over event time. The stage does no I/O but reading rule files, and knows neither alerts nor the store.
 
+pub mod channels;
 pub mod check;
 pub mod correlate;
 pub mod detector;
@@ -27,6 +28,8 @@ pub mod telemetry;
 pub mod tree;
 pub mod view;
 
+#[cfg(test)]
+mod hostile_tests;
 #[cfg(test)]
 mod tests;
 

@@ -98,6 +98,46 @@ pub enum Change {
     Lost(String),
 }
 
+/// What correlations hold, and what they counted since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CorrelationReport {
+    /// Groups held.
+    pub groups: usize,
+    /// Groups there may be.
+    pub groups_max: usize,
+    /// Events that these groups hold.
+    pub events: usize,
+    /// Groups that made room for others before their time.
+    pub groups_evicted: u64,
+    /// Saved groups that could not be read, or belong to a rule that changed or is gone.
+    pub groups_discarded: u64,
+    /// Events that made room in a full group.
+    pub events_dropped: u64,
+    /// Events that were there already.
+    pub duplicates: u64,
+    /// Events that came more than two timespans after newer ones of their group.
+    pub late: u64,
+    /// Matches without a value for a group-by field.
+    pub ungrouped: u64,
+    /// Matches without a value, or without a number, for the field whose values count.
+    pub valueless: u64,
+}
+
+impl CorrelationReport {
+    /// Every counter with its name, as machine formats and metrics call it, and what it counts.
+    pub fn counters(&self) -> [(&'static str, &'static str, u64); 7] {
+        [
+            ("groups_evicted", "Groups that made room for others.", self.groups_evicted),
+            ("groups_discarded", "Saved groups of rules that changed.", self.groups_discarded),
+            ("events_dropped", "Events that made room in a full group.", self.events_dropped),
+            ("duplicates", "Events that were there already.", self.duplicates),
+            ("late", "Events more than two timespans behind their group.", self.late),
+            ("ungrouped", "Matches without a value for a group-by field.", self.ungrouped),
+            ("valueless", "Matches without the value that counts.", self.valueless),
+        ]
+    }
+}
+
 /// The state of the whole program.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct StatusReport {
@@ -129,6 +169,10 @@ pub struct StatusReport {
     pub dry_run_findings: u64,
     /// How often another set of rules was taken up, since the start.
     pub rules_reloads: u64,
+    /// The same of signals.
+    pub signals_reloads: u64,
+    /// What correlations hold and counted since the start.
+    pub correlations: CorrelationReport,
     /// Alerts in the store.
     pub alerts: u64,
     /// Events in the store.

@@ -13,18 +13,21 @@ use ahash::AHashMap;
 use crate::alert::Engine;
 use crate::config::limits::LimitsConfig;
 use crate::config::noise::NoiseConfig;
-use crate::detect::Detector;
+use crate::detect::{Detector, RuleSet};
+use crate::model::desk::CorrelationReport;
+use crate::model::event::Event;
 use crate::model::finding::Finding;
 use crate::model::ledger::LedgerDelta;
 use crate::model::record::{Batch, Flush};
 use crate::model::severity::Severity;
 use crate::normalise::{Decoder, Output, Settings};
+use crate::pipeline::in_order::{self, Found};
 use crate::pipeline::muted::Muted;
 use crate::pipeline::noise::{self, NoiseRules};
-use crate::pipeline::rule_life::reload::Next;
 use crate::pipeline::shapes::{REPORT_EVERY_US, Shapes};
 use crate::pipeline::shared::{Health, Shared};
-use crate::signal;
+use crate::pipeline::watch::Next;
+use crate::signal::{self, SignalSet};
 use crate::stdx::id::Id128;
 use crate::stdx::queue::{self, Received};
 use crate::stdx::time::Timestamp;
@@ -49,7 +52,8 @@ pub(crate) struct Analyst {
     engine: Engine,
     noise: NoiseRules,
     muted: Arc<Muted>,
-    next: Arc<Next>,
+    next: Arc<Next<RuleSet>>,
+    next_signals: Arc<Next<SignalSet>>,
     seats: AHashMap<Id128, Seat>,
     shapes: Shapes,
     shared: Arc<Shared>,
@@ -72,11 +76,11 @@ impl Analyst {
         limits: LimitsConfig,
         (detector, signals): (Detector, signal::Engine),
         (engine, noise): (Engine, NoiseConfig),
-        rules: (Arc<Muted>, Arc<Next>),
+        rules: (Arc<Muted>, Arc<Next<RuleSet>>, Arc<Next<SignalSet>>),
         shared: Arc<Shared>,
         decoder_states: Vec<(Id128, Vec<u8>)>,
     ) -> Analyst {
-        let (muted, next) = rules;
+        let (muted, next, next_signals) = rules;
         let noise = NoiseRules::new(noise, muted.recommended());
         Analyst {
             settings,
@@ -87,6 +91,7 @@ impl Analyst {
             noise,
             muted,
             next,
+            next_signals,
             seats: AHashMap::new(),
             shapes: Shapes::default(),
             shared,
@@ -127,13 +132,10 @@ impl Analyst {
         }
     }
 
-    /// Everything that follows from these batches, to be made real in one transaction. One set of rules judges them all.
+    /// Everything that follows from these batches, to be made real in one transaction. One set of rules and
+    /// one of signals judge them all.
     fn analyse(&mut self, batches: &[Batch]) -> Commit {
-        if let Some(rules) = self.next.take() {
-            self.detector.replace_rules(rules);
-            self.noise.renew(self.muted.recommended());
-            self.shared.update(|snapshot| snapshot.rules_reloads += 1);
-        }
+        self.take_up();
         let mut commit = Commit { at: Timestamp::now(), ..Commit::default() };
         let mut books: BTreeMap<Arc<str>, LedgerDelta> = BTreeMap::new();
         let mut findings: Vec<Finding> = Vec::new();
@@ -151,8 +153,7 @@ impl Analyst {
             self.heard.insert(Arc::clone(source), Instant::now());
             let output = self.decode(batch, delta);
             self.shapes.see(source, &output, commit.at, self.detector.rules());
-            self.detector.analyse(&output.events, batch.stream.backfill, &mut findings);
-            self.signals.analyse(&output.events, batch.stream.backfill, &mut findings);
+            self.judge(&output.events, batch.stream.backfill, &mut findings);
             commit.events.extend(output.events);
             commit.rejects.extend(output.rejects);
             self.save_decoder(batch, &mut commit);
@@ -162,6 +163,28 @@ impl Analyst {
         commit.ledger = books.into_values().collect();
         self.report(commit.at);
         commit
+    }
+
+    fn judge(&mut self, events: &[Event], backfill: bool, findings: &mut Vec<Finding>) {
+        let (mut rules, mut signals) = (Found::default(), Found::default());
+        let Found { findings: found, ends } = &mut rules;
+        self.detector.analyse_each(events, backfill, found, |end| ends.push(end));
+        let Found { findings: found, ends } = &mut signals;
+        self.signals.analyse_each(events, backfill, found, |end| ends.push(end));
+        in_order::join(rules, signals, findings);
+    }
+
+    /// Go on with sets that were loaded meanwhile, as a whole.
+    fn take_up(&mut self) {
+        if let Some(rules) = self.next.take() {
+            self.detector.replace_rules(rules);
+            self.noise.renew(self.muted.recommended());
+            self.shared.update(|snapshot| snapshot.rules_reloads += 1);
+        }
+        if let Some(set) = self.next_signals.take() {
+            self.signals.replace(set);
+            self.shared.update(|snapshot| snapshot.signals_reloads += 1);
+        }
     }
 
     /// Series of signals may have fallen silent since something came from their source.
@@ -177,6 +200,7 @@ impl Analyst {
 
     /// Nothing came for a while.
     fn idle(&mut self) -> Option<Commit> {
+        self.take_up();
         let mut findings = Vec::new();
         self.look_for_silence(&mut findings);
         let mut commit = Commit { at: Timestamp::now(), ..Commit::default() };
@@ -216,12 +240,14 @@ impl Analyst {
         self.reported = now;
         let shapes = self.shapes.report(now);
         let rows = (self.detector.rows(), self.limits.correlation_rows_max);
+        let correlations = correlations(&self.detector, self.limits.correlation_rows_max);
         let signals = Arc::new(self.signals.report());
         let findings = self.findings.clone();
         self.shared.update(|snapshot| {
             snapshot.shapes = shapes;
             snapshot.signals = signals;
             snapshot.findings = findings;
+            snapshot.correlations = correlations;
             snapshot.queues.insert("correlation groups".to_owned(), rows);
         });
         noise::report(&self.engine, &self.shared);
@@ -270,6 +296,22 @@ impl Analyst {
         if over {
             self.seats.remove(&id);
         }
+    }
+}
+
+fn correlations(detector: &Detector, groups_max: usize) -> CorrelationReport {
+    let counts = detector.counts();
+    CorrelationReport {
+        groups: detector.rows(),
+        groups_max,
+        events: detector.row_events(),
+        groups_evicted: counts.rows_evicted,
+        groups_discarded: counts.rows_discarded,
+        events_dropped: counts.events_dropped,
+        duplicates: counts.duplicates,
+        late: counts.late,
+        ungrouped: counts.ungrouped,
+        valueless: counts.valueless,
     }
 }
 

@@ -17,9 +17,10 @@ use crate::pipeline::inputs::{Inputs, Plan};
 use crate::pipeline::mappings;
 use crate::pipeline::muted::{self, Muted};
 use crate::pipeline::rule_life::adopt;
-use crate::pipeline::rule_life::reload::{Next, Reloader};
+use crate::pipeline::rule_life::reload::Reloader;
 use crate::pipeline::shared::{Health, Shared};
-use crate::pipeline::signals;
+use crate::pipeline::signal_reload;
+use crate::pipeline::watch::Next;
 use crate::signal;
 use crate::source::{self, Source};
 use crate::stdx::stop::StopToken;
@@ -126,7 +127,12 @@ pub async fn start(parts: Parts) -> anyhow::Result<Running> {
         Arc::clone(&next),
     );
     let mut detector = Detector::new(rules, config.limits.correlation_rows_max);
-    let set = signals::load(&config.signals, &shared);
+    let next_signals = Arc::new(Next::default());
+    let (signal_reloader, set) = signal_reload::Reloader::start(
+        config.signals.clone(),
+        Arc::clone(&shared),
+        Arc::clone(&next_signals),
+    );
     let mut signals = signal::Engine::new(set, &config.signals);
     let rows = store.detection_rows().await?;
     let rows = rows.into_iter().filter(|(key, _)| !key.starts_with(muted::KEY_PREFIX));
@@ -140,20 +146,14 @@ pub async fn start(parts: Parts) -> anyhow::Result<Running> {
     let engine = alerts(&config, &store, &muted).await?;
     let states = store.decoder_states().await?;
     let stop = StopToken::new();
-    let for_rules = stop.clone();
-    let mut watchers = vec![("rules", task::thread("rules", move || reloader.watch(&for_rules))?)];
-    if mappings::are_configured(&settings) {
-        let (settings, shared, stop) = (Arc::clone(&settings), Arc::clone(&shared), stop.clone());
-        let work = move || mappings::watch(&settings, &shared, &stop);
-        watchers.push(("mappings", task::thread("mappings", work)?));
-    }
+    let watchers = watch(reloader, signal_reloader, &settings, &shared, &stop)?;
     let limits_of_path = config.limits.clone();
     let analyst = Analyst::new(
         settings,
         limits_of_path,
         (detector, signals),
         (engine, noise),
-        (muted, next),
+        (muted, next, next_signals),
         Arc::clone(&shared),
         states,
     );
@@ -214,6 +214,28 @@ async fn alerts(config: &Config, store: &Store, muted: &Muted) -> anyhow::Result
         muted.releases().put(release);
     }
     Ok(engine)
+}
+
+/// The threads that look for changed files.
+fn watch(
+    rules: Reloader,
+    signals: signal_reload::Reloader,
+    settings: &Arc<Settings>,
+    shared: &Arc<Shared>,
+    stop: &StopToken,
+) -> anyhow::Result<Vec<(&'static str, JoinHandle<()>)>> {
+    let own = stop.clone();
+    let mut watchers = vec![("rules", task::thread("rules", move || rules.watch(&own))?)];
+    if signals.has_files() {
+        let own = stop.clone();
+        watchers.push(("signals", task::thread("signals", move || signals.watch(&own))?));
+    }
+    if mappings::are_configured(settings) {
+        let (settings, shared, own) = (Arc::clone(settings), Arc::clone(shared), stop.clone());
+        let work = move || mappings::watch(&settings, &shared, &own);
+        watchers.push(("mappings", task::thread("mappings", work)?));
+    }
+    Ok(watchers)
 }
 
 /// What a source's thread needs beside the source.

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::RwLock;
 
 use crate::config::rules::RulesConfig;
-use crate::model::desk::Change;
+use crate::model::desk::{Change, CorrelationReport};
 use crate::model::finding::RuleInfo;
 use crate::model::ledger::SourceLedger;
 use crate::model::noise::NoiseCounts;
@@ -56,9 +56,26 @@ pub struct Snapshot {
     pub signals_failed: usize,
     /// What was kept from the queue.
     pub noise: NoiseCounts,
+    /// How often another set of signals was taken up since the start.
+    pub signals_reloads: u64,
+    /// What correlations hold and counted.
+    pub correlations: CorrelationReport,
 }
 
 impl Snapshot {
+    /// Other rules are in force; the signals stand behind them as before.
+    pub fn set_rules(&mut self, rules: &[Arc<RuleInfo>]) {
+        self.rules = rules.to_vec();
+        self.rules.extend(self.signal_infos.iter().cloned());
+    }
+
+    /// Other signals are in force: alerts look their rule up there, and switching one off goes by its id.
+    pub fn set_signals(&mut self, infos: Vec<Arc<RuleInfo>>) {
+        self.rules.truncate(self.rules.len().saturating_sub(self.signal_infos.len()));
+        self.rules.extend(infos.iter().cloned());
+        self.signal_infos = infos;
+    }
+
     /// The worst of the problems in a word: `ok`, `degraded`, `unhealthy`.
     pub fn health(&self) -> &'static str {
         match self.problems.values().map(|(bad, _)| *bad).max() {

@@ -5,7 +5,8 @@
 //! `@repeat 20 every 10s` the next line stands twenty times, ten seconds apart. In a line `{rfc3339}`, `{syslog}`,
 //! `{clf}`, `{php}` and `{epoch}` are the clock, `{n}` is the number of the repeat.
 
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use crate::config::signals::SignalsConfig;
 use crate::model::finding::Finding;
 use crate::normalise::Settings;
 use crate::normalise::mapping::check::decode;
-use crate::signal::{self, Engine, SignalSet};
+use crate::signal::{self, Engine, SignalSet, files};
 use crate::stdx::time::{Timestamp, micros};
 
 /// Heads of the parts of a test file.
@@ -37,58 +38,56 @@ pub struct Tested {
     pub fired: Vec<String>,
 }
 
-/// Run the tests beside the signal files that `paths` lead to.
-pub fn run(config: &Config, paths: &[PathBuf]) -> anyhow::Result<Vec<Tested>> {
+/// Run the tests beside the signal files that `paths` (`builtin`, files, folders) lead to.
+pub fn run(config: &Config, paths: &[String]) -> anyhow::Result<Vec<Tested>> {
     let settings = Arc::new(Settings::new(config)?);
-    let mut tested = Vec::new();
-    for path in paths {
-        let walk = walkdir::WalkDir::new(path).follow_links(true).sort_by_file_name();
-        for entry in walk {
-            match entry {
-                Ok(entry) if is_signal(entry.path()) => {
-                    tested.push(file(config, &settings, entry.path()));
-                }
-                Ok(_) => {}
-                Err(error) => tested.push(Tested {
-                    file: path.display().to_string(),
-                    failures: vec![format!("cannot be read: {error}")],
-                    fired: Vec::new(),
-                }),
-            }
+    let mut problems = Vec::new();
+    let mut names: Vec<String> = Vec::new();
+    for document in files::documents(paths, &mut problems) {
+        if names.last() != Some(&document.file) {
+            names.push(document.file);
         }
     }
+    let mut tested: Vec<Tested> = Vec::new();
+    for problem in problems {
+        let failures = vec![problem.to_string()];
+        tested.push(Tested { file: problem.file, failures, fired: Vec::new() });
+    }
+    tested.extend(names.into_iter().map(|name| file(config, &settings, name)));
     Ok(tested)
 }
 
-fn is_signal(path: &Path) -> bool {
-    path.is_file() && path.extension().is_some_and(|end| end == "yml" || end == "yaml")
+/// The test of a signal file, which stands beside it.
+fn test_of(beside: &str) -> io::Result<String> {
+    let Some(inner) = files::in_pack(beside) else { return std::fs::read_to_string(beside) };
+    let bytes = files::pack_file(inner).ok_or(io::ErrorKind::NotFound)?;
+    String::from_utf8(bytes.to_vec()).map_err(|_| io::ErrorKind::InvalidData.into())
 }
 
-fn file(config: &Config, settings: &Arc<Settings>, path: &Path) -> Tested {
-    let name = path.display().to_string();
+fn file(config: &Config, settings: &Arc<Settings>, name: String) -> Tested {
+    let beside = Path::new(&name).with_extension("test").display().to_string();
     let mut tested = Tested { file: name.clone(), ..Tested::default() };
     let own = SignalsConfig { paths: vec![name], ..config.signals.clone() };
     let loaded = signal::load(&own);
     tested.failures.extend(loaded.problems.iter().map(ToString::to_string));
-    let beside = path.with_extension("test");
-    let text = match std::fs::read_to_string(&beside) {
+    let text = match test_of(&beside) {
         Ok(text) => text,
         Err(error) => {
-            tested.failures.push(format!("{}: {error}", beside.display()));
+            tested.failures.push(format!("{beside}: {error}"));
             return tested;
         }
     };
     let parts = match parts(&text) {
         Ok(parts) => parts,
         Err(reason) => {
-            tested.failures.push(format!("{}: {reason}", beside.display()));
+            tested.failures.push(format!("{beside}: {reason}"));
             return tested;
         }
     };
     let set = Arc::new(loaded.set);
     for part in parts {
         let (found, unread) = judge(&set, &own, settings, &part.records);
-        let at = format!("{}:{}", beside.display(), part.line);
+        let at = format!("{beside}:{}", part.line);
         for reason in unread {
             tested.failures.push(format!("{at}: a record was not read: {reason}"));
         }

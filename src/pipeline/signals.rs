@@ -1,4 +1,4 @@
-//! Signals for the running path, and what front ends may ask about signal files without running anything.
+//! What front ends may ask about signal files without running anything.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,34 +6,7 @@ use std::sync::Arc;
 use crate::config::signals::SignalsConfig;
 use crate::model::finding::RuleInfo;
 use crate::model::severity::Severity;
-use crate::pipeline::shared::{Health, Shared};
-use crate::signal::{self, SignalSet};
-
-/// The problem's key in the health report.
-const KEY: &str = "signals";
-
-/// Load the signals of the running path; what does not run is reported and counted.
-pub(crate) fn load(config: &SignalsConfig, shared: &Shared) -> Arc<SignalSet> {
-    let loaded = signal::load(config);
-    for problem in &loaded.problems {
-        tracing::warn!(problem = %problem, "signal does not run");
-    }
-    if !loaded.problems.is_empty() {
-        let text = format!(
-            "{} problems in signal files: watchfloor signals check lists them",
-            loaded.problems.len()
-        );
-        shared.set_problem(KEY, Some((Health::Degraded, text)));
-    }
-    shared.update(|snapshot| {
-        // Alerts look their rule up there, and switching one off goes by its id.
-        let infos = loaded.set.signals().iter().map(|signal| Arc::clone(&signal.info));
-        snapshot.signal_infos = infos.collect();
-        snapshot.rules.extend(snapshot.signal_infos.iter().cloned());
-        snapshot.signals_failed = loaded.problems.len();
-    });
-    Arc::new(loaded.set)
-}
+use crate::signal;
 
 /// One signal for a list.
 #[derive(Clone, Debug)]

@@ -48,6 +48,8 @@ impl Workbench {
             rules_dry_run: dry_run,
             dry_run_findings: core.muted.dry_run().values().sum(),
             rules_reloads: snapshot.rules_reloads,
+            signals_reloads: snapshot.signals_reloads,
+            correlations: snapshot.correlations,
             alerts: counts.alerts,
             events: counts.events,
             store_bytes: counts.bytes,

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use ahash::AHashMap;
+
 use crate::config::signals::SignalsConfig;
 use crate::model::event::{Event, EventId};
 use crate::model::field;
@@ -86,6 +88,19 @@ impl Engine {
         self.state.restore(rows, &self.set);
     }
 
+    /// Go on with another set of signals, as a whole. Those that count as they did keep their state, under whatever
+    /// title or level; rows of the others are given up and counted.
+    pub fn replace(&mut self, set: Arc<SignalSet>) {
+        let mut old: AHashMap<&str, Seen> = AHashMap::new();
+        for (signal, seen) in self.set.signals().iter().zip(&self.seen) {
+            old.insert(signal.prefix.as_str(), *seen);
+        }
+        let seen = |signal: &Signal| old.get(signal.prefix.as_str()).copied().unwrap_or_default();
+        self.seen = set.signals().iter().map(seen).collect();
+        self.state.carry_over(&self.set, &set);
+        self.set = set;
+    }
+
     /// The signals in use.
     pub fn set(&self) -> &Arc<SignalSet> {
         &self.set
@@ -103,6 +118,17 @@ impl Engine {
 
     /// Judge a batch in order; findings are added to `out`.
     pub fn analyse(&mut self, events: &[Event], backfill: bool, out: &mut Vec<Finding>) {
+        self.analyse_each(events, backfill, out, |_| ());
+    }
+
+    /// The same; `after` is told after each event how many findings there are.
+    pub fn analyse_each(
+        &mut self,
+        events: &[Event],
+        backfill: bool,
+        out: &mut Vec<Finding>,
+        mut after: impl FnMut(usize),
+    ) {
         let set = Arc::clone(&self.set);
         let (mut scratch, mut concerned) = (String::new(), Vec::new());
         for event in events {
@@ -119,6 +145,7 @@ impl Engine {
                 }
             }
             self.quiet(source, clock, out);
+            after(out.len());
         }
     }
 

@@ -37,11 +37,23 @@ pub fn documents(paths: &[String], problems: &mut Vec<SignalProblem>) -> Vec<Doc
     for path in paths {
         if path == BUILTIN {
             builtin(&PACK, &mut out, problems);
+        } else if let Some(bytes) = in_pack(path).and_then(pack_file) {
+            add(path, bytes, &mut out, problems);
         } else {
             from_disk(Path::new(path), &mut files, &mut out, problems);
         }
     }
     out
+}
+
+/// The path inside the program's own signals of a name such as `builtin/web/x.yml`.
+pub fn in_pack(name: &str) -> Option<&str> {
+    name.strip_prefix(BUILTIN)?.strip_prefix('/')
+}
+
+/// The bytes of a file of the program's own signals.
+pub fn pack_file(inner: &str) -> Option<&'static [u8]> {
+    PACK.get_file(inner).map(include_dir::File::contents)
 }
 
 fn builtin(folder: &Dir<'static>, out: &mut Vec<Document>, problems: &mut Vec<SignalProblem>) {

@@ -98,6 +98,7 @@ pub fn judge(condition: &Condition, calendar: &Calendar, row: &mut Row, event: &
                 })
             })
         }
+        Condition::Burst { .. } => burst(condition, row, event),
         _ => summed(condition, row, event),
     }
 }
@@ -123,7 +124,6 @@ fn fail_if(is_so: bool) -> Outcome {
 
 /// Conditions over sums by slices of time.
 fn summed(condition: &Condition, row: &mut Row, event: &Event) -> Judged {
-    let first = row.first;
     let Data::Slices(kept) = &mut row.data else { return Judged::Late };
     let mut add = |span: i64, change: &dyn Fn(&mut Slice)| {
         slices::add(kept, event.timestamp, span, |slice| change(slice))
@@ -179,29 +179,26 @@ fn summed(condition: &Condition, row: &mut Row, event: &Event) -> Judged {
                 format!("p{share} of {} is {} within {}", place.name(), short(value), span(*within))
             })
         }
-        Condition::Burst { window, baseline, learn, deviations, at_least, usual } => {
-            let seen = slices::burst(
-                kept,
-                event.timestamp,
-                first,
-                (*window, *baseline),
-                *deviations,
-                *usual,
-            );
-            let Some(seen) = seen else { return Judged::Late };
-            let stands_out =
-                seen.windows >= *learn && seen.now >= *at_least && seen.now > seen.bound;
-            Said::lasting(fail_if(stands_out), || {
-                format!(
-                    "{} events within {}, usual are {}",
-                    short(seen.now),
-                    span(*window),
-                    short(seen.usual)
-                )
-            })
-        }
         _ => Judged::Said(Said::default()),
     }
+}
+
+/// More in a window than windows of that length usually hold.
+fn burst(condition: &Condition, row: &mut Row, event: &Event) -> Judged {
+    let Condition::Burst { window, baseline, learn, deviations, at_least, usual } = condition
+    else {
+        return Judged::Said(Said::default());
+    };
+    let first = row.first;
+    let Data::Slices(kept) = &mut row.data else { return Judged::Late };
+    let spans = (*window, *baseline);
+    let seen = slices::burst(kept, event.timestamp, first, spans, *deviations, *usual);
+    let Some(seen) = seen else { return Judged::Late };
+    let stands_out = seen.windows >= *learn && seen.now >= *at_least && seen.now > seen.bound;
+    Said::lasting(fail_if(stands_out), || {
+        let (now, usual) = (short(seen.now), short(seen.usual));
+        format!("{now} events within {}, usual are {usual}", span(*window))
+    })
 }
 
 fn listed(

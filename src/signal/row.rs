@@ -7,6 +7,7 @@ use crate::signal::condition::{Condition, Outcome};
 use crate::signal::entries::Entry;
 use crate::signal::slices::Slice;
 use crate::signal::travel::Spot;
+use crate::stdx::cursor::{Cursor, put_length, put_text};
 use crate::stdx::id::Id128;
 use crate::stdx::time::Timestamp;
 
@@ -130,38 +131,38 @@ impl Row {
 
     /// A row from bytes; `None` if they are not a row's.
     pub fn decode(bytes: &[u8]) -> Option<Row> {
-        let mut rest = Bytes(bytes);
+        let mut rest = Cursor::new(bytes);
         if rest.byte()? != VERSION {
             return None;
         }
         let mut row = Row {
-            touched: rest.number()?,
-            tenant: rest.text()?,
-            source: rest.text()?,
+            touched: rest.u64()?,
+            tenant: rest.text()?.to_owned(),
+            source: rest.text()?.to_owned(),
             ..Row::default()
         };
         for _ in 0..rest.length()? {
-            row.labels.push(rest.text()?);
+            row.labels.push(rest.text()?.to_owned());
         }
-        (row.host, row.user) = (rest.text()?, rest.text()?);
+        (row.host, row.user) = (rest.text()?.to_owned(), rest.text()?.to_owned());
         row.backfill = rest.byte()? != 0;
-        (row.first, row.newest) = (rest.time()?, rest.time()?);
-        row.total = rest.number()?;
+        (row.first, row.newest) = (time(&mut rest)?, time(&mut rest)?);
+        row.total = rest.u64()?;
         for count in &mut row.results {
-            *count = rest.number()?;
+            *count = rest.u64()?;
         }
         row.fired = match rest.byte()? {
             u8::MAX => None,
             word => {
                 let outcome = *Outcome::ALL.get(usize::from(word))?;
-                Some((rest.time()?, outcome))
+                Some((time(&mut rest)?, outcome))
             }
         };
         for _ in 0..rest.length()? {
-            row.recent.push_back(rest.id()?);
+            row.recent.push_back(id(&mut rest)?);
         }
-        row.data = rest.data()?;
-        rest.0.is_empty().then_some(row)
+        row.data = data(&mut rest)?;
+        rest.is_empty().then_some(row)
     }
 }
 
@@ -185,12 +186,11 @@ impl Writer {
     }
 
     fn length(&mut self, length: usize) {
-        self.0.extend_from_slice(&u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes());
+        put_length(&mut self.0, length);
     }
 
     fn text(&mut self, text: &str) {
-        self.length(text.len());
-        self.0.extend_from_slice(text.as_bytes());
+        put_text(&mut self.0, text);
     }
 
     fn data(&mut self, data: &Data) {
@@ -245,95 +245,58 @@ impl Writer {
     }
 }
 
-struct Bytes<'b>(&'b [u8]);
+fn time(rest: &mut Cursor<'_>) -> Option<Timestamp> {
+    rest.i64().map(Timestamp)
+}
 
-impl Bytes<'_> {
-    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
-        let (head, rest) = self.0.split_first_chunk::<N>()?;
-        self.0 = rest;
-        Some(*head)
-    }
+fn id(rest: &mut Cursor<'_>) -> Option<EventId> {
+    rest.take().map(Id128)
+}
 
-    fn byte(&mut self) -> Option<u8> {
-        self.take::<1>().map(|[byte]| byte)
-    }
-
-    fn number(&mut self) -> Option<u64> {
-        self.take().map(u64::from_le_bytes)
-    }
-
-    fn float(&mut self) -> Option<f64> {
-        self.number().map(f64::from_bits)
-    }
-
-    fn time(&mut self) -> Option<Timestamp> {
-        self.take().map(|bytes| Timestamp(i64::from_le_bytes(bytes)))
-    }
-
-    fn id(&mut self) -> Option<EventId> {
-        self.take().map(Id128)
-    }
-
-    fn length(&mut self) -> Option<usize> {
-        usize::try_from(u32::from_le_bytes(self.take()?)).ok()
-    }
-
-    fn text(&mut self) -> Option<String> {
-        let length = self.length()?;
-        let (head, rest) = self.0.split_at_checked(length)?;
-        self.0 = rest;
-        String::from_utf8(head.to_vec()).ok()
-    }
-
-    fn data(&mut self) -> Option<Data> {
-        Some(match self.byte()? {
-            0 => Data::Nothing,
-            1 => {
-                let mut entries = Vec::new();
-                for _ in 0..self.length()? {
-                    let (time, id, value) = (self.time()?, self.id()?, self.number()?);
-                    entries.push(Entry { time, id, value });
-                }
-                Data::Entries(entries)
+fn data(rest: &mut Cursor<'_>) -> Option<Data> {
+    Some(match rest.byte()? {
+        0 => Data::Nothing,
+        1 => {
+            let mut entries = Vec::new();
+            for _ in 0..rest.length()? {
+                let (time, id, value) = (time(rest)?, id(rest)?, rest.u64()?);
+                entries.push(Entry { time, id, value });
             }
-            2 => {
-                let mut slices = BTreeMap::new();
-                for _ in 0..self.length()? {
-                    let number = i64::from_le_bytes(self.take()?);
-                    slices.insert(number, self.slice()?);
-                }
-                Data::Slices(slices)
-            }
-            3 => {
-                let mut known = Vec::new();
-                for _ in 0..self.length()? {
-                    known.push(Known { hash: self.number()?, last: self.time()? });
-                }
-                Data::Known(known)
-            }
-            4 => Data::Spot(None),
-            5 => {
-                let (time, country) = (self.time()?, self.text()?);
-                let (latitude, longitude) = (self.float()?, self.float()?);
-                let point = (!latitude.is_nan()).then_some((latitude, longitude));
-                Data::Spot(Some(Spot { time, country, point }))
-            }
-            6 => Data::Quiet(self.byte()? != 0, i64::from_le_bytes(self.take()?)),
-            _ => return None,
-        })
-    }
-
-    fn slice(&mut self) -> Option<Slice> {
-        let mut slice = Slice {
-            count: self.number()?,
-            hits: self.number()?,
-            sum: self.float()?,
-            ..Slice::default()
-        };
-        for _ in 0..self.length()? {
-            let mark = i16::from_le_bytes(self.take()?);
-            slice.marks.insert(mark, u32::from_le_bytes(self.take()?));
+            Data::Entries(entries)
         }
-        Some(slice)
+        2 => {
+            let mut slices = BTreeMap::new();
+            for _ in 0..rest.length()? {
+                let number = rest.i64()?;
+                slices.insert(number, slice(rest)?);
+            }
+            Data::Slices(slices)
+        }
+        3 => {
+            let mut known = Vec::new();
+            for _ in 0..rest.length()? {
+                known.push(Known { hash: rest.u64()?, last: time(rest)? });
+            }
+            Data::Known(known)
+        }
+        4 => Data::Spot(None),
+        5 => {
+            let (time, country) = (time(rest)?, rest.text()?.to_owned());
+            let (latitude, longitude) = (rest.f64()?, rest.f64()?);
+            let point = (!latitude.is_nan()).then_some((latitude, longitude));
+            Data::Spot(Some(Spot { time, country, point }))
+        }
+        6 => Data::Quiet(rest.byte()? != 0, rest.i64()?),
+        _ => return None,
+    })
+}
+
+fn slice(rest: &mut Cursor<'_>) -> Option<Slice> {
+    let mut slice =
+        Slice { count: rest.u64()?, hits: rest.u64()?, sum: rest.f64()?, ..Slice::default() };
+    for _ in 0..rest.length()? {
+        let mark = i16::from_le_bytes(rest.take()?);
+        slice.marks.insert(mark, u32::from_le_bytes(rest.take()?));
     }
+    Some(slice)
 }

@@ -90,6 +90,40 @@ impl State {
         }
     }
 
+    /// Go on with another set of signals: rows of those that it has too (by prefix) stay, the others are given up.
+    pub fn carry_over(&mut self, old: &SignalSet, new: &SignalSet) {
+        let numbers: AHashMap<&str, u32> =
+            (0..).zip(new.signals()).map(|(n, signal)| (signal.prefix.as_str(), n)).collect();
+        let moved = |number: u32| numbers.get(old.get(number)?.prefix.as_str()).copied();
+        let tables = std::mem::take(&mut self.tables);
+        self.tables = new.signals().iter().map(|_| Table::default()).collect();
+        for (number, table) in (0_u32..).zip(tables) {
+            let place = moved(number).and_then(|number| self.tables.get_mut(number as usize));
+            if let Some(place) = place {
+                *place = table;
+                continue;
+            }
+            self.rows = self.rows.saturating_sub(table.rows.len());
+            self.discarded += table.rows.len() as u64;
+            if let Some(signal) = old.get(number) {
+                self.removed.extend(table.rows.keys().map(|id| text(signal, *id)));
+            }
+        }
+        let key = |(number, id): Key| Some((moved(number)?, id));
+        self.changed = self.changed.drain().filter_map(key).collect();
+        for of_source in self.deadlines.values_mut() {
+            let kept = std::mem::take(of_source).into_iter();
+            *of_source = kept.filter_map(|(at, place)| Some((at, key(place)?))).collect();
+        }
+        for (number, signal) in (0_u32..).zip(new.signals()) {
+            let held = self.tables.get(number as usize).map_or(0, |table| table.rows.len());
+            // It may allow fewer series than it did.
+            for _ in signal.cardinality..held {
+                self.evict(number, new);
+            }
+        }
+    }
+
     /// The rows that changed since the last call; one that is gone has no value.
     pub fn take_changes(&mut self, set: &SignalSet) -> Vec<StateRow> {
         let mut out: Vec<StateRow> =

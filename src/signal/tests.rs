@@ -414,3 +414,55 @@ fn values_of_when_are_literals_lists_tests_and_alternatives() {
     assert!(!fits("  flag: 'yes'", &[("flag", Value::Bool(true))]));
     assert!(fits("  watchfloor.class: other", &[]));
 }
+
+#[test]
+fn another_set_keeps_the_state_of_what_counts_as_before_and_gives_up_the_rest() {
+    let one = |id: &str, title: &str, least: usize, more: &str| {
+        format!(
+            "title: {title}\nid: {id}\nwhen:\n  event.action: login\nlabels: [user.name]\n{more}alert:\n  \
+             count: {{within: 10m, at_least: {least}}}\n"
+        )
+    };
+    let join = |texts: &[String]| texts.join("---\n");
+    let first = [one("one", "t", 4, ""), one("two", "t", 4, ""), one("gone", "t", 4, "")];
+    let mut engine = engine(&join(&first));
+    let logins = |from: u64, to: u64| -> Vec<Event> {
+        (from..to).map(|number| login(i64::try_from(number).unwrap(), number, "ann")).collect()
+    };
+    assert!(judge(&mut engine, &logins(0, 3)).is_empty());
+    let before = engine.take_changes();
+    // Another order and title, another threshold, one that is gone and one that is new.
+    let next = [one("new", "t", 4, ""), one("two", "t", 5, ""), one("one", "other words", 4, "")];
+    engine.replace(set(&join(&next)));
+    assert_eq!((engine.rows(), engine.report().rows_discarded), ((1, 0), 2));
+    let mut gone: Vec<String> = engine.take_changes().into_iter().map(|row| row.key).collect();
+    gone.sort();
+    let of = |id: &str| before.iter().find(|row| row.key.starts_with(&format!("signal/{id}/")));
+    let wanted = ["gone", "two"].map(|id| of(id).unwrap().key.clone());
+    assert_eq!(gone, wanted, "the store forgets what is given up");
+    let found = judge(&mut engine, &logins(3, 4));
+    let ids: Vec<(&str, &str)> =
+        found.iter().map(|one| (one.rule.id.as_str(), one.rule.title.as_str())).collect();
+    assert_eq!(ids, [("one", "other words")], "the fourth event, of which the new set saw one");
+    // And a bound that became smaller holds at once.
+    judge(&mut engine, &[login(5, 50, "bob"), login(5, 51, "cyd")]);
+    let small = one("one", "t", 4, "cardinality: 1\n");
+    engine.replace(set(&small));
+    assert_eq!(engine.rows().0, 1, "{:?}", engine.rows());
+}
+
+#[test]
+fn silence_is_still_measured_over_another_set() {
+    let quiet = |title: &str| {
+        format!(
+            "title: {title}\nid: q-q\nwhen: {{event.action: login}}\nlabels: [host.name]\nalert: {{absence: {{for: 10m}}}}\n"
+        )
+    };
+    let mut engine = engine(&quiet("a"));
+    judge(&mut engine, &[login(0, 0, "ann")]);
+    engine.replace(set(&format!("{}---\n{}", signal("each: true"), quiet("b"))));
+    let mut found = Vec::new();
+    engine.idle(|_| Duration::from_secs(601), &mut found);
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].rule.title, "b");
+}

@@ -1,5 +1,6 @@
 //! Layer 0: what every stage needs and none owns: time, ids, limits, queues, tasks, the field interner.
 
+pub mod cursor;
 pub mod id;
 pub mod intern;
 pub mod limits;

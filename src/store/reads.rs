@@ -21,7 +21,8 @@ use crate::store::rows::{id_at, signed, unsigned};
 use crate::store::{Store, StoreError};
 use crate::wire::stored_v1;
 
-/// How far before its alert an event that took part in a correlation is looked for.
+/// How far before its alert an event that took part in a correlation is looked for, and how far behind it: the event
+/// that made it may have come late.
 const CORRELATION_REACH_US: i64 = 24 * 3_600 * SECOND_US;
 
 /// Which rejects to list.
@@ -83,7 +84,7 @@ impl Store {
         if !missing.is_empty() {
             let scan = EventScan {
                 from: Some(alert.first_seen.plus_micros(-CORRELATION_REACH_US)),
-                to: Some(alert.last_seen),
+                to: Some(alert.last_seen.plus_micros(CORRELATION_REACH_US)),
                 host: Some(alert.host.clone()),
                 limit: missing.len(),
             };

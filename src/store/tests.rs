@@ -306,13 +306,14 @@ async fn evidence_of_earlier_batches_is_found_by_place_and_by_search() {
     let store = open(dir.path()).await;
     store.commit(&batch(&mut engine, 0..10, &[])).await.unwrap();
     let mut joined = finding(15, "r");
-    joined.contributing = vec![event(2).id, event(12).id];
+    // One of them is newer than the match: that one came late.
+    joined.contributing = vec![event(2).id, event(12).id, event(18).id];
     let mut commit = batch(&mut engine, 10..20, &[]);
     commit.alerts = engine.apply(vec![joined]);
     store.commit(&commit).await.unwrap();
     let alert = store.alerts_page("a", &|_| true, &[], 1, 0).rows.remove(0);
-    let wanted = [event(2), event(12), event(15)];
-    assert_eq!(store.evidence_places(&alert.evidence).await.unwrap().len(), 3);
+    let wanted = [event(2), event(12), event(15), event(18)];
+    assert_eq!(store.evidence_places(&alert.evidence).await.unwrap().len(), 4);
     assert_eq!(store.evidence(&alert).await.unwrap(), wanted);
     sqlx::query("DELETE FROM evidence").execute(&mut store.writer.lock().await.sql).await.unwrap();
     assert_eq!(store.evidence(&alert).await.unwrap(), wanted);

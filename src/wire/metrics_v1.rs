@@ -69,6 +69,7 @@ pub fn text(telemetry: &Telemetry) -> String {
     let mut out = Text(String::with_capacity(16 << 10));
     program(&mut out, telemetry);
     books(&mut out, telemetry);
+    correlations(&mut out, telemetry);
     signals(&mut out, telemetry);
     series(&mut out, telemetry);
     out.0
@@ -140,6 +141,22 @@ fn books(out: &mut Text, telemetry: &Telemetry) {
     out.family("queue_capacity", "gauge", "Items that may wait.");
     for (name, _, capacity) in &status.queues {
         out.sample("queue_capacity", &vec![("queue", name.as_str())], *capacity as f64);
+    }
+}
+
+fn correlations(out: &mut Text, telemetry: &Telemetry) {
+    let report = &telemetry.status.correlations;
+    let (groups, most, events) = (report.groups, report.groups_max, report.events);
+    out.one("correlation_groups", "gauge", "Groups of correlations that are held.", groups as f64);
+    out.one("correlation_groups_max", "gauge", "Groups there may be.", most as f64);
+    out.one("correlation_events", "gauge", "Events that these groups hold.", events as f64);
+    for (name, help, count) in report.counters() {
+        out.one(&format!("correlation_{name}_total"), "counter", help, count as f64);
+    }
+    let reloads = &telemetry.status;
+    out.family("reloads_total", "counter", "Other sets that were taken up since the start.");
+    for (of, count) in [("rules", reloads.rules_reloads), ("signals", reloads.signals_reloads)] {
+        out.sample("reloads_total", &vec![("of", of)], count as f64);
     }
 }
 

@@ -45,6 +45,12 @@ pub struct Status {
     /// How often another set of rules was taken up, since the start.
     #[serde(default)]
     pub rules_reloads: u64,
+    /// The same of signals.
+    #[serde(default)]
+    pub signals_reloads: u64,
+    /// What correlations hold and counted.
+    #[serde(default)]
+    pub correlations: Correlations,
     /// Alerts in the store.
     pub alerts: u64,
     /// Events in the store.
@@ -55,6 +61,32 @@ pub struct Status {
     pub data_dir: String,
     /// Wall time minus the newest event's, microseconds; `null`: unknown.
     pub lag_us: Option<i64>,
+}
+
+/// What correlations hold, and what they counted since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Correlations {
+    /// Groups held.
+    pub groups: usize,
+    /// Groups there may be.
+    pub groups_max: usize,
+    /// Events that these groups hold.
+    pub events: usize,
+    /// Groups that made room for others before their time.
+    pub groups_evicted: u64,
+    /// Saved groups that could not be read, or belong to a rule that changed or is gone.
+    pub groups_discarded: u64,
+    /// Events that made room in a full group.
+    pub events_dropped: u64,
+    /// Events that were there already.
+    pub duplicates: u64,
+    /// Events that came more than two timespans after newer ones of their group.
+    pub late: u64,
+    /// Matches without a value for a group-by field.
+    pub ungrouped: u64,
+    /// Matches without a value, or without a number, for the field whose values count.
+    pub valueless: u64,
 }
 
 /// One source's ledger.
@@ -112,6 +144,40 @@ pub struct Endpoint {
     pub worst: Option<String>,
 }
 
+impl From<desk::CorrelationReport> for Correlations {
+    fn from(report: desk::CorrelationReport) -> Correlations {
+        Correlations {
+            groups: report.groups,
+            groups_max: report.groups_max,
+            events: report.events,
+            groups_evicted: report.groups_evicted,
+            groups_discarded: report.groups_discarded,
+            events_dropped: report.events_dropped,
+            duplicates: report.duplicates,
+            late: report.late,
+            ungrouped: report.ungrouped,
+            valueless: report.valueless,
+        }
+    }
+}
+
+impl From<Correlations> for desk::CorrelationReport {
+    fn from(wire: Correlations) -> desk::CorrelationReport {
+        desk::CorrelationReport {
+            groups: wire.groups,
+            groups_max: wire.groups_max,
+            events: wire.events,
+            groups_evicted: wire.groups_evicted,
+            groups_discarded: wire.groups_discarded,
+            events_dropped: wire.events_dropped,
+            duplicates: wire.duplicates,
+            late: wire.late,
+            ungrouped: wire.ungrouped,
+            valueless: wire.valueless,
+        }
+    }
+}
+
 impl From<&desk::StatusReport> for Status {
     fn from(report: &desk::StatusReport) -> Status {
         Status {
@@ -137,6 +203,8 @@ impl From<&desk::StatusReport> for Status {
             rules_dry_run: report.rules_dry_run,
             dry_run_findings: report.dry_run_findings,
             rules_reloads: report.rules_reloads,
+            signals_reloads: report.signals_reloads,
+            correlations: report.correlations.into(),
             alerts: report.alerts,
             events: report.events,
             store_bytes: report.store_bytes,
@@ -169,6 +237,8 @@ impl TryFrom<Status> for desk::StatusReport {
             rules_dry_run: wire.rules_dry_run,
             dry_run_findings: wire.dry_run_findings,
             rules_reloads: wire.rules_reloads,
+            signals_reloads: wire.signals_reloads,
+            correlations: wire.correlations.into(),
             alerts: wire.alerts,
             events: wire.events,
             store_bytes: wire.store_bytes,
@@ -261,7 +331,12 @@ mod tests {
             "sources": [{"name": "auth", "received": 10, "stored": 7, "rejected": 1, "duplicate": 0, "shed": 0,
                 "in_flight": 2, "events": 9, "newest_event_us": null}],
             "queues": [{"name": "batches", "depth": 1, "capacity": 2}],
-            "rules_loaded": 45, "rules_failed": 1, "rules_off": 2, "rules_dry_run": 4, "dry_run_findings": 17, "rules_reloads": 3, "alerts": 3, "events": 9,
+            "rules_loaded": 45, "rules_failed": 1, "rules_off": 2, "rules_dry_run": 4, "dry_run_findings": 17, "rules_reloads": 3, "signals_reloads": 2,
+            "correlations": {
+                "groups": 5, "groups_max": 100, "events": 9, "groups_evicted": 1, "groups_discarded": 2,
+                "events_dropped": 3, "duplicates": 4, "late": 6, "ungrouped": 7, "valueless": 8,
+            },
+            "alerts": 3, "events": 9,
             "store_bytes": 4096, "data_dir": "/var/lib/watchfloor", "lag_us": null,
         });
         let wire: Status = serde_json::from_value(golden.clone()).unwrap();

@@ -6,6 +6,9 @@ use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 
+use watchfloor::model::telemetry::Telemetry;
+use watchfloor::wire::metrics_v1;
+
 use crate::support::{root, watchfloor};
 
 /// What `config show` gives as the default of the data folder depends on the user.
@@ -69,6 +72,30 @@ are listed below it. Two keys with a space between them are pressed one after th
 form of `keymaps/default.toml`; `watchfloor keymap explain \"v f\"` says where a key comes from, `watchfloor keymap check` what is wrong. On the desk `?` shows
 what works here, and `:` and `ctrl-p` reach every action by name.
 ";
+
+const METRICS_HEAD: &str = "# Metrics
+
+Generated from the page itself. `WATCHFLOOR_BLESS=1 cargo test --test it docs` writes it again.
+
+With `metrics.listen = \"127.0.0.1:9464\"` the daemon answers `/metrics` in the text format of Prometheus (0.0.4). [signals.md](signals.md#counters)
+says what the listener is. Counters count since the program started. What limits bite is counted here: something that was evicted,
+dropped or came too late has its own counter, so that a rule on `increase(…) > 0` tells when detection loses something.
+
+| metric | type | labels | what |
+| --- | --- | --- | --- |
+";
+
+/// Labels of families that have no sample before something happened.
+const METRICS_LABELS: [(&str, &str); 8] = [
+    ("watchfloor_findings_total", "level"),
+    ("watchfloor_records_total", "source, state"),
+    ("watchfloor_records_in_flight", "source"),
+    ("watchfloor_source_newest_event_seconds", "source"),
+    ("watchfloor_signal_dead", "signal"),
+    ("watchfloor_signal_results_total", "signal, result"),
+    ("watchfloor_events_total", "dataset, action"),
+    ("watchfloor_signal_events_total", "signal, tenant, and those of the signal"),
+];
 
 /// Contexts that others take over, first.
 const SHARED: [&str; 3] = ["global", "list", "triage"];
@@ -138,6 +165,29 @@ fn keys() -> String {
     text
 }
 
+/// A row a family, as the page declares it.
+fn metrics() -> String {
+    let mut telemetry = Telemetry::default();
+    telemetry.status.queues.push(("commits".to_owned(), 0, 1));
+    let page = metrics_v1::text(&telemetry);
+    let mut text = METRICS_HEAD.to_owned();
+    for block in page.split("# HELP ").skip(1) {
+        let (name, rest) = block.split_once(' ').unwrap();
+        let (help, rest) = rest.split_once('\n').unwrap();
+        let kind = rest.strip_prefix(&format!("# TYPE {name} ")).unwrap().lines().next().unwrap();
+        let known = METRICS_LABELS.iter().find(|(known, _)| *known == name);
+        let labels = match rest.lines().nth(1).and_then(|sample| sample.split_once('{')) {
+            Some((_, labels)) => {
+                let pairs = labels.split('}').next().unwrap().split("\",");
+                pairs.map(|pair| pair.split('=').next().unwrap()).collect::<Vec<_>>().join(", ")
+            }
+            None => known.map_or_else(String::new, |(_, labels)| (*labels).to_owned()),
+        };
+        writeln!(text, "| `{name}` | {kind} | {labels} | {} |", cell(help)).unwrap();
+    }
+    text
+}
+
 fn compare(name: &str, fresh: &str) {
     let path = root().join(name);
     if std::env::var_os("WATCHFLOOR_BLESS").is_some() {
@@ -161,6 +211,15 @@ fn the_configuration_reference_is_what_the_program_reads() {
 #[test]
 fn the_key_reference_is_what_the_keymap_says() {
     compare("docs/keys.md", &keys());
+}
+
+#[test]
+fn the_metrics_reference_is_what_the_page_declares() {
+    let page = metrics();
+    for name in ["correlation_late_total", "correlation_groups_evicted_total", "reloads_total"] {
+        assert!(page.contains(&format!("| `watchfloor_{name}` | counter |")), "{page}");
+    }
+    compare("docs/metrics.md", &page);
 }
 
 /// Targets of `[text](target)` in a page.

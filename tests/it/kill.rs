@@ -17,10 +17,11 @@ const KILLS: usize = 30;
 const START: i64 = 1_795_334_400;
 
 /// Small deterministic numbers; no dependency on any generator of the product.
-struct Numbers(u64);
+pub struct Numbers(pub u64);
 
 impl Numbers {
-    fn below(&mut self, n: u64) -> u64 {
+    /// One below `n`.
+    pub fn below(&mut self, n: u64) -> u64 {
         self.0 =
             self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % n
@@ -136,7 +137,7 @@ fn received(status: &serde_json::Value) -> (u64, bool, u64) {
 }
 
 /// Wait until every record is stored or rejected, then stop cleanly.
-fn settle(mut daemon: Daemon, records: u64) -> serde_json::Value {
+pub fn settle(mut daemon: Daemon, records: u64) -> serde_json::Value {
     let deadline = Instant::now() + Duration::from_secs(120);
     loop {
         let status = run_json(&daemon.config, &["status", "--format", "json"]);

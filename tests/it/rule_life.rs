@@ -18,13 +18,13 @@ const RELOADS: u64 = 100;
 /// A machine that is busy with other tests gets its time.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-struct Place {
+pub struct Place {
     folder: tempfile::TempDir,
-    config: PathBuf,
+    pub config: PathBuf,
 }
 
 impl Place {
-    fn new(more: &str) -> Place {
+    pub fn new(more: &str) -> Place {
         let folder = tempfile::tempdir().unwrap();
         let config = folder.path().join("watchfloor.toml");
         let data = folder.path().join("data");
@@ -33,11 +33,11 @@ impl Place {
         Place { folder, config }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    fn file(&self, name: &str, text: impl AsRef<[u8]>) -> String {
+    pub fn file(&self, name: &str, text: impl AsRef<[u8]>) -> String {
         let path = self.path(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, text).unwrap();
@@ -48,7 +48,7 @@ impl Place {
         command(&self.config).args(arguments).output().unwrap()
     }
 
-    fn ok(&self, arguments: &[&str]) -> String {
+    pub fn ok(&self, arguments: &[&str]) -> String {
         run_text(&self.config, arguments)
     }
 
@@ -70,7 +70,7 @@ fn err(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-fn line(number: i64) -> String {
+pub fn line(number: i64) -> String {
     let at = jiff::Timestamp::from_second(START + number).unwrap();
     format!(
         "{at} web01 sshd[7]: Failed password for invalid user admin from 203.0.113.7 port 4022 ssh2\n"
@@ -274,7 +274,7 @@ fn unsigned_packs_are_refused_where_signatures_are_required() {
 }
 
 /// Alerts by rule id: findings that they count.
-fn counts(config: &Path) -> BTreeMap<String, u64> {
+pub fn counts(config: &Path) -> BTreeMap<String, u64> {
     let mut counts = BTreeMap::new();
     for alert in run_ndjson(config, &["alerts", "list", "--format", "ndjson", "--limit", "100000"])
     {
@@ -284,11 +284,11 @@ fn counts(config: &Path) -> BTreeMap<String, u64> {
     counts
 }
 
-fn status(config: &Path) -> Value {
+pub fn status(config: &Path) -> Value {
     run_json(config, &["status", "--format", "json"])
 }
 
-fn wait(config: &Path, what: &str, done: impl Fn(&Value) -> bool) -> Value {
+pub fn wait(config: &Path, what: &str, done: impl Fn(&Value) -> bool) -> Value {
     let deadline = Instant::now() + PATIENCE;
     loop {
         let status = status(config);
@@ -301,21 +301,21 @@ fn wait(config: &Path, what: &str, done: impl Fn(&Value) -> bool) -> Value {
 }
 
 /// Append lines and return how many there are now.
-fn append(log: &Path, from: i64, count: i64) -> i64 {
+pub fn append(log: &Path, from: i64, count: i64) -> i64 {
     let text: String = (from..from + count).map(line).collect();
     let mut file = OpenOptions::new().create(true).append(true).open(log).unwrap();
     file.write_all(text.as_bytes()).unwrap();
     from + count
 }
 
-fn settled(config: &Path, lines: i64) -> Value {
+pub fn settled(config: &Path, lines: i64) -> Value {
     wait(config, "every line is stored", |status| {
         let source = &status["sources"][0];
         source["stored"].as_i64() == Some(lines) && source["in_flight"] == 0
     })
 }
 
-const SOURCE: &str = "
+pub const SOURCE: &str = "
 [[sources]]
 name = \"auth\"
 paths = [\"HERE/auth.log\"]

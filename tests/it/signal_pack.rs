@@ -31,6 +31,11 @@ fn every_shipped_signal_fires_on_its_records_and_on_no_others() {
     assert!(number >= 40, "the pack holds {number} signals");
     let listed = text(&run(&["signals", "list", "--format", "ndjson"]));
     assert_eq!(listed.lines().count(), number, "a file a signal, all of them built in");
+    let built_in = run(&["signals", "test", "builtin"]);
+    assert!(built_in.status.success(), "{}", text(&built_in));
+    assert_eq!(text(&built_in).lines().last(), said.lines().last(), "the same from the program");
+    let one = run(&["signals", "test", "builtin/web/nothing.yml"]);
+    assert_eq!(one.status.code(), Some(1), "{}", text(&one));
 }
 
 #[test]

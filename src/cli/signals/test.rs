@@ -1,7 +1,6 @@
 //! `watchfloor signals test`: the tests that stand beside signal files.
 
 use std::io::Write;
-use std::path::PathBuf;
 
 use clap::Args;
 
@@ -11,21 +10,24 @@ use crate::pipeline::signal_test;
 
 #[derive(Args)]
 #[command(after_help = "Examples:
+  watchfloor signals test builtin
   watchfloor signals test my-signals/
   watchfloor signals test my-signals/token_spike.yml --why
 
 NAME.test stands beside NAME.yml: raw records under `== fires` and under `== stays silent`.")]
 pub(crate) struct Arguments {
-    /// Signal files or folders
-    #[arg(required = true, value_name = "PATH")]
-    paths: Vec<PathBuf>,
+    /// `builtin`, files or folders [default: signals.paths of the configuration]
+    #[arg(value_name = "PATH")]
+    paths: Vec<String>,
     /// Say what the records that fire gave
     #[arg(long)]
     why: bool,
 }
 
 pub(crate) fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Outcome> {
-    let tested = signal_test::run(&load::config(common)?, &arguments.paths)?;
+    let config = load::config(common)?;
+    let paths = if arguments.paths.is_empty() { &config.signals.paths } else { &arguments.paths };
+    let tested = signal_test::run(&config, paths)?;
     if tested.is_empty() {
         return Err(Problem::new(ProblemKind::NotFound, "there is no signal file").into());
     }

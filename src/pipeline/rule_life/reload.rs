@@ -5,13 +5,9 @@
 //! loaded is thrown away if the files moved meanwhile.
 
 use std::collections::BTreeSet;
-use std::fs::Metadata;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
-
-use parking_lot::Mutex;
+use std::time::Instant;
 
 use crate::config::rules::RulesConfig;
 use crate::detect::files::{BUILTIN, PACK_PREFIX};
@@ -19,36 +15,15 @@ use crate::detect::{Loaded, RuleProblem, RuleSet};
 use crate::pipeline::muted::Muted;
 use crate::pipeline::rule_life::resolve::with_packs;
 use crate::pipeline::shared::{Health, Shared};
+use crate::pipeline::watch::{Next, Seen, TICK, see};
 use crate::stdx::stop::StopToken;
 
-/// How often a wish to stop or a change by the workbench is looked at; looks at files are not closer either.
-const TICK: Duration = Duration::from_millis(20);
-/// Folders deeper than this are not followed.
-const DEPTH_MAX: usize = 32;
 /// The key in the health report of rules that do not run.
 const KEY: &str = "rules";
 /// The key of a change that could not be taken up.
 const KEY_KEPT: &str = "rules reload";
 /// The key of files that wait for a decision.
 const KEY_WAITING: &str = "rules conflicts";
-
-/// The place where a new set waits for the analyst, who takes it between two commits.
-#[derive(Debug, Default)]
-pub(crate) struct Next(Mutex<Option<Arc<RuleSet>>>);
-
-impl Next {
-    /// The newest set, if there is one that was not taken yet.
-    pub(crate) fn take(&self) -> Option<Arc<RuleSet>> {
-        self.0.lock().take()
-    }
-
-    fn put(&self, rules: Arc<RuleSet>) {
-        *self.0.lock() = Some(rules);
-    }
-}
-
-/// A file as a look sees it: path, size, times of change, inode.
-type Seen = Vec<(PathBuf, u64, i64, i64, u64)>;
 
 /// What is in force, to compare a new set with.
 struct InForce {
@@ -84,7 +59,7 @@ pub(crate) struct Reloader {
     data_dir: PathBuf,
     muted: Arc<Muted>,
     shared: Arc<Shared>,
-    next: Arc<Next>,
+    next: Arc<Next<RuleSet>>,
     in_force: InForce,
     asked: u64,
     /// What the set in force was loaded from; `None`: the files moved while they were read.
@@ -98,7 +73,7 @@ impl Reloader {
         data_dir: &Path,
         muted: Arc<Muted>,
         shared: Arc<Shared>,
-        next: Arc<Next>,
+        next: Arc<Next<RuleSet>>,
     ) -> (Reloader, Arc<RuleSet>) {
         let asked = shared.rules_asked();
         let resolved = with_packs(&config, data_dir, &muted.book());
@@ -215,8 +190,7 @@ impl Reloader {
         self.show_waiting();
         self.muted.set_recommended(Arc::clone(rules.recommended()));
         self.shared.update(|snapshot| {
-            snapshot.rules = rules.rules().to_vec();
-            snapshot.rules.extend(snapshot.signal_infos.iter().cloned());
+            snapshot.set_rules(rules.rules());
             snapshot.rules_config = Arc::new(resolved);
             snapshot.rules_failed = problems.len();
         });
@@ -244,20 +218,6 @@ impl Reloader {
             see(&folders.local(&pack.name), false, &mut seen);
         }
         seen
-    }
-}
-
-fn see(path: &Path, follow: bool, seen: &mut Seen) {
-    let walk =
-        walkdir::WalkDir::new(path).follow_links(follow).max_depth(DEPTH_MAX).sort_by_file_name();
-    for entry in walk {
-        // What cannot be looked at is seen as such, and loading says why.
-        let about: Option<Metadata> = entry.as_ref().ok().and_then(|entry| entry.metadata().ok());
-        let Some(about) = about.filter(|about| !about.is_dir()) else { continue };
-        let Ok(entry) = entry else { continue };
-        let times =
-            (about.mtime().saturating_mul(1_000_000_000) + about.mtime_nsec(), about.ctime_nsec());
-        seen.push((entry.into_path(), about.len(), times.0, times.1, about.ino()));
     }
 }
 

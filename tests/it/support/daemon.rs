@@ -53,7 +53,7 @@ impl Daemon {
     }
 
     /// Wait for its socket, so that what asks next is answered by it and does not open the store itself.
-    fn wait_listening(&mut self, data: &Path) {
+    pub fn wait_listening(&mut self, data: &Path) {
         let socket = watchfloor::config::Config::default().api.socket_path(data);
         let deadline = Instant::now() + Duration::from_secs(60);
         while std::os::unix::net::UnixStream::connect(&socket).is_err() {
