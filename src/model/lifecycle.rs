@@ -96,6 +96,7 @@ fn raise(episode: &OpenEpisode, at: Timestamp) -> Alert {
         verdict: None,
         snoozed_until: None,
         backfill: episode.backfill,
+        bundle: episode.bundle,
         changed_since_closed: false,
         revision: 1,
     };

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use ahash::AHashMap;
 
 use crate::alert::Engine;
+use crate::alert::bundle::BUNDLES_MAX;
 use crate::config::limits::LimitsConfig;
 use crate::detect::Detector;
 use crate::model::finding::Finding;
@@ -192,6 +193,7 @@ impl Analyst {
         }
         self.muted.retain(&mut findings);
         commit.alerts = self.engine.apply(findings);
+        commit.bundles = self.engine.take_bundles();
         let rows = self.detector.take_changes();
         commit.detection = rows.into_iter().map(|row| (row.key, row.value)).collect();
         let rows = self.signals.take_changes();
@@ -207,6 +209,7 @@ impl Analyst {
         self.reported = now;
         let shapes = self.shapes.report(now);
         let rows = (self.detector.rows(), self.limits.correlation_rows_max);
+        let bundles = (self.engine.open_bundles().0, BUNDLES_MAX);
         let signals = Arc::new(self.signals.report());
         let findings = self.findings.clone();
         self.shared.update(|snapshot| {
@@ -214,6 +217,7 @@ impl Analyst {
             snapshot.signals = signals;
             snapshot.findings = findings;
             snapshot.queues.insert("correlation groups".to_owned(), rows);
+            snapshot.queues.insert("open bundles".to_owned(), bundles);
         });
         let problem = self.detector.counts().warning().map(|text| (Health::Degraded, text));
         self.shared.set_problem("correlation groups", problem);

@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 use anyhow::Context;
 use tokio::runtime::Handle;
 
-use crate::alert::Engine;
+use crate::alert::{Engine, Restored};
 use crate::config::Config;
 use crate::detect::{Detector, StateRow};
 use crate::model::record::Batch;
@@ -129,7 +129,11 @@ pub async fn start(parts: Parts) -> anyhow::Result<Running> {
     );
     let own = own.into_iter().map(|(key, value)| signal::StateRow { key, value: Some(value) });
     signals.restore(own.collect());
-    let engine = Engine::new(config.alert.clone()).restore(store.episodes().await?);
+    let engine = Engine::new(config.alert.clone()).with_assets(&config.assets).restore(Restored {
+        episodes: store.episodes().await?,
+        bundles: store.bundles().await?,
+        counts: store.rule_counts().await?,
+    });
     let states = store.decoder_states().await?;
     let stop = StopToken::new();
     let for_rules = stop.clone();

@@ -8,6 +8,7 @@ use sqlx::sqlite::Sqlite;
 use sqlx::{QueryBuilder, SqliteConnection};
 
 use crate::model::alert::{Alert, AlertId};
+use crate::model::bundle::BundleChange;
 use crate::model::episode::{AlertChange, OpenEpisode};
 use crate::model::event::{Event, EventId};
 use crate::model::ledger::LedgerDelta;
@@ -21,7 +22,7 @@ use crate::store::event_log::Appended;
 use crate::store::frame::{Frame, Place};
 use crate::store::recent::EvidenceRow;
 use crate::store::rows::{self, ROWS_AT_ONCE, signed};
-use crate::store::{Store, StoreError, folder, schema};
+use crate::store::{Store, StoreError, bundles, folder, schema};
 
 /// Everything that becomes real together. After an error nothing of it stands, and the same commit
 /// can be tried again.
@@ -33,6 +34,8 @@ pub struct Commit {
     pub events: Vec<Event>,
     /// What the alert stage said.
     pub alerts: Vec<AlertChange>,
+    /// Bundle rows that changed.
+    pub bundles: Vec<BundleChange>,
     /// Correlation rows that changed (key, value); `None` removes the row.
     pub detection: Vec<(String, Option<Vec<u8>>)>,
     /// Decoder states by stream; `None` removes the row.
@@ -88,6 +91,7 @@ impl Store {
         writer.unsure = true;
         let outcome = async {
             write_alerts(sql, commit, &plan, &mut head).await?;
+            bundles::write(sql, &commit.bundles).await?;
             write_events(sql, stored, &evidence).await?;
             write_states(sql, commit).await?;
             write_books(sql, commit, number).await

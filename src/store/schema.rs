@@ -14,8 +14,11 @@ use sqlx::{ConnectOptions, Connection, Executor, SqliteConnection};
 use crate::store::StoreError;
 
 /// Schema steps; the database's `user_version` is how many of them it has had.
-const MIGRATIONS: &[&str] =
-    &[include_str!("migrations/0001_first.sql"), include_str!("migrations/0002_rule_life.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001_first.sql"),
+    include_str!("migrations/0002_rule_life.sql"),
+    include_str!("migrations/0004_bundles.sql"),
+];
 /// "WFLR": says whose database it is.
 const APPLICATION_ID: i64 = 0x5746_4c52;
 /// How long a connection waits for another one's lock.

@@ -91,6 +91,12 @@ struct EpisodeForm {
     risk: u8,
     risk_parts: Vec<(String, u8)>,
     touched: u64,
+    #[serde(default)]
+    bundle: Option<String>,
+    #[serde(default)]
+    near: u64,
+    #[serde(default)]
+    fixed_parts: Vec<(String, u8)>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -220,6 +226,9 @@ pub fn write_episode(episode: &OpenEpisode) -> String {
         risk: episode.risk,
         risk_parts: episode.risk_parts.clone(),
         touched: episode.touched,
+        bundle: episode.bundle.map(|bundle| bundle.to_string()),
+        near: episode.near,
+        fixed_parts: episode.fixed_parts.clone(),
     })
 }
 
@@ -248,6 +257,9 @@ pub fn read_episode(text: &str) -> Result<OpenEpisode, StoredError> {
         risk: form.risk,
         risk_parts: form.risk_parts,
         touched: form.touched,
+        bundle: form.bundle.map(|text| id_in("episode", &text)).transpose()?,
+        near: form.near,
+        fixed_parts: form.fixed_parts,
     })
 }
 

@@ -2,6 +2,7 @@
 
 use crate::model::alert::Alert;
 use crate::model::desk::AlertDetail;
+use crate::model::risk;
 use crate::tui::desk_model::DeskModel;
 use crate::tui::desk_model::live::Link;
 use crate::tui::paint::canvas::{Canvas, Rect};
@@ -44,12 +45,8 @@ pub(super) fn draw(
 
 fn title(alert: &Alert) -> SafeText {
     let mut text = format::id_short(&alert.id);
-    text.push_label("  risk ").push(&format::number(u64::from(alert.risk)));
-    for (index, (what, points)) in alert.risk_parts.iter().enumerate() {
-        text.push_label(if index == 0 { ": " } else { " + " });
-        text.push(&SafeText::line(what)).push_label(" ");
-        text.push(&format::number(u64::from(*points)));
-    }
+    text.push_label("  risk ");
+    text.push(&SafeText::line(&risk::sentence(alert.risk, &alert.risk_parts)));
     text
 }
 
