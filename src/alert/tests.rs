@@ -177,7 +177,7 @@ fn counted(episode: &OpenEpisode) -> RuleCount {
 fn run(findings: &[Finding], cuts: &[usize], restart: bool) -> BTreeMap<AlertId, OpenEpisode> {
     let mut alerts = BTreeMap::new();
     let mut open: BTreeMap<AlertId, OpenEpisode> = BTreeMap::new();
-    let mut bundles = BTreeMap::new();
+    let mut bundles: BTreeMap<_, OpenBundle> = BTreeMap::new();
     let mut engine = small();
     let mut rest = findings;
     let mut cuts = cuts.iter().cycle();
@@ -222,7 +222,7 @@ fn the_risk_is_the_sum_of_its_parts_and_never_over_a_hundred() {
         weight: 15,
     };
     let mut engine = engine().with_assets(&[asset]);
-    let one = |rule_id: &str, host: &str, level, number| {
+    let one = |rule_id: &str, host: &str, level, number: i64| {
         let mut finding = finding(rule_id, host, number * MINUTE, number.unsigned_abs());
         let mut info = (*finding.rule).clone();
         (info.level, info.tags) = (level, vec!["attack.credential_access".to_owned()]);

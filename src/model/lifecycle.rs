@@ -163,6 +163,9 @@ mod tests {
             backfill: false,
             risk: 40,
             risk_parts: vec![("level medium".into(), 40)],
+            bundle: None,
+            near: 0,
+            fixed_parts: Vec::new(),
             touched: count,
         }
     }

@@ -80,6 +80,9 @@ fn episode(event: &Event, rule: &str) -> OpenEpisode {
         backfill: false,
         risk: 60,
         risk_parts: vec![("level high".to_owned(), 60)],
+        bundle: None,
+        near: 0,
+        fixed_parts: Vec::new(),
         touched: 1,
     }
 }

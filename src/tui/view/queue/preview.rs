@@ -35,7 +35,9 @@ pub(super) fn draw(
     let mut canvas = canvas.sub(Rect::new(0, 1, width, height.saturating_sub(1)));
     let tall = height > 8;
     let mut doc = Doc::new(width.saturating_sub(1), tall);
-    if tall {
+    if let Some(bundle) = model.rows().bundles().get(alert.id) {
+        super::bundle::fill(&mut doc, model, bundle, tall);
+    } else if tall {
         summary::fill(&mut doc, model, alert, detail);
     } else {
         summary::fill_short(&mut doc, model, alert);
