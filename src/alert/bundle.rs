@@ -85,12 +85,14 @@ impl Bundler {
         }
         let host = host_key(finding);
         self.expire(host, finding.timestamp);
-        let id = match self.best(host, finding) {
+        let own = IdHasher::new("bundle").bytes(alert.as_bytes()).finish();
+        // An old first event met again after its episode closed: the bundle it began may still be open.
+        let known = self.open.contains_key(&own).then_some(own);
+        let id = match known.or_else(|| self.best(host, finding)) {
             Some(id) => id,
             None => {
-                let id = IdHasher::new("bundle").bytes(alert.as_bytes()).finish();
                 self.insert(OpenBundle {
-                    id,
+                    id: own,
                     tenant: finding.tenant.to_string(),
                     host: finding.host.clone(),
                     first: finding.timestamp,
@@ -100,7 +102,7 @@ impl Bundler {
                     rules: Vec::new(),
                     touched: 0,
                 });
-                id
+                own
             }
         };
         if let Some(bundle) = self.open.get_mut(&id) {
@@ -170,7 +172,7 @@ impl Bundler {
 
     fn make_room(&mut self) {
         while self.open.len() > self.bundles_max {
-            let Some(id) = self.by_touch.first_key_value().map(|(_, id)| *id) else { return };
+            let Some((_, id)) = self.by_touch.pop_first() else { return };
             self.remove(id);
             self.evicted += 1;
         }

@@ -89,7 +89,7 @@ impl Engine {
     #[must_use]
     pub fn restore(mut self, rows: Restored) -> Engine {
         self.bundler.restore(rows.bundles);
-        self.rarity.restore(&rows.counts);
+        self.rarity.restore(rows.counts);
         for episode in rows.episodes {
             self.touched = self.touched.max(episode.touched);
             self.note_time(&episode.tenant, &episode.host, episode.last_seen);
@@ -101,6 +101,11 @@ impl Engine {
     /// Bundle rows that changed since the last call, for the commit.
     pub fn take_bundles(&mut self) -> Vec<BundleChange> {
         self.bundler.take_changes()
+    }
+
+    /// Counts of alerts that changed since the last call, for the commit.
+    pub fn take_counts(&mut self) -> Vec<RuleCount> {
+        self.rarity.take_changes()
     }
 
     /// Bundles open now, and how many were closed early because there were too many.

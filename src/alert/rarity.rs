@@ -1,7 +1,9 @@
 //! How seldom a rule fires: on this host, and at all, over the alerts that are kept.
 //!
-//! The counts are those of the alerts in the store and can be made from them again, so a restart changes nothing.
+//! The counts are rows of the store, written in the commit of the alerts they count, so a restart changes nothing.
 //! They are bounded by the alerts, which are held in memory too.
+
+use std::collections::BTreeSet;
 
 use hashbrown::HashMap;
 
@@ -21,24 +23,40 @@ const COMMON_MIN: u64 = 100;
 #[derive(Default)]
 pub(super) struct Rarity {
     by_rule: HashMap<Id128, u64>,
-    by_host: HashMap<Id128, u64>,
+    by_host: HashMap<Id128, RuleCount>,
+    changed: BTreeSet<Id128>,
 }
 
 impl Rarity {
-    pub(super) fn restore(&mut self, counts: &[RuleCount]) {
+    pub(super) fn restore(&mut self, counts: Vec<RuleCount>) {
         for count in counts {
             self.add(&count.tenant, &count.rule_id, &count.host, count.alerts);
         }
+        self.changed.clear();
     }
 
+    /// Rows that changed since the last call, for the commit.
+    pub(super) fn take_changes(&mut self) -> Vec<RuleCount> {
+        let changed = std::mem::take(&mut self.changed);
+        changed.iter().filter_map(|key| self.by_host.get(key).cloned()).collect()
+    }
+
+    /// Add to the counts; what they were: on the host, and at all.
     fn add(&mut self, tenant: &str, rule: &str, host: &str, alerts: u64) -> (u64, u64) {
         let mut hasher = IdHasher::new("rarity");
         hasher.text(tenant).text(rule);
         let by_rule = self.by_rule.entry(hasher.finish()).or_insert(0);
-        let by_host = self.by_host.entry(hasher.text(host).finish()).or_insert(0);
-        let before = (*by_host, *by_rule);
+        let key = hasher.text(host).finish();
+        let by_host = self.by_host.entry(key).or_insert_with(|| RuleCount {
+            tenant: tenant.to_owned(),
+            rule_id: rule.to_owned(),
+            host: host.to_owned(),
+            alerts: 0,
+        });
+        let before = (by_host.alerts, *by_rule);
         *by_rule = by_rule.saturating_add(alerts);
-        *by_host = by_host.saturating_add(alerts);
+        by_host.alerts = by_host.alerts.saturating_add(alerts);
+        self.changed.insert(key);
         before
     }
 

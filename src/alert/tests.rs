@@ -164,20 +164,12 @@ fn small() -> Engine {
     engine
 }
 
-fn counted(episode: &OpenEpisode) -> RuleCount {
-    RuleCount {
-        tenant: episode.tenant.clone(),
-        rule_id: episode.rule_id.clone(),
-        host: episode.host.clone(),
-        alerts: 1,
-    }
-}
-
 /// Final alerts of a run: what the store would hold.
 fn run(findings: &[Finding], cuts: &[usize], restart: bool) -> BTreeMap<AlertId, OpenEpisode> {
     let mut alerts = BTreeMap::new();
     let mut open: BTreeMap<AlertId, OpenEpisode> = BTreeMap::new();
     let mut bundles: BTreeMap<_, OpenBundle> = BTreeMap::new();
+    let mut counts: BTreeMap<_, RuleCount> = BTreeMap::new();
     let mut engine = small();
     let mut rest = findings;
     let mut cuts = cuts.iter().cycle();
@@ -195,6 +187,9 @@ fn run(findings: &[Finding], cuts: &[usize], restart: bool) -> BTreeMap<AlertId,
                 }
             }
         }
+        for count in engine.take_counts() {
+            counts.insert((count.rule_id.clone(), count.host.clone()), count);
+        }
         for (id, row) in engine.take_bundles() {
             match row {
                 Some(row) => drop(bundles.insert(id, row)),
@@ -206,7 +201,7 @@ fn run(findings: &[Finding], cuts: &[usize], restart: bool) -> BTreeMap<AlertId,
             engine = engine.restore(Restored {
                 episodes: open.values().cloned().collect(),
                 bundles: bundles.values().cloned().collect(),
-                counts: alerts.values().map(counted).collect(),
+                counts: counts.values().cloned().collect(),
             });
         }
     }

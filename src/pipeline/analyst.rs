@@ -194,6 +194,7 @@ impl Analyst {
         self.muted.retain(&mut findings);
         commit.alerts = self.engine.apply(findings);
         commit.bundles = self.engine.take_bundles();
+        commit.rule_counts = self.engine.take_counts();
         let rows = self.detector.take_changes();
         commit.detection = rows.into_iter().map(|row| (row.key, row.value)).collect();
         let rows = self.signals.take_changes();

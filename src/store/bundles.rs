@@ -5,7 +5,7 @@ use sqlx::{QueryBuilder, Row, SqliteConnection};
 
 use crate::model::bundle::{BundleChange, OpenBundle};
 use crate::model::episode::RuleCount;
-use crate::store::rows::{ROWS_AT_ONCE, unsigned};
+use crate::store::rows::{ROWS_AT_ONCE, signed, unsigned};
 use crate::store::{Store, StoreError};
 use crate::wire::bundle_v1;
 
@@ -30,6 +30,28 @@ pub(crate) async fn write(
     Ok(())
 }
 
+/// Write counts that changed, in the commit's transaction.
+pub(crate) async fn write_counts(
+    sql: &mut SqliteConnection,
+    counts: &[RuleCount],
+) -> Result<(), StoreError> {
+    for chunk in counts.chunks(ROWS_AT_ONCE) {
+        let mut query = QueryBuilder::<Sqlite>::new(
+            "INSERT OR REPLACE INTO rule_counts (tenant, rule_id, host, alerts) ",
+        );
+        query.push_values(chunk, |mut values, count| {
+            values
+                .push_bind(count.tenant.as_str())
+                .push_bind(count.rule_id.as_str())
+                .push_bind(count.host.as_str())
+                .push_bind(signed(count.alerts));
+        });
+        let done = query.build().persistent(false).execute(&mut *sql).await;
+        done.map_err(|source| StoreError::sql("write counts of rules", source))?;
+    }
+    Ok(())
+}
+
 impl Store {
     /// Open bundles, for the alert stage.
     pub async fn bundles(&self) -> Result<Vec<OpenBundle>, StoreError> {
@@ -43,12 +65,10 @@ impl Store {
 
     /// How many alerts there are of each rule on each endpoint, for the alert stage.
     pub async fn rule_counts(&self) -> Result<Vec<RuleCount>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT tenant, rule_id, host, count(*) AS alerts FROM alerts GROUP BY tenant, rule_id, host",
-        )
-        .fetch_all(&self.readers)
-        .await
-        .map_err(|source| StoreError::sql("count alerts by rule", source))?;
+        let rows = sqlx::query("SELECT tenant, rule_id, host, alerts FROM rule_counts")
+            .fetch_all(&self.readers)
+            .await
+            .map_err(|source| StoreError::sql("read counts of rules", source))?;
         let counts = rows.iter().map(|row| RuleCount {
             tenant: row.get("tenant"),
             rule_id: row.get("rule_id"),

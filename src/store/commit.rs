@@ -9,7 +9,7 @@ use sqlx::{QueryBuilder, SqliteConnection};
 
 use crate::model::alert::{Alert, AlertId};
 use crate::model::bundle::BundleChange;
-use crate::model::episode::{AlertChange, OpenEpisode};
+use crate::model::episode::{AlertChange, OpenEpisode, RuleCount};
 use crate::model::event::{Event, EventId};
 use crate::model::ledger::LedgerDelta;
 use crate::model::lifecycle::{self, Absorbed};
@@ -36,6 +36,8 @@ pub struct Commit {
     pub alerts: Vec<AlertChange>,
     /// Bundle rows that changed.
     pub bundles: Vec<BundleChange>,
+    /// Counts of alerts by rule and endpoint that changed.
+    pub rule_counts: Vec<RuleCount>,
     /// Correlation rows that changed (key, value); `None` removes the row.
     pub detection: Vec<(String, Option<Vec<u8>>)>,
     /// Decoder states by stream; `None` removes the row.
@@ -92,6 +94,7 @@ impl Store {
         let outcome = async {
             write_alerts(sql, commit, &plan, &mut head).await?;
             bundles::write(sql, &commit.bundles).await?;
+            bundles::write_counts(sql, &commit.rule_counts).await?;
             write_events(sql, stored, &evidence).await?;
             write_states(sql, commit).await?;
             write_books(sql, commit, number).await

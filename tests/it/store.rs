@@ -100,6 +100,7 @@ impl Run {
             at: Timestamp(1),
             alerts: self.engine.apply(findings.into_iter().flatten().collect()),
             bundles: self.engine.take_bundles(),
+            rule_counts: self.engine.take_counts(),
             positions: vec![Position {
                 source: "auth".into(),
                 key: "file".to_owned(),

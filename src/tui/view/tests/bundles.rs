@@ -112,6 +112,7 @@ fn an_alert_that_joins_moves_neither_the_cursor_nor_the_rows() {
     assert!(stage.text().contains("+1 new"), "{}", stage.text());
     stage.press("r");
     assert_eq!(row(&stage).as_deref(), Some(before.as_str()), "the same alert after a merge");
+    stage.press("g g");
     assert!(stage.text().contains("[-] 6 alerts"), "{}", stage.text());
 }
 
