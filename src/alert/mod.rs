@@ -4,15 +4,23 @@
 //! lies within `alert.dedupe` of the episode's span, before or after. Everything depends on the
 //! sequence of findings alone, never on how it was cut into batches, so a restart changes nothing.
 
+mod assets;
+pub mod bundle;
 pub mod noise;
+mod rarity;
 mod risk;
 
 use hashbrown::{HashMap, HashSet};
 use smallvec::SmallVec;
 
+use crate::alert::assets::Assets;
+use crate::alert::bundle::Bundler;
+use crate::alert::rarity::Rarity;
 use crate::config::alert::AlertConfig;
+use crate::config::assets::AssetConfig;
 use crate::model::alert::AlertId;
-use crate::model::episode::{AlertChange, OpenEpisode};
+use crate::model::bundle::{BundleChange, OpenBundle};
+use crate::model::episode::{AlertChange, OpenEpisode, RuleCount};
 use crate::model::event::EventId;
 use crate::model::finding::Finding;
 use crate::model::noise::{EpisodeNoise, NoiseChanges, NoiseCounts, Release};
@@ -43,6 +51,20 @@ pub struct Engine {
     noise: Noise,
     /// Episodes that must be written although nothing joined them.
     shown: Vec<AlertId>,
+    bundler: Bundler,
+    rarity: Rarity,
+    assets: Assets,
+}
+
+/// What the store holds of the alert stage.
+#[derive(Clone, Debug, Default)]
+pub struct Restored {
+    /// Open episodes.
+    pub episodes: Vec<OpenEpisode>,
+    /// Open bundles.
+    pub bundles: Vec<OpenBundle>,
+    /// Alerts by rule and endpoint.
+    pub counts: Vec<RuleCount>,
 }
 
 impl Engine {
@@ -59,6 +81,9 @@ impl Engine {
             sweep_at: SWEEP_MIN,
             noise: Noise::new(0),
             shown: Vec::new(),
+            bundler: Bundler::new(&config),
+            rarity: Rarity::default(),
+            assets: Assets::default(),
         }
     }
 
@@ -70,15 +95,39 @@ impl Engine {
         self
     }
 
-    /// Take back the episodes that the store holds as open.
+    /// With what configuration says of endpoints.
     #[must_use]
-    pub fn restore(mut self, rows: Vec<OpenEpisode>) -> Engine {
-        for episode in rows {
+    pub fn with_assets(mut self, assets: &[AssetConfig]) -> Engine {
+        self.assets = Assets::new(assets);
+        self
+    }
+
+    /// Take back what the store holds.
+    #[must_use]
+    pub fn restore(mut self, rows: Restored) -> Engine {
+        self.bundler.restore(rows.bundles);
+        self.rarity.restore(rows.counts);
+        for episode in rows.episodes {
             self.touched = self.touched.max(episode.touched);
             self.note_time(&episode.tenant, &episode.host, episode.last_seen);
             self.insert(episode);
         }
         self
+    }
+
+    /// Bundle rows that changed since the last call, for the commit.
+    pub fn take_bundles(&mut self) -> Vec<BundleChange> {
+        self.bundler.take_changes()
+    }
+
+    /// Counts of alerts that changed since the last call, for the commit.
+    pub fn take_counts(&mut self) -> Vec<RuleCount> {
+        self.rarity.take_changes()
+    }
+
+    /// Bundles open now, and how many were closed early because there were too many.
+    pub fn open_bundles(&self) -> (usize, u64) {
+        (self.bundler.len(), self.bundler.evicted)
     }
 
     /// Episodes open now.
@@ -198,6 +247,8 @@ impl Engine {
             self.noise.remember(&finding);
             grow(episode, &finding, self.evidence_max);
             episode.touched = touched;
+            let near = episode.bundle.map_or(0, |bundle| self.bundler.grow(bundle, &finding));
+            episode.near = episode.near.max(near);
             return Some(episode.alert);
         }
         let admitted = self.noise.budgets.admit(&finding, (policy.budget)(&finding.rule));
@@ -210,7 +261,14 @@ impl Engine {
             return None;
         }
         let kept = noise::begin(&finding, window.as_ref(), admitted == Admitted::Held);
+        let fixed = [
+            self.assets.part(&finding),
+            self.rarity.begin(&finding.tenant, &finding.rule.id, &finding.host),
+        ];
+        let (bundle, near) = self.bundler.place(id, &finding);
         let mut episode = begin(key, finding, touched, self.evidence_max);
+        (episode.bundle, episode.near) = (bundle, near);
+        episode.fixed_parts = fixed.into_iter().flatten().collect();
         episode.noise = kept;
         self.insert(episode);
         Some(id)
@@ -353,6 +411,9 @@ fn begin(key: Id128, finding: Finding, touched: u64, evidence_max: usize) -> Ope
         evidence: Vec::new(),
         correlated: !finding.contributing.is_empty(),
         backfill: finding.backfill,
+        bundle: None,
+        near: 0,
+        fixed_parts: Vec::new(),
         risk: 0,
         risk_parts: Vec::new(),
         touched,
@@ -406,8 +467,7 @@ fn add_evidence(
 }
 
 fn rate(episode: &mut OpenEpisode) {
-    let (risk, parts) =
-        risk::score(episode.severity, episode.count, episode.correlated, &episode.tags);
+    let (risk, parts) = risk::score(episode);
     episode.risk = risk;
     episode.risk_parts = parts;
 }

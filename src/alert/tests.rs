@@ -6,6 +6,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::*;
+use crate::config::assets::AssetConfig;
 use crate::model::finding::RuleInfo;
 use crate::model::severity::Severity;
 
@@ -37,6 +38,7 @@ fn finding(rule_id: &str, host: &str, at_us: i64, number: u64) -> Finding {
         matched: vec![("n".to_owned(), number.to_string())],
         group: Vec::new(),
         backfill: false,
+        origin: crate::model::origin::Origin::default(),
     }
 }
 
@@ -154,12 +156,21 @@ fn the_table_is_bounded_and_what_is_closed_was_written() {
     assert!(engine.newest.len() <= 33 && engine.by_key.len() <= 32);
 }
 
+/// Tables so small that they overflow.
+fn small() -> Engine {
+    let mut engine = engine();
+    engine.episodes_max = 8;
+    engine.bundler.bundles_max = 6;
+    engine
+}
+
 /// Final alerts of a run: what the store would hold.
 fn run(findings: &[Finding], cuts: &[usize], restart: bool) -> BTreeMap<AlertId, OpenEpisode> {
     let mut alerts = BTreeMap::new();
     let mut open: BTreeMap<AlertId, OpenEpisode> = BTreeMap::new();
-    let mut engine = engine();
-    engine.episodes_max = 8;
+    let mut bundles: BTreeMap<_, OpenBundle> = BTreeMap::new();
+    let mut counts: BTreeMap<_, RuleCount> = BTreeMap::new();
+    let mut engine = small();
     let mut rest = findings;
     let mut cuts = cuts.iter().cycle();
     while !rest.is_empty() {
@@ -176,13 +187,67 @@ fn run(findings: &[Finding], cuts: &[usize], restart: bool) -> BTreeMap<AlertId,
                 }
             }
         }
+        for count in engine.take_counts() {
+            counts.insert((count.rule_id.clone(), count.host.clone()), count);
+        }
+        for (id, row) in engine.take_bundles() {
+            match row {
+                Some(row) => drop(bundles.insert(id, row)),
+                None => drop(bundles.remove(&id)),
+            }
+        }
         if restart {
-            engine = super::Engine::new(AlertConfig::default());
-            engine.episodes_max = 8;
-            engine = engine.restore(open.values().cloned().collect());
+            engine = small();
+            engine = engine.restore(Restored {
+                episodes: open.values().cloned().collect(),
+                bundles: bundles.values().cloned().collect(),
+                counts: counts.values().cloned().collect(),
+            });
         }
     }
     alerts
+}
+
+#[test]
+fn the_risk_is_the_sum_of_its_parts_and_never_over_a_hundred() {
+    let asset = AssetConfig {
+        name: "domain controller".to_owned(),
+        hosts: vec!["DC-*".to_owned()],
+        labels: vec!["environment=prod*".to_owned()],
+        weight: 15,
+    };
+    let mut engine = engine().with_assets(&[asset]);
+    let one = |rule_id: &str, host: &str, level, number: i64| {
+        let mut finding = finding(rule_id, host, number * MINUTE, number.unsigned_abs());
+        let mut info = (*finding.rule).clone();
+        (info.level, info.tags) = (level, vec!["attack.credential_access".to_owned()]);
+        finding.rule = Arc::new(info);
+        finding
+    };
+    let parts = |engine: &mut Engine, finding| {
+        let episode = grown(engine.apply(vec![finding])).remove(0);
+        let sum: u32 = episode.risk_parts.iter().map(|(_, points)| u32::from(*points)).sum();
+        assert_eq!(u32::from(episode.risk), sum.min(100), "{:?}", episode.risk_parts);
+        crate::model::risk::lines(episode.risk, &episode.risk_parts)
+    };
+    assert_eq!(
+        parts(&mut engine, one("a", "dc-01", Severity::High, 1)),
+        [
+            "severity 60 (high)",
+            "asset +15 (domain controller)",
+            "rarity +10 (first time at all)",
+            "tactic +5 (credential-access)"
+        ]
+    );
+    parts(&mut engine, one("b", "dc-01", Severity::Low, 2));
+    let third = parts(&mut engine, one("c", "dc-01", Severity::Critical, 3));
+    assert!(third.contains(&"correlation +10 (3 rules in 10 min)".to_owned()), "{third:?}");
+    assert_eq!(third.last().unwrap(), "capped at 100 (the sum is 120)");
+    let mut labelled = one("a", "web-01", Severity::Low, 4);
+    labelled.origin.labels = vec![("environment".to_owned(), "production".to_owned())];
+    let labelled = parts(&mut engine, labelled);
+    assert!(labelled.contains(&"asset +15 (domain controller)".to_owned()), "{labelled:?}");
+    assert!(labelled.contains(&"rarity +10 (first time on this host)".to_owned()), "{labelled:?}");
 }
 
 proptest! {

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use crate::cli::output::plain;
 use crate::model::alert::AuditEntry;
 use crate::model::desk::AlertDetail;
+use crate::model::risk;
 use crate::wire::event_v1;
 
 /// Everything as one JSON object.
@@ -19,6 +20,7 @@ pub(crate) fn json(detail: &AlertDetail) -> serde_json::Value {
         "severity": alert.severity.as_str(),
         "risk": alert.risk,
         "risk_parts": alert.risk_parts.iter().map(|(what, points)| serde_json::json!([what, points])).collect::<Vec<_>>(),
+        "bundle": alert.bundle.map(|bundle| bundle.to_string()),
         "rule": {"id": alert.rule_id, "name": alert.rule_name, "tags": alert.tags},
         "host": {"name": alert.host},
         "user": {"name": alert.user},
@@ -62,9 +64,13 @@ pub(crate) fn text(detail: &AlertDetail) -> String {
     line("alert", &alert.id.to_string());
     line("rule", &format!("{} ({})", alert.rule_name, alert.rule_id));
     line("severity", alert.severity.as_str());
-    let parts: Vec<String> =
-        alert.risk_parts.iter().map(|(what, points)| format!("{what} {points}")).collect();
-    line("risk", &format!("{} = {}", alert.risk, parts.join(" + ")));
+    line("risk", &alert.risk.to_string());
+    for part in risk::lines(alert.risk, &alert.risk_parts) {
+        line("", &format!("  {part}"));
+    }
+    if let Some(bundle) = alert.bundle {
+        line("bundle", &bundle.to_string());
+    }
     line("status", alert.status.as_str());
     line("host", &alert.host);
     line("user", &alert.user);

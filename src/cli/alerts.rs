@@ -195,6 +195,8 @@ fn record(alert: &Alert) -> serde_json::Value {
         "assignee": alert.assignee,
         "verdict": alert.verdict.as_ref().map(|verdict| verdict.kind.as_str()),
         "user.name": alert.user,
+        "bundle": alert.bundle.map(|bundle| bundle.to_string()),
+        "risk_parts": alert.risk_parts,
         "group": alert.group.iter().map(|(f, v)| format!("{f}={v}")).collect::<Vec<_>>(),
     })
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::config::reader::{ConfigProblem, Origin, Reader, Shown};
 use crate::config::{Config, places::Places};
 use crate::config::{
-    alert, api, limits, mappings, metrics, redact, rules, signals, sources, store, ui,
+    alert, api, assets, limits, mappings, metrics, redact, rules, signals, sources, store, ui,
 };
 
 /// Names with our prefix that are not configuration keys.
@@ -82,6 +82,7 @@ fn read(reader: &mut Reader) -> Config {
         mappings: mappings::read(reader),
         store: store::read(reader),
         alert: alert::read(reader),
+        assets: assets::read(reader),
         api: api::read(reader),
         metrics: metrics::read(reader),
         redact: redact::read(reader),

@@ -6,6 +6,7 @@
 
 pub mod alert;
 pub mod api;
+pub mod assets;
 pub mod check;
 pub mod limits;
 pub mod mappings;
@@ -42,6 +43,8 @@ pub struct Config {
     pub store: store::StoreConfig,
     /// How findings become alerts.
     pub alert: alert::AlertConfig,
+    /// Which endpoints matter more.
+    pub assets: Vec<assets::AssetConfig>,
     /// Who may talk to us.
     pub api: api::ApiConfig,
     /// What is removed before anything is stored.

@@ -15,6 +15,7 @@ use crate::detect::view::View;
 use crate::model::event::{Event, EventId};
 use crate::model::field;
 use crate::model::finding::Finding;
+use crate::model::origin::Origin;
 use crate::stdx::time::Timestamp;
 
 /// Most further events that a finding names.
@@ -260,6 +261,7 @@ impl Detector {
             matched: hit.matched.clone(),
             group: Vec::new(),
             backfill,
+            origin: Origin::of(event),
         });
     }
 
@@ -289,6 +291,11 @@ impl Detector {
                 matched: matched.clone(),
                 group: group.clone(),
                 backfill,
+                origin: if found.entry.id == event.id {
+                    Origin::of(event)
+                } else {
+                    Origin::default()
+                },
             });
         }
     }

@@ -1,5 +1,6 @@
 //! Alerts as the store holds them and every front end shows them.
 
+use crate::model::bundle::BundleId;
 use crate::model::event::EventId;
 use crate::model::severity::Severity;
 use crate::model::verdict::Verdict;
@@ -105,6 +106,8 @@ pub struct Alert {
     pub snoozed_until: Option<Timestamp>,
     /// From a first read of old logs.
     pub backfill: bool,
+    /// The bundle it belongs to since it was raised; none for alerts without an endpoint.
+    pub bundle: Option<BundleId>,
     /// It went on after it was closed.
     pub changed_since_closed: bool,
     /// Rises with every change: front ends compare it.

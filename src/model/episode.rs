@@ -1,6 +1,7 @@
 //! An alert's episode as the alert stage keeps it, and what it tells the store. Pure data.
 
 use crate::model::alert::AlertId;
+use crate::model::bundle::BundleId;
 use crate::model::event::EventId;
 use crate::model::noise::EpisodeNoise;
 use crate::model::severity::Severity;
@@ -46,6 +47,12 @@ pub struct OpenEpisode {
     pub correlated: bool,
     /// Every match so far came from a first read of old logs.
     pub backfill: bool,
+    /// The bundle, decided when the alert began.
+    pub bundle: Option<BundleId>,
+    /// Most rules of the bundle that fired near one match of this alert, itself among them.
+    pub near: u64,
+    /// Parts of the risk that were decided when the alert began: asset, rarity.
+    pub fixed_parts: Vec<(String, u8)>,
     /// 0 to 100.
     pub risk: u8,
     /// The parts of `risk`: (what, points).
@@ -63,4 +70,17 @@ pub enum AlertChange {
     Grown(Box<OpenEpisode>),
     /// Nothing can join the episode any more: its row goes, the alert stays.
     Closed(AlertId),
+}
+
+/// Alerts that the store holds of one rule on one endpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RuleCount {
+    /// `organization.id`.
+    pub tenant: String,
+    /// Sigma rule id.
+    pub rule_id: String,
+    /// The endpoint.
+    pub host: String,
+    /// How many.
+    pub alerts: u64,
 }

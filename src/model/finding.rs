@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::model::event::EventId;
+use crate::model::origin::Origin;
 use crate::model::severity::Severity;
 use crate::stdx::time::Timestamp;
 
@@ -52,4 +53,6 @@ pub struct Finding {
     pub group: Vec<(String, String)>,
     /// From a first read of old logs.
     pub backfill: bool,
+    /// Lineage and labels of the event.
+    pub origin: Origin,
 }

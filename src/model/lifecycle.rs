@@ -96,6 +96,7 @@ fn raise(episode: &OpenEpisode, at: Timestamp) -> Alert {
         verdict: None,
         snoozed_until: None,
         backfill: episode.backfill,
+        bundle: episode.bundle,
         changed_since_closed: false,
         revision: 1,
     };
@@ -162,6 +163,9 @@ mod tests {
             backfill: false,
             risk: 40,
             risk_parts: vec![("level medium".into(), 40)],
+            bundle: None,
+            near: 0,
+            fixed_parts: Vec::new(),
             touched: count,
             noise: crate::model::noise::EpisodeNoise::default(),
         }

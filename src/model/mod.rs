@@ -2,6 +2,7 @@
 
 pub mod alert;
 pub mod attack;
+pub mod bundle;
 pub mod class;
 pub mod desk;
 pub mod ecs;
@@ -15,8 +16,10 @@ pub mod ledger;
 pub mod lifecycle;
 pub mod linux_fields;
 pub mod noise;
+pub mod origin;
 pub mod query;
 pub mod record;
+pub mod risk;
 pub mod rule_life;
 pub mod rule_selector;
 pub mod severity;

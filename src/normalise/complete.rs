@@ -98,7 +98,11 @@ pub fn finish(
     event.push_str(field::LOG_FILE_PATH, &stream.path);
     event.push_int(field::LOG_OFFSET, i64::try_from(place.offset).unwrap_or(i64::MAX));
     for (name, value) in stream.labels.iter() {
-        event.push_named(name, Value::Str(value));
+        if name.contains('.') {
+            event.push_named(name, Value::Str(value));
+        } else {
+            event.push_named(&format!("labels.{name}"), Value::Str(value));
+        }
     }
     if let Some(text) = original.filter(|_| place.settings.keep_original) {
         event.push_str(

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use ahash::AHashMap;
 
 use crate::alert::Engine;
+use crate::alert::bundle::BUNDLES_MAX;
 use crate::config::limits::LimitsConfig;
 use crate::config::noise::NoiseConfig;
 use crate::detect::{Detector, RuleSet};
@@ -224,6 +225,8 @@ impl Analyst {
         self.engine.release(&self.muted.releases().take());
         let (alerts, noise) = self.noise.apply(&mut self.engine, findings, &commit.events);
         (commit.alerts, commit.noise) = (alerts, noise);
+        commit.bundles = self.engine.take_bundles();
+        commit.rule_counts = self.engine.take_counts();
         let rows = self.detector.take_changes();
         commit.detection = rows.into_iter().map(|row| (row.key, row.value)).collect();
         let rows = self.signals.take_changes();
@@ -241,6 +244,7 @@ impl Analyst {
         let shapes = self.shapes.report(now);
         let rows = (self.detector.rows(), self.limits.correlation_rows_max);
         let correlations = correlations(&self.detector, self.limits.correlation_rows_max);
+        let bundles = (self.engine.open_bundles().0, BUNDLES_MAX);
         let signals = Arc::new(self.signals.report());
         let findings = self.findings.clone();
         self.shared.update(|snapshot| {
@@ -249,6 +253,7 @@ impl Analyst {
             snapshot.findings = findings;
             snapshot.correlations = correlations;
             snapshot.queues.insert("correlation groups".to_owned(), rows);
+            snapshot.queues.insert("open bundles".to_owned(), bundles);
         });
         noise::report(&self.engine, &self.shared);
         let problem = self.detector.counts().warning().map(|text| (Health::Degraded, text));

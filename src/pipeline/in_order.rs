@@ -58,6 +58,7 @@ mod tests {
             contributing: Vec::new(),
             matched: Vec::new(),
             group: Vec::new(),
+            origin: crate::model::origin::Origin::default(),
             backfill: false,
         }
     }

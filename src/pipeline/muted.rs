@@ -221,6 +221,7 @@ mod tests {
             matched: Vec::new(),
             group: Vec::new(),
             backfill: false,
+            origin: crate::model::origin::Origin::default(),
         }
     }
 

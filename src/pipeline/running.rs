@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 use anyhow::Context;
 use tokio::runtime::Handle;
 
-use crate::alert::Engine;
+use crate::alert::{Engine, Restored};
 use crate::config::Config;
 use crate::detect::{Detector, StateRow};
 use crate::model::record::Batch;
@@ -209,7 +209,12 @@ async fn alerts(config: &Config, store: &Store, muted: &Muted) -> anyhow::Result
     episodes.extend(store.held_episodes().await?);
     let engine = Engine::new(config.alert.clone())
         .with_noise(config.rules.noise.rarity, store.noise_rows().await?)
-        .restore(episodes);
+        .with_assets(&config.assets)
+        .restore(Restored {
+            episodes,
+            bundles: store.bundles().await?,
+            counts: store.rule_counts().await?,
+        });
     for release in store.releases().await? {
         muted.releases().put(release);
     }

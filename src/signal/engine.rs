@@ -8,6 +8,7 @@ use crate::config::signals::SignalsConfig;
 use crate::model::event::{Event, EventId};
 use crate::model::field;
 use crate::model::finding::{Finding, RuleInfo};
+use crate::model::origin::Origin;
 use crate::model::telemetry::{SignalReport, SignalResults, SignalSeries};
 use crate::signal::condition::{Condition, Outcome};
 use crate::signal::counters::{EventCounters, cut};
@@ -269,6 +270,7 @@ impl Engine {
             matched,
             group: group(signal, labels),
             backfill,
+            origin: Origin::of(event),
         });
     }
 
@@ -467,5 +469,6 @@ fn silence(signal: &Signal, row: &Row, at: Timestamp) -> Option<Finding> {
         matched: vec![(signal.condition.name().to_owned(), why)],
         group: group(signal, &row.labels),
         backfill: row.backfill,
+        origin: Origin::default(),
     })
 }

@@ -190,6 +190,7 @@ mod tests {
             verdict: None,
             snoozed_until: None,
             backfill: number.is_multiple_of(2),
+            bundle: None,
             changed_since_closed: false,
             revision: 1,
         }

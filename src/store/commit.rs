@@ -8,7 +8,8 @@ use sqlx::sqlite::Sqlite;
 use sqlx::{QueryBuilder, SqliteConnection};
 
 use crate::model::alert::{Action, Alert, AlertId, Status};
-use crate::model::episode::{AlertChange, OpenEpisode};
+use crate::model::bundle::BundleChange;
+use crate::model::episode::{AlertChange, OpenEpisode, RuleCount};
 use crate::model::event::{Event, EventId};
 use crate::model::ledger::LedgerDelta;
 use crate::model::lifecycle::{self, Absorbed};
@@ -22,7 +23,7 @@ use crate::store::event_log::Appended;
 use crate::store::frame::{Frame, Place};
 use crate::store::recent::EvidenceRow;
 use crate::store::rows::{self, ROWS_AT_ONCE, signed};
-use crate::store::{Store, StoreError, folder, noise, schema};
+use crate::store::{Store, StoreError, bundles, folder, noise, schema};
 
 /// Everything that becomes real together. After an error nothing of it stands, and the same commit
 /// can be tried again.
@@ -36,6 +37,10 @@ pub struct Commit {
     pub alerts: Vec<AlertChange>,
     /// What is kept from the queue, and what appears again.
     pub noise: NoiseChanges,
+    /// Bundle rows that changed.
+    pub bundles: Vec<BundleChange>,
+    /// Counts of alerts by rule and endpoint that changed.
+    pub rule_counts: Vec<RuleCount>,
     /// Correlation rows that changed (key, value); `None` removes the row.
     pub detection: Vec<(String, Option<Vec<u8>>)>,
     /// Decoder states by stream; `None` removes the row.
@@ -107,6 +112,8 @@ impl Store {
         let outcome = async {
             write_alerts(sql, commit, &plan, &mut head).await?;
             noise::write(sql, &commit.noise, &plan.closed, commit.at, &mut head).await?;
+            bundles::write(sql, &commit.bundles).await?;
+            bundles::write_counts(sql, &commit.rule_counts).await?;
             write_events(sql, stored, &evidence).await?;
             write_states(sql, commit).await?;
             write_books(sql, commit, number).await

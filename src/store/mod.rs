@@ -5,6 +5,7 @@
 
 mod audit;
 mod board;
+mod bundles;
 mod commit;
 mod desk_rows;
 mod doctor;

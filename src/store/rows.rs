@@ -41,7 +41,7 @@ pub(crate) async fn put_alerts(
         let mut query = QueryBuilder::<Sqlite>::new(
             "INSERT OR REPLACE INTO alerts (id, tenant, status, severity, risk, rule_id, rule_name,
              host, user_name, count, first_seen, last_seen, created, updated, assignee,
-             snoozed_until, backfill, changed_since_closed, revision, touched_revision,
+             snoozed_until, backfill, bundle, changed_since_closed, revision, touched_revision,
              touched_actor, detail) ",
         );
         query.push_values(chunk, |mut values, row| {
@@ -64,6 +64,7 @@ pub(crate) async fn put_alerts(
                 .push_bind(alert.assignee.as_deref())
                 .push_bind(alert.snoozed_until.map(|at| at.0))
                 .push_bind(alert.backfill)
+                .push_bind(alert.bundle.map(|bundle| bundle.as_bytes().to_vec()))
                 .push_bind(alert.changed_since_closed)
                 .push_bind(signed(alert.revision))
                 .push_bind(signed(row.touched_revision))
@@ -117,6 +118,7 @@ fn board_row(row: &SqliteRow) -> Result<BoardRow, StoreError> {
         verdict: None,
         snoozed_until: row.get::<Option<i64>, _>("snoozed_until").map(Timestamp),
         backfill: row.get("backfill"),
+        bundle: row.get::<Option<&[u8]>, _>("bundle").and_then(Id128::from_slice),
         changed_since_closed: row.get("changed_since_closed"),
         revision: unsigned(row.get("revision")),
     };

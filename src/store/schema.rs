@@ -18,6 +18,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001_first.sql"),
     include_str!("migrations/0002_rule_life.sql"),
     include_str!("migrations/0003_noise.sql"),
+    include_str!("migrations/0004_bundles.sql"),
 ];
 /// "WFLR": says whose database it is.
 const APPLICATION_ID: i64 = 0x5746_4c52;

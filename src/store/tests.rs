@@ -80,6 +80,9 @@ fn episode(event: &Event, rule: &str) -> OpenEpisode {
         backfill: false,
         risk: 60,
         risk_parts: vec![("level high".to_owned(), 60)],
+        bundle: None,
+        near: 0,
+        fixed_parts: Vec::new(),
         touched: 1,
         noise: crate::model::noise::EpisodeNoise::default(),
     }
@@ -92,6 +95,8 @@ fn batch(engine: &mut Episodes, numbers: std::ops::Range<u64>, found: &[u64]) ->
         noise: crate::model::noise::NoiseChanges::default(),
         at: Timestamp(5),
         alerts: engine.apply(found.iter().map(|number| finding(*number, "r")).collect()),
+        bundles: Vec::new(),
+        rule_counts: Vec::new(),
         detection: vec![("k".to_owned(), Some(numbers.end.to_le_bytes().to_vec()))],
         decoders: vec![(Id128([7; 16]), Some(b"open".to_vec()))],
         positions: vec![Position {

@@ -62,6 +62,9 @@ pub struct Alert {
     pub snoozed_until: Option<String>,
     /// From a first read of old logs.
     pub backfill: bool,
+    /// The bundle it belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bundle: Option<String>,
     /// It went on after it was closed.
     pub changed_since_closed: bool,
     /// Rises with every change.
@@ -189,6 +192,7 @@ impl From<&alert::Alert> for Alert {
             verdict: alert.verdict.as_ref().map(Verdict::from),
             snoozed_until: alert.snoozed_until.map(|until| until.to_string()),
             backfill: alert.backfill,
+            bundle: alert.bundle.map(|bundle| bundle.to_string()),
             changed_since_closed: alert.changed_since_closed,
             revision: alert.revision,
         }
@@ -228,6 +232,7 @@ impl TryFrom<Alert> for alert::Alert {
             verdict: wire.verdict.map(verdict::Verdict::try_from).transpose()?,
             snoozed_until: time_or_none("snoozed_until", wire.snoozed_until.as_deref())?,
             backfill: wire.backfill,
+            bundle: wire.bundle.as_deref().map(|text| id("bundle", text)).transpose()?,
             changed_since_closed: wire.changed_since_closed,
             revision: wire.revision,
         })
@@ -381,7 +386,8 @@ mod tests {
             "created": "2026-11-22T08:08:49.000000Z", "updated": "2026-11-22T08:08:50.000000Z",
             "evidence": ["000102030405060708090a0b0c0d0e0f"], "assignee": null,
             "verdict": {"kind": "false_positive", "reasons": ["other"], "confidence": "low", "note": HOSTILE},
-            "snoozed_until": null, "backfill": false, "changed_since_closed": true, "revision": 3,
+            "snoozed_until": null, "backfill": false, "bundle": "09090909090909090909090909090909",
+            "changed_since_closed": true, "revision": 3,
         })
     }
 

@@ -1,6 +1,7 @@
 //! Layer 2: versioned JSON forms for files, the API and standard output; converted by hand from the model.
 
 pub mod alert_v1;
+pub mod bundle_v1;
 pub mod desk_v1;
 pub mod event_v1;
 pub mod explain_v1;

@@ -98,6 +98,11 @@ struct EpisodeForm {
     window_us: i64,
     #[serde(default)]
     held: bool,
+    bundle: Option<String>,
+    #[serde(default)]
+    near: u64,
+    #[serde(default)]
+    fixed_parts: Vec<(String, u8)>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -230,6 +235,9 @@ pub fn write_episode(episode: &OpenEpisode) -> String {
         anchor_us: episode.noise.anchor.0,
         window_us: episode.noise.window_us,
         held: episode.noise.held,
+        bundle: episode.bundle.map(|bundle| bundle.to_string()),
+        near: episode.near,
+        fixed_parts: episode.fixed_parts.clone(),
     })
 }
 
@@ -263,6 +271,9 @@ pub fn read_episode(text: &str) -> Result<OpenEpisode, StoredError> {
             window_us: form.window_us,
             held: form.held,
         },
+        bundle: form.bundle.map(|text| id_in("episode", &text)).transpose()?,
+        near: form.near,
+        fixed_parts: form.fixed_parts,
     })
 }
 

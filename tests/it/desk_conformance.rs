@@ -143,6 +143,7 @@ fn commit() -> Commit {
         matched: vec![("process.command_line".to_owned(), HOSTILE.to_owned())],
         group: vec![("source.ip".to_owned(), "192.0.2.7".to_owned())],
         backfill: false,
+        origin: Default::default(),
     });
     let mut engine = Engine::new(AlertConfig::default());
     Commit {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use watchfloor::alert::Engine;
+use watchfloor::alert::{Engine, Restored};
 use watchfloor::config::alert::AlertConfig;
 use watchfloor::config::store::StoreConfig;
 use watchfloor::model::alert::Alert;
@@ -43,6 +43,7 @@ fn record(number: u64) -> (Event, Option<Finding>) {
         matched: Vec::new(),
         group: Vec::new(),
         backfill: false,
+        origin: Default::default(),
     });
     (event, finding)
 }
@@ -74,15 +75,19 @@ impl Run {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         // Small segments, so that a crash also falls on a change of segment.
         let config = StoreConfig { segment_bytes_max: 1_500, ..StoreConfig::default() };
-        let (store, episodes, next) = runtime.block_on(async {
+        let (store, rows, next) = runtime.block_on(async {
             let store = Store::open(dir, &config, &AlertConfig::default()).await.unwrap();
-            let episodes = store.episodes().await.unwrap();
+            let rows = Restored {
+                episodes: store.episodes().await.unwrap(),
+                bundles: store.bundles().await.unwrap(),
+                counts: store.rule_counts().await.unwrap(),
+            };
             let positions = store.positions("auth").await.unwrap();
             let next = positions.first().and_then(|position| position.value.as_ref());
             let next = next.map_or(0, |text| text.parse().unwrap());
-            (store, episodes, next)
+            (store, rows, next)
         });
-        let engine = Engine::new(AlertConfig::default()).restore(episodes);
+        let engine = Engine::new(AlertConfig::default()).restore(rows);
         Run { runtime, dir: dir.to_owned(), store: Some(store), engine, next }
     }
 
@@ -94,6 +99,8 @@ impl Run {
         let commit = Commit {
             at: Timestamp(1),
             alerts: self.engine.apply(findings.into_iter().flatten().collect()),
+            bundles: self.engine.take_bundles(),
+            rule_counts: self.engine.take_counts(),
             positions: vec![Position {
                 source: "auth".into(),
                 key: "file".to_owned(),

@@ -236,6 +236,10 @@ fn marker(parked: &ParkedRule) -> OpenEpisode {
         risk: MARKER_RISK,
         risk_parts: vec![("a parked rule needs a decision".to_owned(), MARKER_RISK)],
         touched: 0,
+        // It speaks of a rule, not of an endpoint.
+        bundle: None,
+        near: 0,
+        fixed_parts: Vec::new(),
         noise: EpisodeNoise::default(),
     }
 }

@@ -7,11 +7,13 @@ use proptest::prelude::*;
 
 use super::{HELD_MAX, Policy, Window};
 use crate::alert::Engine;
+use crate::alert::Restored;
 use crate::config::alert::AlertConfig;
 use crate::model::alert::AlertId;
 use crate::model::episode::{AlertChange, OpenEpisode};
 use crate::model::finding::{Finding, RuleInfo};
 use crate::model::noise::{FieldRarity, NoiseChanges, Release};
+use crate::model::origin::Origin;
 use crate::model::severity::Severity;
 use crate::stdx::id::Id128;
 use crate::stdx::time::{SECOND_US, Timestamp};
@@ -47,6 +49,7 @@ fn finding(rule: &str, host: &str, at: i64, number: u64, value: &str) -> Finding
         matched: vec![("user.name".to_owned(), value.to_owned())],
         group: Vec::new(),
         backfill: false,
+        origin: Origin::default(),
     }
 }
 
@@ -102,9 +105,11 @@ impl Books {
 
     fn engine(&self, firings: usize) -> Engine {
         let held = self.held.values().filter(|(_, open)| *open).map(|(episode, _)| episode);
-        let open = self.open.values().chain(held).cloned().collect();
+        let episodes = self.open.values().chain(held).cloned().collect();
         let rows = self.rows.clone().into_iter().collect();
-        Engine::new(AlertConfig::default()).with_noise(firings, rows).restore(open)
+        Engine::new(AlertConfig::default())
+            .with_noise(firings, rows)
+            .restore(Restored { episodes, ..Restored::default() })
     }
 
     fn marker(&self) -> Option<&OpenEpisode> {

@@ -13,7 +13,7 @@ use crate::stdx::time::Timestamp;
 
 /// The fields of alerts with a word of help, for completion and for errors. Beside them, any dotted ECS
 /// name looks into what matched and into the group values.
-pub const FIELDS: [(&str, &str); 28] = [
+pub const FIELDS: [(&str, &str); 29] = [
     (
         "is",
         "open closed new acknowledged investigating resolved false_positive snoozed mine owned unowned backfill live changed judged",
@@ -39,6 +39,7 @@ pub const FIELDS: [(&str, &str); 28] = [
     ("note", "text of the verdict's note"),
     ("tenant", "the tenant"),
     ("id", "the alert's id, or its beginning"),
+    ("bundle", "the bundle's id, or its beginning"),
     ("age", "time since the last match: age<4h"),
     ("first", "event time of the first match"),
     ("last", "event time of the last match"),
@@ -111,6 +112,7 @@ enum Text {
     Note,
     Tenant,
     Id,
+    Bundle,
 }
 
 #[derive(Clone, Debug)]
@@ -250,6 +252,7 @@ fn check(term: &Term) -> Result<Check, QueryError> {
         "note" => text(Text::Note, Natural::Containing),
         "tenant" => text(Text::Tenant, Natural::Whole),
         "id" => text(Text::Id, Natural::Beginning),
+        "bundle" => text(Text::Bundle, Natural::Beginning),
         "owner" | "assignee" => owner(term),
         "verdict" => Ok(Check::Verdict(choice(term, name, &VERDICTS)?)),
         "has" => Ok(Check::Has(choice(term, name, &HAS)?)),
@@ -407,6 +410,7 @@ impl Text {
             }
             Text::Tenant => pattern.matches(&alert.tenant),
             Text::Id => pattern.matches(&alert.id.to_string()),
+            Text::Bundle => alert.bundle.is_some_and(|id| pattern.matches(&id.to_string())),
         }
     }
 }

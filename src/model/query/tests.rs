@@ -49,6 +49,7 @@ fn alert() -> Alert {
         }),
         snoozed_until: None,
         backfill: false,
+        bundle: None,
         changed_since_closed: false,
         revision: 3,
     }

@@ -86,6 +86,8 @@ actions! {
     CursorFirst "cursor.first" U0 ["list" "global"] "First" "First row or line." () ["first"];
     CursorLast "cursor.last" U0 ["list"] "Last" "Last row." () ["last"];
     OpenSelected "open.selected" U0 ["list"] "Open" "Open what is under the cursor." () ["open"];
+    BundleView "bundle.toggle_view" U0 ["queue"] "Bundles" "One row a bundle of alerts that belong together, or one row an alert." () ["bundles"];
+    BundleClose "bundle.close" U0 ["queue"] "Close bundle" "Close the bundle of the row under the cursor." () [];
     PreviewDown "preview.line_down" U0 ["queue"] "Preview down" "Scroll the preview down." () [];
     PreviewUp "preview.line_up" U0 ["queue"] "Preview up" "Scroll the preview up." () [];
     FilterAdd "filter.add" U0 ["queue" "chips"] "Filter" "Add a filter chip; every chip must match." (may("text", Kind::Text)) ["filter"];

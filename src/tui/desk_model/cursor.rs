@@ -95,6 +95,10 @@ impl Cursor {
             self.id = Some(lost);
             self.lost = None;
         }
+        if let Some(id) = self.id.filter(|id| rows.place(*id).is_none()) {
+            // Its row is behind a bundle's now, or the bundle it was is one alert.
+            self.id = rows.stand_in(id).or(Some(id));
+        }
         let Some(id) = self.id else {
             self.id = rows.id_at(0);
             self.line = 0;

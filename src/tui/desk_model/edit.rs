@@ -3,6 +3,7 @@
 use crate::model::alert::{Action, Alert, AlertId};
 use crate::model::desk::{Acted, AlertPage, Problem, StatusReport, Undone};
 use crate::stdx::time::Timestamp;
+use crate::tui::desk_model::bundles::BundleEdit;
 use crate::tui::desk_model::cursor::Move;
 use crate::tui::desk_model::live::Link;
 use crate::tui::desk_model::marks::{MarkEdit, Targets};
@@ -38,6 +39,8 @@ pub enum Edit {
         /// Rows on screen.
         height: usize,
     },
+    /// Open or close bundles.
+    Bundle(BundleEdit),
     /// Change marks.
     Mark(MarkEdit),
     /// Change filter chips.

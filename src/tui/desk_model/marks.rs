@@ -99,17 +99,19 @@ pub struct Targets {
     pub from_marks: bool,
     /// How many of them the filter hides.
     pub hidden: usize,
+    /// They are the open alerts of the bundle under the cursor.
+    pub bundle: bool,
 }
 
 impl Targets {
     /// One alert.
     pub fn one(id: AlertId) -> Targets {
-        Targets { ids: vec![id], from_marks: false, hidden: 0 }
+        Targets { ids: vec![id], ..Targets::default() }
     }
 
     /// Must the analyst be asked first?
     pub fn needs_asking(&self) -> bool {
-        self.ids.len() > BULK_WITHOUT_ASKING_MAX || self.hidden > 0
+        self.ids.len() > BULK_WITHOUT_ASKING_MAX || self.hidden > 0 || self.bundle
     }
 
     /// Nothing to act on?
@@ -131,21 +133,28 @@ impl DeskModel {
     /// The target of a verb in the list: the marks if there are any (seen or hidden), else the cursor's row.
     pub fn targets(&self) -> Targets {
         if self.marks.is_empty() {
-            return Targets {
-                ids: self.cursor.id().into_iter().collect(),
-                from_marks: false,
-                hidden: 0,
-            };
+            return self.cursor_targets();
         }
         let mut ids: Vec<AlertId> = self.marks.iter().collect();
         ids.sort_by_key(|id| self.rows.place(*id).unwrap_or(usize::MAX));
         let hidden = self.hidden_marks();
-        Targets { ids, from_marks: true, hidden }
+        Targets { ids, from_marks: true, hidden, bundle: false }
+    }
+
+    /// The row under the cursor: an alert, or the open alerts of a bundle; all of them when none is open.
+    fn cursor_targets(&self) -> Targets {
+        let Some(id) = self.cursor.id() else { return Targets::default() };
+        let Some(bundle) = self.rows.bundles().get(id) else { return Targets::one(id) };
+        let is_open =
+            |id: &AlertId| self.rows.get(*id).is_some_and(|alert| !alert.status.is_closed());
+        let open: Vec<AlertId> = bundle.members.iter().copied().filter(is_open).collect();
+        let ids = if open.is_empty() { bundle.members.clone() } else { open };
+        Targets { ids, from_marks: false, hidden: 0, bundle: true }
     }
 
     /// Marked alerts that the list does not show.
     pub fn hidden_marks(&self) -> usize {
-        self.marks.iter().filter(|id| self.rows.place(*id).is_none()).count()
+        self.marks.iter().filter(|id| !self.rows.is_listed(*id)).count()
     }
 
     /// The question to ask before a broad verb.
@@ -157,9 +166,10 @@ impl DeskModel {
             0 => String::new(),
             hidden => format!(" ({hidden} hidden by the filter)"),
         };
+        let of = if targets.bundle { " of this bundle" } else { "" };
         let samples = targets.ids.iter().filter_map(|id| self.rows.get(*id)).take(3);
         Question {
-            title: format!("{what} on {count} {noun}{hidden}?"),
+            title: format!("{what} on {count} {noun}{hidden}{of}?"),
             samples: samples.map(|alert| format!("{}  {}", alert.rule_name, alert.host)).collect(),
         }
     }
@@ -171,9 +181,9 @@ impl DeskModel {
             MarkEdit::AllMatching => self.mark_where(|_, _| true),
             MarkEdit::Clear => self.marks = Marks::default(),
             MarkEdit::Invert => {
-                for id in self.rows.order() {
-                    if !self.marks.ids.remove(id) {
-                        self.marks.ids.insert(*id);
+                for id in self.rows.listed() {
+                    if !self.marks.ids.remove(&id) {
+                        self.marks.ids.insert(id);
                     }
                 }
             }
@@ -185,8 +195,11 @@ impl DeskModel {
 
     fn mark_toggle(&mut self) {
         let Some(id) = self.cursor.id() else { return };
-        if !self.marks.ids.remove(&id) {
-            self.marks.ids.insert(id);
+        let alerts = self.rows.alerts_of(id);
+        if alerts.iter().all(|id| self.marks.ids.contains(id)) {
+            self.marks.ids.retain(|id| !alerts.contains(id));
+        } else {
+            self.marks.ids.extend(alerts);
             self.marks.last = Some(id);
         }
     }
@@ -196,17 +209,19 @@ impl DeskModel {
         let Some(to) = self.rows.place(id) else { return };
         let from = self.marks.last.and_then(|last| self.rows.place(last)).unwrap_or(to);
         let (from, to) = (from.min(to), from.max(to));
-        self.marks.ids.extend(self.rows.order().iter().skip(from).take(to - from + 1));
+        let rows: Vec<AlertId> =
+            self.rows.order().iter().skip(from).take(to - from + 1).copied().collect();
+        self.marks.ids.extend(rows.into_iter().flat_map(|id| self.rows.alerts_of(id)));
         self.marks.last = Some(id);
     }
 
     fn mark_where(&mut self, same: impl Fn(&Alert, &Alert) -> bool) {
         let Some(current) = self.current().cloned() else { return };
         let mut added = 0;
-        for id in self.rows.order() {
-            let Some(alert) = self.rows.get(*id) else { continue };
+        for id in self.rows.listed() {
+            let Some(alert) = self.rows.get(id) else { continue };
             let open = !alert.status.is_closed() || alert.id == current.id;
-            if open && same(&current, alert) && self.marks.ids.insert(*id) {
+            if open && same(&current, alert) && self.marks.ids.insert(id) {
                 added += 1;
             }
         }

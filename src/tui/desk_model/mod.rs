@@ -4,6 +4,7 @@
 //! carry out. Views read it and never change it. The rule above all others: the cursor is bound to an alert's id,
 //! and nothing that arrives by itself changes that id, its screen line or the order of the rows.
 
+pub mod bundles;
 pub mod chips;
 pub mod cursor;
 pub mod edit;
@@ -96,6 +97,7 @@ impl DeskModel {
             Edit::Merge => self.merge(),
             Edit::ToggleFreeze => self.toggle_freeze(),
             Edit::Move { by, height } => self.move_cursor(by, height),
+            Edit::Bundle(edit) => self.bundle(edit),
             Edit::Mark(mark) => self.mark(mark),
             Edit::Filter(filter) => self.filter(filter),
             Edit::Sort(sort) => self.resort(&sort),
@@ -176,11 +178,19 @@ impl DeskModel {
 
     /// The flags of one row.
     pub fn flags(&self, alert: &Alert) -> RowFlags {
+        let members = self.rows.bundles().get(alert.id).map(|bundle| bundle.members.as_slice());
+        let (all, any) = match members {
+            Some(members) => (
+                members.iter().all(|id| self.marks.contains(*id)),
+                members.iter().any(|id| self.journal.is_pending(*id)),
+            ),
+            None => (self.marks.contains(alert.id), self.journal.is_pending(alert.id)),
+        };
         RowFlags {
-            marked: self.marks.contains(alert.id),
+            marked: all,
             cursor: self.cursor.id() == Some(alert.id),
             handled: self.rows.is_handled(alert.id),
-            pending: self.journal.is_pending(alert.id),
+            pending: any,
             snoozed: alert.snoozed_until.is_some_and(|until| until > self.now),
             others: alert.assignee.as_ref().is_some_and(|owner| *owner != self.me),
         }
@@ -191,7 +201,10 @@ impl DeskModel {
         let flags = self.flags(alert);
         let closed = alert.status.is_closed() && !alert.changed_since_closed;
         let judged = alert.verdict.is_some() && !alert.changed_since_closed;
-        !(closed || judged || flags.snoozed || flags.others || flags.handled)
+        // An open bundle's alerts stand for themselves.
+        let open =
+            self.rows.bundles().get(alert.id).is_some() && self.rows.bundles().is_open(alert.id);
+        !(closed || judged || flags.snoozed || flags.others || flags.handled || open)
     }
 
     fn say(&mut self, tone: Tone, text: impl Into<String>) {

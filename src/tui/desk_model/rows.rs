@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::model::alert::{Alert, AlertId};
 use crate::model::severity::Severity;
+use crate::tui::desk_model::bundles::Bundles;
 use crate::tui::desk_model::sort::Sort;
 
 /// New rows that wait for a merge.
@@ -47,15 +48,59 @@ pub struct Rows {
     place: HashMap<AlertId, usize>,
     arrived: HashSet<AlertId>,
     handled: HashSet<AlertId>,
+    bundles: Bundles,
     counts: Counts,
     /// All alerts of the store, as the workbench counts them (it may hold more than were read).
     pub total: usize,
 }
 
 impl Rows {
-    /// One alert, with our own pending actions in it.
+    /// One alert, with our own pending actions in it, or the row of a bundle.
     pub fn get(&self, id: AlertId) -> Option<&Arc<Alert>> {
-        self.alerts.get(&id)
+        self.alerts.get(&id).or_else(|| self.bundles.get(id).map(|bundle| &bundle.row))
+    }
+
+    /// The bundles of the list.
+    pub fn bundles(&self) -> &Bundles {
+        &self.bundles
+    }
+
+    pub(super) fn bundles_mut(&mut self) -> &mut Bundles {
+        &mut self.bundles
+    }
+
+    /// The alerts of a row: of a bundle all that are listed, else the alert itself.
+    pub fn alerts_of(&self, id: AlertId) -> Vec<AlertId> {
+        self.bundles.get(id).map_or_else(|| vec![id], |bundle| bundle.members.clone())
+    }
+
+    /// Is it in the list, as a row or behind one?
+    pub fn is_listed(&self, id: AlertId) -> bool {
+        self.place.contains_key(&id) || self.bundles.of(id).is_some()
+    }
+
+    /// Every alert of the list once, in its order, those behind closed bundles too.
+    pub fn listed(&self) -> Vec<AlertId> {
+        let mut ids = Vec::with_capacity(self.order.len());
+        for id in &self.order {
+            match self.bundles.get(*id) {
+                Some(bundle) if !self.bundles.is_open(*id) => ids.extend(&bundle.members),
+                Some(_) => {}
+                None => ids.push(*id),
+            }
+        }
+        ids
+    }
+
+    /// The row that stands for one that is not in the list: an alert's bundle, a bundle's first alert.
+    pub fn stand_in(&self, id: AlertId) -> Option<AlertId> {
+        let row = self.bundles.of(id);
+        row.or_else(|| {
+            let of_it = |known: &&AlertId| {
+                self.alerts.get(*known).is_some_and(|alert| alert.bundle == Some(id))
+            };
+            self.order.iter().find(of_it).copied()
+        })
     }
 
     /// Rows in the list.
@@ -128,11 +173,14 @@ impl Rows {
 
     /// Was it dealt with since the last merge?
     pub fn is_handled(&self, id: AlertId) -> bool {
-        self.handled.contains(&id)
+        match self.bundles.get(id) {
+            Some(bundle) => bundle.members.iter().all(|member| self.handled.contains(member)),
+            None => self.handled.contains(&id),
+        }
     }
 
     pub(super) fn put(&mut self, alert: Arc<Alert>) {
-        let listed = self.place.contains_key(&alert.id);
+        let (id, listed) = (alert.id, self.is_listed(alert.id));
         let (severity, closed) = (alert.severity, alert.status.is_closed());
         let before = self.alerts.insert(alert.id, alert);
         if listed {
@@ -142,11 +190,12 @@ impl Rows {
             if !closed {
                 self.counts.add(severity);
             }
+            self.bundles.refresh(id, &self.alerts);
         }
     }
 
     pub(super) fn note_arrival(&mut self, id: AlertId, matches: bool) {
-        if matches && !self.place.contains_key(&id) {
+        if matches && !self.is_listed(id) {
             self.arrived.insert(id);
         } else {
             self.arrived.remove(&id);
@@ -177,8 +226,24 @@ impl Rows {
         for alert in list.iter().filter(|alert| !alert.status.is_closed()) {
             self.counts.add(alert.severity);
         }
-        self.order = list.into_iter().map(|alert| alert.id).collect();
+        self.order = self.bundles.arrange(&list, sort);
         self.place = self.order.iter().enumerate().map(|(place, id)| (*id, place)).collect();
         self.arrived.clear();
+    }
+
+    /// Arrange what is listed again, after bundles were opened or closed.
+    pub(super) fn rearrange(&mut self, sort: &Sort) {
+        let listed = self.listed_as_arranged();
+        let mut list: Vec<&Arc<Alert>> =
+            listed.iter().filter_map(|id| self.alerts.get(id)).collect();
+        list.sort_unstable_by(|one, two| sort.compare(one, two));
+        self.order = self.bundles.arrange(&list, sort);
+        self.place = self.order.iter().enumerate().map(|(place, id)| (*id, place)).collect();
+    }
+
+    /// Like `listed`, but whatever was opened or closed since the list was made.
+    fn listed_as_arranged(&self) -> Vec<AlertId> {
+        let rows = self.order.iter().filter(|id| self.bundles.of(**id).is_none());
+        rows.flat_map(|id| self.alerts_of(*id)).collect()
     }
 }

@@ -49,6 +49,7 @@ pub(crate) fn alert(number: u8, risk: u8, host: &str) -> Alert {
         verdict: None,
         snoozed_until: None,
         backfill: false,
+        bundle: None,
         changed_since_closed: false,
         revision: 1,
     }

@@ -95,7 +95,7 @@ impl DetailView {
     /// Go where the model's cursor went; read the alert there.
     fn follow(&mut self, model: &DeskModel) -> Vec<Effect> {
         let Some(current) = model.current().map(|alert| alert.id) else { return Vec::new() };
-        if current == self.id {
+        if current == self.id || model.rows().bundles().get(current).is_some() {
             return Vec::new();
         }
         self.id = current;

@@ -71,8 +71,8 @@ impl VerdictSheet {
         let sheet = VerdictSheet {
             title,
             one: Targets::one(alert.id),
-            all_marked: targets.from_marks,
-            marked: targets.from_marks.then_some(targets),
+            all_marked: targets.from_marks || targets.bundle,
+            marked: (targets.from_marks || targets.bundle).then_some(targets),
             kind: before.map_or(VerdictKind::FalsePositive, |verdict| verdict.kind),
             reasons: (0..REASONS.len())
                 .filter(|index| REASONS.get(*index).is_some_and(|(code, _)| chosen(code)))

@@ -4,6 +4,7 @@ use crate::model::alert::Alert;
 use crate::model::desk::AlertDetail;
 use crate::model::event::Event;
 use crate::model::field::{self, FieldId};
+use crate::model::risk;
 use crate::tui::desk_model::DeskModel;
 use crate::tui::paint::format;
 use crate::tui::paint::role::Role;
@@ -40,7 +41,11 @@ pub fn fill(doc: &mut Doc, model: &DeskModel, alert: &Alert, detail: Option<&Ale
     }
     doc.field(&SafeText::label("who"), LABEL_COLUMNS, &who(alert));
     doc.field(&SafeText::label("seen"), LABEL_COLUMNS, &seen(alert));
-    doc.field(&SafeText::label("risk"), LABEL_COLUMNS, &risk(alert));
+    let parts = risk::lines(alert.risk, &alert.risk_parts);
+    doc.field(&SafeText::label("risk"), LABEL_COLUMNS, &alert.risk.to_string());
+    for part in parts {
+        doc.field(&SafeText::label(""), LABEL_COLUMNS, &part);
+    }
     doc.field(&SafeText::label("att&ck"), LABEL_COLUMNS, &techniques(alert));
     let words = flags(model, alert);
     if !words.is_empty() {
@@ -176,15 +181,6 @@ fn seen(alert: &Alert) -> String {
         format::date_time(alert.last_seen).as_str(),
         alert.count
     )
-}
-
-fn risk(alert: &Alert) -> String {
-    let parts: Vec<String> =
-        alert.risk_parts.iter().map(|(what, points)| format!("{what} {points}")).collect();
-    if parts.is_empty() {
-        return alert.risk.to_string();
-    }
-    format!("{} = {}", alert.risk, parts.join(" + "))
 }
 
 /// What matched, and what a correlation counted by, in one line.

@@ -54,7 +54,14 @@ pub fn verb(
             None => vec![say("nothing to repeat yet", Tone::Warning)],
         },
         ActionId::NoteCompose => open_or_say(model, NoteComposer::open),
-        ActionId::VerdictSheet => open_or_say(model, |alert| VerdictSheet::open(alert, targets)),
+        // A bundle has no draft and no verdict of its own: the sheet is that of its first alert, for all.
+        ActionId::VerdictSheet => {
+            let first = targets.ids.first().and_then(|id| model.rows().get(*id)).cloned();
+            open_or_say(model, |alert| {
+                let of_bundle = first.filter(|_| targets.bundle);
+                VerdictSheet::open(of_bundle.as_deref().unwrap_or(alert), targets)
+            })
+        }
         ActionId::HostEvents => {
             let minutes = call.number("minutes").and_then(|minutes| u32::try_from(minutes).ok());
             let minutes = minutes.unwrap_or(EVENTS_MINUTES).max(1);
@@ -107,6 +114,11 @@ pub fn unavailable(call: &ActionCall, model: &DeskModel) -> Option<&'static str>
     );
     if about_an_alert && model.current().is_none() && model.marks().is_empty() {
         return Some("no alert under the cursor");
+    }
+    let one_alert = matches!(call.id, ActionId::NoteCompose | ActionId::RuleOff);
+    let current = model.current().map(|alert| alert.id);
+    if one_alert && current.is_some_and(|id| model.rows().bundles().get(id).is_some()) {
+        return Some("a bundle is several alerts: open it with enter first");
     }
     if call.id == ActionId::RepeatLast && model.repeat().is_none() {
         return Some("nothing to repeat yet");

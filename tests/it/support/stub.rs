@@ -126,6 +126,7 @@ fn alert(n: usize, bad: &str) -> Alert {
         }),
         snoozed_until: None,
         backfill: false,
+        bundle: None,
         changed_since_closed: false,
         revision: 1,
     }

@@ -122,7 +122,7 @@ fn width(text: &SafeText) -> u16 {
 /// Draw the chips line: every chip with its switch, `n of m`, and the order.
 pub(super) fn draw_chips(model: &DeskModel, canvas: &mut Canvas<'_>) {
     let mut right = SafeText::default();
-    right.push(&format::count(model.rows().len() as u64)).push_label(" of ");
+    right.push(&format::count(model.rows().listed().len() as u64)).push_label(" of ");
     right.push(&format::count(model.rows().total() as u64)).push_label("   sort ");
     right.push(&SafeText::line(&model.sort().label()));
     let end = canvas.width().saturating_sub(1);

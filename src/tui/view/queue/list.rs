@@ -102,10 +102,13 @@ fn draw_row(model: &DeskModel, alert: &Alert, canvas: &mut Canvas<'_>, y: u16, c
     let text = role(Role::Text);
     canvas.text_right(AGE_RIGHT, y, &age(alert.last_seen, model.now()), text);
     canvas.text_right(RISK_RIGHT, y, &format::number(u64::from(alert.risk)), text);
-    if alert.count > 1 {
+    let bundle = model.rows().bundles().get(alert.id).is_some();
+    if alert.count > 1 && !bundle {
         canvas.text_right(COUNT_RIGHT, y, &count(alert.count), text);
     }
-    canvas.text(TITLE_X, y, columns.title, &SafeText::line(&alert.rule_name), text);
+    let mut title = super::bundle::sign(model, alert);
+    title.push(&SafeText::line(&super::bundle::title(model, alert)));
+    canvas.text(TITLE_X, y, columns.title, &title, text);
     let owner = alert
         .assignee
         .as_deref()

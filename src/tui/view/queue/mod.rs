@@ -1,5 +1,6 @@
 //! The queue: header, filter chips, list, preview. The home of the desk.
 
+mod bundle;
 mod header;
 mod list;
 mod preview;
@@ -12,6 +13,7 @@ use crate::tui::action::ActionId;
 use crate::tui::action::call::ActionCall;
 use crate::tui::contract::{Effect, Input, Msg, Reply, Request, View};
 use crate::tui::desk_model::DeskModel;
+use crate::tui::desk_model::bundles::BundleEdit;
 use crate::tui::desk_model::cursor::Move;
 use crate::tui::desk_model::edit::{Edit, Filter, SortEdit};
 use crate::tui::desk_model::marks::{Field, MarkEdit};
@@ -96,6 +98,8 @@ impl QueueView {
         Some(match call.id {
             ActionId::OpenSelected => self.open(model, None),
             ActionId::DetailTab => self.open(model, call.number("n")),
+            ActionId::BundleView => QueueView::bundle(BundleEdit::ToggleView),
+            ActionId::BundleClose => QueueView::bundle(BundleEdit::Close),
             ActionId::MergeNew => vec![Effect::Edit(Edit::Merge), triage::follow()],
             ActionId::FreezeToggle => vec![Effect::Edit(Edit::ToggleFreeze)],
             ActionId::FilterToggleAll => filter(Filter::ToggleAll),
@@ -126,6 +130,10 @@ impl QueueView {
         })
     }
 
+    fn bundle(edit: BundleEdit) -> Vec<Effect> {
+        vec![Effect::Edit(Edit::Bundle(edit)), triage::follow()]
+    }
+
     fn open(&self, model: &DeskModel, tab: Option<u64>) -> Vec<Effect> {
         let Some(alert) = model.current() else {
             return vec![triage::say(
@@ -133,6 +141,9 @@ impl QueueView {
                 crate::tui::contract::Tone::Warning,
             )];
         };
+        if model.rows().bundles().get(alert.id).is_some() {
+            return QueueView::bundle(BundleEdit::Toggle);
+        }
         let (view, mut effects) = DetailView::open(alert.id, tab, self.height.get());
         effects.insert(0, Effect::Push(Box::new(view)));
         effects
@@ -144,7 +155,8 @@ impl QueueView {
         let known = self.detail.as_ref().is_some_and(|detail| {
             detail.alert.id == alert.id && detail.alert.revision >= alert.revision
         });
-        if known || self.asked == Some(alert.id) {
+        let bundle = model.rows().bundles().get(alert.id).is_some();
+        if bundle || known || self.asked == Some(alert.id) {
             return Vec::new();
         }
         self.asked = Some(alert.id);

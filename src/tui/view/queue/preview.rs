@@ -2,6 +2,7 @@
 
 use crate::model::alert::Alert;
 use crate::model::desk::AlertDetail;
+use crate::model::risk;
 use crate::tui::desk_model::DeskModel;
 use crate::tui::desk_model::live::Link;
 use crate::tui::paint::canvas::{Canvas, Rect};
@@ -34,7 +35,9 @@ pub(super) fn draw(
     let mut canvas = canvas.sub(Rect::new(0, 1, width, height.saturating_sub(1)));
     let tall = height > 8;
     let mut doc = Doc::new(width.saturating_sub(1), tall);
-    if tall {
+    if let Some(bundle) = model.rows().bundles().get(alert.id) {
+        super::bundle::fill(&mut doc, model, bundle, tall);
+    } else if tall {
         summary::fill(&mut doc, model, alert, detail);
     } else {
         summary::fill_short(&mut doc, model, alert);
@@ -44,12 +47,8 @@ pub(super) fn draw(
 
 fn title(alert: &Alert) -> SafeText {
     let mut text = format::id_short(&alert.id);
-    text.push_label("  risk ").push(&format::number(u64::from(alert.risk)));
-    for (index, (what, points)) in alert.risk_parts.iter().enumerate() {
-        text.push_label(if index == 0 { ": " } else { " + " });
-        text.push(&SafeText::line(what)).push_label(" ");
-        text.push(&format::number(u64::from(*points)));
-    }
+    text.push_label("  risk ");
+    text.push(&SafeText::line(&risk::sentence(alert.risk, &alert.risk_parts)));
     text
 }
 

@@ -62,6 +62,7 @@ fn alert(name: &str, severity: Severity, risk: u8, minutes: i64, host: &str) -> 
         verdict: None,
         snoozed_until: None,
         backfill: false,
+        bundle: None,
         changed_since_closed: false,
         revision: 3,
     }

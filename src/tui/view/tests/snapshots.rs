@@ -5,7 +5,7 @@ use crate::tui::contract::{Msg, Reply, Request};
 use crate::tui::paint::theme::GlyphSet;
 use crate::tui::view::tests::stage::{Stage, fixture_answer, theme};
 
-fn snap(name: &str, stage: &Stage) {
+pub(super) fn snap(name: &str, stage: &Stage) {
     for (columns, rows) in [(80, 24), (120, 40)] {
         let mut text = String::new();
         for (theme_name, set) in [("dark", GlyphSet::Ascii), ("mono", GlyphSet::Ascii)] {
