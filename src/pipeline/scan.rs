@@ -162,7 +162,9 @@ fn judge(
         partial.out_of_range += (before - output.events.len()) as u64;
         output.events.iter().for_each(|event| partial.failed_logins.see(event));
         detector.analyse(&output.events, true, &mut findings);
-        signals.analyse(&output.events, true, &mut findings);
+        if !set.signals().is_empty() {
+            signals.analyse(&output.events, true, &mut findings);
+        }
         ControlFlow::Continue(())
     });
     findings.retain(|finding: &Finding| finding.rule.level >= options.min_level);
