@@ -83,7 +83,7 @@ impl Analyst {
     ) -> Analyst {
         let (muted, next, next_signals) = rules;
         let noise = NoiseRules::new(noise, muted.recommended());
-        Analyst {
+        let mut analyst = Analyst {
             settings,
             limits,
             detector,
@@ -103,7 +103,11 @@ impl Analyst {
             looked: Instant::now(),
             findings: BTreeMap::new(),
             restored: decoder_states.into_iter().collect(),
-        }
+        };
+        // What the last commit left is shown from the first look on: a parked rule, groups that are full.
+        analyst.report(Timestamp::now());
+        analyst.reported = Timestamp::default();
+        analyst
     }
 
     /// Work until the sources are gone and the queue is empty, or the committer is gone.
