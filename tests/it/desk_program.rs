@@ -119,8 +119,11 @@ fn kill(mut session: Session) {
     session.wait_end();
 }
 
+/// Both alerts in rows of their own: they are one bundle.
 fn ready(session: &mut Session) {
     session.wait_for("SSH log-in after");
+    session.press("b");
+    session.wait_until("rows of their own", |session| !session.text().contains("[+]"));
     session.press("gg");
 }
 
