@@ -12,8 +12,8 @@ use crate::detect::index::{self, Index};
 use crate::detect::logsource::{Binding, Kind};
 use crate::detect::memo::Memo;
 use crate::detect::tree::Node;
-use crate::detect::view::{SlotTable, View};
-use crate::model::event::Event;
+use crate::detect::view::{Slot, SlotTable, View};
+use crate::model::event::{Event, Value};
 use crate::model::field::FieldId;
 use crate::model::finding::RuleInfo;
 
@@ -53,6 +53,7 @@ pub struct RuleSet {
     by_channel: AHashMap<String, Vec<u32>>,
     by_dataset: AHashMap<&'static str, Vec<u32>>,
     elsewhere: Vec<u32>,
+    code_slot: Option<Slot>,
     recommended: Arc<AHashSet<String>>,
 }
 
@@ -106,6 +107,7 @@ impl RuleSet {
             correlations,
             slots,
             recommended,
+            code_slot,
             ..RuleSet::default()
         };
         for (binding, rules) in grouped {
@@ -210,6 +212,27 @@ impl RuleSet {
         self.compiled.get(number as usize).is_some_and(|rule| rule.node.holds(view))
     }
 
+    /// The whole numbers in the slot that rules ask for event codes.
+    fn codes(&self, view: &View<'_, '_>, out: &mut Vec<u32>) {
+        let Some(slot) = self.code_slot else { return };
+        let mut add = |value: Value<'_>| {
+            let number = match value {
+                Value::Int(number) => number as f64,
+                Value::Float(number) => number,
+                Value::Str(text) => text.trim().parse().unwrap_or(f64::NAN),
+                Value::Bool(_) | Value::Null => return,
+            };
+            if number.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(&number) {
+                out.push(number as u32);
+            }
+        };
+        if view.many(slot) {
+            view.all(slot).for_each(add);
+        } else if let Some(value) = view.first(slot) {
+            add(value);
+        }
+    }
+
     fn matched(&self, number: u32, rule: &Compiled, view: &View<'_, '_>) -> Match {
         let matched = if rule.alerts { explain::matched(&rule.node, view) } else { Vec::new() };
         Match { rule: number, alerts: rule.alerts, matched }
@@ -230,12 +253,15 @@ pub struct Judge<'r, 'e> {
     view: View<'r, 'e>,
     channel: String,
     hits: Vec<u32>,
+    /// The event's codes, as the rules read them: a record may have a field of that name itself, or several.
+    codes: Vec<u32>,
 }
 
 impl<'r, 'e> Judge<'r, 'e> {
     /// A judge over `rules`.
     pub fn new(rules: &'r RuleSet) -> Judge<'r, 'e> {
-        Judge { rules, view: View::new(&rules.slots), channel: String::new(), hits: Vec::new() }
+        let view = View::new(&rules.slots);
+        Judge { rules, view, channel: String::new(), hits: Vec::new(), codes: Vec::new() }
     }
 
     /// A judge that goes on with what another one of the same rules remembered.
@@ -262,6 +288,8 @@ impl<'r, 'e> Judge<'r, 'e> {
         let named = rules.by_channel.get(&self.channel).map(Vec::as_slice).unwrap_or_default();
         let data = rules.by_dataset.get(kind.dataset).map(Vec::as_slice).unwrap_or_default();
         self.hits.clear();
+        self.codes.clear();
+        rules.codes(&self.view, &mut self.codes);
         for place in named.iter().chain(data).chain(&rules.elsewhere) {
             let Some(bucket) = rules.buckets.get(*place as usize) else { continue };
             if !bucket.binding.fits(&kind) {
@@ -269,7 +297,7 @@ impl<'r, 'e> Judge<'r, 'e> {
             }
             let hits = &mut self.hits;
             bucket.any_code.candidates(&self.view, &mut |rule| hits.push(rule));
-            if let Some(index) = kind.code.and_then(|code| bucket.by_code.get(&code)) {
+            for index in self.codes.iter().filter_map(|code| bucket.by_code.get(code)) {
                 index.candidates(&self.view, &mut |rule| hits.push(rule));
             }
         }

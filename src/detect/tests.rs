@@ -52,6 +52,20 @@ fn fires(rules: &RuleSet, event: &Event) -> bool {
 }
 
 #[test]
+fn the_code_that_rules_ask_for_is_the_one_they_read() {
+    let rules = rule("  s:\n    EventID: 17\n  condition: s\n");
+    let own = |code: Value<'_>| process(&[("winlog.event_data.EventID", code)]);
+    assert!(fires(&rules, &own(Value::Str("17"))));
+    assert!(fires(&rules, &own(Value::Int(17))));
+    assert!(fires(&rules, &own(Value::Float(17.0))));
+    assert!(!fires(&rules, &own(Value::Str("18"))));
+    assert!(!fires(&rules, &process(&[])));
+    let mut several = own(Value::Int(3));
+    several.push_named("winlog.event_data.EventID", Value::Str("17"));
+    assert!(fires(&rules, &several));
+}
+
+#[test]
 fn values_match_without_case_and_with_wildcards() {
     let rules = rule(
         "  s:\n    Image|endswith: '\\cmd.exe'\n    CommandLine: '*whoami ?all'\n  condition: s\n",
