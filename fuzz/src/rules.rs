@@ -63,15 +63,9 @@ pub fn conditions(input: &[u8], seen: &mut Seen) {
             "true" => Value::Bool(true),
             _ => number.unwrap_or(Value::Str(value)),
         };
-        // Decoders give codes as whole numbers in a field of their own, and the index goes by that field.
-        if name == "EventID" {
-            if let Value::Int(code) = value {
-                event.push_named("event.code", Value::Int(code));
-            }
-            continue;
-        }
         // Names are remembered for as long as the program runs.
-        let known = ["a", "b", "CommandLine", "message", "user.name", "winlog.channel"];
+        let known =
+            ["a", "b", "CommandLine", "message", "user.name", "winlog.channel", "event.code", "EventID"];
         let name = known.iter().find(|one| **one == name).unwrap_or(&"a");
         event.push_named(name, value);
     }

@@ -70,7 +70,7 @@ impl Default for RulesConfig {
 }
 
 /// How often files are looked at when nobody says.
-const WATCH_DEFAULT: Duration = Duration::from_secs(1);
+const WATCH_DEFAULT: Duration = Duration::from_millis(250);
 
 /// Take the section's keys.
 pub fn read(reader: &mut Reader) -> RulesConfig {

@@ -222,8 +222,11 @@ impl RuleSet {
                 Value::Str(text) => text.trim().parse().unwrap_or(f64::NAN),
                 Value::Bool(_) | Value::Null => return,
             };
-            if number.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(&number) {
-                out.push(number as u32);
+            // As near as the library takes for equal.
+            let whole = number.round();
+            if (number - whole).abs() < f64::EPSILON && (0.0..=f64::from(u32::MAX)).contains(&whole)
+            {
+                out.push(whole as u32);
             }
         };
         if view.many(slot) {

@@ -22,7 +22,7 @@ use crate::model::ledger::LedgerDelta;
 use crate::model::record::{Batch, Flush};
 use crate::model::severity::Severity;
 use crate::normalise::{Decoder, Output, Settings};
-use crate::pipeline::in_order::{self, Found};
+use crate::pipeline::in_order;
 use crate::pipeline::muted::Muted;
 use crate::pipeline::noise::{self, NoiseRules};
 use crate::pipeline::shapes::{REPORT_EVERY_US, Shapes};
@@ -171,12 +171,7 @@ impl Analyst {
     }
 
     fn judge(&mut self, events: &[Event], backfill: bool, findings: &mut Vec<Finding>) {
-        let (mut rules, mut signals) = (Found::default(), Found::default());
-        let Found { findings: found, ends } = &mut rules;
-        self.detector.analyse_each(events, backfill, found, |end| ends.push(end));
-        let Found { findings: found, ends } = &mut signals;
-        self.signals.analyse_each(events, backfill, found, |end| ends.push(end));
-        in_order::join(rules, signals, findings);
+        in_order::judge(&mut self.detector, &mut self.signals, events, backfill, findings);
     }
 
     /// Go on with sets that were loaded meanwhile, as a whole.

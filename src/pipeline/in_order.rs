@@ -3,19 +3,38 @@
 //! Which episode a finding joins depends on what came before it. If all findings of the rules came first, then those of
 //! the signals, that would depend on how records were cut into batches, and so on when the program was killed.
 
+use crate::detect::Detector;
+use crate::model::event::Event;
 use crate::model::finding::Finding;
+use crate::signal;
 
 /// What one stage found in a batch.
 #[derive(Debug, Default)]
-pub(crate) struct Found {
+struct Found {
     /// The findings, in order.
-    pub(crate) findings: Vec<Finding>,
+    findings: Vec<Finding>,
     /// For each event: how many there were after it.
-    pub(crate) ends: Vec<usize>,
+    ends: Vec<usize>,
+}
+
+/// Judge a batch by rules and by signals.
+pub(crate) fn judge(
+    detector: &mut Detector,
+    signals: &mut signal::Engine,
+    events: &[Event],
+    backfill: bool,
+    out: &mut Vec<Finding>,
+) {
+    let (mut by_rules, mut by_signals) = (Found::default(), Found::default());
+    let Found { findings, ends } = &mut by_rules;
+    detector.analyse_each(events, backfill, findings, |end| ends.push(end));
+    let Found { findings, ends } = &mut by_signals;
+    signals.analyse_each(events, backfill, findings, |end| ends.push(end));
+    join(by_rules, by_signals, out);
 }
 
 /// Put both together, event by event; at one event the rules' come first.
-pub(crate) fn join(rules: Found, signals: Found, out: &mut Vec<Finding>) {
+fn join(rules: Found, signals: Found, out: &mut Vec<Finding>) {
     out.reserve(rules.findings.len() + signals.findings.len());
     let (mut of_rules, mut of_signals) = (rules.findings.into_iter(), signals.findings.into_iter());
     let (mut from_rule, mut from_signal) = (0, 0);

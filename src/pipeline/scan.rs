@@ -14,6 +14,7 @@ use crate::model::finding::Finding;
 use crate::model::ledger::Ledger;
 use crate::model::severity::Severity;
 use crate::pipeline::failed_logins::FailedLogins;
+use crate::pipeline::in_order;
 use crate::pipeline::inputs::{
     DAMAGED, FirstRejects, Input, Inputs, Plan, Watcher, name, see_rejects, size,
 };
@@ -161,9 +162,10 @@ fn judge(
         output.events.retain(|event| in_range(event, options));
         partial.out_of_range += (before - output.events.len()) as u64;
         output.events.iter().for_each(|event| partial.failed_logins.see(event));
-        detector.analyse(&output.events, true, &mut findings);
-        if !set.signals().is_empty() {
-            signals.analyse(&output.events, true, &mut findings);
+        if set.signals().is_empty() {
+            detector.analyse(&output.events, true, &mut findings);
+        } else {
+            in_order::judge(&mut detector, &mut signals, &output.events, true, &mut findings);
         }
         ControlFlow::Continue(())
     });

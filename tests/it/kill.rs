@@ -152,14 +152,15 @@ pub fn settle(mut daemon: Daemon, records: u64) -> serde_json::Value {
     }
 }
 
-/// What must be equal: id → (rule, host, count, first, last).
+/// What must be equal: id → rule, host, count, times, level, risk with its parts, and bundle.
 fn alerts(config: &Path) -> BTreeMap<String, String> {
     run_ndjson(config, &["alerts", "list", "--format", "ndjson", "--limit", "1000000"])
         .iter()
         .map(|alert| {
-            let text = ["rule.id", "host.name", "count", "first_seen", "last_seen", "severity"]
-                .map(|key| alert[key].to_string())
-                .join(" ");
+            let keys = ["rule.id", "host.name", "count", "first_seen", "last_seen", "severity"];
+            let parts = ["risk", "risk_parts", "bundle"];
+            let of = |key: &&str| alert[*key].to_string();
+            let text = keys.iter().chain(&parts).map(of).collect::<Vec<_>>().join(" ");
             (alert["id"].as_str().unwrap().to_owned(), text)
         })
         .collect()

@@ -81,10 +81,7 @@ fn a_verdict_on_a_bundle_says_how_many_and_undo_takes_all_of_it_back() {
     assert!(text.contains("[+] 5 alerts"), "the handled row stays in place: {text}");
     stage.press("u");
     stage.tick(0);
-    assert!(matches!(
-        stage.asked.iter().rev().find(|one| matches!(one, Request::Undo(_))),
-        Some(_)
-    ));
+    assert!(stage.asked.iter().any(|one| matches!(one, Request::Undo(_))));
 }
 
 #[test]
