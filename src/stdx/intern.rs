@@ -12,7 +12,7 @@ use parking_lot::RwLock;
 pub const NAMES_MAX: usize = 65_000;
 
 static TABLE: LazyLock<RwLock<Table>> = LazyLock::new(|| RwLock::new(Table::default()));
-static SEED: OnceLock<&'static [&'static str]> = OnceLock::new();
+static SEEDED: OnceLock<()> = OnceLock::new();
 
 #[derive(Default)]
 struct Table {
@@ -22,20 +22,29 @@ struct Table {
 
 /// Names that must have the ids `0..names.len()`. Call before the first `intern`; later calls change nothing.
 pub fn seed(names: &'static [&'static str]) {
-    if SEED.set(names).is_ok() {
-        let mut table = TABLE.write();
+    seed_once(&SEEDED, &TABLE, names);
+}
+
+/// Whoever comes second waits until the first is done: a name that came between would take the id of a constant.
+fn seed_once(seeded: &OnceLock<()>, table: &RwLock<Table>, names: &[&'static str]) {
+    seeded.get_or_init(|| {
+        let mut table = table.write();
         for name in names {
             table.add(name);
         }
-    }
+    });
 }
 
 /// The id of a name, adding it when there is room.
 pub fn intern(name: &str) -> Option<u16> {
-    if let Some(id) = TABLE.read().ids.get(name) {
+    intern_in(&TABLE, name)
+}
+
+fn intern_in(table: &RwLock<Table>, name: &str) -> Option<u16> {
+    if let Some(id) = table.read().ids.get(name) {
         return Some(*id);
     }
-    let mut table = TABLE.write();
+    let mut table = table.write();
     if let Some(id) = table.ids.get(name) {
         return Some(*id);
     }
@@ -62,5 +71,33 @@ impl Table {
         self.names.push(name);
         self.ids.insert(name, id);
         id
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Threads that start together, each with names before it looks: every constant keeps its id.
+    #[test]
+    fn no_name_takes_the_id_of_a_constant_whichever_thread_comes_first() {
+        let names: Vec<&'static str> = (0..200).map(|n| &*format!("constant.{n}").leak()).collect();
+        for round in 0..300 {
+            let (seeded, table) = (OnceLock::new(), RwLock::new(Table::default()));
+            std::thread::scope(|scope| {
+                for thread in 0..4 {
+                    let (seeded, table, names) = (&seeded, &table, &names);
+                    scope.spawn(move || {
+                        seed_once(seeded, table, names);
+                        intern_in(table, ["constant.7", "new", "constant.0", "newer"][thread]);
+                    });
+                }
+            });
+            for (id, name) in names.iter().enumerate() {
+                let known = table.read().ids.get(name).copied();
+                assert_eq!(known.map(usize::from), Some(id), "{name}, round {round}");
+            }
+            assert_eq!(table.read().names.len(), names.len() + 2);
+        }
     }
 }
