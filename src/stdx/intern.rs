@@ -11,7 +11,9 @@ use parking_lot::RwLock;
 /// The most field names the process will hold; later new names are refused (`None`) and counted by the caller.
 pub const NAMES_MAX: usize = 65_000;
 
-static TABLE: LazyLock<RwLock<Table>> = LazyLock::new(|| RwLock::new(Table::default()));
+type Shared = LazyLock<RwLock<Table>>;
+
+static TABLE: Shared = LazyLock::new(|| RwLock::new(Table::default()));
 static SEEDED: OnceLock<()> = OnceLock::new();
 
 #[derive(Default)]
@@ -26,7 +28,7 @@ pub fn seed(names: &'static [&'static str]) {
 }
 
 /// Whoever comes second waits until the first is done: a name that came between would take the id of a constant.
-fn seed_once(seeded: &OnceLock<()>, table: &RwLock<Table>, names: &[&'static str]) {
+fn seed_once(seeded: &OnceLock<()>, table: &Shared, names: &[&'static str]) {
     seeded.get_or_init(|| {
         let mut table = table.write();
         for name in names {
@@ -40,7 +42,7 @@ pub fn intern(name: &str) -> Option<u16> {
     intern_in(&TABLE, name)
 }
 
-fn intern_in(table: &RwLock<Table>, name: &str) -> Option<u16> {
+fn intern_in(table: &Shared, name: &str) -> Option<u16> {
     if let Some(id) = table.read().ids.get(name) {
         return Some(*id);
     }
@@ -76,20 +78,28 @@ impl Table {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use super::*;
 
-    /// Threads that start together, each with names before it looks: every constant keeps its id.
+    /// Two threads that start together, each with a name of its own. Making the table takes a moment, in which the
+    /// second one is at it: where it does not wait, a few of a hundred rounds end wrong.
     #[test]
     fn no_name_takes_the_id_of_a_constant_whichever_thread_comes_first() {
         let names: Vec<&'static str> = (0..200).map(|n| &*format!("constant.{n}").leak()).collect();
-        for round in 0..300 {
-            let (seeded, table) = (OnceLock::new(), RwLock::new(Table::default()));
+        for round in 0..500 {
+            let (seeded, started) = (OnceLock::new(), AtomicUsize::new(0));
+            let table: Shared = LazyLock::new(|| RwLock::new(Table::default()));
             std::thread::scope(|scope| {
-                for thread in 0..4 {
-                    let (seeded, table, names) = (&seeded, &table, &names);
+                for name in ["new", "newer"] {
+                    let (seeded, started, table, names) = (&seeded, &started, &table, &names);
                     scope.spawn(move || {
+                        started.fetch_add(1, Ordering::SeqCst);
+                        while started.load(Ordering::SeqCst) < 2 {
+                            std::hint::spin_loop();
+                        }
                         seed_once(seeded, table, names);
-                        intern_in(table, ["constant.7", "new", "constant.0", "newer"][thread]);
+                        intern_in(table, name);
                     });
                 }
             });
