@@ -122,7 +122,7 @@ fn a_loud_rule_is_parked_through_kills_and_released_with_everything_it_kept() {
     // 200 matches, each on its own host within an hour of others: far more alerts than 20.
     let loud = of_rule(&found, RULE);
     assert_eq!(loud.len() as u64, BUDGET + 1, "the budget, and the row that says so: {loud:?}");
-    let marker = loud.iter().find(|row| row[1].as_str().unwrap().starts_with("rule parked since"));
+    let marker = loud.iter().find(|row| row[1].as_str().unwrap().starts_with("rule parked:"));
     let marker = marker.unwrap_or_else(|| panic!("{loud:?}"));
     let shown: u64 = loud.iter().map(|row| row[3].as_u64().unwrap()).sum();
     assert_eq!(shown, 200, "every match is told, kept back or not");

@@ -208,13 +208,13 @@ fn marker_id(finding: &Finding) -> AlertId {
 }
 
 fn marker(parked: &ParkedRule) -> OpenEpisode {
-    let since = parked.since.to_jiff().strftime("%Y-%m-%d %H:%M UTC");
     OpenEpisode {
         alert: parked.marker,
         key: parked.marker,
         tenant: parked.tenant.clone(),
         rule_id: parked.rule.clone(),
-        rule_name: format!("rule parked since {since}: {}", parked.title),
+        // Since when is the alert's first time: a late match moves that, and a name stays as it was stored.
+        rule_name: format!("rule parked: {}", parked.title),
         severity: parked.level,
         tags: parked.tags.clone(),
         host: String::new(),

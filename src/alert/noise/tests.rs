@@ -113,7 +113,7 @@ impl Books {
     }
 
     fn marker(&self) -> Option<&OpenEpisode> {
-        self.alerts.values().find(|one| one.rule_name.starts_with("rule parked since "))
+        self.alerts.values().find(|one| one.rule_name.starts_with("rule parked: "))
     }
 }
 
@@ -179,7 +179,7 @@ fn a_rule_over_its_budget_is_parked_and_comes_back_with_everything() {
     let marker = books.marker().cloned().unwrap();
     assert_eq!((books.alerts.len(), books.held.len()), (3, 3), "two alerts and the marker");
     assert_eq!((marker.count, marker.first_seen), (3, Timestamp(START + 2 * MINUTE)));
-    assert_eq!(marker.rule_name, "rule parked since 2026-11-22 00:02 UTC: r");
+    assert_eq!(marker.rule_name, "rule parked: r");
     assert!(!books.open.contains_key(&marker.alert), "nothing can join a marker");
     // A repeat of an alert that stands is no new alert; the next day has no budget while it is parked.
     step(&mut engine, &mut books, Some(2), 0, vec![finding("r", "h0", 3 * MINUTE, 10, "ana")]);
