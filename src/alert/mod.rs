@@ -260,12 +260,14 @@ impl Engine {
         if admitted == Admitted::Counted {
             return None;
         }
-        let kept = noise::begin(&finding, window.as_ref(), admitted == Admitted::Held);
+        let held = admitted == Admitted::Held;
+        let kept = noise::begin(&finding, window.as_ref(), held);
         let fixed = [
             self.assets.part(&finding),
             self.rarity.begin(&finding.tenant, &finding.rule.id, &finding.host),
         ];
-        let (bundle, near) = self.bundler.place(id, &finding);
+        // What nobody sees joins no bundle: its row would count alerts that it cannot show.
+        let (bundle, near) = if held { (None, 0) } else { self.bundler.place(id, &finding) };
         let mut episode = begin(key, finding, touched, self.evidence_max);
         (episode.bundle, episode.near) = (bundle, near);
         episode.fixed_parts = fixed.into_iter().flatten().collect();

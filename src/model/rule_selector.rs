@@ -107,7 +107,13 @@ impl Selector {
                 }
                 return Ok(());
             }
-            _ => (&mut self.rule, term),
+            Some((word, _)) => {
+                let text = format!(
+                    "{word:?} is no kind of selector: write rule:ID, pack:NAME, tag:PATTERN, level:LEVEL or host:HOST"
+                );
+                return Err(BadSelector(text));
+            }
+            None => (&mut self.rule, term),
         };
         if value.is_empty() {
             return Err(BadSelector(format!("nothing stands behind the colon of {term:?}")));
@@ -206,7 +212,16 @@ mod tests {
         ] {
             assert_eq!(Selector::parse(text.split(' ')).unwrap().to_string(), text);
         }
-        for wrong in ["", "level:loud", "pack:", "pack:a pack:b", "all pack:a", "r1 r2"] {
+        for wrong in [
+            "",
+            "levl:low",
+            "tagg:x",
+            "level:loud",
+            "pack:",
+            "pack:a pack:b",
+            "all pack:a",
+            "r1 r2",
+        ] {
             assert!(Selector::parse(wrong.split(' ')).is_err(), "{wrong}");
         }
     }

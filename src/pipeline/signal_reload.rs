@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use crate::config::signals::SignalsConfig;
 use crate::pipeline::shared::{Health, Shared};
-use crate::pipeline::watch::{Next, Seen, TICK, see};
+use crate::pipeline::watch::{Next, Seen, TICK, refused, see};
 use crate::signal::files::BUILTIN;
 use crate::signal::load::Issue;
 use crate::signal::{self, Loaded, SignalProblem, SignalSet};
@@ -110,17 +110,7 @@ impl Reloader {
         }
         self.loaded = Some(before);
         let broken = self.in_force.broken(&loaded.problems);
-        if let Some(first) = broken.first() {
-            for problem in &broken {
-                tracing::warn!(problem = %problem, "signals changed and cannot be taken up");
-            }
-            let more = match broken.len() {
-                1 => String::new(),
-                number => format!(" (and {} more)", number - 1),
-            };
-            let text = format!(
-                "signals changed and cannot be taken up, those of before stay in force: {first}{more}"
-            );
+        if let Some(text) = refused("signals", &broken) {
             self.shared.set_problem(KEY_KEPT, Some((Health::Degraded, text)));
             return;
         }

@@ -36,6 +36,21 @@ impl<T> Next<T> {
     }
 }
 
+/// Log what is broken and say it in one sentence: changed `what` is not taken up. Nothing if nothing is broken.
+pub(crate) fn refused<P: std::fmt::Display>(what: &str, broken: &[P]) -> Option<String> {
+    let first = broken.first()?;
+    for problem in broken {
+        tracing::warn!(problem = %problem, "{what} changed and cannot be taken up");
+    }
+    let more = match broken.len() {
+        1 => String::new(),
+        number => format!(" (and {} more)", number - 1),
+    };
+    Some(format!(
+        "{what} changed and cannot be taken up, those of before stay in force: {first}{more}"
+    ))
+}
+
 /// Files as a look sees them: path, size, times of change, inode.
 pub(crate) type Seen = Vec<(PathBuf, u64, i64, i64, u64)>;
 

@@ -178,6 +178,7 @@ fn a_rule_over_its_budget_is_parked_and_comes_back_with_everything() {
     step(&mut engine, &mut books, Some(2), 0, many);
     let marker = books.marker().cloned().unwrap();
     assert_eq!((books.alerts.len(), books.held.len()), (3, 3), "two alerts and the marker");
+    assert!(books.held.values().all(|(episode, _)| episode.bundle.is_none()));
     assert_eq!((marker.count, marker.first_seen), (3, Timestamp(START + 2 * MINUTE)));
     assert_eq!(marker.rule_name, "rule parked: r");
     assert!(!books.open.contains_key(&marker.alert), "nothing can join a marker");

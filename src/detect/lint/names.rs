@@ -136,7 +136,12 @@ pub(super) fn file(name: &str, found: &mut Vec<Finding>) {
 
 /// Tags as they are written, row by row.
 pub(super) fn tags(page: &Page<'_>, found: &mut Vec<Finding>) {
-    let Some((start, _)) = page.key("tags") else { return };
+    let Some((start, first)) = page.key("tags") else { return };
+    if let Some((_, list)) = first.split_once('[') {
+        let list = list.split(']').next().unwrap_or(list);
+        let tags: Vec<&str> = list.split(',').map(bare).filter(|tag| !tag.is_empty()).collect();
+        return row_of_tags(page, (start, first), &tags, found);
+    }
     for (line, row) in page.rows().skip_while(|(at, _)| *at <= start) {
         let Some(value) = row.trim_start().strip_prefix("- ") else {
             if row.trim().is_empty() || row.trim_start().starts_with('#') {
@@ -144,17 +149,32 @@ pub(super) fn tags(page: &Page<'_>, found: &mut Vec<Finding>) {
             }
             return;
         };
-        let value = value.split(" #").next().unwrap_or(value).trim();
-        let tag = value.trim_matches(['\'', '"']);
+        let tag = bare(value.split(" #").next().unwrap_or(value));
+        row_of_tags(page, (line, row), &[tag], found);
+    }
+}
+
+/// A tag without blanks and quotes around it.
+fn bare(text: &str) -> &str {
+    text.trim().trim_matches(['\'', '"'])
+}
+
+/// The tags of one row, mended in one edit: a row is written again once.
+fn row_of_tags(page: &Page<'_>, (line, row): (u32, &str), tags: &[&str], found: &mut Vec<Finding>) {
+    let mut mended = row.trim_end().to_owned();
+    let from = found.len();
+    for tag in tags {
         let good = spelled(tag);
-        if good != tag {
+        if good != *tag {
             let message = format!("the tag {tag} is spelled {good}");
-            let mut finding = page.finding("tag_spelling", Weight::Warning, line, message);
-            let new = vec![row.trim_end().replacen(tag, &good, 1)];
-            finding.edit = Some(Edit { old: row.to_owned(), new, content: true });
-            found.push(finding);
+            found.push(page.finding("tag_spelling", Weight::Warning, line, message));
+            mended = mended.replacen(tag, &good, 1);
         }
         attack_tag(page, &good, line, found);
+    }
+    let mut own = found.iter_mut().skip(from);
+    if let Some(first) = own.find(|finding| finding.id == "tag_spelling") {
+        first.edit = Some(Edit { old: row.to_owned(), new: vec![mended], content: true });
     }
 }
 

@@ -50,6 +50,25 @@ fn a_good_rule_gets_no_finding() {
 }
 
 #[test]
+fn tags_in_one_row_are_looked_at_and_mended_like_those_in_many() {
+    let row = |tags: &str| {
+        GOOD.replace(
+            "tags:\n    - attack.execution\n    - attack.t1059.004\n",
+            &format!("tags: [{tags}]\n"),
+        )
+    };
+    assert_eq!(said(&row("attack.execution, attack.t1059.004")), []);
+    let bad = row("attack.Execution, 'attack.T1059.004', attack.t9999, attack.foo");
+    let ids: Vec<String> = said(&bad).into_iter().map(|(id, _)| id).collect();
+    let wanted = ["tactic_unknown", "tag_spelling", "tag_spelling", "technique_unknown"];
+    assert_eq!(ids, wanted);
+    let (folder, _) = run(&[("word_in_message.yml", &bad)], true);
+    let mended = fs::read_to_string(folder.path().join("word_in_message.yml")).unwrap();
+    let good = "tags: [attack.execution, 'attack.t1059.004', attack.t9999, attack.foo]\n";
+    assert!(mended.contains(good), "{mended}");
+}
+
+#[test]
 fn findings_name_the_line_and_a_file_may_allow_them() {
     let bad = GOOD.replace("message|contains: magicword", "message|re: '(a+)+x'");
     assert_eq!(said(&bad), [("regex_nested".to_owned(), 15)]);

@@ -15,7 +15,7 @@ use crate::detect::{Loaded, RuleProblem, RuleSet};
 use crate::pipeline::muted::Muted;
 use crate::pipeline::rule_life::resolve::with_packs;
 use crate::pipeline::shared::{Health, Shared};
-use crate::pipeline::watch::{Next, Seen, TICK, see};
+use crate::pipeline::watch::{Next, Seen, TICK, refused, see};
 use crate::stdx::stop::StopToken;
 
 /// The key in the health report of rules that do not run.
@@ -131,17 +131,7 @@ impl Reloader {
         }
         self.loaded = Some(before);
         let broken = self.in_force.broken(&problems);
-        if let Some(first) = broken.first() {
-            for problem in &broken {
-                tracing::warn!(problem = %problem, "rules changed and cannot be taken up");
-            }
-            let more = match broken.len() {
-                1 => String::new(),
-                number => format!(" (and {} more)", number - 1),
-            };
-            let text = format!(
-                "rules changed and cannot be taken up, those of before stay in force: {first}{more}"
-            );
+        if let Some(text) = refused("rules", &broken) {
             self.shared.set_problem(KEY_KEPT, Some((Health::Degraded, text)));
             self.show_waiting();
             return;
