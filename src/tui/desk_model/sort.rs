@@ -71,7 +71,8 @@ impl Key {
 
     fn compare(self, one: &Alert, two: &Alert) -> Ordering {
         match self {
-            Key::Risk => one.risk.cmp(&two.risk),
+            // Bundles are soon at the cap: of two there the more severe is the riskier.
+            Key::Risk => (one.risk, one.severity).cmp(&(two.risk, two.severity)),
             Key::Severity => one.severity.cmp(&two.severity),
             Key::LastSeen => one.last_seen.cmp(&two.last_seen),
             Key::FirstSeen => one.first_seen.cmp(&two.first_seen),

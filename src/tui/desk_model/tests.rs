@@ -423,3 +423,19 @@ fn an_empty_list_takes_the_first_alert_by_itself_unless_frozen() {
     model.reduce(Edit::Alert(Box::new(alert(2, 90, "web01"))));
     assert_eq!((model.rows().len(), model.rows().arrived().count), (1, 1));
 }
+
+#[test]
+fn of_equal_risk_the_more_severe_comes_first_and_then_the_newer() {
+    use crate::tui::desk_model::sort::Sort;
+    let row = |number, severity, seconds: i64| Alert {
+        severity,
+        last_seen: crate::stdx::time::Timestamp(START.0 + seconds * 1_000_000),
+        ..alert(number, 100, "web01")
+    };
+    let newer = row(1, Severity::High, 60);
+    let critical = row(2, Severity::Critical, 0);
+    let older = row(3, Severity::High, 0);
+    let mut rows = [&older, &newer, &critical];
+    rows.sort_by(|one, two| Sort::default().compare(one, two));
+    assert_eq!(rows.map(|row| row.id), [critical.id, newer.id, older.id]);
+}

@@ -43,9 +43,9 @@ pub(super) fn fill(doc: &mut Doc, model: &DeskModel, bundle: &Bundle, tall: bool
     };
     let opened = model.rows().bundles().is_open(row.id);
     let keys = if opened { "left closes it" } else { "enter opens it" };
-    let verbs = "a verdict is for all that are open";
-    field(doc, "bundle", &format!("{} alerts on {}; {keys}; {verbs}", row.count, row.host));
+    field(doc, "bundle", &format!("{} alerts on {}; {keys}", row.count, row.host));
     if tall {
+        field(doc, "verdict", "one given here is for all that are open");
         field(doc, "risk", &risk::sentence(row.risk, &row.risk_parts));
         field(doc, "id", &row.id.to_string());
     }
