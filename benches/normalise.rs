@@ -64,7 +64,7 @@ fn one(path: &str, settings: &Arc<Settings>) {
     let stream = Arc::new(Stream::of_path("bench", path));
     let batches = split(&stream, data);
     let bare = bare(&batches);
-    let mut decoder = Decoder::new(stream, Arc::clone(settings));
+    let mut decoder = Decoder::new(&stream, Arc::clone(settings));
     let (mut nanos, mut records, mut events) = (0_u64, 0_u64, 0_u64);
     let mut rejected = std::collections::BTreeMap::new();
     let counted = (ALLOCATIONS.load(Ordering::Relaxed), ALLOCATED.load(Ordering::Relaxed));
@@ -141,14 +141,12 @@ fn split(stream: &Arc<Stream>, data: Vec<u8>) -> Vec<Batch> {
             let last = chunk.last().unwrap();
             let range = first as usize..(last.start + last.len) as usize;
             Batch {
-                stream: Arc::clone(stream),
                 data: data.get(range).unwrap().to_vec(),
                 records: chunk
                     .iter()
                     .map(|record| Record { start: record.start - first, ..*record })
                     .collect(),
-                flush: Flush::No,
-                positions: Vec::new(),
+                ..Batch::new(Arc::clone(stream), Flush::No)
             }
         })
         .collect()

@@ -35,6 +35,7 @@ fn settings() -> Arc<Settings> {
 fn stream(format: &str) -> Arc<Stream> {
     Arc::new(Stream {
         id: IdHasher::new("fuzz").finish(),
+        delivery: None,
         source: Arc::from("fuzz"),
         path: Arc::from("fuzz.log"),
         tenant: Arc::from("default"),
@@ -48,13 +49,7 @@ fn stream(format: &str) -> Arc<Stream> {
 }
 
 fn batch(stream: &Arc<Stream>, lines: &[(u64, &[u8])], flush: Flush) -> Batch {
-    let mut batch = Batch {
-        stream: Arc::clone(stream),
-        data: Vec::new(),
-        records: Vec::new(),
-        flush,
-        positions: Vec::new(),
-    };
+    let mut batch = Batch::new(Arc::clone(stream), flush);
     for (offset, line) in lines {
         batch.records.push(Record {
             start: u32::try_from(batch.data.len()).expect("small"),
@@ -78,16 +73,16 @@ pub fn run(format: &str, input: &[u8], seen: &mut Seen) {
     }
     let stream = stream(format);
     let mut whole = Output::default();
-    let mut decoder = Decoder::new(Arc::clone(&stream), settings());
+    let mut decoder = Decoder::new(&stream, settings());
     decoder.decode(&batch(&stream, &lines, Flush::End), &mut whole);
     check(&whole, decoder.open_records(), input.len());
     // A restart: what the decoder leaves is all that the next one knows.
     let (first, second) = lines.split_at(lines.len() / 2);
     let mut cut = Output::default();
-    let mut before = Decoder::new(Arc::clone(&stream), settings());
+    let mut before = Decoder::new(&stream, settings());
     before.decode(&batch(&stream, first, Flush::No), &mut cut);
     let state = before.state();
-    let mut after = Decoder::new(Arc::clone(&stream), settings());
+    let mut after = Decoder::new(&stream, settings());
     if let Some(state) = &state {
         after.restore(state);
         assert_eq!(after.open_records(), before.open_records(), "open records after a restart");
@@ -102,14 +97,12 @@ pub fn run(format: &str, input: &[u8], seen: &mut Seen) {
 pub fn chunks(chunks: Vec<Chunk>, seen: &mut Seen) {
     let stream = stream("auto");
     let mut out = Output::default();
-    let mut decoder = Decoder::new(Arc::clone(&stream), settings());
+    let mut decoder = Decoder::new(&stream, settings());
     let mut bytes = 0;
     for chunk in chunks {
         bytes += chunk.data.len();
         let Chunk { data, records } = chunk;
-        let positions = Vec::new();
-        let batch =
-            Batch { stream: Arc::clone(&stream), data, records, flush: Flush::End, positions };
+        let batch = Batch { data, records, ..Batch::new(Arc::clone(&stream), Flush::End) };
         decoder.decode(&batch, &mut out);
     }
     check_books(&out, decoder.open_records());

@@ -1,5 +1,6 @@
 //! `watchfloor status`: sources with their ledger, queues, stores, rules.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 
 use clap::Args;
@@ -50,6 +51,7 @@ fn sources(status: &StatusReport) -> Vec<serde_json::Value> {
                 "rejected": ledger.rejected, "duplicate": ledger.duplicate, "shed": ledger.shed,
                 "in_flight": ledger.in_flight, "events": ledger.events,
                 "balances": ledger.balances(),
+                "numbers": source.numbers.iter().cloned().collect::<BTreeMap<String, i64>>(),
             })
         })
         .collect()
@@ -127,6 +129,11 @@ fn table(out: &mut impl Write, status: &StatusReport) -> anyhow::Result<()> {
         "BALANCES",
     ];
     writeln!(out, "{}", output::table(&header, rows))?;
+    for source in status.sources.iter().filter(|source| !source.numbers.is_empty()) {
+        let numbers: Vec<String> =
+            source.numbers.iter().map(|(name, number)| format!("{name} {number}")).collect();
+        writeln!(out, "source {}: {}", output::plain(&source.name), numbers.join(", "))?;
+    }
     status.shapes.iter().try_for_each(|shape| shape_table(out, shape))
 }
 

@@ -20,6 +20,7 @@ pub mod secret;
 pub mod signals;
 pub mod sources;
 pub mod store;
+pub mod tls;
 pub mod ui;
 
 use std::path::PathBuf;

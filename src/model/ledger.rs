@@ -46,6 +46,8 @@ pub struct SourceLedger {
     pub ledger: Ledger,
     /// Event time of the newest event, microseconds, 0 for none.
     pub newest_event_us: i64,
+    /// What the source says of itself: connections, lag, what was refused and why.
+    pub numbers: Vec<(String, i64)>,
 }
 
 /// What one batch moves in its source's ledger. `in_flight` falls when an assembly closes.

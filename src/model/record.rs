@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::stdx::id::{Id128, IdHasher};
+use crate::stdx::ticket::Ticket;
 use crate::stdx::time::Timestamp;
 
 /// Where a run of records comes from: one file, one standard input, one connection.
@@ -10,6 +11,9 @@ use crate::stdx::time::Timestamp;
 pub struct Stream {
     /// The same again after a restart, a rename or a rotation; part of event ids. Never from device or inode.
     pub id: Id128,
+    /// What the sender repeats when it delivers the same records again, for a source whose stream has no places of its
+    /// own: record offsets count within it, and events are named after it.
+    pub delivery: Option<Id128>,
     /// The configured source's name: a row in the ledger.
     pub source: Arc<str>,
     /// The path or address a person would know it by.
@@ -36,6 +40,7 @@ impl Stream {
     pub fn of_path(source: &str, path: &str) -> Stream {
         Stream {
             id: IdHasher::new("stream").text(source).text(path).finish(),
+            delivery: None,
             source: source.into(),
             path: path.into(),
             tenant: "default".into(),
@@ -46,6 +51,13 @@ impl Stream {
             live: false,
             backfill: true,
         }
+    }
+}
+
+impl Stream {
+    /// What the offsets of its records count in.
+    pub fn place(&self) -> Id128 {
+        self.delivery.unwrap_or(self.id)
     }
 }
 
@@ -118,6 +130,20 @@ pub struct Batch {
     pub flush: Flush,
     /// Saved in the same transaction as what becomes of the records.
     pub positions: Vec<Position>,
+    /// How it was delivered.
+    pub delivery: Delivery,
+}
+
+/// How a batch was delivered, and who waits for the end of it.
+#[derive(Clone, Debug, Default)]
+pub struct Delivery {
+    /// A batch with a key that was committed before is counted as duplicate and not taken again. The same hash as
+    /// [`Stream::delivery`] for sources whose senders repeat what was not acknowledged.
+    pub key: Option<Id128>,
+    /// Answered when everything derived from the batch is durable.
+    pub ticket: Option<Ticket>,
+    /// Records that were dropped before this batch by a named rule, where a protocol cannot wait.
+    pub shed: u64,
 }
 
 /// What the end of a batch means for records that wait for others.
@@ -134,7 +160,14 @@ pub enum Flush {
 impl Batch {
     /// A batch without records.
     pub fn new(stream: Arc<Stream>, flush: Flush) -> Batch {
-        Batch { stream, data: Vec::new(), records: Vec::new(), flush, positions: Vec::new() }
+        Batch {
+            stream,
+            data: Vec::new(),
+            records: Vec::new(),
+            flush,
+            positions: Vec::new(),
+            delivery: Delivery::default(),
+        }
     }
 
     /// Add a whole record that begins at `offset` in the stream. `false`: the buffer has no room for it.

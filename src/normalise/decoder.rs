@@ -20,7 +20,6 @@ use crate::stdx::time::Timestamp;
 
 /// Decodes the records of one stream, in order.
 pub struct Decoder {
-    stream: Arc<Stream>,
     settings: Arc<Settings>,
     pub(super) forced: Option<Forced>,
     pub(super) linux: Linux,
@@ -42,7 +41,7 @@ pub(super) enum Forced {
 
 impl Decoder {
     /// A decoder without history.
-    pub fn new(stream: Arc<Stream>, settings: Arc<Settings>) -> Decoder {
+    pub fn new(stream: &Stream, settings: Arc<Settings>) -> Decoder {
         let forced = match Format::parse(&stream.format) {
             Some(Format::Auto) => None,
             Some(format) => Some(Forced::Format(format)),
@@ -50,7 +49,6 @@ impl Decoder {
         };
         let linux = Linux::new(&settings);
         Decoder {
-            stream,
             settings,
             forced,
             linux,
@@ -96,13 +94,13 @@ impl Decoder {
     /// Decode the records of a batch, then close what its flush says.
     pub fn decode(&mut self, batch: &Batch, out: &mut Output) {
         let ingested = Timestamp::now();
-        let stream = Arc::clone(&self.stream);
+        let stream = &batch.stream;
         let settings = Arc::clone(&self.settings);
         let mark = Mark::of(out);
         for record in &batch.records {
             let bytes = batch.bytes(record);
             let context = Context {
-                stream: &stream,
+                stream,
                 record,
                 bytes,
                 settings: &settings,
@@ -115,8 +113,8 @@ impl Decoder {
             }
             self.record(&context, out);
         }
-        self.flush_parts(batch.flush, ingested, &stream, &settings, out);
-        self.linux.flush(batch.flush, ingested, &stream, &settings, out);
+        self.flush_parts(batch.flush, ingested, stream, &settings, out);
+        self.linux.flush(batch.flush, ingested, stream, &settings, out);
         settle(&settings.redactor, settings.keep_original, mark, out);
     }
 

@@ -79,7 +79,7 @@ impl Context<'_> {
 /// The id of the `index`-th event of the record at `offset` of a stream; equal again on redelivery.
 pub fn place_id(stream: &Stream, offset: u64, index: u64) -> Id128 {
     let mut hasher = IdHasher::new("event.place");
-    hasher.text(&stream.tenant).bytes(stream.id.as_bytes()).number(offset);
+    hasher.text(&stream.tenant).bytes(stream.place().as_bytes()).number(offset);
     if index > 0 {
         hasher.number(index);
     }

@@ -89,7 +89,7 @@ impl Output {
         }
         let id = IdHasher::new("reject")
             .text(&context.stream.tenant)
-            .bytes(context.stream.id.as_bytes())
+            .bytes(context.stream.place().as_bytes())
             .number(context.record.offset)
             .text(reason)
             .finish();

@@ -20,19 +20,22 @@ use crate::model::event::Event;
 use crate::model::finding::Finding;
 use crate::model::ledger::LedgerDelta;
 use crate::model::record::{Batch, Flush};
+use crate::pipeline::committer::Ready;
 use crate::model::severity::Severity;
 use crate::normalise::{Decoder, Output, Settings};
 use crate::pipeline::in_order;
 use crate::pipeline::muted::Muted;
 use crate::pipeline::noise::{self, NoiseRules};
+use crate::pipeline::repeats::Repeats;
 use crate::pipeline::shapes::{REPORT_EVERY_US, Shapes};
 use crate::pipeline::shared::{Health, Shared};
 use crate::pipeline::watch::Next;
 use crate::signal::{self, SignalSet};
 use crate::stdx::id::Id128;
 use crate::stdx::queue::{self, Received};
+use crate::stdx::ticket::{Outcome, Ticket};
 use crate::stdx::time::Timestamp;
-use crate::store::Commit;
+use crate::store::{Commit, Delivered};
 
 /// How often an idle path looks whether something fell silent.
 const IDLE_LOOK: Duration = Duration::from_secs(1);
@@ -69,6 +72,9 @@ pub(crate) struct Analyst {
     findings: BTreeMap<Severity, u64>,
     /// Decoder states of the last run whose streams have not come up yet.
     restored: AHashMap<Id128, Vec<u8>>,
+    repeats: Repeats,
+    /// Who waits for the commit under work.
+    tickets: Vec<(Ticket, Outcome)>,
 }
 
 impl Analyst {
@@ -79,7 +85,7 @@ impl Analyst {
         (engine, noise): (Engine, NoiseConfig),
         rules: (Arc<Muted>, Arc<Next<RuleSet>>, Arc<Next<SignalSet>>),
         shared: Arc<Shared>,
-        decoder_states: Vec<(Id128, Vec<u8>)>,
+        (decoder_states, repeats): (Vec<(Id128, Vec<u8>)>, Repeats),
     ) -> Analyst {
         let (muted, next, next_signals) = rules;
         let noise = NoiseRules::new(noise, muted.recommended());
@@ -103,6 +109,8 @@ impl Analyst {
             looked: Instant::now(),
             findings: BTreeMap::new(),
             restored: decoder_states.into_iter().collect(),
+            repeats,
+            tickets: Vec::new(),
         };
         // What the last commit left is shown from the first look on: a parked rule, groups that are full.
         analyst.report(Timestamp::now());
@@ -111,13 +119,13 @@ impl Analyst {
     }
 
     /// Work until the sources are gone and the queue is empty, or the committer is gone.
-    pub(crate) fn run(mut self, batches: &queue::Receiver<Batch>, commits: &queue::Sender<Commit>) {
+    pub(crate) fn run(mut self, batches: &queue::Receiver<Batch>, commits: &queue::Sender<Ready>) {
         loop {
             let first = match batches.receive_timeout(IDLE_LOOK) {
                 Received::Item(first) => first,
                 Received::Nothing => {
                     let commit = self.idle();
-                    if commit.is_some_and(|commit| !commits.send(commit)) {
+                    if commit.is_some_and(|commit| !commits.send(Ready::new(commit))) {
                         return;
                     }
                     continue;
@@ -131,7 +139,10 @@ impl Analyst {
                 records += next.records.len();
                 waiting.push(next);
             }
-            if !commits.send(self.analyse(&waiting)) {
+            let commit = self.analyse(&waiting);
+            // The batches hold tickets of their own: what is dropped before the commit stands is not lost.
+            let tickets = std::mem::take(&mut self.tickets);
+            if !commits.send(Ready { commit, tickets }) {
                 return;
             }
         }
@@ -146,8 +157,9 @@ impl Analyst {
         let mut findings: Vec<Finding> = Vec::new();
         for batch in batches {
             commit.positions.extend(batch.positions.iter().cloned());
-            if batch.records.is_empty() && batch.flush == Flush::No {
+            if batch.records.is_empty() && batch.flush == Flush::No && batch.delivery.shed == 0 {
                 // Positions of files that gave no records; no stream stands behind them.
+                self.is_new(batch, &mut commit);
                 continue;
             }
             let source = &batch.stream.source;
@@ -156,6 +168,13 @@ impl Analyst {
                 ..LedgerDelta::default()
             });
             self.heard.insert(Arc::clone(source), Instant::now());
+            delta.received += batch.delivery.shed;
+            delta.shed += batch.delivery.shed;
+            if !self.is_new(batch, &mut commit) {
+                delta.received += batch.records.len() as u64;
+                delta.duplicate += batch.records.len() as u64;
+                continue;
+            }
             let output = self.decode(batch, delta);
             self.shapes.see(source, &output, commit.at, self.detector.rules());
             self.judge(&output.events, batch.stream.backfill, &mut findings);
@@ -168,6 +187,21 @@ impl Analyst {
         commit.ledger = books.into_values().collect();
         self.report(commit.at);
         commit
+    }
+
+    /// Is the batch met for the first time? Its ticket waits for this commit either way: a first delivery may stand in
+    /// one that is still under way.
+    fn is_new(&mut self, batch: &Batch, commit: &mut Commit) -> bool {
+        let source = &batch.stream.source;
+        let is_new = batch.delivery.key.is_none_or(|key| self.repeats.is_new(source, key));
+        if let Some(ticket) = &batch.delivery.ticket {
+            let outcome = if is_new { Outcome::Durable } else { Outcome::Repeated };
+            self.tickets.push((ticket.clone(), outcome));
+        }
+        if let Some(key) = batch.delivery.key.filter(|_| is_new) {
+            commit.delivered.push(Delivered { source: Arc::clone(source), key });
+        }
+        is_new
     }
 
     fn judge(&mut self, events: &[Event], backfill: bool, findings: &mut Vec<Finding>) {
@@ -263,7 +297,7 @@ impl Analyst {
         let restored = &mut self.restored;
         let settings = &self.settings;
         let seat = self.seats.entry(batch.stream.id).or_insert_with(|| {
-            let mut decoder = Decoder::new(Arc::clone(&batch.stream), Arc::clone(settings));
+            let mut decoder = Decoder::new(&batch.stream, Arc::clone(settings));
             let saved = restored.remove(&batch.stream.id);
             if let Some(state) = &saved {
                 decoder.restore(state);

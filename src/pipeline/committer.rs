@@ -14,6 +14,7 @@ use crate::model::lifecycle::Absorbed;
 use crate::pipeline::shared::{Health, Shared};
 use crate::stdx::queue;
 use crate::stdx::stop::StopToken;
+use crate::stdx::ticket::{Outcome, Ticket};
 use crate::store::{Commit, Store, StoreError};
 
 /// First and last pause between tries.
@@ -23,6 +24,20 @@ const RETRY: (Duration, Duration) = (Duration::from_millis(200), Duration::from_
 const STOP_GRACE: Duration = Duration::from_secs(10);
 /// The key of the problem in the health report.
 const PROBLEM: &str = "store";
+
+/// A commit and who waits for it.
+pub(crate) struct Ready {
+    pub(crate) commit: Commit,
+    /// Answered with these when the commit stands; dropped, which says so, when it is given up.
+    pub(crate) tickets: Vec<(Ticket, Outcome)>,
+}
+
+impl Ready {
+    /// A commit that nobody waits for.
+    pub(crate) fn new(commit: Commit) -> Ready {
+        Ready { commit, tickets: Vec::new() }
+    }
+}
 
 /// Owns the writing side of the store.
 pub(crate) struct Committer {
@@ -36,10 +51,13 @@ pub(crate) struct Committer {
 
 impl Committer {
     /// Commit until the analyst is gone. Returns how many commits were given up.
-    pub(crate) fn run(mut self, commits: &queue::Receiver<Commit>) -> u64 {
+    pub(crate) fn run(mut self, commits: &queue::Receiver<Ready>) -> u64 {
         let mut given_up = 0;
-        while let Some(commit) = commits.receive() {
-            if !self.persist(&commit) {
+        while let Some(Ready { commit, tickets }) = commits.receive() {
+            if self.persist(&commit) {
+                tickets.into_iter().for_each(|(ticket, outcome)| ticket.answer(outcome));
+            } else {
+                drop(tickets);
                 given_up += 1;
                 // Later commits build on this one: making them real without it would break the books.
                 while commits.receive().is_some() {

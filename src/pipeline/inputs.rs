@@ -218,7 +218,7 @@ impl Decoding {
         let decoder = self
             .decoders
             .entry(batch.stream.id)
-            .or_insert_with(|| Decoder::new(Arc::clone(&batch.stream), Arc::clone(settings)));
+            .or_insert_with(|| Decoder::new(&batch.stream, Arc::clone(settings)));
         self.output = Output { explain: self.explain, ..Output::default() };
         decoder.decode(batch, &mut self.output);
         if batch.flush == Flush::End && decoder.open_records() == 0 {

@@ -63,7 +63,7 @@ fn one(config: &Config, settings: &Arc<Settings>, reject: &StoredReject) -> Retr
     });
     let mut batch = Batch::new(Arc::clone(&stream), Flush::End);
     batch.push(&reject.head, reject.offset, shape(&reject.head, format));
-    let mut decoder = Decoder::new(stream, Arc::clone(settings));
+    let mut decoder = Decoder::new(&stream, Arc::clone(settings));
     let mut out = Output::default();
     decoder.decode(&batch, &mut out);
     match (out.events.first(), out.rejects.first()) {

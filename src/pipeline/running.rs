@@ -12,10 +12,11 @@ use crate::detect::{Detector, StateRow};
 use crate::model::record::Batch;
 use crate::normalise::Settings;
 use crate::pipeline::analyst::Analyst;
-use crate::pipeline::committer::Committer;
+use crate::pipeline::committer::{Committer, Ready};
 use crate::pipeline::inputs::{Inputs, Plan};
 use crate::pipeline::mappings;
 use crate::pipeline::muted::{self, Muted};
+use crate::pipeline::repeats::Repeats;
 use crate::pipeline::rule_life::adopt;
 use crate::pipeline::rule_life::reload::Reloader;
 use crate::pipeline::shared::{Health, Shared};
@@ -26,7 +27,7 @@ use crate::source::{self, Source};
 use crate::stdx::stop::StopToken;
 use crate::stdx::time::Timestamp;
 use crate::stdx::{limits, queue, task};
-use crate::store::{self, Adopted, By, Commit, Store, StoreError};
+use crate::store::{self, Adopted, By, Store, StoreError};
 
 /// Commits that may wait while one is made: with one, reading and judging go on during the disk's sync.
 const COMMITS_WAITING_MAX: usize = 1;
@@ -112,6 +113,7 @@ pub struct Running {
 /// Restore all state from the store, then start every thread. Call on a runtime.
 pub async fn start(parts: Parts) -> anyhow::Result<Running> {
     let Parts { config, opened: Opened { store, shared, muted }, evidence } = parts;
+    let built = open_sources(&config, &shared)?;
     let mut noise = config.rules.noise.clone();
     if evidence.is_some() {
         // Who looks at one day of one machine wants all of it; budgets are for what goes on and on.
@@ -145,6 +147,7 @@ pub async fn start(parts: Parts) -> anyhow::Result<Running> {
     signals.restore(own.collect());
     let engine = alerts(&config, &store, &muted).await?;
     let states = store.decoder_states().await?;
+    let repeats = Repeats::restore(store.deliveries().await?);
     let stop = StopToken::new();
     let watchers = watch(reloader, signal_reloader, &settings, &shared, &stop)?;
     let limits_of_path = config.limits.clone();
@@ -155,11 +158,11 @@ pub async fn start(parts: Parts) -> anyhow::Result<Running> {
         (engine, noise),
         (muted, next, next_signals),
         Arc::clone(&shared),
-        states,
+        (states, repeats),
     );
 
     let (batch_sender, batches) = queue::bounded("batches", limits::READ_AHEAD_BATCHES_MAX);
-    let (commit_sender, commits) = queue::bounded::<Commit>("commits", COMMITS_WAITING_MAX);
+    let (commit_sender, commits) = queue::bounded::<Ready>("commits", COMMITS_WAITING_MAX);
     let ledger = store.ledger().await?;
     shared.update(|snapshot| {
         for (name, capacity) in
@@ -179,9 +182,7 @@ pub async fn start(parts: Parts) -> anyhow::Result<Running> {
     let committer = task::thread("commit", move || committer.run(&commits))?;
     let analyst = task::thread("analyse", move || analyst.run(&batches, &commit_sender))?;
     let mut sources = Vec::new();
-    for section in &config.sources {
-        let built = source::build(section, &config.limits)
-            .with_context(|| format!("cannot set up the source {}", section.name))?;
+    for (section, built) in config.sources.iter().zip(built) {
         let saved = store.positions(&section.name).await?;
         let run = SourceRun { shared: Arc::clone(&shared), stop: stop.clone() };
         let sender = batch_sender.clone();
@@ -201,6 +202,23 @@ pub async fn start(parts: Parts) -> anyhow::Result<Running> {
         sources.push(("evidence".to_owned(), thread));
     }
     Ok(Running { stop, sources, analyst, committer, watchers })
+}
+
+/// Set up every source, before anything runs.
+fn open_sources(config: &Config, shared: &Arc<Shared>) -> anyhow::Result<Vec<Box<dyn Source>>> {
+    let mut sources = Vec::new();
+    for section in &config.sources {
+        let failed = || format!("cannot set up the source {}", section.name);
+        let mut source = source::build(section, &config.limits).with_context(failed)?;
+        let (key, told) = (format!("source {}", section.name), Arc::clone(shared));
+        let context = source::Context::new(config.data_dir.clone(), move |trouble| {
+            told.set_problem(&key, trouble.map(|text| (Health::Degraded, text)));
+        });
+        source.open(&context).with_context(failed)?;
+        shared.add_gauges(&section.name, Arc::clone(&context.gauges));
+        sources.push(source);
+    }
+    Ok(sources)
 }
 
 /// The alert stage as the last commit left it, and the releases that no commit has carried out.

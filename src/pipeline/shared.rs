@@ -16,6 +16,7 @@ use crate::model::severity::Severity;
 use crate::model::shape::SourceShape;
 use crate::model::telemetry::SignalReport;
 use crate::pipeline::changes::Changes;
+use crate::stdx::gauges::Gauges;
 use crate::stdx::time::Timestamp;
 
 /// How bad a reported problem is.
@@ -95,6 +96,8 @@ pub struct Shared {
     // a few times a second. Held for a copy, never across an await.
     snapshot: RwLock<Snapshot>,
     rules_asked: AtomicU64,
+    /// Numbers of sources, by the source's name.
+    gauges: RwLock<BTreeMap<String, Arc<Gauges>>>,
 }
 
 impl Default for Shared {
@@ -104,6 +107,7 @@ impl Default for Shared {
             changes: Changes::default(),
             snapshot: RwLock::new(Snapshot::default()),
             rules_asked: AtomicU64::new(0),
+            gauges: RwLock::default(),
         }
     }
 }
@@ -146,6 +150,20 @@ impl Shared {
                 snapshot.problems.remove(key);
             }
         });
+    }
+
+    /// Show the numbers of a source.
+    pub fn add_gauges(&self, source: &str, gauges: Arc<Gauges>) {
+        self.gauges.write().insert(source.to_owned(), gauges);
+    }
+
+    /// The numbers of every source, as they are now: source, name, value.
+    pub fn gauges(&self) -> Vec<(String, &'static str, i64)> {
+        let gauges = self.gauges.read();
+        let rows = gauges.iter().flat_map(|(source, numbers)| {
+            numbers.read().into_iter().map(|(name, value)| (source.clone(), name, value))
+        });
+        rows.collect()
     }
 
     /// Ask for the rules to be loaded again.

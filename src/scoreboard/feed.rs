@@ -82,7 +82,7 @@ impl Feed {
                 break;
             }
         }
-        let mut decoder = Decoder::new(stream, Arc::clone(&self.settings));
+        let mut decoder = Decoder::new(&stream, Arc::clone(&self.settings));
         let mut output = Output::default();
         decoder.decode(&batch, &mut output);
         let mut seen = Seen { events: output.events, rejects: BTreeMap::new() };
@@ -103,7 +103,7 @@ impl Feed {
         let mut output = Output::default();
         let done = read_once(path, &files, &mut |batch| {
             let decoder = decoder.get_or_insert_with(|| {
-                Decoder::new(Arc::clone(&batch.stream), Arc::clone(&self.settings))
+                Decoder::new(&batch.stream, Arc::clone(&self.settings))
             });
             decoder.decode(&batch, &mut output);
             ControlFlow::Continue(())

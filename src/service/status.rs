@@ -1,6 +1,7 @@
 //! The state of the whole program in one report.
 
 use crate::model::desk::{Problem, StatusReport};
+use crate::model::ledger::SourceLedger;
 use crate::model::telemetry::Telemetry;
 use crate::service::Workbench;
 use crate::service::problem::not_done;
@@ -11,11 +12,19 @@ impl Workbench {
     pub async fn status(&self) -> Result<StatusReport, Problem> {
         let core = &self.core;
         let snapshot = core.shared.snapshot();
-        let sources = if snapshot.sources.is_empty() {
+        let mut sources = if snapshot.sources.is_empty() {
             core.store.ledger().await.map_err(|error| not_done(&error))?
         } else {
             snapshot.sources.clone()
         };
+        for (source, name, number) in core.shared.gauges() {
+            if let Some(row) = sources.iter_mut().find(|row| row.name == source) {
+                row.numbers.push((name.to_owned(), number));
+                continue;
+            }
+            let numbers = vec![(name.to_owned(), number)];
+            sources.push(SourceLedger { name: source, numbers, ..SourceLedger::default() });
+        }
         let counts = core.store.counts();
         let now = Timestamp::now();
         let newest = sources.iter().map(|source| source.newest_event_us).max().unwrap_or(0);

@@ -1,11 +1,16 @@
 //! Bytes in: where records come from. A source reads, splits with a carrier, and hands batches with
 //! their positions down the path; it never saves a position itself, the commit does.
 
+pub mod context;
 pub mod file;
+pub mod push;
 pub mod stdin;
+pub mod tls;
 
 use std::io;
 use std::path::{Path, PathBuf};
+
+pub use context::Context;
 
 use crate::config::limits::LimitsConfig;
 use crate::config::sources::{SourceConfig, SourceKind};
@@ -17,6 +22,15 @@ use crate::stdx::stop::StopToken;
 pub trait Source: Send {
     /// The configured name: the row in the ledger.
     fn name(&self) -> &str;
+
+    /// Bind, connect and look, before anything runs. An error stops the start: only what cannot heal by itself is one (a
+    /// port that is taken, a topic that is not there), never a server that does not answer yet.
+    ///
+    /// # Errors
+    /// What makes the source useless as it is configured.
+    fn open(&mut self, _context: &Context) -> Result<(), SourceError> {
+        Ok(())
+    }
 
     /// Read until the source is over, the receiver is gone or `stop` is asked for.
     ///
@@ -79,6 +93,14 @@ pub enum SourceError {
         path: String,
         /// What is wrong.
         reason: String,
+    },
+    /// It cannot be started as it is configured.
+    #[error("{what}: {why}")]
+    Start {
+        /// The address, topic or file.
+        what: String,
+        /// What is wrong and what to do.
+        why: String,
     },
     /// Standard input broke.
     #[error("standard input cannot be read")]

@@ -256,7 +256,7 @@ impl Live {
         };
         self.unflushed = flush == Flush::No;
         let (data, records) = (chunk.data, chunk.records);
-        self.out.send(Batch { stream, data, records, flush, positions: Vec::new() })
+        self.out.send(Batch { data, records, ..Batch::new(stream, flush) })
     }
 }
 

@@ -26,3 +26,7 @@ pub const ELEMENTS_MAX: u64 = 100_000;
 pub const DOCUMENT_LEAVES_MAX: usize = 4 * EVENT_FIELDS_MAX;
 /// Paths of keys that the decoder of one stream remembers.
 pub const NAMES_OF_STREAM_MAX: usize = 20_000;
+/// Keys of deliveries that are remembered for each source, so that a sender's repeat is known.
+pub const DELIVERIES_KEPT_MAX: usize = 1_000_000;
+/// A key older than this is forgotten: 24 h, in microseconds.
+pub const DELIVERY_AGE_US_MAX: i64 = 24 * 3_600 * 1_000_000;

@@ -1,6 +1,7 @@
 //! Layer 0: what every stage needs and none owns: time, ids, limits, queues, tasks, the field interner.
 
 pub mod cursor;
+pub mod gauges;
 pub mod id;
 pub mod intern;
 pub mod limits;
@@ -8,4 +9,5 @@ pub mod pool;
 pub mod queue;
 pub mod stop;
 pub mod task;
+pub mod ticket;
 pub mod time;

@@ -23,7 +23,7 @@ use crate::store::event_log::Appended;
 use crate::store::frame::{Frame, Place};
 use crate::store::recent::EvidenceRow;
 use crate::store::rows::{self, ROWS_AT_ONCE, signed};
-use crate::store::{Store, StoreError, bundles, folder, noise, schema};
+use crate::store::{Delivered, Store, StoreError, bundles, deliveries, folder, noise, schema};
 
 /// Everything that becomes real together. After an error nothing of it stands, and the same commit
 /// can be tried again.
@@ -47,6 +47,8 @@ pub struct Commit {
     pub decoders: Vec<(Id128, Option<Vec<u8>>)>,
     /// Source positions.
     pub positions: Vec<Position>,
+    /// Deliveries whose senders would repeat them.
+    pub delivered: Vec<Delivered>,
     /// What moves in the ledger.
     pub ledger: Vec<LedgerDelta>,
     /// Records that could not be read.
@@ -116,6 +118,7 @@ impl Store {
             bundles::write_counts(sql, &commit.rule_counts).await?;
             write_events(sql, stored, &evidence).await?;
             write_states(sql, commit).await?;
+            deliveries::write(sql, &commit.delivered, commit.at, number).await?;
             write_books(sql, commit, number).await
         }
         .await;

@@ -7,6 +7,7 @@ mod audit;
 mod board;
 mod bundles;
 mod commit;
+mod deliveries;
 mod desk_rows;
 mod doctor;
 mod error;
@@ -31,6 +32,7 @@ use sqlx::{Row, SqliteConnection, SqlitePool};
 
 pub use audit::AuditVerdict;
 pub use commit::{Commit, Committed};
+pub use deliveries::Delivered;
 pub use doctor::{Adopted, adopt_tail};
 pub use error::StoreError;
 pub use events::{EventReader, EventScan, Found};

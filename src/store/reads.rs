@@ -215,6 +215,7 @@ impl Store {
                 events: count(row, "events"),
             },
             newest_event_us: row.get("newest_us"),
+            numbers: Vec::new(),
         });
         Ok(ledgers.collect())
     }

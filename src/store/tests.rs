@@ -112,6 +112,7 @@ fn batch(engine: &mut Episodes, numbers: std::ops::Range<u64>, found: &[u64]) ->
             events: count,
             ..LedgerDelta::default()
         }],
+        delivered: Vec::new(),
         rejects: vec![Reject {
             id: IdHasher::new("reject").number(numbers.start).finish(),
             source: "auth".into(),

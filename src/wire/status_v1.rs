@@ -1,5 +1,7 @@
 //! The state of the program and its endpoints as JSON. `watchfloor status --format json` prints this form.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::model::desk;
@@ -110,6 +112,9 @@ pub struct Source {
     pub events: u64,
     /// Event time of the newest event, microseconds; `null`: none.
     pub newest_event_us: Option<i64>,
+    /// What the source says of itself, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub numbers: BTreeMap<String, i64>,
 }
 
 /// One queue.
@@ -262,6 +267,7 @@ impl From<&ledger::SourceLedger> for Source {
             in_flight,
             events,
             newest_event_us: Some(source.newest_event_us).filter(|newest| *newest != 0),
+            numbers: source.numbers.iter().cloned().collect(),
         }
     }
 }
@@ -280,6 +286,7 @@ impl From<Source> for ledger::SourceLedger {
                 events: wire.events,
             },
             newest_event_us: wire.newest_event_us.unwrap_or(0),
+            numbers: wire.numbers.into_iter().collect(),
         }
     }
 }

@@ -123,7 +123,7 @@ pub fn decode(lines: &[&[u8]]) -> Output {
     let mut batch = Batch::new(Arc::clone(&stream), Flush::End);
     batch.extend(lines.iter().map(|line| (Shape::Line, *line)));
     let mut out = Output::default();
-    Decoder::new(stream, settings).decode(&batch, &mut out);
+    Decoder::new(&stream, settings).decode(&batch, &mut out);
     assert_eq!(out.received, out.stored + out.rejected);
     out
 }

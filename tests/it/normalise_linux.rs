@@ -29,7 +29,7 @@ pub fn decode(bytes: &[u8], modified: Timestamp, lines_max: usize) -> Output {
     let lines: Vec<&[u8]> = bytes.split_inclusive(|byte| *byte == b'\n').collect();
     let chunks: Vec<&[&[u8]]> = lines.chunks(lines_max).collect();
     for (index, chunk) in chunks.iter().enumerate() {
-        let mut decoder = Decoder::new(Arc::clone(&stream), Arc::clone(&settings));
+        let mut decoder = Decoder::new(&stream, Arc::clone(&settings));
         if let Some(state) = &state {
             decoder.restore(state);
         }

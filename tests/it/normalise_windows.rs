@@ -67,7 +67,7 @@ fn decode(name: &str, records: &[Vec<u8>], settings: &Arc<Settings>) -> Output {
     let mut batch = Batch::new(Arc::clone(&stream), Flush::End);
     batch.extend(records.iter().map(|record| (Shape::Line, record.as_slice())));
     let mut out = Output::default();
-    Decoder::new(stream, Arc::clone(settings)).decode(&batch, &mut out);
+    Decoder::new(&stream, Arc::clone(settings)).decode(&batch, &mut out);
     out
 }
 

@@ -39,7 +39,7 @@ fn settings(change: impl FnOnce(&mut Config)) -> Arc<Settings> {
 fn decode(lines: &[&[u8]], settings: &Arc<Settings>) -> Output {
     let stream = stream("test");
     let mut out = Output::default();
-    Decoder::new(Arc::clone(&stream), Arc::clone(settings))
+    Decoder::new(&stream, Arc::clone(settings))
         .decode(&batch(&stream, lines, Flush::End), &mut out);
     out
 }
@@ -240,7 +240,7 @@ fn what_the_commit_keeps_of_a_log_holds_no_secret() {
     let settings = settings(|_| {});
     let stream = stream("state");
     let line = "Nov 22 08:00:00 web01 app[7]: started with --password Hunter2! by alice";
-    let mut decoder = Decoder::new(Arc::clone(&stream), Arc::clone(&settings));
+    let mut decoder = Decoder::new(&stream, Arc::clone(&settings));
     let mut out = Output::default();
     decoder.decode(&batch(&stream, &[line.as_bytes()], Flush::No), &mut out);
     let state = decoder.state().unwrap();
@@ -248,7 +248,7 @@ fn what_the_commit_keeps_of_a_log_holds_no_secret() {
     let plain = zstd::stream::decode_all(&linux[1..]).unwrap();
     let plain = String::from_utf8_lossy(&plain);
     assert!(plain.contains("<redacted:password>") && !plain.contains("Hunter2"), "{plain}");
-    let mut decoder = Decoder::new(Arc::clone(&stream), settings);
+    let mut decoder = Decoder::new(&stream, settings);
     decoder.restore(&state);
     let mut out = Output::default();
     let again = b"Nov 22 08:00:05 web01 last message repeated 2 times";

@@ -157,7 +157,7 @@ fn decode(records: &[(Shape, Vec<u8>)]) -> Vec<Event> {
     let mut batch = Batch::new(Arc::clone(&stream), Flush::End);
     batch.extend(records.iter().map(|(shape, record)| (*shape, record.as_slice())));
     let mut out = Output::default();
-    Decoder::new(stream, Arc::clone(settings)).decode(&batch, &mut out);
+    Decoder::new(&stream, Arc::clone(settings)).decode(&batch, &mut out);
     assert!(out.rejects.is_empty(), "{:?}", out.rejects.first());
     out.events
 }

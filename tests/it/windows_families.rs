@@ -23,7 +23,7 @@ const UNKNOWN_PERCENT_MAX: f64 = 1.0;
 
 fn decoder(settings: &Arc<Settings>) -> (Arc<Stream>, Decoder) {
     let stream = Arc::new(Stream::of_path("test", "x"));
-    (Arc::clone(&stream), Decoder::new(stream, Arc::clone(settings)))
+    (Arc::clone(&stream), Decoder::new(&stream, Arc::clone(settings)))
 }
 
 fn decode(

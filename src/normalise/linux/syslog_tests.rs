@@ -28,6 +28,7 @@ impl Bench {
     fn with(settings: Settings) -> Bench {
         let stream = Stream {
             id: IdHasher::new("test").finish(),
+            delivery: None,
             source: Arc::from("s"),
             path: Arc::from("/var/log/auth.log"),
             tenant: Arc::from("default"),
@@ -39,7 +40,7 @@ impl Bench {
             backfill: false,
         };
         let (stream, settings) = (Arc::new(stream), Arc::new(settings));
-        let decoder = Decoder::new(Arc::clone(&stream), Arc::clone(&settings));
+        let decoder = Decoder::new(&stream, Arc::clone(&settings));
         Bench { stream, settings, decoder, out: Output::default(), offset: 0 }
     }
 
@@ -91,7 +92,7 @@ fn state_carries_the_year_and_the_last_message() {
     let mut bench = Bench::new();
     bench.feed(b"Dec 31 23:59:59 h su[1]: FAILED SU (to root) bob on pts/0");
     let state = bench.decoder.state().unwrap();
-    bench.decoder = Decoder::new(Arc::clone(&bench.stream), Arc::clone(&bench.settings));
+    bench.decoder = Decoder::new(&bench.stream, Arc::clone(&bench.settings));
     bench.decoder.restore(&state);
     bench.feed(b"Jan  1 00:00:01 h last message repeated 1 times");
     let times: Vec<i64> = bench.out.events.iter().map(|event| event.timestamp.seconds()).collect();

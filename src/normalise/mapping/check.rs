@@ -115,7 +115,7 @@ pub fn decode(records: &[String], format: &str, settings: &Arc<Settings>) -> Out
     let modified = Timestamp::parse_rfc3339("2026-03-01T00:00:00Z").unwrap_or_default();
     let stream = Stream { format: format.into(), modified, ..Stream::of_path("test", "test") };
     let stream = Arc::new(stream);
-    let mut decoder = Decoder::new(Arc::clone(&stream), Arc::clone(settings));
+    let mut decoder = Decoder::new(&stream, Arc::clone(settings));
     let mut batch = Batch::new(stream, Flush::End);
     batch.extend(records.iter().map(|text| (Shape::Line, text.trim_end_matches('\n').as_bytes())));
     let mut output = Output::default();

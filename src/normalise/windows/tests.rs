@@ -12,6 +12,7 @@ use crate::stdx::time::Timestamp;
 fn stream(format: &str) -> Arc<Stream> {
     Arc::new(Stream {
         id: Id128([7; 16]),
+        delivery: None,
         source: "test".into(),
         path: "x.json".into(),
         tenant: "default".into(),
@@ -34,7 +35,7 @@ fn decode_as(format: &str, shape: Shape, records: &[&str]) -> Output {
 fn decoder(format: &str) -> Decoder {
     static SETTINGS: OnceLock<Arc<Settings>> = OnceLock::new();
     let settings = SETTINGS.get_or_init(|| Arc::new(Settings::new(&Config::default()).unwrap()));
-    Decoder::new(stream(format), Arc::clone(settings))
+    Decoder::new(&stream(format), Arc::clone(settings))
 }
 
 fn batch(format: &str, shape: Shape, records: &[&str]) -> Batch {

@@ -102,6 +102,7 @@ impl FileSettings {
         let place = path.replacen('!', "/", usize::from(path.contains('!')));
         Stream {
             id,
+            delivery: None,
             source: self.source.clone(),
             path: path.into(),
             tenant: self.tenant.clone(),

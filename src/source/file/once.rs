@@ -288,7 +288,7 @@ impl Output<'_, '_> {
         self.summary.records += chunk.records.len() as u64;
         let Chunk { data, records } = chunk;
         let stream = self.stream.clone();
-        (self.emit)(Batch { stream, data, records, flush, positions: Vec::new() })
+        (self.emit)(Batch { data, records, ..Batch::new(stream, flush) })
     }
 }
 

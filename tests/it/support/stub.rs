@@ -237,6 +237,7 @@ fn status(bad: &str) -> StatusReport {
         version: format!("1{bad}"),
         now: now(),
         sources: vec![SourceLedger {
+            numbers: Vec::new(),
             name: format!("source{bad}"),
             ledger: Ledger { received: 10, stored: 9, rejected: 1, events: 9, ..Ledger::default() },
             newest_event_us: now().micros(),

@@ -13,6 +13,7 @@ use crate::normalise::linux::scrub::tests::{plain_settings, settings};
 fn stream() -> Stream {
     Stream {
         id: IdHasher::new("test").finish(),
+        delivery: None,
         source: Arc::from("s"),
         path: Arc::from("/var/log/audit/audit.log"),
         tenant: Arc::from("default"),

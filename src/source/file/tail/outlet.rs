@@ -52,7 +52,7 @@ impl Outlet {
         let position = |(key, value)| Position { source: self.source.clone(), key, value };
         let positions = rows.into_iter().map(position).collect();
         let (data, records) = (chunk.data, chunk.records);
-        let mut batch = Batch { stream, data, records, flush, positions };
+        let mut batch = Batch { data, records, positions, ..Batch::new(stream, flush) };
         loop {
             match self.out.offer(batch, WAIT) {
                 Offered::Taken => return ControlFlow::Continue(()),

@@ -268,7 +268,12 @@ pub fn status() -> StatusReport {
         events: 47_000,
         ..Ledger::default()
     };
-    let source = SourceLedger { name: "auth".to_owned(), ledger, newest_event_us: NOW.micros() };
+    let source = SourceLedger {
+        name: "auth".to_owned(),
+        ledger,
+        newest_event_us: NOW.micros(),
+        numbers: Vec::new(),
+    };
     StatusReport {
         health: "ok".to_owned(),
         started: NOW.plus_micros(-60 * MINUTE),

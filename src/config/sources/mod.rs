@@ -1,12 +1,15 @@
-//! `[[sources]]`: where records come from.
+//! `[[sources]]`: where records come from. One file a kind.
+
+mod file;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
 use crate::config::reader::Reader;
+
+pub use file::{FileSource, From};
 
 /// One configured source.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,31 +37,6 @@ pub enum SourceKind {
     File(FileSource),
     /// Standard input, read to its end.
     Stdin,
-}
-
-/// `type = "file"`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct FileSource {
-    /// Files, folders (read recursively) and globs.
-    pub paths: Vec<String>,
-    /// Globs to leave out.
-    pub exclude: Vec<String>,
-    /// Where to begin in files never seen before.
-    pub from: From,
-    /// A live file that is quiet this long closes what waits for more records.
-    pub idle: Duration,
-    /// How often to look for files that native events did not report.
-    pub rescan: Duration,
-}
-
-/// Where to begin in a file never seen before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum From {
-    /// At its first byte.
-    #[default]
-    Start,
-    /// At its end.
-    End,
 }
 
 /// How to name the host of records that do not say.
@@ -89,17 +67,8 @@ impl SourceConfig {
     }
 }
 
-impl Default for FileSource {
-    fn default() -> FileSource {
-        FileSource {
-            paths: Vec::new(),
-            exclude: Vec::new(),
-            from: From::Start,
-            idle: Duration::from_secs(2),
-            rescan: Duration::from_secs(10),
-        }
-    }
-}
+/// Reads the keys of one kind.
+type ReadKind = fn(&mut Reader, usize) -> SourceKind;
 
 /// Take the keys of the `index`-th `[[sources]]`.
 pub fn read(reader: &mut Reader, index: usize) -> SourceConfig {
@@ -109,12 +78,12 @@ pub fn read(reader: &mut Reader, index: usize) -> SourceConfig {
         let hint = "for example name = \"auth\"".to_owned();
         reader.complain(&key("name"), "every source needs a name".to_owned(), hint);
     }
-    let kinds = [("file", true), ("stdin", false)];
-    let is_file = reader.choice(&key("type"), "file", &kinds, "What the source is.");
-    let kind = match is_file {
-        Some(false) => SourceKind::Stdin,
-        Some(true) | None => SourceKind::File(read_file(reader, index)),
-    };
+    let kinds: [(&str, ReadKind); 2] = [
+        ("file", |reader, index| SourceKind::File(file::read(reader, index))),
+        ("stdin", |_, _| SourceKind::Stdin),
+    ];
+    let read_kind = reader.choice(&key("type"), "file", &kinds, "What the source is.");
+    let kind = read_kind.map_or(SourceKind::Stdin, |read| read(reader, index));
     SourceConfig {
         kind,
         format: reader.text(
@@ -127,34 +96,6 @@ pub fn read(reader: &mut Reader, index: usize) -> SourceConfig {
         host_aliases: lower(reader.map(&key("host_aliases"))),
         labels: reader.map(&key("labels")),
         name,
-    }
-}
-
-fn read_file(reader: &mut Reader, index: usize) -> FileSource {
-    let key = |name: &str| format!("sources[{index}].{name}");
-    let default = FileSource::default();
-    let paths = reader.texts(&key("paths"), &[], "Files, folders (read recursively) and globs.");
-    if paths.is_empty() {
-        let hint = "for example paths = [\"/var/log/auth.log\"]".to_owned();
-        reader.complain(&key("paths"), "a file source needs at least one path".to_owned(), hint);
-    }
-    let from = [("start", From::Start), ("end", From::End)];
-    FileSource {
-        paths,
-        exclude: reader.texts(&key("exclude"), &[], "Globs to leave out."),
-        from: reader
-            .choice(&key("from"), "start", &from, "Where to begin in files never seen before.")
-            .unwrap_or_default(),
-        idle: reader.duration(
-            &key("idle"),
-            default.idle,
-            "A live file that is quiet this long closes what waits for more records.",
-        ),
-        rescan: reader.duration(
-            &key("rescan"),
-            default.rescan,
-            "How often to look for files that native events did not report.",
-        ),
     }
 }
 

@@ -1,0 +1,42 @@
+//! What the pipeline lends a source: a runtime for network work, and places to say how it goes.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::runtime::Handle;
+
+use crate::stdx::gauges::Gauges;
+
+type Say = Arc<dyn Fn(Option<String>) + Send + Sync>;
+
+/// Handed to [`super::Source::open`]; a source keeps a copy of what it needs later.
+#[derive(Clone)]
+pub struct Context {
+    /// Runs what waits for the network.
+    pub runtime: Handle,
+    /// Numbers shown in status and metrics: connections, lag, what was refused and why.
+    pub gauges: Arc<Gauges>,
+    /// The data folder, for what a source keeps beside its positions.
+    pub data_dir: PathBuf,
+    say: Say,
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context").field("data_dir", &self.data_dir).finish_non_exhaustive()
+    }
+}
+
+impl Context {
+    /// A context that reports trouble to `say`. Call on a runtime.
+    pub fn new(data_dir: PathBuf, say: impl Fn(Option<String>) + Send + Sync + 'static) -> Context {
+        let gauges = Arc::new(Gauges::default());
+        Context { runtime: Handle::current(), gauges, data_dir, say: Arc::new(say) }
+    }
+
+    /// Say what hinders the source (shown as degraded until it is over), or that nothing does.
+    pub fn trouble(&self, trouble: Option<String>) {
+        (self.say)(trouble);
+    }
+}
