@@ -1,5 +1,5 @@
 //! The thread in the middle of the path: batches in, commits out. It owns all state that must not be
-//! shared: decoders, correlation rows, open episodes.
+//! shared: the shards, with decoders, correlation rows and open episodes.
 //!
 //! Each commit takes what waits, up to the limits of one batch: under light load that is one line, under
 //! heavy load thousands, so latency and throughput need no setting.
@@ -10,28 +10,25 @@ use std::time::{Duration, Instant};
 
 use ahash::AHashMap;
 
-use crate::alert::Engine;
 use crate::alert::bundle::BUNDLES_MAX;
 use crate::config::limits::LimitsConfig;
 use crate::config::noise::NoiseConfig;
-use crate::detect::{Detector, RuleSet};
-use crate::model::desk::CorrelationReport;
-use crate::model::event::Event;
+use crate::detect::RuleSet;
 use crate::model::finding::Finding;
 use crate::model::ledger::LedgerDelta;
 use crate::model::record::{Batch, Flush};
-use crate::pipeline::committer::Ready;
 use crate::model::severity::Severity;
-use crate::normalise::{Decoder, Output, Settings};
-use crate::pipeline::in_order;
+use crate::normalise::Settings;
+use crate::pipeline::committer::Ready;
 use crate::pipeline::muted::Muted;
 use crate::pipeline::noise::{self, NoiseRules};
 use crate::pipeline::repeats::Repeats;
+use crate::pipeline::report;
 use crate::pipeline::shapes::{REPORT_EVERY_US, Shapes};
+use crate::pipeline::shard::{Loader, Shard};
 use crate::pipeline::shared::{Health, Shared};
 use crate::pipeline::watch::Next;
-use crate::signal::{self, SignalSet};
-use crate::stdx::id::Id128;
+use crate::signal::SignalSet;
 use crate::stdx::queue::{self, Received};
 use crate::stdx::ticket::{Outcome, Ticket};
 use crate::stdx::time::Timestamp;
@@ -40,75 +37,65 @@ use crate::store::{Commit, Delivered};
 /// How often an idle path looks whether something fell silent.
 const IDLE_LOOK: Duration = Duration::from_secs(1);
 
-/// One stream's decoder and what the store last heard of it.
-struct Seat {
-    decoder: Decoder,
-    source: Arc<str>,
-    saved: Option<Vec<u8>>,
-}
-
 /// Everything between the sources and the commit.
 pub(crate) struct Analyst {
     settings: Arc<Settings>,
     limits: LimitsConfig,
-    detector: Detector,
-    signals: signal::Engine,
-    engine: Engine,
+    loader: Loader,
+    rules: Arc<RuleSet>,
+    signals: Arc<SignalSet>,
+    /// By name. The unnamed one is always there.
+    shards: BTreeMap<Arc<str>, Shard>,
     noise: NoiseRules,
     muted: Arc<Muted>,
     next: Arc<Next<RuleSet>>,
     next_signals: Arc<Next<SignalSet>>,
-    seats: AHashMap<Id128, Seat>,
     shapes: Shapes,
     shared: Arc<Shared>,
     reported: Timestamp,
     /// When something last came from each source; before that, when the path started.
     heard: AHashMap<Arc<str>, Instant>,
     started: Instant,
-    looked: Instant,
     /// Something changed since then.
     unreported: bool,
     /// Since the start, by level.
     findings: BTreeMap<Severity, u64>,
-    /// Decoder states of the last run whose streams have not come up yet.
-    restored: AHashMap<Id128, Vec<u8>>,
     repeats: Repeats,
     /// Who waits for the commit under work.
     tickets: Vec<(Ticket, Outcome)>,
 }
 
 impl Analyst {
+    /// `own`: the unnamed shard, under the rules and signals that are in force.
     pub(crate) fn new(
         settings: Arc<Settings>,
-        limits: LimitsConfig,
-        (detector, signals): (Detector, signal::Engine),
-        (engine, noise): (Engine, NoiseConfig),
+        loader: Loader,
+        own: Shard,
         rules: (Arc<Muted>, Arc<Next<RuleSet>>, Arc<Next<SignalSet>>),
         shared: Arc<Shared>,
-        (decoder_states, repeats): (Vec<(Id128, Vec<u8>)>, Repeats),
+        noise: NoiseConfig,
+        repeats: Repeats,
     ) -> Analyst {
         let (muted, next, next_signals) = rules;
         let noise = NoiseRules::new(noise, muted.recommended());
         let mut analyst = Analyst {
             settings,
-            limits,
-            detector,
-            signals,
-            engine,
+            limits: loader.config.limits.clone(),
+            loader,
+            rules: Arc::clone(own.detector.rules()),
+            signals: Arc::clone(own.signals.set()),
+            shards: BTreeMap::from([("".into(), own)]),
             noise,
             muted,
             next,
             next_signals,
-            seats: AHashMap::new(),
             shapes: Shapes::default(),
             shared,
             reported: Timestamp::default(),
             unreported: false,
             heard: AHashMap::new(),
             started: Instant::now(),
-            looked: Instant::now(),
             findings: BTreeMap::new(),
-            restored: decoder_states.into_iter().collect(),
             repeats,
             tickets: Vec::new(),
         };
@@ -124,8 +111,8 @@ impl Analyst {
             let first = match batches.receive_timeout(IDLE_LOOK) {
                 Received::Item(first) => first,
                 Received::Nothing => {
-                    let commit = self.idle();
-                    if commit.is_some_and(|commit| !commits.send(Ready::new(commit))) {
+                    let mut waiting = self.idle().into_iter().map(Ready::new);
+                    if !waiting.all(|commit| commits.send(commit)) {
                         return;
                     }
                     continue;
@@ -139,24 +126,51 @@ impl Analyst {
                 records += next.records.len();
                 waiting.push(next);
             }
-            let commit = self.analyse(&waiting);
-            // The batches hold tickets of their own: what is dropped before the commit stands is not lost.
-            let tickets = std::mem::take(&mut self.tickets);
-            if !commits.send(Ready { commit, tickets }) {
-                return;
+            self.take_up();
+            for (name, batches) in by_shard(waiting) {
+                let commit = self.analyse(&name, &batches);
+                // The batches hold tickets of their own: what is dropped before the commit stands is not lost.
+                let tickets = std::mem::take(&mut self.tickets);
+                if commit.is_some_and(|commit| !commits.send(Ready { commit, tickets })) {
+                    return;
+                }
             }
         }
     }
 
-    /// Everything that follows from these batches, to be made real in one transaction. One set of rules and
-    /// one of signals judge them all.
-    fn analyse(&mut self, batches: &[Batch]) -> Commit {
-        self.take_up();
-        let mut commit = Commit { at: Timestamp::now(), ..Commit::default() };
+    /// The shard with this name, loaded if it is new here. `None`: it cannot be had.
+    fn take_shard(&mut self, name: &Arc<str>) -> Option<Shard> {
+        if let Some(shard) = self.shards.remove(name) {
+            return Some(shard);
+        }
+        let (rules, signals) = (Arc::clone(&self.rules), Arc::clone(&self.signals));
+        let key = format!("shard {name}");
+        match self.loader.runtime.block_on(self.loader.load(name, rules, signals)) {
+            Ok(shard) => {
+                self.shared.set_problem(&key, None);
+                Some(shard)
+            }
+            Err(error) => {
+                let text = format!("{name}: its state cannot be read: {error:#}");
+                self.shared.set_problem(&key, Some((Health::Degraded, text)));
+                None
+            }
+        }
+    }
+
+    /// Everything that follows from these batches of one shard, to be made real in one transaction. One set of rules and
+    /// one of signals judge them all. `None`: the shard cannot be had; the batches are lost for now, their source has to
+    /// hand them on again.
+    fn analyse(&mut self, name: &Arc<str>, batches: &[Batch]) -> Option<Commit> {
+        let mut shard = self.take_shard(name)?;
+        let mut commit =
+            Commit { shard: Arc::clone(name), at: Timestamp::now(), ..Commit::default() };
         let mut books: BTreeMap<Arc<str>, LedgerDelta> = BTreeMap::new();
         let mut findings: Vec<Finding> = Vec::new();
+        let mut release = false;
         for batch in batches {
             commit.positions.extend(batch.positions.iter().cloned());
+            release |= batch.delivery.release;
             if batch.records.is_empty() && batch.flush == Flush::No && batch.delivery.shed == 0 {
                 // Positions of files that gave no records; no stream stands behind them.
                 self.is_new(batch, &mut commit);
@@ -175,18 +189,24 @@ impl Analyst {
                 delta.duplicate += batch.records.len() as u64;
                 continue;
             }
-            let output = self.decode(batch, delta);
-            self.shapes.see(source, &output, commit.at, self.detector.rules());
-            self.judge(&output.events, batch.stream.backfill, &mut findings);
+            let output = shard.decode(batch, &self.settings, delta);
+            self.shapes.see(source, &output, commit.at, &self.rules);
+            shard.judge(&output.events, batch.stream.backfill, &mut findings);
             commit.events.extend(output.events);
             commit.rejects.extend(output.rejects);
-            self.save_decoder(batch, &mut commit);
+            shard.save_decoder(batch, &mut commit);
         }
-        self.look_for_silence(&mut findings);
-        self.conclude(&mut commit, findings);
+        if shard.looked.elapsed() >= IDLE_LOOK {
+            self.look_for_silence(&mut shard, &mut findings);
+        }
+        self.conclude(&mut shard, &mut commit, findings);
         commit.ledger = books.into_values().collect();
+        commit.release = release;
+        if !release {
+            self.shards.insert(Arc::clone(name), shard);
+        }
         self.report(commit.at);
-        commit
+        Some(commit)
     }
 
     /// Is the batch met for the first time? Its ticket waits for this commit either way: a first delivery may stand in
@@ -204,67 +224,74 @@ impl Analyst {
         is_new
     }
 
-    fn judge(&mut self, events: &[Event], backfill: bool, findings: &mut Vec<Finding>) {
-        in_order::judge(&mut self.detector, &mut self.signals, events, backfill, findings);
-    }
-
     /// Go on with sets that were loaded meanwhile, as a whole.
     fn take_up(&mut self) {
         if let Some(rules) = self.next.take() {
-            self.detector.replace_rules(rules);
+            for shard in self.shards.values_mut() {
+                shard.detector.replace_rules(Arc::clone(&rules));
+            }
+            self.rules = rules;
             self.noise.renew(self.muted.recommended());
             self.shared.update(|snapshot| snapshot.rules_reloads += 1);
         }
         if let Some(set) = self.next_signals.take() {
-            self.signals.replace(set);
+            for shard in self.shards.values_mut() {
+                shard.signals.replace(Arc::clone(&set));
+            }
+            self.signals = set;
             self.shared.update(|snapshot| snapshot.signals_reloads += 1);
+        }
+        let releases = self.muted.releases().take();
+        if !releases.is_empty() {
+            for shard in self.shards.values_mut() {
+                shard.engine.release(&releases);
+                shard.released = true;
+            }
         }
     }
 
     /// Series of signals may have fallen silent since something came from their source.
-    fn look_for_silence(&mut self, findings: &mut Vec<Finding>) {
-        if self.looked.elapsed() < IDLE_LOOK {
-            return;
-        }
-        self.looked = Instant::now();
+    fn look_for_silence(&self, shard: &mut Shard, findings: &mut Vec<Finding>) {
+        shard.looked = Instant::now();
         let (heard, started) = (&self.heard, self.started);
         let idle = |source: &str| heard.get(source).copied().unwrap_or(started).elapsed();
-        self.signals.idle(idle, findings);
+        shard.signals.idle(idle, findings);
     }
 
-    /// Nothing came for a while.
-    fn idle(&mut self) -> Option<Commit> {
+    /// Nothing came for a while: what follows from that.
+    fn idle(&mut self) -> Vec<Commit> {
         self.take_up();
-        let mut findings = Vec::new();
-        self.look_for_silence(&mut findings);
-        let mut commit = Commit { at: Timestamp::now(), ..Commit::default() };
-        let silent = !findings.is_empty() || !self.muted.releases().is_empty();
-        if silent {
-            self.conclude(&mut commit, findings);
+        let mut commits = Vec::new();
+        for name in self.shards.keys().cloned().collect::<Vec<_>>() {
+            let Some(mut shard) = self.shards.remove(&name) else { continue };
+            let mut findings = Vec::new();
+            self.look_for_silence(&mut shard, &mut findings);
+            if !findings.is_empty() || shard.released {
+                let mut commit =
+                    Commit { shard: Arc::clone(&name), at: Timestamp::now(), ..Commit::default() };
+                self.conclude(&mut shard, &mut commit, findings);
+                commits.push(commit);
+            }
+            self.shards.insert(name, shard);
         }
         // What came last may not have been shown yet.
-        if self.unreported || silent {
-            self.report(commit.at);
+        if self.unreported || !commits.is_empty() {
+            self.report(Timestamp::now());
         }
-        silent.then_some(commit)
+        commits
     }
 
     /// Findings become alerts, and all state that changed goes into the same commit.
-    fn conclude(&mut self, commit: &mut Commit, mut findings: Vec<Finding>) {
+    fn conclude(&mut self, shard: &mut Shard, commit: &mut Commit, mut findings: Vec<Finding>) {
         for finding in &findings {
             *self.findings.entry(finding.rule.level).or_default() += 1;
         }
         self.muted.retain(&mut findings);
-        self.engine.release(&self.muted.releases().take());
-        let (alerts, noise) = self.noise.apply(&mut self.engine, findings, &commit.events);
+        shard.released = false;
+        let (alerts, noise) = self.noise.apply(&mut shard.engine, findings, &commit.events);
         (commit.alerts, commit.noise) = (alerts, noise);
-        commit.bundles = self.engine.take_bundles();
-        commit.rule_counts = self.engine.take_counts();
-        let rows = self.detector.take_changes();
-        commit.detection = rows.into_iter().map(|row| (row.key, row.value)).collect();
-        let rows = self.signals.take_changes();
-        commit.detection.extend(rows.into_iter().map(|row| (row.key, row.value)));
-        commit.detection.extend(self.muted.take_changes());
+        shard.take_changes(commit);
+        commit.counts = self.muted.take_changes();
     }
 
     /// Show what records look like, at most once a second.
@@ -275,84 +302,29 @@ impl Analyst {
         }
         self.reported = now;
         let shapes = self.shapes.report(now);
-        let rows = (self.detector.rows(), self.limits.correlation_rows_max);
-        let correlations = correlations(&self.detector, self.limits.correlation_rows_max);
-        let bundles = (self.engine.open_bundles().0, BUNDLES_MAX);
-        let signals = Arc::new(self.signals.report());
+        let sums = report::sums(self.shards.values(), self.limits.correlation_rows_max);
         let findings = self.findings.clone();
+        let problem = sums.correlations_warning.map(|text| (Health::Degraded, text));
         self.shared.update(|snapshot| {
             snapshot.shapes = shapes;
-            snapshot.signals = signals;
+            snapshot.signals = Arc::new(sums.signals);
             snapshot.findings = findings;
-            snapshot.correlations = correlations;
-            snapshot.queues.insert("correlation groups".to_owned(), rows);
-            snapshot.queues.insert("open bundles".to_owned(), bundles);
+            let groups = (sums.correlations.groups, sums.correlations.groups_max);
+            snapshot.correlations = sums.correlations;
+            snapshot.noise = sums.noise;
+            snapshot.queues.insert("correlation groups".to_owned(), groups);
+            snapshot.queues.insert("open bundles".to_owned(), (sums.bundles, BUNDLES_MAX));
         });
-        noise::report(&self.engine, &self.shared);
-        let problem = self.detector.counts().warning().map(|text| (Health::Degraded, text));
+        self.shared.set_problem(noise::KEY, noise::problem(sums.noise));
         self.shared.set_problem("correlation groups", problem);
     }
-
-    fn decode(&mut self, batch: &Batch, delta: &mut LedgerDelta) -> Output {
-        let restored = &mut self.restored;
-        let settings = &self.settings;
-        let seat = self.seats.entry(batch.stream.id).or_insert_with(|| {
-            let mut decoder = Decoder::new(&batch.stream, Arc::clone(settings));
-            let saved = restored.remove(&batch.stream.id);
-            if let Some(state) = &saved {
-                decoder.restore(state);
-            }
-            Seat { decoder, source: Arc::clone(&batch.stream.source), saved }
-        });
-        debug_assert_eq!(seat.source, batch.stream.source, "a stream belongs to one source");
-        let open_before = seat.decoder.open_records();
-        let mut output = Output::default();
-        seat.decoder.decode(batch, &mut output);
-        let open = seat.decoder.open_records();
-        delta.received += output.received;
-        delta.stored += output.stored;
-        delta.rejected += output.rejected;
-        delta.events += output.events.len() as u64;
-        delta.in_flight += signed(open) - signed(open_before);
-        let newest = output.events.iter().map(|event| event.timestamp.micros()).max();
-        delta.newest_event_us = delta.newest_event_us.max(newest.unwrap_or(0));
-        output
-    }
-
-    /// Hand the decoder's state to the commit if it changed; forget the decoder of a finished stream.
-    fn save_decoder(&mut self, batch: &Batch, commit: &mut Commit) {
-        let id = batch.stream.id;
-        let Some(seat) = self.seats.get_mut(&id) else { return };
-        let over = batch.flush == Flush::End && seat.decoder.open_records() == 0;
-        let state = if over { None } else { seat.decoder.state() };
-        if state != seat.saved {
-            // A later batch of the same stream in this commit replaces what an earlier one said.
-            commit.decoders.retain(|(known, _)| *known != id);
-            commit.decoders.push((id, state.clone()));
-            seat.saved = state;
-        }
-        if over {
-            self.seats.remove(&id);
-        }
-    }
 }
 
-fn correlations(detector: &Detector, groups_max: usize) -> CorrelationReport {
-    let counts = detector.counts();
-    CorrelationReport {
-        groups: detector.rows(),
-        groups_max,
-        events: detector.row_events(),
-        groups_evicted: counts.rows_evicted,
-        groups_discarded: counts.rows_discarded,
-        events_dropped: counts.events_dropped,
-        duplicates: counts.duplicates,
-        late: counts.late,
-        ungrouped: counts.ungrouped,
-        valueless: counts.valueless,
+/// Batches of each shard, in order.
+fn by_shard(batches: Vec<Batch>) -> BTreeMap<Arc<str>, Vec<Batch>> {
+    let mut shards: BTreeMap<Arc<str>, Vec<Batch>> = BTreeMap::new();
+    for batch in batches {
+        shards.entry(Arc::clone(&batch.stream.shard)).or_default().push(batch);
     }
-}
-
-fn signed(count: u64) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
+    shards
 }

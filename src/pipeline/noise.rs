@@ -14,14 +14,14 @@ use crate::model::episode::AlertChange;
 use crate::model::event::{Event, EventId};
 use crate::model::field::FieldId;
 use crate::model::finding::{Finding, RuleInfo};
-use crate::model::noise::{NoiseChanges, Release};
+use crate::model::noise::{NoiseChanges, NoiseCounts, Release};
 use crate::model::rule_life::{Selector, Traits};
 use crate::model::severity::Severity;
-use crate::pipeline::shared::{Health, Shared};
+use crate::pipeline::shared::Health;
 use crate::stdx::time::micros;
 
 /// The key of parked rules in the health report.
-const KEY: &str = "rules parked";
+pub(crate) const KEY: &str = "rules parked";
 
 /// Releases that the analyst has not taken yet.
 #[derive(Debug, Default)]
@@ -37,10 +37,6 @@ impl Releases {
         let mut waiting = std::mem::take(&mut *self.0.lock());
         waiting.sort_by_key(|release| release.change);
         waiting
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.lock().is_empty()
     }
 }
 
@@ -153,17 +149,14 @@ fn value(finding: &Finding, event: Option<&Event>, field: &str) -> Option<String
     finding.group.iter().find_map(pair).or_else(|| finding.matched.iter().find_map(pair))
 }
 
-/// Show what is kept from the queue.
-pub(crate) fn report(engine: &crate::alert::Engine, shared: &Shared) {
-    let counts = engine.noise_counts();
-    shared.update(|snapshot| snapshot.noise = counts);
+/// What is worth a look about what is kept from the queue.
+pub(crate) fn problem(counts: NoiseCounts) -> Option<(Health, String)> {
     let rules = match counts.parked {
         1 => "1 rule is".to_owned(),
         many => format!("{many} rules are"),
     };
     let text = format!("{rules} parked for making too many alerts: watchfloor rules parked");
-    let problem = (counts.parked > 0).then_some((Health::Degraded, text));
-    shared.set_problem(KEY, problem);
+    (counts.parked > 0).then_some((Health::Degraded, text))
 }
 
 #[cfg(test)]

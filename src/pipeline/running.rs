@@ -6,9 +6,7 @@ use std::thread::JoinHandle;
 use anyhow::Context;
 use tokio::runtime::Handle;
 
-use crate::alert::{Engine, Restored};
 use crate::config::Config;
-use crate::detect::{Detector, StateRow};
 use crate::model::record::Batch;
 use crate::normalise::Settings;
 use crate::pipeline::analyst::Analyst;
@@ -19,10 +17,10 @@ use crate::pipeline::muted::{self, Muted};
 use crate::pipeline::repeats::Repeats;
 use crate::pipeline::rule_life::adopt;
 use crate::pipeline::rule_life::reload::Reloader;
+use crate::pipeline::shard::Loader;
 use crate::pipeline::shared::{Health, Shared};
 use crate::pipeline::signal_reload;
 use crate::pipeline::watch::Next;
-use crate::signal;
 use crate::source::{self, Source};
 use crate::stdx::stop::StopToken;
 use crate::stdx::time::Timestamp;
@@ -70,7 +68,7 @@ pub async fn open(config: &Config) -> anyhow::Result<Opening> {
     }
     let muted = Muted::default();
     muted.set_book(book);
-    let rows = store.detection_rows().await?;
+    let rows = store.detection_rows("").await?;
     muted.restore(rows.into_iter().filter(|(key, _)| key.starts_with(muted::KEY_PREFIX)));
     Ok(Opening::Ours(Opened { store: Arc::new(store), shared, muted: Arc::new(muted) }))
 }
@@ -128,37 +126,33 @@ pub async fn start(parts: Parts) -> anyhow::Result<Running> {
         Arc::clone(&shared),
         Arc::clone(&next),
     );
-    let mut detector = Detector::new(rules, config.limits.correlation_rows_max);
     let next_signals = Arc::new(Next::default());
     let (signal_reloader, set) = signal_reload::Reloader::start(
         config.signals.clone(),
         Arc::clone(&shared),
         Arc::clone(&next_signals),
     );
-    let mut signals = signal::Engine::new(set, &config.signals);
-    let rows = store.detection_rows().await?;
-    let rows = rows.into_iter().filter(|(key, _)| !key.starts_with(muted::KEY_PREFIX));
-    let (own, rules): (Vec<_>, Vec<_>) =
-        rows.partition(|(key, _)| key.starts_with(signal::KEY_PREFIX));
-    detector.restore(
-        rules.into_iter().map(|(key, value)| StateRow { key, value: Some(value) }).collect(),
-    );
-    let own = own.into_iter().map(|(key, value)| signal::StateRow { key, value: Some(value) });
-    signals.restore(own.collect());
-    let engine = alerts(&config, &store, &muted).await?;
-    let states = store.decoder_states().await?;
+    for release in store.releases().await? {
+        muted.releases().put(release);
+    }
+    let config = Arc::new(config);
+    let loader = Loader {
+        store: Arc::clone(&store),
+        config: Arc::clone(&config),
+        runtime: Handle::current(),
+    };
+    let own = loader.load("", rules, set).await?;
     let repeats = Repeats::restore(store.deliveries().await?);
     let stop = StopToken::new();
     let watchers = watch(reloader, signal_reloader, &settings, &shared, &stop)?;
-    let limits_of_path = config.limits.clone();
     let analyst = Analyst::new(
         settings,
-        limits_of_path,
-        (detector, signals),
-        (engine, noise),
+        loader,
+        own,
         (muted, next, next_signals),
         Arc::clone(&shared),
-        (states, repeats),
+        noise,
+        repeats,
     );
 
     let (batch_sender, batches) = queue::bounded("batches", limits::READ_AHEAD_BATCHES_MAX);
@@ -219,24 +213,6 @@ fn open_sources(config: &Config, shared: &Arc<Shared>) -> anyhow::Result<Vec<Box
         sources.push(source);
     }
     Ok(sources)
-}
-
-/// The alert stage as the last commit left it, and the releases that no commit has carried out.
-async fn alerts(config: &Config, store: &Store, muted: &Muted) -> anyhow::Result<Engine> {
-    let mut episodes = store.episodes().await?;
-    episodes.extend(store.held_episodes().await?);
-    let engine = Engine::new(config.alert.clone())
-        .with_noise(config.rules.noise.rarity, store.noise_rows().await?)
-        .with_assets(&config.assets)
-        .restore(Restored {
-            episodes,
-            bundles: store.bundles().await?,
-            counts: store.rule_counts().await?,
-        });
-    for release in store.releases().await? {
-        muted.releases().put(release);
-    }
-    Ok(engine)
 }
 
 /// The threads that look for changed files.

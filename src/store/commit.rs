@@ -29,6 +29,8 @@ use crate::store::{Delivered, Store, StoreError, bundles, deliveries, folder, no
 /// can be tried again.
 #[derive(Clone, Debug, Default)]
 pub struct Commit {
+    /// The shard whose state this is; empty: the node's own.
+    pub shard: Arc<str>,
     /// When (wall clock): `created` and `updated` of alerts, `at` of audit entries.
     pub at: Timestamp,
     /// Events to store, in order.
@@ -41,6 +43,10 @@ pub struct Commit {
     pub bundles: Vec<BundleChange>,
     /// Counts of alerts by rule and endpoint that changed.
     pub rule_counts: Vec<RuleCount>,
+    /// Counts of rules that are off or in dry run (key, value); they belong to the node, whatever the shard.
+    pub counts: Vec<(String, Option<Vec<u8>>)>,
+    /// The shard goes to another node after this commit.
+    pub release: bool,
     /// Correlation rows that changed (key, value); `None` removes the row.
     pub detection: Vec<(String, Option<Vec<u8>>)>,
     /// Decoder states by stream; `None` removes the row.
@@ -304,6 +310,7 @@ async fn write_events(
 
 async fn write_states(sql: &mut SqliteConnection, commit: &Commit) -> Result<(), StoreError> {
     write_detection(sql, &commit.detection).await?;
+    write_detection(sql, &commit.counts).await?;
     for (stream, value) in &commit.decoders {
         let stream = stream.as_bytes().as_slice();
         let query = match value {

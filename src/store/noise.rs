@@ -19,7 +19,7 @@ const RELEASES_MAX: i64 = 10_000;
 
 impl Store {
     /// Rows about noise, for the alert stage.
-    pub async fn noise_rows(&self) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
+    pub async fn noise_rows(&self, _shard: &str) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
         sqlx::query_as("SELECT key, value FROM noise ORDER BY key")
             .fetch_all(&self.readers)
             .await
@@ -27,7 +27,7 @@ impl Store {
     }
 
     /// Open episodes of parked rules, for the alert stage.
-    pub async fn held_episodes(&self) -> Result<Vec<OpenEpisode>, StoreError> {
+    pub async fn held_episodes(&self, _shard: &str) -> Result<Vec<OpenEpisode>, StoreError> {
         let texts: Vec<String> = sqlx::query_scalar("SELECT value FROM held WHERE open = 1")
             .fetch_all(&self.readers)
             .await

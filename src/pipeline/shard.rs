@@ -1,0 +1,162 @@
+//! What belongs to one part of the stream: rows of rules and signals, open episodes, decoders. Records of local sources
+//! are one shard, the unnamed one; a partition of a topic is another, which moves between nodes with everything it holds.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use ahash::AHashMap;
+use tokio::runtime::Handle;
+
+use crate::alert::{Engine, Restored};
+use crate::config::Config;
+use crate::detect::{Detector, RuleSet, StateRow};
+use crate::model::event::Event;
+use crate::model::finding::Finding;
+use crate::model::ledger::LedgerDelta;
+use crate::model::record::{Batch, Flush};
+use crate::normalise::{Decoder, Output, Settings};
+use crate::pipeline::in_order;
+use crate::pipeline::muted;
+use crate::signal::{self, SignalSet};
+use crate::stdx::id::Id128;
+use crate::store::{Commit, Store};
+
+/// One stream's decoder and what the store last heard of it.
+struct Seat {
+    decoder: Decoder,
+    source: Arc<str>,
+    saved: Option<Vec<u8>>,
+}
+
+/// The state of one shard, owned by the analyst.
+pub(crate) struct Shard {
+    pub(crate) detector: Detector,
+    pub(crate) signals: signal::Engine,
+    pub(crate) engine: Engine,
+    /// A parked rule was released since the last commit.
+    pub(crate) released: bool,
+    /// When it was last looked whether something fell silent.
+    pub(crate) looked: Instant,
+    seats: AHashMap<Id128, Seat>,
+    /// Decoder states of the last run whose streams have not come up yet.
+    restored: AHashMap<Id128, Vec<u8>>,
+}
+
+/// Builds shards as the last commit left them.
+pub(crate) struct Loader {
+    pub(crate) store: Arc<Store>,
+    pub(crate) config: Arc<Config>,
+    pub(crate) runtime: Handle,
+}
+
+impl Loader {
+    /// The shard with this name, under these rules and signals.
+    pub(crate) async fn load(
+        &self,
+        name: &str,
+        rules: Arc<RuleSet>,
+        signals: Arc<SignalSet>,
+    ) -> anyhow::Result<Shard> {
+        let (store, config) = (&self.store, &self.config);
+        let mut detector = Detector::new(rules, config.limits.correlation_rows_max);
+        let mut signals = signal::Engine::new(signals, &config.signals);
+        let rows = store.detection_rows(name).await?;
+        let rows = rows.into_iter().filter(|(key, _)| !key.starts_with(muted::KEY_PREFIX));
+        let (own, rules): (Vec<_>, Vec<_>) =
+            rows.partition(|(key, _)| key.starts_with(signal::KEY_PREFIX));
+        let rules = rules.into_iter().map(|(key, value)| StateRow { key, value: Some(value) });
+        detector.restore(rules.collect());
+        let own = own.into_iter().map(|(key, value)| signal::StateRow { key, value: Some(value) });
+        signals.restore(own.collect());
+        let mut episodes = store.episodes(name).await?;
+        episodes.extend(store.held_episodes(name).await?);
+        let engine = Engine::new(config.alert.clone())
+            .with_noise(config.rules.noise.rarity, store.noise_rows(name).await?)
+            .with_assets(&config.assets)
+            .restore(Restored {
+                episodes,
+                bundles: store.bundles(name).await?,
+                counts: store.rule_counts(name).await?,
+            });
+        let restored = store.decoder_states(name).await?.into_iter().collect();
+        let seats = AHashMap::new();
+        Ok(Shard {
+            detector,
+            signals,
+            engine,
+            released: false,
+            looked: Instant::now(),
+            seats,
+            restored,
+        })
+    }
+}
+
+impl Shard {
+    /// Judge events in order.
+    pub(crate) fn judge(&mut self, events: &[Event], backfill: bool, findings: &mut Vec<Finding>) {
+        in_order::judge(&mut self.detector, &mut self.signals, events, backfill, findings);
+    }
+
+    /// Decode a batch with the decoder of its stream.
+    pub(crate) fn decode(
+        &mut self,
+        batch: &Batch,
+        settings: &Arc<Settings>,
+        delta: &mut LedgerDelta,
+    ) -> Output {
+        let restored = &mut self.restored;
+        let seat = self.seats.entry(batch.stream.id).or_insert_with(|| {
+            let mut decoder = Decoder::new(&batch.stream, Arc::clone(settings));
+            let saved = restored.remove(&batch.stream.id);
+            if let Some(state) = &saved {
+                decoder.restore(state);
+            }
+            Seat { decoder, source: Arc::clone(&batch.stream.source), saved }
+        });
+        debug_assert_eq!(seat.source, batch.stream.source, "a stream belongs to one source");
+        let open_before = seat.decoder.open_records();
+        let mut output = Output::default();
+        seat.decoder.decode(batch, &mut output);
+        let open = seat.decoder.open_records();
+        delta.received += output.received;
+        delta.stored += output.stored;
+        delta.rejected += output.rejected;
+        delta.events += output.events.len() as u64;
+        delta.in_flight += signed(open) - signed(open_before);
+        let newest = output.events.iter().map(|event| event.timestamp.micros()).max();
+        delta.newest_event_us = delta.newest_event_us.max(newest.unwrap_or(0));
+        output
+    }
+
+    /// Hand the decoder's state to the commit if it changed; forget the decoder of a finished stream.
+    pub(crate) fn save_decoder(&mut self, batch: &Batch, commit: &mut Commit) {
+        let id = batch.stream.id;
+        let Some(seat) = self.seats.get_mut(&id) else { return };
+        let over = batch.flush == Flush::End && seat.decoder.open_records() == 0;
+        let state = if over { None } else { seat.decoder.state() };
+        if state != seat.saved {
+            // A later batch of the same stream in this commit replaces what an earlier one said.
+            commit.decoders.retain(|(known, _)| *known != id);
+            commit.decoders.push((id, state.clone()));
+            seat.saved = state;
+        }
+        if over {
+            self.seats.remove(&id);
+        }
+    }
+
+    /// All state that changed, for the commit.
+    pub(crate) fn take_changes(&mut self, commit: &mut Commit) {
+        commit.bundles = self.engine.take_bundles();
+        commit.rule_counts = self.engine.take_counts();
+        let rows = self.detector.take_changes();
+        commit.detection = rows.into_iter().map(|row| (row.key, row.value)).collect();
+        let rows = self.signals.take_changes();
+        commit.detection.extend(rows.into_iter().map(|row| (row.key, row.value)));
+    }
+}
+
+fn signed(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
