@@ -9,8 +9,8 @@ use crate::config::{
     alert, api, assets, limits, mappings, metrics, redact, rules, signals, sources, store, ui,
 };
 
-/// Names with our prefix that are not configuration keys.
-pub const RESERVED_ENV: [&str; 11] = [
+/// Names with our prefix that are not configuration keys; those of tests ([`TEST_ENV_PREFIX`]) neither.
+pub const RESERVED_ENV: [&str; 12] = [
     "WATCHFLOOR_COLOR",
     "WATCHFLOOR_SYNC",
     "WATCHFLOOR_TEST_DATA",
@@ -22,7 +22,11 @@ pub const RESERVED_ENV: [&str; 11] = [
     "WATCHFLOOR_LOG",
     "WATCHFLOOR_BUILD_CACHE",
     "WATCHFLOOR_BENCH_DATA",
+    "WATCHFLOOR_SERVICES",
 ];
+
+/// What variables that only tests read begin with.
+pub const TEST_ENV_PREFIX: &str = "WATCHFLOOR_TEST_";
 
 /// What was written, from every layer.
 #[derive(Clone, Debug, Default)]
@@ -54,7 +58,7 @@ pub fn check(written: &Written) -> Checked {
     }
     for (name, value) in &written.env {
         let Some(rest) = name.strip_prefix("WATCHFLOOR_") else { continue };
-        if RESERVED_ENV.contains(&name.as_str()) {
+        if RESERVED_ENV.contains(&name.as_str()) || name.starts_with(TEST_ENV_PREFIX) {
             continue;
         }
         let key = rest.to_ascii_lowercase().replace("__", ".");
