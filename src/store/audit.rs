@@ -1,10 +1,10 @@
 //! The audit log: append-only rows, each with the hash of itself and the row before.
 
 use hashbrown::HashSet;
-use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
 use crate::model::alert::{AlertId, AuditEntry};
 use crate::stdx::time::Timestamp;
+use crate::store::sql::{self, Connection, Row};
 use crate::store::{Store, StoreError};
 
 /// The hash before the first entry.
@@ -45,8 +45,8 @@ pub struct AuditVerdict {
 }
 
 /// Read the end of the chain.
-pub(crate) async fn read_head(connection: &mut SqliteConnection) -> Result<ChainHead, StoreError> {
-    let row = sqlx::query("SELECT sequence, hash FROM audit ORDER BY sequence DESC LIMIT 1")
+pub(crate) async fn read_head(connection: &mut Connection) -> Result<ChainHead, StoreError> {
+    let row = sql::query("SELECT sequence, hash FROM audit ORDER BY sequence DESC LIMIT 1")
         .fetch_optional(connection)
         .await
         .map_err(|source| StoreError::sql("read the end of the audit log", source))?;
@@ -58,15 +58,15 @@ pub(crate) async fn read_head(connection: &mut SqliteConnection) -> Result<Chain
 
 /// Add an entry and move `head`. The caller keeps the old head until the transaction is committed.
 pub(crate) async fn append(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     head: &mut ChainHead,
     entry: NewEntry<'_>,
 ) -> Result<(), StoreError> {
     let sequence = head.sequence + 1;
     let hash = link(&head.hash, sequence, &entry);
-    sqlx::query(
+    sql::query(
         "INSERT INTO audit (sequence, at, actor, place, subject, subject_id, action, detail, hash)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
     )
     .bind(signed(sequence))
     .bind(entry.at.0)
@@ -106,7 +106,7 @@ fn link(before: &str, sequence: u64, entry: &NewEntry<'_>) -> String {
     hasher.finalize().to_hex().to_string()
 }
 
-fn entry_of(row: &SqliteRow) -> AuditEntry {
+fn entry_of(row: &Row) -> AuditEntry {
     AuditEntry {
         sequence: unsigned(row.get("sequence")),
         at: Timestamp(row.get("at")),
@@ -135,8 +135,8 @@ impl Store {
         subject: &str,
         subject_id: &str,
     ) -> Result<Vec<AuditEntry>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT * FROM audit WHERE subject = ? AND subject_id = ? ORDER BY sequence",
+        let rows = sql::query(
+            "SELECT * FROM audit WHERE subject = $1 AND subject_id = $2 ORDER BY sequence",
         )
         .bind(subject)
         .bind(subject_id)
@@ -148,7 +148,7 @@ impl Store {
 
     /// Alerts that somebody wrote a note about.
     pub async fn noted(&self) -> Result<HashSet<AlertId>, StoreError> {
-        let ids: Vec<String> = sqlx::query_scalar(
+        let ids: Vec<String> = sql::scalar(
             "SELECT DISTINCT subject_id FROM audit WHERE subject = 'alert' AND action = 'note'",
         )
         .fetch_all(&self.readers)
@@ -159,7 +159,7 @@ impl Store {
 
     /// The newest audit entries, newest first.
     pub async fn audit_newest(&self, limit: usize) -> Result<Vec<AuditEntry>, StoreError> {
-        let rows = sqlx::query("SELECT * FROM audit ORDER BY sequence DESC LIMIT ?")
+        let rows = sql::query("SELECT * FROM audit ORDER BY sequence DESC LIMIT $1")
             .bind(i64::try_from(limit).unwrap_or(i64::MAX))
             .fetch_all(&self.readers)
             .await
@@ -172,7 +172,7 @@ impl Store {
         let mut verdict = AuditVerdict { entries: 0, head: GENESIS.to_owned(), broken: None };
         loop {
             let rows =
-                sqlx::query("SELECT * FROM audit WHERE sequence > ? ORDER BY sequence LIMIT ?")
+                sql::query("SELECT * FROM audit WHERE sequence > $1 ORDER BY sequence LIMIT $2")
                     .bind(signed(verdict.entries))
                     .bind(VERIFY_ROWS)
                     .fetch_all(&self.readers)

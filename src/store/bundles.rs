@@ -1,30 +1,43 @@
 //! Rows of bundles that may still grow, and how often each rule has fired.
 
-use sqlx::sqlite::Sqlite;
-use sqlx::{QueryBuilder, Row, SqliteConnection};
-
 use crate::model::bundle::{BundleChange, OpenBundle};
 use crate::model::episode::RuleCount;
-use crate::store::rows::{ROWS_AT_ONCE, signed, unsigned};
+use crate::store::rows::{signed, unsigned};
+use crate::store::sql::{self, Connection, Kind, Table};
 use crate::store::{Store, StoreError};
 use crate::wire::bundle_v1;
 
+const BUNDLES: Table<2> = Table {
+    name: "bundles",
+    keys: 1,
+    columns: [("id", Kind::Bytes), ("value", Kind::Text)],
+    replace: true,
+};
+
+const COUNTS: Table<4> = Table {
+    name: "rule_counts",
+    keys: 3,
+    columns: [
+        ("tenant", Kind::Text),
+        ("rule_id", Kind::Text),
+        ("host", Kind::Text),
+        ("alerts", Kind::Int),
+    ],
+    replace: true,
+};
+
 /// Write what changed, in the commit's transaction.
 pub(crate) async fn write(
-    sql: &mut SqliteConnection,
+    sql: &mut Connection,
     changes: &[BundleChange],
 ) -> Result<(), StoreError> {
     let failed = |source| StoreError::sql("write bundles", source);
-    let kept: Vec<&OpenBundle> = changes.iter().filter_map(|(_, row)| row.as_ref()).collect();
-    for chunk in kept.chunks(ROWS_AT_ONCE) {
-        let mut query = QueryBuilder::<Sqlite>::new("INSERT OR REPLACE INTO bundles (id, value) ");
-        query.push_values(chunk, |mut values, row| {
-            values.push_bind(row.id.as_bytes().to_vec()).push_bind(bundle_v1::write(row));
-        });
-        query.build().persistent(false).execute(&mut *sql).await.map_err(failed)?;
-    }
+    let kept = changes.iter().filter_map(|(_, row)| row.as_ref());
+    let values =
+        kept.map(|row| [row.id.as_bytes().as_slice().into(), bundle_v1::write(row).into()]);
+    BUNDLES.put(sql, values.collect()).await.map_err(failed)?;
     for (id, _) in changes.iter().filter(|(_, row)| row.is_none()) {
-        let query = sqlx::query("DELETE FROM bundles WHERE id = ?").bind(id.as_bytes().as_slice());
+        let query = sql::query("DELETE FROM bundles WHERE id = $1").bind(id.as_bytes().as_slice());
         query.execute(&mut *sql).await.map_err(failed)?;
     }
     Ok(())
@@ -32,30 +45,25 @@ pub(crate) async fn write(
 
 /// Write counts that changed, in the commit's transaction.
 pub(crate) async fn write_counts(
-    sql: &mut SqliteConnection,
+    sql: &mut Connection,
     counts: &[RuleCount],
 ) -> Result<(), StoreError> {
-    for chunk in counts.chunks(ROWS_AT_ONCE) {
-        let mut query = QueryBuilder::<Sqlite>::new(
-            "INSERT OR REPLACE INTO rule_counts (tenant, rule_id, host, alerts) ",
-        );
-        query.push_values(chunk, |mut values, count| {
-            values
-                .push_bind(count.tenant.as_str())
-                .push_bind(count.rule_id.as_str())
-                .push_bind(count.host.as_str())
-                .push_bind(signed(count.alerts));
-        });
-        let done = query.build().persistent(false).execute(&mut *sql).await;
-        done.map_err(|source| StoreError::sql("write counts of rules", source))?;
-    }
-    Ok(())
+    let values = counts.iter().map(|count| {
+        [
+            count.tenant.as_str().into(),
+            count.rule_id.as_str().into(),
+            count.host.as_str().into(),
+            signed(count.alerts).into(),
+        ]
+    });
+    let done = COUNTS.put(sql, values.collect()).await;
+    done.map_err(|source| StoreError::sql("write counts of rules", source))
 }
 
 impl Store {
     /// Open bundles, for the alert stage.
     pub async fn bundles(&self, _shard: &str) -> Result<Vec<OpenBundle>, StoreError> {
-        let texts: Vec<String> = sqlx::query_scalar("SELECT value FROM bundles")
+        let texts: Vec<String> = sql::scalar("SELECT value FROM bundles")
             .fetch_all(&self.readers)
             .await
             .map_err(|source| StoreError::sql("read bundles", source))?;
@@ -65,7 +73,7 @@ impl Store {
 
     /// How many alerts there are of each rule on each endpoint, for the alert stage.
     pub async fn rule_counts(&self, _shard: &str) -> Result<Vec<RuleCount>, StoreError> {
-        let rows = sqlx::query("SELECT tenant, rule_id, host, alerts FROM rule_counts")
+        let rows = sql::query("SELECT tenant, rule_id, host, alerts FROM rule_counts")
             .fetch_all(&self.readers)
             .await
             .map_err(|source| StoreError::sql("read counts of rules", source))?;

@@ -4,8 +4,6 @@
 use std::sync::Arc;
 
 use hashbrown::{HashMap, HashSet};
-use sqlx::sqlite::Sqlite;
-use sqlx::{QueryBuilder, SqliteConnection};
 
 use crate::model::alert::{Action, Alert, AlertId, Status};
 use crate::model::bundle::BundleChange;
@@ -22,8 +20,47 @@ use crate::store::board::{Board, BoardRow};
 use crate::store::event_log::Appended;
 use crate::store::frame::{Frame, Place};
 use crate::store::recent::EvidenceRow;
-use crate::store::rows::{self, ROWS_AT_ONCE, signed};
-use crate::store::{Delivered, Store, StoreError, bundles, deliveries, folder, noise, schema};
+use crate::store::rows::{self, signed};
+use crate::store::sql::{self, Connection, Kind, Table};
+use crate::store::{Delivered, Store, StoreError, bundles, deliveries, folder, noise};
+
+const EVIDENCE: Table<7> = Table {
+    name: "evidence",
+    keys: 1,
+    columns: [
+        ("event", Kind::Bytes),
+        ("segment", Kind::Int),
+        ("block", Kind::Int),
+        ("block_bytes", Kind::Int),
+        ("raw_bytes", Kind::Int),
+        ("start", Kind::Int),
+        ("length", Kind::Int),
+    ],
+    replace: false,
+};
+
+const DETECTION: Table<2> = Table {
+    name: "detection",
+    keys: 1,
+    columns: [("key", Kind::Text), ("value", Kind::Bytes)],
+    replace: true,
+};
+
+const REJECTS: Table<8> = Table {
+    name: "rejects",
+    keys: 1,
+    columns: [
+        ("id", Kind::Bytes),
+        ("source", Kind::Text),
+        ("path", Kind::Text),
+        ("start", Kind::Int),
+        ("at", Kind::Int),
+        ("reason", Kind::Text),
+        ("detail", Kind::Text),
+        ("head", Kind::Bytes),
+    ],
+    replace: false,
+};
 
 /// Everything that becomes real together. After an error nothing of it stands, and the same commit
 /// can be tried again.
@@ -115,7 +152,7 @@ impl Store {
         let number = writer.commits + 1;
         let evidence = writer.recent.locate(stored, &wanted(commit));
         let sql = &mut writer.sql;
-        schema::begin(sql).await.inspect_err(|_| writer.log.discard())?;
+        sql::begin(sql).await.inspect_err(|_| writer.log.discard())?;
         writer.unsure = true;
         let outcome = async {
             write_alerts(sql, commit, &plan, &mut head).await?;
@@ -128,7 +165,7 @@ impl Store {
             write_books(sql, commit, number).await
         }
         .await;
-        let written = schema::end(sql, outcome).await;
+        let written = sql::end(sql, outcome).await;
         if let Err(error) = written {
             // A failed COMMIT may have reached the disk all the same: the database knows.
             if commits(&mut writer.sql).await.ok() != Some(number) {
@@ -196,8 +233,8 @@ fn wanted(commit: &Commit) -> HashSet<EventId> {
 }
 
 /// The running number of the last commit, as the database has it.
-pub(crate) async fn commits(connection: &mut SqliteConnection) -> Result<u64, StoreError> {
-    let text: Option<String> = sqlx::query_scalar("SELECT value FROM meta WHERE key = 'commits'")
+pub(crate) async fn commits(connection: &mut Connection) -> Result<u64, StoreError> {
+    let text: Option<String> = sql::scalar("SELECT value FROM meta WHERE key = 'commits'")
         .fetch_optional(connection)
         .await
         .map_err(|source| StoreError::sql("say how many commits it has", source))?;
@@ -205,7 +242,7 @@ pub(crate) async fn commits(connection: &mut SqliteConnection) -> Result<u64, St
 }
 
 async fn write_alerts(
-    sql: &mut SqliteConnection,
+    sql: &mut Connection,
     commit: &Commit,
     plan: &Plan,
     head: &mut ChainHead,
@@ -248,35 +285,34 @@ async fn write_alerts(
 }
 
 async fn write_events(
-    sql: &mut SqliteConnection,
+    sql: &mut Connection,
     stored: Option<(&Frame, Appended)>,
     evidence: &[EvidenceRow],
 ) -> Result<(), StoreError> {
-    for chunk in evidence.chunks(ROWS_AT_ONCE) {
-        let mut query = QueryBuilder::<Sqlite>::new(
-            "INSERT OR IGNORE INTO evidence (event, segment, block, block_bytes, raw_bytes, start, length) ",
-        );
-        query.push_values(chunk, |mut values, row| {
-            let Place { start, length, .. } = row.place;
-            values
-                .push_bind(row.event.as_bytes().to_vec())
-                .push_bind(signed(row.segment))
-                .push_bind(signed(row.block_offset))
-                .push_bind(i64::from(row.block_bytes))
-                .push_bind(i64::from(row.raw_bytes))
-                .push_bind(i64::from(start))
-                .push_bind(i64::from(length));
-        });
-        let done = query.build().persistent(false).execute(&mut *sql).await;
-        done.map_err(|source| StoreError::sql("write evidence places", source))?;
-    }
+    let values = evidence.iter().map(|row| {
+        let Place { start, length, .. } = row.place;
+        [
+            row.event.as_bytes().as_slice().into(),
+            signed(row.segment).into(),
+            signed(row.block_offset).into(),
+            i64::from(row.block_bytes).into(),
+            i64::from(row.raw_bytes).into(),
+            i64::from(start).into(),
+            i64::from(length).into(),
+        ]
+    });
+    let done = EVIDENCE.put(sql, values.collect()).await;
+    done.map_err(|source| StoreError::sql("write evidence places", source))?;
     let Some((frame, place)) = stored else { return Ok(()) };
-    sqlx::query(
+    sql::query(
         "INSERT INTO segments (number, length, events, raw_bytes, first_us, last_us)
-         VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (number) DO UPDATE SET
-           length = excluded.length, events = events + excluded.events,
-           raw_bytes = raw_bytes + excluded.raw_bytes,
-           first_us = min(first_us, excluded.first_us), last_us = max(last_us, excluded.last_us)",
+         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (number) DO UPDATE SET
+           length = excluded.length, events = segments.events + excluded.events,
+           raw_bytes = segments.raw_bytes + excluded.raw_bytes,
+           first_us = CASE WHEN excluded.first_us < segments.first_us
+             THEN excluded.first_us ELSE segments.first_us END,
+           last_us = CASE WHEN excluded.last_us > segments.last_us
+             THEN excluded.last_us ELSE segments.last_us END",
     )
     .bind(signed(place.segment))
     .bind(signed(place.end))
@@ -288,13 +324,15 @@ async fn write_events(
     .await
     .map_err(|source| StoreError::sql("record the durable length", source))?;
     for (host, summary) in &frame.hosts {
-        sqlx::query(
-            "INSERT INTO endpoints (host, os, events, first_seen, last_seen) VALUES (?, ?, ?, ?, ?)
+        sql::query(
+            "INSERT INTO endpoints (host, os, events, first_seen, last_seen) VALUES ($1, $2, $3, $4, $5)
              ON CONFLICT (host) DO UPDATE SET
-               os = CASE WHEN excluded.os = '' THEN os ELSE excluded.os END,
-               events = events + excluded.events,
-               first_seen = min(first_seen, excluded.first_seen),
-               last_seen = max(last_seen, excluded.last_seen)",
+               os = CASE WHEN excluded.os = '' THEN endpoints.os ELSE excluded.os END,
+               events = endpoints.events + excluded.events,
+               first_seen = CASE WHEN excluded.first_seen < endpoints.first_seen
+                 THEN excluded.first_seen ELSE endpoints.first_seen END,
+               last_seen = CASE WHEN excluded.last_seen > endpoints.last_seen
+                 THEN excluded.last_seen ELSE endpoints.last_seen END",
         )
         .bind(host.as_str())
         .bind(summary.os.as_str())
@@ -308,18 +346,18 @@ async fn write_events(
     Ok(())
 }
 
-async fn write_states(sql: &mut SqliteConnection, commit: &Commit) -> Result<(), StoreError> {
+async fn write_states(sql: &mut Connection, commit: &Commit) -> Result<(), StoreError> {
     write_detection(sql, &commit.detection).await?;
     write_detection(sql, &commit.counts).await?;
     for (stream, value) in &commit.decoders {
         let stream = stream.as_bytes().as_slice();
         let query = match value {
             Some(value) => {
-                sqlx::query("INSERT OR REPLACE INTO decoders (stream, value) VALUES (?, ?)")
-                    .bind(stream)
-                    .bind(value.as_slice())
+                let text = "INSERT INTO decoders (stream, value) VALUES ($1, $2)
+                     ON CONFLICT (stream) DO UPDATE SET value = excluded.value";
+                sql::query(text).bind(stream).bind(value.as_slice())
             }
-            None => sqlx::query("DELETE FROM decoders WHERE stream = ?").bind(stream),
+            None => sql::query("DELETE FROM decoders WHERE stream = $1").bind(stream),
         };
         let done = query.execute(&mut *sql).await;
         done.map_err(|source| StoreError::sql("write decoder state", source))?;
@@ -327,13 +365,14 @@ async fn write_states(sql: &mut SqliteConnection, commit: &Commit) -> Result<(),
     for position in &commit.positions {
         let (source, key) = (&*position.source, position.key.as_str());
         let query = match &position.value {
-            Some(value) => sqlx::query(
-                "INSERT OR REPLACE INTO positions (source, key, value) VALUES (?, ?, ?)",
+            Some(value) => sql::query(
+                "INSERT INTO positions (source, key, value) VALUES ($1, $2, $3)
+                 ON CONFLICT (source, key) DO UPDATE SET value = excluded.value",
             )
             .bind(source)
             .bind(key)
             .bind(value.as_str()),
-            None => sqlx::query("DELETE FROM positions WHERE source = ? AND key = ?")
+            None => sql::query("DELETE FROM positions WHERE source = $1 AND key = $2")
                 .bind(source)
                 .bind(key),
         };
@@ -344,62 +383,52 @@ async fn write_states(sql: &mut SqliteConnection, commit: &Commit) -> Result<(),
 }
 
 async fn write_detection(
-    sql: &mut SqliteConnection,
+    sql: &mut Connection,
     changes: &[(String, Option<Vec<u8>>)],
 ) -> Result<(), StoreError> {
     let failed = |source| StoreError::sql("write detection state", source);
     // One key may have changed twice in a commit: the last value counts.
     let last: HashMap<&str, Option<&[u8]>> =
         changes.iter().map(|(key, value)| (key.as_str(), value.as_deref())).collect();
-    let kept: Vec<(&str, &[u8])> =
-        last.iter().filter_map(|(key, value)| Some((*key, (*value)?))).collect();
-    for chunk in kept.chunks(ROWS_AT_ONCE) {
-        let mut query =
-            QueryBuilder::<Sqlite>::new("INSERT OR REPLACE INTO detection (key, value) ");
-        query.push_values(chunk, |mut values, (key, value)| {
-            values.push_bind(*key).push_bind(*value);
-        });
-        query.build().persistent(false).execute(&mut *sql).await.map_err(failed)?;
-    }
+    let kept = last.iter().filter_map(|(key, value)| Some((*key, (*value)?)));
+    let values = kept.map(|(key, value)| [key.into(), value.into()]);
+    DETECTION.put(sql, values.collect()).await.map_err(failed)?;
     for (key, _) in last.iter().filter(|(_, value)| value.is_none()) {
-        let query = sqlx::query("DELETE FROM detection WHERE key = ?").bind(*key);
+        let query = sql::query("DELETE FROM detection WHERE key = $1").bind(*key);
         query.execute(&mut *sql).await.map_err(failed)?;
     }
     Ok(())
 }
 
-async fn write_books(
-    sql: &mut SqliteConnection,
-    commit: &Commit,
-    number: u64,
-) -> Result<(), StoreError> {
-    for chunk in commit.rejects.chunks(ROWS_AT_ONCE) {
-        let mut query = QueryBuilder::<Sqlite>::new(
-            "INSERT OR IGNORE INTO rejects (id, source, path, start, at, reason, detail, head) ",
-        );
-        query.push_values(chunk, |mut values, reject| {
-            values
-                .push_bind(reject.id.as_bytes().to_vec())
-                .push_bind(&*reject.source)
-                .push_bind(&*reject.path)
-                .push_bind(signed(reject.offset))
-                .push_bind(reject.at.0)
-                .push_bind(reject.reason)
-                .push_bind(reject.detail.as_str())
-                .push_bind(reject.head.as_slice());
-        });
-        let done = query.build().persistent(false).execute(&mut *sql).await;
-        done.map_err(|source| StoreError::sql("write rejects", source))?;
-    }
+async fn write_books(sql: &mut Connection, commit: &Commit, number: u64) -> Result<(), StoreError> {
+    let values = commit.rejects.iter().map(|reject| {
+        [
+            reject.id.as_bytes().as_slice().into(),
+            (&*reject.source).into(),
+            (&*reject.path).into(),
+            signed(reject.offset).into(),
+            reject.at.0.into(),
+            reject.reason.into(),
+            reject.detail.as_str().into(),
+            reject.head.as_slice().into(),
+        ]
+    });
+    let done = REJECTS.put(sql, values.collect()).await;
+    done.map_err(|source| StoreError::sql("write rejects", source))?;
     for delta in &commit.ledger {
-        sqlx::query(
+        sql::query(
             "INSERT INTO ledger (source, received, stored, rejected, duplicate, shed, in_flight,
-               events, newest_us) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+               events, newest_us) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
              ON CONFLICT (source) DO UPDATE SET
-               received = received + excluded.received, stored = stored + excluded.stored,
-               rejected = rejected + excluded.rejected, duplicate = duplicate + excluded.duplicate,
-               shed = shed + excluded.shed, in_flight = in_flight + excluded.in_flight,
-               events = events + excluded.events, newest_us = max(newest_us, excluded.newest_us)",
+               received = ledger.received + excluded.received,
+               stored = ledger.stored + excluded.stored,
+               rejected = ledger.rejected + excluded.rejected,
+               duplicate = ledger.duplicate + excluded.duplicate,
+               shed = ledger.shed + excluded.shed,
+               in_flight = ledger.in_flight + excluded.in_flight,
+               events = ledger.events + excluded.events,
+               newest_us = CASE WHEN excluded.newest_us > ledger.newest_us
+                 THEN excluded.newest_us ELSE ledger.newest_us END",
         )
         .bind(delta.source.as_str())
         .bind(signed(delta.received))
@@ -414,7 +443,9 @@ async fn write_books(
         .await
         .map_err(|source| StoreError::sql("write the ledger", source))?;
     }
-    sqlx::query("INSERT OR REPLACE INTO meta (key, value) VALUES ('commits', ?)")
+    let text = "INSERT INTO meta (key, value) VALUES ('commits', $1)
+         ON CONFLICT (key) DO UPDATE SET value = excluded.value";
+    sql::query(text)
         .bind(number.to_string())
         .execute(&mut *sql)
         .await

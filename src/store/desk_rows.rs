@@ -2,13 +2,14 @@
 
 use crate::model::alert::AlertId;
 use crate::stdx::time::Timestamp;
+use crate::store::sql;
 use crate::store::verbs::NOTE_BYTES_MAX;
 use crate::store::{Store, StoreError};
 
 impl Store {
     /// The draft that `actor` left on an alert.
     pub async fn draft(&self, actor: &str, alert: AlertId) -> Result<Option<String>, StoreError> {
-        sqlx::query_scalar("SELECT text FROM drafts WHERE actor = ? AND alert = ?")
+        sql::scalar("SELECT text FROM drafts WHERE actor = $1 AND alert = $2")
             .bind(actor)
             .bind(alert.as_bytes().as_slice())
             .fetch_optional(&self.readers)
@@ -34,12 +35,13 @@ impl Store {
         }
         let mut guard = self.hold().await?;
         let query = if text.is_empty() {
-            sqlx::query("DELETE FROM drafts WHERE actor = ? AND alert = ?")
+            sql::query("DELETE FROM drafts WHERE actor = $1 AND alert = $2")
                 .bind(actor)
                 .bind(alert.as_bytes().as_slice())
         } else {
-            sqlx::query(
-                "INSERT OR REPLACE INTO drafts (actor, alert, text, at) VALUES (?, ?, ?, ?)",
+            sql::query(
+                "INSERT INTO drafts (actor, alert, text, at) VALUES ($1, $2, $3, $4)
+                 ON CONFLICT (actor, alert) DO UPDATE SET text = excluded.text, at = excluded.at",
             )
             .bind(actor)
             .bind(alert.as_bytes().as_slice())

@@ -7,6 +7,7 @@ use crate::stdx::time::Timestamp;
 use crate::store::audit::{self, NewEntry};
 use crate::store::event_log::{self, Tail, find_tails, segment_path};
 use crate::store::rows::signed;
+use crate::store::sql::{self, Connection};
 use crate::store::verbs::By;
 use crate::store::{StoreError, folder, read_segments, schema};
 
@@ -46,7 +47,7 @@ pub async fn adopt_tail(dir: &Path, by: By<'_>, now: Timestamp) -> Result<Adopte
     }
     let mut adopted = Adopted::default();
     let mut head = audit::read_head(&mut sql).await?;
-    schema::begin(&mut sql).await?;
+    sql::begin(&mut sql).await?;
     let outcome = async {
         for tail in &tails {
             adopt_one(&mut sql, tail, &mut adopted).await?;
@@ -68,7 +69,7 @@ pub async fn adopt_tail(dir: &Path, by: By<'_>, now: Timestamp) -> Result<Adopte
         audit::append(&mut sql, &mut head, entry).await
     }
     .await;
-    schema::end(&mut sql, outcome).await?;
+    sql::end(&mut sql, outcome).await?;
     for tail in tails.iter().filter(|tail| tail.rest > 0) {
         let path = segment_path(&events_folder, tail.number);
         event_log::truncate(&path, tail.whole_end)
@@ -78,7 +79,7 @@ pub async fn adopt_tail(dir: &Path, by: By<'_>, now: Timestamp) -> Result<Adopte
 }
 
 async fn adopt_one(
-    sql: &mut sqlx::SqliteConnection,
+    sql: &mut Connection,
     tail: &Tail,
     adopted: &mut Adopted,
 ) -> Result<(), StoreError> {
@@ -91,12 +92,15 @@ async fn adopt_one(
     };
     let events: u64 = tail.frames.iter().map(|frame| frame.count).sum();
     let raw_bytes: u64 = tail.frames.iter().map(|frame| frame.raw_bytes).sum();
-    sqlx::query(
+    sql::query(
         "INSERT INTO segments (number, length, events, raw_bytes, first_us, last_us)
-         VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (number) DO UPDATE SET
-           length = excluded.length, events = events + excluded.events,
-           raw_bytes = raw_bytes + excluded.raw_bytes,
-           first_us = min(first_us, excluded.first_us), last_us = max(last_us, excluded.last_us)",
+         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (number) DO UPDATE SET
+           length = excluded.length, events = segments.events + excluded.events,
+           raw_bytes = segments.raw_bytes + excluded.raw_bytes,
+           first_us = CASE WHEN excluded.first_us < segments.first_us
+             THEN excluded.first_us ELSE segments.first_us END,
+           last_us = CASE WHEN excluded.last_us > segments.last_us
+             THEN excluded.last_us ELSE segments.last_us END",
     )
     .bind(signed(tail.number))
     .bind(signed(tail.whole_end))

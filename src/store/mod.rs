@@ -21,6 +21,7 @@ mod recent;
 mod rows;
 mod rule_book;
 mod schema;
+mod sql;
 #[cfg(test)]
 mod tests;
 mod verbs;
@@ -28,7 +29,6 @@ mod verbs;
 use std::path::{Path, PathBuf};
 
 use parking_lot::RwLock;
-use sqlx::{Row, SqliteConnection, SqlitePool};
 
 pub use audit::AuditVerdict;
 pub use commit::{Commit, Committed};
@@ -47,6 +47,7 @@ use crate::stdx::time::Timestamp;
 use board::Board;
 use event_log::EventLog;
 use events::Segment;
+use sql::{Connection, Pool};
 
 /// An open store. Share it behind an `Arc`.
 pub struct Store {
@@ -55,7 +56,7 @@ pub struct Store {
     alert_config: AlertConfig,
     /// Held across awaits on purpose: a transaction is many statements, and there is one writer.
     writer: tokio::sync::Mutex<Writer>,
-    readers: SqlitePool,
+    readers: Pool,
     /// Written after a commit or a verb, under the writer's lock; read by every list.
     board: RwLock<Board>,
     events: EventReader,
@@ -64,7 +65,7 @@ pub struct Store {
 }
 
 struct Writer {
-    sql: SqliteConnection,
+    sql: Connection,
     log: EventLog,
     packer: frame::Packer,
     head: audit::ChainHead,
@@ -132,7 +133,7 @@ impl Store {
 
     async fn read_again(&self, writer: &mut Writer) -> Result<(), StoreError> {
         tracing::warn!("a call to the store was abandoned: reading the books again");
-        schema::abandon(&mut writer.sql).await;
+        sql::abandon(&mut writer.sql).await;
         let segments = read_segments(&mut writer.sql).await?;
         let books: Vec<(u64, u64)> =
             segments.iter().map(|segment| (segment.number, segment.length)).collect();
@@ -165,21 +166,19 @@ impl Store {
     pub async fn close(self) -> Result<(), StoreError> {
         self.readers.close().await;
         let writer = self.writer.into_inner();
-        sqlx::Connection::close(writer.sql)
-            .await
-            .map_err(|source| StoreError::sql("be closed", source))
+        writer.sql.close().await
     }
 }
 
-async fn read_board(sql: &mut SqliteConnection) -> Result<Board, StoreError> {
+async fn read_board(sql: &mut Connection) -> Result<Board, StoreError> {
     let mut board = Board::default();
     rows::read_alerts(sql).await?.into_iter().for_each(|row| board.put(row));
     verbs::read_pending(sql).await?.into_iter().for_each(|row| board.add_pending(row));
     Ok(board)
 }
 
-async fn read_segments(sql: &mut SqliteConnection) -> Result<Vec<Segment>, StoreError> {
-    let rows = sqlx::query("SELECT number, length, events, first_us, last_us FROM segments")
+async fn read_segments(sql: &mut Connection) -> Result<Vec<Segment>, StoreError> {
+    let rows = sql::query("SELECT number, length, events, first_us, last_us FROM segments")
         .fetch_all(sql)
         .await
         .map_err(|source| StoreError::sql("read the lengths of segments", source))?;

@@ -1,8 +1,7 @@
 //! What is kept from the queue, in the transaction of the commit: budgets, alerts of parked rules, how rare a match was.
 
 use hashbrown::HashSet;
-use sqlx::sqlite::Sqlite;
-use sqlx::{QueryBuilder, Row, SqliteConnection};
+use sqlx::AssertSqlSafe;
 
 use crate::model::alert::AlertId;
 use crate::model::episode::{AlertChange, OpenEpisode};
@@ -10,9 +9,37 @@ use crate::model::noise::{FieldRarity, NoiseChanges, ParkedRule, Release, Releas
 use crate::stdx::time::Timestamp;
 use crate::store::audit::{self, ChainHead, NewEntry};
 use crate::store::commit::Commit;
-use crate::store::rows::{ROWS_AT_ONCE, signed, unsigned};
+use crate::store::rows::{ROWS_AT_ONCE, unsigned};
+use crate::store::sql::{self, Connection, Kind, Table};
 use crate::store::{Store, StoreError};
 use crate::wire::{noise_v1, stored_v1};
+
+const NOISE: Table<2> = Table {
+    name: "noise",
+    keys: 1,
+    columns: [("key", Kind::Text), ("value", Kind::Bytes)],
+    replace: true,
+};
+
+const HELD: Table<5> = Table {
+    name: "held",
+    keys: 1,
+    columns: [
+        ("alert", Kind::Bytes),
+        ("tenant", Kind::Text),
+        ("rule", Kind::Text),
+        ("open", Kind::Int),
+        ("value", Kind::Text),
+    ],
+    replace: true,
+};
+
+const RARITY: Table<2> = Table {
+    name: "rarity",
+    keys: 1,
+    columns: [("alert", Kind::Bytes), ("value", Kind::Text)],
+    replace: false,
+};
 
 /// Releases that are read at a start: more than can be waiting.
 const RELEASES_MAX: i64 = 10_000;
@@ -20,15 +47,16 @@ const RELEASES_MAX: i64 = 10_000;
 impl Store {
     /// Rows about noise, for the alert stage.
     pub async fn noise_rows(&self, _shard: &str) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
-        sqlx::query_as("SELECT key, value FROM noise ORDER BY key")
+        let rows = sql::query("SELECT key, value FROM noise ORDER BY key")
             .fetch_all(&self.readers)
             .await
-            .map_err(|source| StoreError::sql("read budgets of rules", source))
+            .map_err(|source| StoreError::sql("read budgets of rules", source))?;
+        Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
     }
 
     /// Open episodes of parked rules, for the alert stage.
     pub async fn held_episodes(&self, _shard: &str) -> Result<Vec<OpenEpisode>, StoreError> {
-        let texts: Vec<String> = sqlx::query_scalar("SELECT value FROM held WHERE open = 1")
+        let texts: Vec<String> = sql::scalar("SELECT value FROM held WHERE open = 1")
             .fetch_all(&self.readers)
             .await
             .map_err(|source| StoreError::sql("read alerts of parked rules", source))?;
@@ -39,7 +67,7 @@ impl Store {
     /// Rules that are parked, by id.
     pub async fn parked_rules(&self) -> Result<Vec<ParkedRule>, StoreError> {
         let query = "SELECT value FROM noise WHERE key >= 'budget/' AND key < 'budget0'";
-        let rows: Vec<Vec<u8>> = sqlx::query_scalar(query)
+        let rows: Vec<Vec<u8>> = sql::scalar(query)
             .fetch_all(&self.readers)
             .await
             .map_err(|source| StoreError::sql("read budgets of rules", source))?;
@@ -51,7 +79,7 @@ impl Store {
 
     /// How rare the first match of an alert was; empty: nothing is known.
     pub async fn rarity(&self, alert: AlertId) -> Result<Vec<FieldRarity>, StoreError> {
-        let text: Option<String> = sqlx::query_scalar("SELECT value FROM rarity WHERE alert = ?")
+        let text: Option<String> = sql::scalar("SELECT value FROM rarity WHERE alert = $1")
             .bind(alert.as_bytes().as_slice())
             .fetch_optional(&self.readers)
             .await
@@ -62,11 +90,16 @@ impl Store {
 
     /// Releases that no commit has carried out, oldest first.
     pub async fn releases(&self) -> Result<Vec<Release>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT id, actor, subject FROM rule_changes WHERE kind = 'release' AND id > coalesce(
-               (SELECT CAST(CAST(value AS TEXT) AS INTEGER) FROM noise WHERE key = 'released'), 0)
-             ORDER BY id LIMIT ?",
+        let done: Option<Vec<u8>> = sql::scalar("SELECT value FROM noise WHERE key = 'released'")
+            .fetch_optional(&self.readers)
+            .await
+            .map_err(|source| StoreError::sql("read releases of rules", source))?;
+        let done = done.and_then(|text| String::from_utf8(text).ok()?.parse::<i64>().ok());
+        let rows = sql::query(
+            "SELECT id, actor, subject FROM rule_changes WHERE kind = 'release' AND id > $1
+             ORDER BY id LIMIT $2",
         )
+        .bind(done.unwrap_or(0))
         .bind(RELEASES_MAX)
         .fetch_all(&self.readers)
         .await
@@ -82,7 +115,7 @@ impl Store {
 
 /// Alerts that a commit lets appear: those kept back of the rules it releases, without what it writes itself.
 pub(crate) async fn appearing(
-    sql: &mut SqliteConnection,
+    sql: &mut Connection,
     commit: &Commit,
 ) -> Result<Vec<OpenEpisode>, StoreError> {
     if commit.noise.released.is_empty() {
@@ -99,7 +132,7 @@ pub(crate) async fn appearing(
     let mut found = Vec::new();
     for Released { tenant, rule, .. } in &commit.noise.released {
         let texts: Vec<String> =
-            sqlx::query_scalar("SELECT value FROM held WHERE rule = ? AND tenant = ?")
+            sql::scalar("SELECT value FROM held WHERE rule = $1 AND tenant = $2")
                 .bind(rule.as_str())
                 .bind(tenant.as_str())
                 .fetch_all(&mut *sql)
@@ -118,14 +151,14 @@ pub(crate) async fn appearing(
 
 /// Write what a commit says about noise.
 pub(crate) async fn write(
-    sql: &mut SqliteConnection,
+    sql: &mut Connection,
     changes: &NoiseChanges,
     closed: &[AlertId],
     at: Timestamp,
     head: &mut ChainHead,
 ) -> Result<(), StoreError> {
     for released in &changes.released {
-        let query = sqlx::query("DELETE FROM held WHERE rule = ? AND tenant = ?");
+        let query = sql::query("DELETE FROM held WHERE rule = $1 AND tenant = $2");
         let done = query.bind(released.rule.as_str()).bind(released.tenant.as_str());
         let done = done.execute(&mut *sql).await;
         done.map_err(|source| StoreError::sql("release a rule", source))?;
@@ -143,66 +176,53 @@ pub(crate) async fn write(
     }
     write_rows(sql, &changes.rows).await?;
     write_held(sql, &changes.held, closed).await?;
-    for chunk in changes.rarity.chunks(ROWS_AT_ONCE) {
-        let mut query = QueryBuilder::<Sqlite>::new("INSERT OR IGNORE INTO rarity (alert, value) ");
-        query.push_values(chunk, |mut values, (alert, rarity)| {
-            values.push_bind(alert.as_bytes().to_vec()).push_bind(noise_v1::write_rarity(rarity));
-        });
-        let done = query.build().persistent(false).execute(&mut *sql).await;
-        done.map_err(|source| StoreError::sql("write how rare a match was", source))?;
-    }
-    Ok(())
+    let values = changes.rarity.iter().map(|(alert, rarity)| {
+        [alert.as_bytes().as_slice().into(), noise_v1::write_rarity(rarity).into()]
+    });
+    let done = RARITY.put(sql, values.collect()).await;
+    done.map_err(|source| StoreError::sql("write how rare a match was", source))
 }
 
 async fn write_rows(
-    sql: &mut SqliteConnection,
+    sql: &mut Connection,
     rows: &[(String, Option<Vec<u8>>)],
 ) -> Result<(), StoreError> {
     let failed = |source| StoreError::sql("write budgets of rules", source);
-    let kept: Vec<(&str, &[u8])> =
-        rows.iter().filter_map(|(key, value)| Some((&**key, value.as_deref()?))).collect();
-    for chunk in kept.chunks(ROWS_AT_ONCE) {
-        let mut query = QueryBuilder::<Sqlite>::new("INSERT OR REPLACE INTO noise (key, value) ");
-        query.push_values(chunk, |mut values, (key, value)| {
-            values.push_bind(*key).push_bind(*value);
-        });
-        query.build().persistent(false).execute(&mut *sql).await.map_err(failed)?;
-    }
+    let kept = rows.iter().filter_map(|(key, value)| Some((&**key, value.as_deref()?)));
+    let values = kept.map(|(key, value)| [key.into(), value.into()]);
+    NOISE.put(sql, values.collect()).await.map_err(failed)?;
     for (key, _) in rows.iter().filter(|(_, value)| value.is_none()) {
-        let query = sqlx::query("DELETE FROM noise WHERE key = ?").bind(key.as_str());
+        let query = sql::query("DELETE FROM noise WHERE key = $1").bind(key.as_str());
         query.execute(&mut *sql).await.map_err(failed)?;
     }
     Ok(())
 }
 
 async fn write_held(
-    sql: &mut SqliteConnection,
+    sql: &mut Connection,
     held: &[OpenEpisode],
     closed: &[AlertId],
 ) -> Result<(), StoreError> {
     let failed = |source| StoreError::sql("write alerts of parked rules", source);
-    for chunk in held.chunks(ROWS_AT_ONCE) {
-        let mut query = QueryBuilder::<Sqlite>::new(
-            "INSERT OR REPLACE INTO held (alert, tenant, rule, open, value) ",
-        );
-        query.push_values(chunk, |mut values, episode| {
-            values
-                .push_bind(episode.alert.as_bytes().to_vec())
-                .push_bind(episode.tenant.as_str())
-                .push_bind(episode.rule_id.as_str())
-                .push_bind(signed(1))
-                .push_bind(stored_v1::write_episode(episode));
-        });
-        query.build().persistent(false).execute(&mut *sql).await.map_err(failed)?;
-    }
+    let values = held.iter().map(|episode| {
+        [
+            episode.alert.as_bytes().as_slice().into(),
+            episode.tenant.as_str().into(),
+            episode.rule_id.as_str().into(),
+            true.into(),
+            stored_v1::write_episode(episode).into(),
+        ]
+    });
+    HELD.put(sql, values.collect()).await.map_err(failed)?;
     for chunk in closed.chunks(ROWS_AT_ONCE) {
-        let mut query = QueryBuilder::<Sqlite>::new("UPDATE held SET open = 0 WHERE alert IN (");
-        let mut list = query.separated(", ");
+        let ids = sql::list(chunk.len());
+        // Placeholders only.
+        let text = AssertSqlSafe(format!("UPDATE held SET open = 0 WHERE alert IN ({ids})"));
+        let mut query = sql::query(text).once();
         for id in chunk {
-            list.push_bind(id.as_bytes().to_vec());
+            query = query.bind(id.as_bytes().as_slice());
         }
-        query.push(")");
-        query.build().persistent(false).execute(&mut *sql).await.map_err(failed)?;
+        query.execute(&mut *sql).await.map_err(failed)?;
     }
     Ok(())
 }

@@ -1,8 +1,7 @@
 //! What the store can be asked: alerts, evidence, rejects, endpoints, the ledger, and the states that
 //! the stages take back at start.
 
-use sqlx::sqlite::{Sqlite, SqliteRow};
-use sqlx::{QueryBuilder, Row};
+use sqlx::AssertSqlSafe;
 
 use crate::model::alert::{Alert, AlertId, Pending};
 use crate::model::desk::AlertPage;
@@ -18,6 +17,7 @@ use crate::store::events::EventScan;
 use crate::store::frame::Place;
 use crate::store::recent::EvidenceRow;
 use crate::store::rows::{id_at, signed, unsigned};
+use crate::store::sql::{self, Row};
 use crate::store::{Store, StoreError};
 use crate::wire::stored_v1;
 
@@ -103,17 +103,17 @@ impl Store {
         if ids.is_empty() {
             return Ok(Vec::new());
         }
-        let mut query = QueryBuilder::<Sqlite>::new("SELECT * FROM evidence WHERE event IN (");
-        let mut list = query.separated(", ");
+        let list = sql::list(ids.len());
+        // Placeholders only.
+        let text = AssertSqlSafe(format!("SELECT * FROM evidence WHERE event IN ({list})"));
+        let mut query = sql::query(text).once();
         for id in ids {
-            list.push_bind(id.as_bytes().to_vec());
+            query = query.bind(id.as_bytes().as_slice());
         }
-        query.push(")");
-        let rows = query.build().persistent(false).fetch_all(&self.readers).await;
+        let rows = query.fetch_all(&self.readers).await;
         let rows = rows.map_err(|source| StoreError::sql("read evidence places", source))?;
-        let number =
-            |row: &SqliteRow, column| u32::try_from(row.get::<i64, _>(column)).unwrap_or(0);
-        let place = |row: &SqliteRow| EvidenceRow {
+        let number = |row: &Row, column| u32::try_from(row.get::<i64>(column)).unwrap_or(0);
+        let place = |row: &Row| EvidenceRow {
             event: id_at(row, "event"),
             segment: unsigned(row.get("segment")),
             block_offset: unsigned(row.get("block")),
@@ -126,9 +126,9 @@ impl Store {
 
     /// Rejects, newest first.
     pub async fn rejects(&self, query: &RejectQuery) -> Result<Vec<StoredReject>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT * FROM rejects WHERE (?1 IS NULL OR source = ?1) AND (?2 IS NULL OR reason = ?2)
-             ORDER BY sequence DESC LIMIT ?3 OFFSET ?4",
+        let rows = sql::query(
+            "SELECT * FROM rejects WHERE ($1 IS NULL OR source = $1) AND ($2 IS NULL OR reason = $2)
+             ORDER BY sequence DESC LIMIT $3 OFFSET $4",
         )
         .bind(query.source.as_deref())
         .bind(query.reason.as_deref())
@@ -142,7 +142,7 @@ impl Store {
 
     /// One reject by its running number.
     pub async fn reject(&self, sequence: u64) -> Result<Option<StoredReject>, StoreError> {
-        let row = sqlx::query("SELECT * FROM rejects WHERE sequence = ?")
+        let row = sql::query("SELECT * FROM rejects WHERE sequence = $1")
             .bind(signed(sequence))
             .fetch_optional(&self.readers)
             .await
@@ -152,7 +152,7 @@ impl Store {
 
     /// One reject by its id.
     pub async fn reject_by_id(&self, id: Id128) -> Result<Option<StoredReject>, StoreError> {
-        let row = sqlx::query("SELECT * FROM rejects WHERE id = ?")
+        let row = sql::query("SELECT * FROM rejects WHERE id = $1")
             .bind(id.as_bytes().as_slice())
             .fetch_optional(&self.readers)
             .await
@@ -162,7 +162,7 @@ impl Store {
 
     /// How many rejects there are by source and reason, most first.
     pub async fn reject_counts(&self) -> Result<Vec<(String, String, u64)>, StoreError> {
-        let rows = sqlx::query(
+        let rows = sql::query(
             "SELECT source, reason, count(*) AS total FROM rejects
              GROUP BY source, reason ORDER BY total DESC, source, reason",
         )
@@ -175,7 +175,7 @@ impl Store {
 
     /// The inventory, by name.
     pub async fn endpoints(&self) -> Result<Vec<Endpoint>, StoreError> {
-        let rows = sqlx::query("SELECT * FROM endpoints ORDER BY host")
+        let rows = sql::query("SELECT * FROM endpoints ORDER BY host")
             .fetch_all(&self.readers)
             .await
             .map_err(|source| StoreError::sql("read endpoints", source))?;
@@ -198,11 +198,11 @@ impl Store {
 
     /// The conservation ledger, a row a source, by name.
     pub async fn ledger(&self) -> Result<Vec<SourceLedger>, StoreError> {
-        let rows = sqlx::query("SELECT * FROM ledger ORDER BY source")
+        let rows = sql::query("SELECT * FROM ledger ORDER BY source")
             .fetch_all(&self.readers)
             .await
             .map_err(|source| StoreError::sql("read the ledger", source))?;
-        let count = |row: &SqliteRow, column| unsigned(row.get(column));
+        let count = |row: &Row, column| unsigned(row.get(column));
         let ledgers = rows.iter().map(|row| SourceLedger {
             name: row.get("source"),
             ledger: Ledger {
@@ -235,7 +235,7 @@ impl Store {
 
     /// Open episodes, for the alert stage.
     pub async fn episodes(&self, _shard: &str) -> Result<Vec<OpenEpisode>, StoreError> {
-        let texts: Vec<String> = sqlx::query_scalar("SELECT value FROM episodes")
+        let texts: Vec<String> = sql::scalar("SELECT value FROM episodes")
             .fetch_all(&self.readers)
             .await
             .map_err(|source| StoreError::sql("read episodes", source))?;
@@ -245,15 +245,16 @@ impl Store {
 
     /// Correlation rows (key, value), for the detect stage.
     pub async fn detection_rows(&self, _shard: &str) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
-        sqlx::query_as("SELECT key, value FROM detection ORDER BY key")
+        let rows = sql::query("SELECT key, value FROM detection ORDER BY key")
             .fetch_all(&self.readers)
             .await
-            .map_err(|source| StoreError::sql("read detection state", source))
+            .map_err(|source| StoreError::sql("read detection state", source))?;
+        Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
     }
 
     /// The saved state of one stream's decoder.
     pub async fn decoder_state(&self, stream: Id128) -> Result<Option<Vec<u8>>, StoreError> {
-        sqlx::query_scalar("SELECT value FROM decoders WHERE stream = ?")
+        sql::scalar("SELECT value FROM decoders WHERE stream = $1")
             .bind(stream.as_bytes().as_slice())
             .fetch_optional(&self.readers)
             .await
@@ -262,7 +263,7 @@ impl Store {
 
     /// Every saved decoder state (stream, value).
     pub async fn decoder_states(&self, _shard: &str) -> Result<Vec<(Id128, Vec<u8>)>, StoreError> {
-        let rows = sqlx::query("SELECT stream, value FROM decoders")
+        let rows = sql::query("SELECT stream, value FROM decoders")
             .fetch_all(&self.readers)
             .await
             .map_err(|source| StoreError::sql("read decoder state", source))?;
@@ -271,7 +272,7 @@ impl Store {
 
     /// The saved positions of a source.
     pub async fn positions(&self, source_name: &str) -> Result<Vec<Position>, StoreError> {
-        let rows = sqlx::query("SELECT key, value FROM positions WHERE source = ? ORDER BY key")
+        let rows = sql::query("SELECT key, value FROM positions WHERE source = $1 ORDER BY key")
             .bind(source_name)
             .fetch_all(&self.readers)
             .await
@@ -285,7 +286,7 @@ impl Store {
     }
 }
 
-fn reject_of(row: &SqliteRow) -> StoredReject {
+fn reject_of(row: &Row) -> StoredReject {
     StoredReject {
         sequence: unsigned(row.get("sequence")),
         id: id_at(row, "id"),

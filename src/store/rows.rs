@@ -2,9 +2,6 @@
 
 use std::sync::Arc;
 
-use sqlx::sqlite::{Sqlite, SqliteRow};
-use sqlx::{QueryBuilder, Row, SqliteConnection};
-
 use crate::model::alert::{Alert, AlertId, Status};
 use crate::model::episode::OpenEpisode;
 use crate::model::severity::Severity;
@@ -12,10 +9,49 @@ use crate::stdx::id::Id128;
 use crate::stdx::time::Timestamp;
 use crate::store::StoreError;
 use crate::store::board::BoardRow;
+use crate::store::sql::{self, Connection, Kind, Row, Table};
 use crate::wire::stored_v1;
 
-/// Rows of one INSERT: few enough for SQLite's limit of bound values.
+/// Ids of one list: few enough for SQLite's limit of bound values.
 pub(crate) const ROWS_AT_ONCE: usize = 200;
+
+const ALERTS: Table<23> = Table {
+    name: "alerts",
+    keys: 1,
+    columns: [
+        ("id", Kind::Bytes),
+        ("tenant", Kind::Text),
+        ("status", Kind::Text),
+        ("severity", Kind::Int),
+        ("risk", Kind::Int),
+        ("rule_id", Kind::Text),
+        ("rule_name", Kind::Text),
+        ("host", Kind::Text),
+        ("user_name", Kind::Text),
+        ("count", Kind::Int),
+        ("first_seen", Kind::Int),
+        ("last_seen", Kind::Int),
+        ("created", Kind::Int),
+        ("updated", Kind::Int),
+        ("assignee", Kind::Text),
+        ("snoozed_until", Kind::Int),
+        ("backfill", Kind::Int),
+        ("bundle", Kind::Bytes),
+        ("changed_since_closed", Kind::Int),
+        ("revision", Kind::Int),
+        ("touched_revision", Kind::Int),
+        ("touched_actor", Kind::Text),
+        ("detail", Kind::Text),
+    ],
+    replace: true,
+};
+
+const EPISODES: Table<2> = Table {
+    name: "episodes",
+    keys: 1,
+    columns: [("alert", Kind::Bytes), ("value", Kind::Text)],
+    replace: true,
+};
 
 /// A count as SQLite holds it.
 pub(crate) fn signed(number: u64) -> i64 {
@@ -28,78 +64,68 @@ pub(crate) fn unsigned(number: i64) -> u64 {
 }
 
 /// An id column.
-pub(crate) fn id_at(row: &SqliteRow, column: &str) -> Id128 {
-    Id128::from_slice(row.get::<&[u8], _>(column)).unwrap_or_default()
+pub(crate) fn id_at(row: &Row, column: &str) -> Id128 {
+    Id128::from_slice(row.get::<&[u8]>(column)).unwrap_or_default()
 }
 
 /// Write alerts as they are now.
 pub(crate) async fn put_alerts(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     rows: &[BoardRow],
 ) -> Result<(), StoreError> {
-    for chunk in rows.chunks(ROWS_AT_ONCE) {
-        let mut query = QueryBuilder::<Sqlite>::new(
-            "INSERT OR REPLACE INTO alerts (id, tenant, status, severity, risk, rule_id, rule_name,
-             host, user_name, count, first_seen, last_seen, created, updated, assignee,
-             snoozed_until, backfill, bundle, changed_since_closed, revision, touched_revision,
-             touched_actor, detail) ",
-        );
-        query.push_values(chunk, |mut values, row| {
-            let alert = &row.alert;
-            values
-                .push_bind(alert.id.as_bytes().to_vec())
-                .push_bind(alert.tenant.as_str())
-                .push_bind(alert.status.as_str())
-                .push_bind(i64::from(alert.severity.rank()))
-                .push_bind(i64::from(alert.risk))
-                .push_bind(alert.rule_id.as_str())
-                .push_bind(alert.rule_name.as_str())
-                .push_bind(alert.host.as_str())
-                .push_bind(alert.user.as_str())
-                .push_bind(signed(alert.count))
-                .push_bind(alert.first_seen.0)
-                .push_bind(alert.last_seen.0)
-                .push_bind(alert.created.0)
-                .push_bind(alert.updated.0)
-                .push_bind(alert.assignee.as_deref())
-                .push_bind(alert.snoozed_until.map(|at| at.0))
-                .push_bind(alert.backfill)
-                .push_bind(alert.bundle.map(|bundle| bundle.as_bytes().to_vec()))
-                .push_bind(alert.changed_since_closed)
-                .push_bind(signed(alert.revision))
-                .push_bind(signed(row.touched_revision))
-                .push_bind(&*row.touched_actor)
-                .push_bind(stored_v1::write_detail(alert));
-        });
-        let done = query.build().persistent(false).execute(&mut *connection).await;
-        done.map_err(|source| StoreError::sql("write alerts", source))?;
-    }
-    Ok(())
+    let values = rows.iter().map(|row| {
+        let alert = &row.alert;
+        [
+            alert.id.as_bytes().as_slice().into(),
+            alert.tenant.as_str().into(),
+            alert.status.as_str().into(),
+            i64::from(alert.severity.rank()).into(),
+            i64::from(alert.risk).into(),
+            alert.rule_id.as_str().into(),
+            alert.rule_name.as_str().into(),
+            alert.host.as_str().into(),
+            alert.user.as_str().into(),
+            signed(alert.count).into(),
+            alert.first_seen.0.into(),
+            alert.last_seen.0.into(),
+            alert.created.0.into(),
+            alert.updated.0.into(),
+            alert.assignee.as_deref().into(),
+            alert.snoozed_until.map(|at| at.0).into(),
+            alert.backfill.into(),
+            alert.bundle.map(|bundle| bundle.as_bytes().to_vec()).into(),
+            alert.changed_since_closed.into(),
+            signed(alert.revision).into(),
+            signed(row.touched_revision).into(),
+            (&*row.touched_actor).into(),
+            stored_v1::write_detail(alert).into(),
+        ]
+    });
+    let done = ALERTS.put(connection, values.collect()).await;
+    done.map_err(|source| StoreError::sql("write alerts", source))
 }
 
 /// Every alert.
-pub(crate) async fn read_alerts(
-    connection: &mut SqliteConnection,
-) -> Result<Vec<BoardRow>, StoreError> {
-    let rows = sqlx::query("SELECT * FROM alerts")
+pub(crate) async fn read_alerts(connection: &mut Connection) -> Result<Vec<BoardRow>, StoreError> {
+    let rows = sql::query("SELECT * FROM alerts")
         .fetch_all(connection)
         .await
         .map_err(|source| StoreError::sql("read alerts", source))?;
     rows.iter().map(board_row).collect()
 }
 
-fn board_row(row: &SqliteRow) -> Result<BoardRow, StoreError> {
+fn board_row(row: &Row) -> Result<BoardRow, StoreError> {
     let status: String = row.get("status");
     let unknown = || {
         StoreError::Row(stored_v1::StoredError::Unknown { what: "status", word: status.clone() })
     };
-    let rank = u8::try_from(row.get::<i64, _>("severity")).unwrap_or(0);
+    let rank = u8::try_from(row.get::<i64>("severity")).unwrap_or(0);
     let mut alert = Alert {
         id: id_at(row, "id"),
         tenant: row.get("tenant"),
         status: Status::parse(&status).ok_or_else(unknown)?,
         severity: Severity::from_rank(rank).unwrap_or(Severity::Info),
-        risk: u8::try_from(row.get::<i64, _>("risk")).unwrap_or(0),
+        risk: u8::try_from(row.get::<i64>("risk")).unwrap_or(0),
         risk_parts: Vec::new(),
         rule_id: row.get("rule_id"),
         rule_name: row.get("rule_name"),
@@ -116,9 +142,9 @@ fn board_row(row: &SqliteRow) -> Result<BoardRow, StoreError> {
         evidence: Vec::new(),
         assignee: row.get("assignee"),
         verdict: None,
-        snoozed_until: row.get::<Option<i64>, _>("snoozed_until").map(Timestamp),
+        snoozed_until: row.get::<Option<i64>>("snoozed_until").map(Timestamp),
         backfill: row.get("backfill"),
-        bundle: row.get::<Option<&[u8]>, _>("bundle").and_then(Id128::from_slice),
+        bundle: row.get::<Option<&[u8]>>("bundle").and_then(Id128::from_slice),
         changed_since_closed: row.get("changed_since_closed"),
         revision: unsigned(row.get("revision")),
     };
@@ -126,36 +152,29 @@ fn board_row(row: &SqliteRow) -> Result<BoardRow, StoreError> {
     Ok(BoardRow {
         alert: Arc::new(alert),
         touched_revision: unsigned(row.get("touched_revision")),
-        touched_actor: row.get::<String, _>("touched_actor").into(),
+        touched_actor: row.get::<String>("touched_actor").into(),
     })
 }
 
 /// Write open episodes.
 pub(crate) async fn put_episodes(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     episodes: &[&OpenEpisode],
 ) -> Result<(), StoreError> {
-    for chunk in episodes.chunks(ROWS_AT_ONCE) {
-        let mut query =
-            QueryBuilder::<Sqlite>::new("INSERT OR REPLACE INTO episodes (alert, value) ");
-        query.push_values(chunk, |mut values, episode| {
-            values
-                .push_bind(episode.alert.as_bytes().to_vec())
-                .push_bind(stored_v1::write_episode(episode));
-        });
-        let done = query.build().persistent(false).execute(&mut *connection).await;
-        done.map_err(|source| StoreError::sql("write episodes", source))?;
-    }
-    Ok(())
+    let values = episodes.iter().map(|episode| {
+        [episode.alert.as_bytes().as_slice().into(), stored_v1::write_episode(episode).into()]
+    });
+    let done = EPISODES.put(connection, values.collect()).await;
+    done.map_err(|source| StoreError::sql("write episodes", source))
 }
 
 /// Remove the rows of closed episodes.
 pub(crate) async fn delete_episodes(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     ids: &[AlertId],
 ) -> Result<(), StoreError> {
     for id in ids {
-        sqlx::query("DELETE FROM episodes WHERE alert = ?")
+        sql::query("DELETE FROM episodes WHERE alert = $1")
             .bind(id.as_bytes().as_slice())
             .execute(&mut *connection)
             .await

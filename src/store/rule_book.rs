@@ -1,16 +1,14 @@
 //! What people decided about rules, and every change of it: rows that are only added.
 
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, SqliteConnection};
-
 use crate::model::rule_life::{
     PACKS_MAX, REASON_BYTES_MAX, RuleBook, RuleChange, RuleState, STATES_MAX, Selector, StateRow,
 };
 use crate::stdx::time::Timestamp;
 use crate::store::audit::{self, NewEntry};
 use crate::store::rows::{signed, unsigned};
+use crate::store::sql::{self, Connection, Row};
 use crate::store::verbs::By;
-use crate::store::{Store, StoreError, schema};
+use crate::store::{Store, StoreError};
 use crate::wire::rules_v1::{BadBook, read_book, write_book};
 
 /// A rule that somebody switched off.
@@ -40,7 +38,7 @@ pub struct Said<'a> {
 impl Store {
     /// The book as the last change left it.
     pub async fn rule_book(&self) -> Result<RuleBook, StoreError> {
-        let row = sqlx::query("SELECT after FROM rule_changes ORDER BY id DESC LIMIT 1")
+        let row = sql::query("SELECT after FROM rule_changes ORDER BY id DESC LIMIT 1")
             .fetch_optional(&self.readers)
             .await
             .map_err(|source| StoreError::sql("read the book of rules", source))?;
@@ -49,7 +47,7 @@ impl Store {
 
     /// The newest changes, newest first.
     pub async fn rule_changes(&self, limit: usize) -> Result<Vec<RuleChange>, StoreError> {
-        let rows = sqlx::query("SELECT * FROM rule_changes ORDER BY id DESC LIMIT ?")
+        let rows = sql::query("SELECT * FROM rule_changes ORDER BY id DESC LIMIT $1")
             .bind(i64::try_from(limit).unwrap_or(i64::MAX))
             .fetch_all(&self.readers)
             .await
@@ -59,7 +57,7 @@ impl Store {
 
     /// One change.
     pub async fn rule_change(&self, id: u64) -> Result<Option<RuleChange>, StoreError> {
-        let row = sqlx::query("SELECT * FROM rule_changes WHERE id = ?")
+        let row = sql::query("SELECT * FROM rule_changes WHERE id = $1")
             .bind(signed(id))
             .fetch_optional(&self.readers)
             .await
@@ -78,7 +76,7 @@ impl Store {
     ) -> Result<Option<RuleChange>, StoreError> {
         let mut guard = self.hold().await?;
         let mut head = guard.head.clone();
-        schema::begin(&mut guard.sql).await?;
+        sql::begin(&mut guard.sql).await?;
         guard.unsure = true;
         let sql = &mut guard.sql;
         let outcome = async {
@@ -115,7 +113,7 @@ impl Store {
             }))
         }
         .await;
-        let ended = schema::end(sql, outcome).await;
+        let ended = sql::end(sql, outcome).await;
         guard.unsure = false;
         let done = ended?;
         if done.is_some() {
@@ -210,8 +208,8 @@ fn audited(said: Said<'_>, before: &RuleBook, after: &RuleBook) -> (&'static str
     ("rules", said.subject.to_owned(), format!("rules_{}", said.kind))
 }
 
-async fn newest(sql: &mut SqliteConnection) -> Result<RuleBook, StoreError> {
-    let row = sqlx::query("SELECT after FROM rule_changes ORDER BY id DESC LIMIT 1")
+async fn newest(sql: &mut Connection) -> Result<RuleBook, StoreError> {
+    let row = sql::query("SELECT after FROM rule_changes ORDER BY id DESC LIMIT 1")
         .fetch_optional(sql)
         .await
         .map_err(|source| StoreError::sql("read the book of rules", source))?;
@@ -219,16 +217,16 @@ async fn newest(sql: &mut SqliteConnection) -> Result<RuleBook, StoreError> {
 }
 
 async fn insert(
-    sql: &mut SqliteConnection,
+    sql: &mut Connection,
     said: Said<'_>,
     by: By<'_>,
     now: Timestamp,
     before: &RuleBook,
     after: &RuleBook,
 ) -> Result<u64, StoreError> {
-    let done = sqlx::query(
+    let id: i64 = sql::scalar(
         "INSERT INTO rule_changes (at, actor, place, kind, subject, reason, before, after)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING id",
     )
     .bind(now.0)
     .bind(by.actor)
@@ -238,17 +236,17 @@ async fn insert(
     .bind(said.reason)
     .bind(write_book(before))
     .bind(write_book(after))
-    .execute(sql)
+    .fetch_one(sql)
     .await
     .map_err(|source| StoreError::sql("keep a change of rules", source))?;
-    Ok(unsigned(done.last_insert_rowid()))
+    Ok(unsigned(id))
 }
 
 fn book(text: &str) -> Result<RuleBook, StoreError> {
     read_book(text).map_err(|source: BadBook| StoreError::Book(source))
 }
 
-fn change_of(row: &SqliteRow) -> Result<RuleChange, StoreError> {
+fn change_of(row: &Row) -> Result<RuleChange, StoreError> {
     Ok(RuleChange {
         id: unsigned(row.get("id")),
         at: Timestamp(row.get("at")),
@@ -316,7 +314,7 @@ mod tests {
         assert_eq!(store.rule_change(done.id).await.unwrap(), Some(done));
         for forbidden in ["UPDATE rule_changes SET actor = 'x'", "DELETE FROM rule_changes"] {
             let mut writer = store.writer.lock().await;
-            let error = sqlx::query(forbidden).execute(&mut writer.sql).await.unwrap_err();
+            let error = sql::query(forbidden).execute(&mut writer.sql).await.unwrap_err();
             assert!(error.to_string().contains("append-only"), "{error}");
         }
         assert_eq!(store.audit_verify().await.unwrap().broken, None);

@@ -6,12 +6,11 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
 
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
-};
-use sqlx::{ConnectOptions, Connection, Executor, SqliteConnection};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions, SqliteConnection};
 
 use crate::store::StoreError;
+use crate::store::sql::{Connection, Pool, begin, end};
 
 /// Schema steps; the database's `user_version` is how many of them it has had.
 const MIGRATIONS: &[&str] = &[
@@ -37,7 +36,7 @@ const CHECKPOINT_PAGES: &str = "4000";
 const USER_VERSION_AT: usize = 60;
 
 /// The writer, connected and migrated.
-pub(crate) async fn open_writer(path: &Path) -> Result<SqliteConnection, StoreError> {
+pub(crate) async fn open_writer(path: &Path) -> Result<Connection, StoreError> {
     refuse_newer_header(path)?;
     OpenOptions::new()
         .write(true)
@@ -62,17 +61,20 @@ pub(crate) async fn open_writer(path: &Path) -> Result<SqliteConnection, StoreEr
         let what = format!("the write-ahead log cannot be switched on (it is {mode:?})");
         return Err(StoreError::Damaged { file: path.to_owned(), what });
     }
-    migrate(&mut writer).await?;
+    let version = user_version(&mut writer).await?;
+    let mut writer = Connection::Sqlite(writer);
+    migrate(&mut writer, version).await?;
     Ok(writer)
 }
 
 /// A few read-only connections.
-pub(crate) async fn open_readers(path: &Path) -> Result<SqlitePool, StoreError> {
-    SqlitePoolOptions::new()
+pub(crate) async fn open_readers(path: &Path) -> Result<Pool, StoreError> {
+    let pool = SqlitePoolOptions::new()
         .max_connections(READERS)
         .connect_with(options(path).pragma("query_only", "ON"))
         .await
-        .map_err(|source| StoreError::sql("be opened for reading", source))
+        .map_err(|source| StoreError::sql("be opened for reading", source))?;
+    Ok(Pool::Sqlite(pool))
 }
 
 fn options(path: &Path) -> SqliteConnectOptions {
@@ -105,7 +107,7 @@ async fn refuse_newer_log(path: &Path) -> Result<(), StoreError> {
         .await
         .map_err(|source| StoreError::sql("be opened", source))?;
     let found = user_version(&mut reader).await?;
-    reader.close().await.map_err(|source| StoreError::sql("be closed", source))?;
+    sqlx::Connection::close(reader).await.map_err(|source| StoreError::sql("be closed", source))?;
     refuse_newer(path, found)
 }
 
@@ -124,19 +126,19 @@ async fn user_version(connection: &mut SqliteConnection) -> Result<i64, StoreErr
         .map_err(|source| StoreError::sql("say its version", source))
 }
 
-async fn migrate(writer: &mut SqliteConnection) -> Result<(), StoreError> {
+async fn migrate(writer: &mut Connection, version: i64) -> Result<(), StoreError> {
     let sql = |source| StoreError::sql("be brought up to date", source);
-    let done = usize::try_from(user_version(writer).await?).unwrap_or(0);
+    let done = usize::try_from(version).unwrap_or(0);
     for (index, step) in MIGRATIONS.iter().enumerate().skip(done) {
         begin(writer).await?;
         let version = format!("PRAGMA user_version = {}", index + 1);
         let owner = format!("PRAGMA application_id = {APPLICATION_ID}");
         let outcome = async {
-            writer.execute(sqlx::raw_sql(*step)).await.map_err(sql)?;
+            writer.script(*step).await.map_err(sql)?;
             for pragma in [version, owner] {
                 // Numbers of ours only: PRAGMA takes no parameters.
                 let pragma = sqlx::AssertSqlSafe(pragma);
-                writer.execute(sqlx::raw_sql(pragma)).await.map_err(sql)?;
+                writer.script(pragma).await.map_err(sql)?;
             }
             Ok(())
         }
@@ -144,37 +146,4 @@ async fn migrate(writer: &mut SqliteConnection) -> Result<(), StoreError> {
         end(writer, outcome).await?;
     }
     Ok(())
-}
-
-/// Begin a transaction. Plain statements, not the library's own kind: SQLite ends a transaction by
-/// itself when the disk is full, and the library would wait for that one for ever.
-pub(crate) async fn begin(sql: &mut SqliteConnection) -> Result<(), StoreError> {
-    if sql.execute("BEGIN IMMEDIATE").await.is_ok() {
-        return Ok(());
-    }
-    // An abandoned call may have left one open.
-    abandon(sql).await;
-    let begun = sql.execute("BEGIN IMMEDIATE").await;
-    begun.map(|_| ()).map_err(|source| StoreError::sql("begin a transaction", source))
-}
-
-/// End it: commit what went well, roll back what did not.
-pub(crate) async fn end<T>(
-    sql: &mut SqliteConnection,
-    outcome: Result<T, StoreError>,
-) -> Result<T, StoreError> {
-    let outcome = match outcome {
-        Ok(value) => match sql.execute("COMMIT").await {
-            Ok(_) => return Ok(value),
-            Err(source) => Err(StoreError::sql("commit", source)),
-        },
-        Err(error) => Err(error),
-    };
-    abandon(sql).await;
-    outcome
-}
-
-/// Roll back whatever is open. Fails when nothing is, or SQLite has done it already: both are well.
-pub(crate) async fn abandon(sql: &mut SqliteConnection) {
-    let _ = sql.execute("ROLLBACK").await;
 }

@@ -201,10 +201,9 @@ async fn a_full_disk_leaves_nothing_and_the_same_commit_succeeds_later() {
     // Full while the database grows: events are on disk already.
     let pages: i64 = {
         let mut writer = store.writer.lock().await;
-        let pages =
-            sqlx::query_scalar("PRAGMA page_count").fetch_one(&mut writer.sql).await.unwrap();
+        let pages = sql::scalar("PRAGMA page_count").fetch_one(&mut writer.sql).await.unwrap();
         let limit = sqlx::AssertSqlSafe(format!("PRAGMA max_page_count = {pages}"));
-        sqlx::query(limit).execute(&mut writer.sql).await.unwrap();
+        sql::query(limit).execute(&mut writer.sql).await.unwrap();
         pages
     };
     let mut big = next.clone();
@@ -215,7 +214,7 @@ async fn a_full_disk_leaves_nothing_and_the_same_commit_succeeds_later() {
     {
         let mut writer = store.writer.lock().await;
         let limit = sqlx::AssertSqlSafe(format!("PRAGMA max_page_count = {}", pages + 100_000));
-        sqlx::query(limit).execute(&mut writer.sql).await.unwrap();
+        sql::query(limit).execute(&mut writer.sql).await.unwrap();
     }
     store.commit(&big).await.unwrap();
     assert_books(&store, 500, 2).await;
@@ -324,7 +323,7 @@ async fn evidence_of_earlier_batches_is_found_by_place_and_by_search() {
     let wanted = [event(2), event(12), event(15), event(18)];
     assert_eq!(store.evidence_places(&alert.evidence).await.unwrap().len(), 4);
     assert_eq!(store.evidence(&alert).await.unwrap(), wanted);
-    sqlx::query("DELETE FROM evidence").execute(&mut store.writer.lock().await.sql).await.unwrap();
+    sql::query("DELETE FROM evidence").execute(&mut store.writer.lock().await.sql).await.unwrap();
     assert_eq!(store.evidence(&alert).await.unwrap(), wanted);
 }
 
@@ -398,4 +397,5 @@ async fn a_call_abandoned_at_any_point_is_made_good_by_the_next_one() {
     assert!(done > 100, "some went through");
 }
 
+mod speed;
 mod verbs;

@@ -4,7 +4,6 @@
 use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
-use sqlx::{Row, SqliteConnection};
 
 use crate::model::alert::{Action, Alert, AlertId, Pending};
 use crate::model::desk::{Acted, Undone};
@@ -13,7 +12,8 @@ use crate::stdx::time::{Timestamp, micros};
 use crate::store::audit::{self, ChainHead, NewEntry};
 use crate::store::board::BoardRow;
 use crate::store::rows::{put_alerts, signed, unsigned};
-use crate::store::{Store, StoreError, schema};
+use crate::store::sql::{self, Connection};
+use crate::store::{Store, StoreError};
 use crate::wire::stored_v1::{self, HumanSide};
 
 /// Bytes of a note.
@@ -66,9 +66,9 @@ impl Store {
             ));
         }
         guard.unsure = true;
-        let written = sqlx::query(
+        let written: Result<i64, _> = sql::scalar(
             "INSERT INTO pending (actor, place, alerts, action, at, deadline)
-             VALUES (?, ?, ?, ?, ?, ?)",
+             VALUES ($1, $2, $3, $4, $5, $6) RETURNING id",
         )
         .bind(by.actor)
         .bind(by.place)
@@ -76,11 +76,11 @@ impl Store {
         .bind(stored_v1::write_action(&action))
         .bind(now.0)
         .bind(deadline.0)
-        .execute(&mut guard.sql)
+        .fetch_one(&mut guard.sql)
         .await;
         guard.unsure = false;
         let written = written.map_err(|source| StoreError::sql("keep the action", source))?;
-        let id = unsigned(written.last_insert_rowid());
+        let id = unsigned(written);
         let count = alerts.len();
         let pending = Pending {
             id,
@@ -149,7 +149,7 @@ impl Store {
         actions.sort_by_key(|pending| (pending.deadline, pending.id));
         let mut work = Work { head: guard.head.clone(), rows: Vec::new(), done: Vec::new() };
         let sql = &mut guard.sql;
-        schema::begin(sql).await?;
+        sql::begin(sql).await?;
         guard.unsure = true;
         let sql = &mut guard.sql;
         let outcome = async {
@@ -159,7 +159,7 @@ impl Store {
             Ok(())
         }
         .await;
-        let ended = schema::end(sql, outcome).await;
+        let ended = sql::end(sql, outcome).await;
         guard.unsure = false;
         ended?;
         guard.head = work.head;
@@ -168,7 +168,7 @@ impl Store {
 
     async fn apply_one(
         &self,
-        sql: &mut SqliteConnection,
+        sql: &mut Connection,
         pending: &Pending,
         now: Timestamp,
         work: &mut Work,
@@ -186,7 +186,7 @@ impl Store {
             before.push(HumanSide::of(&old));
             keep(sql, work, alert, by.actor).await?;
         }
-        sqlx::query("DELETE FROM pending WHERE id = ?")
+        sql::query("DELETE FROM pending WHERE id = $1")
             .bind(signed(pending.id))
             .execute(&mut *sql)
             .await
@@ -230,7 +230,7 @@ impl Store {
         };
         if let Some(pending) = waiting {
             guard.unsure = true;
-            let gone = sqlx::query("DELETE FROM pending WHERE id = ?")
+            let gone = sql::query("DELETE FROM pending WHERE id = $1")
                 .bind(signed(pending.id))
                 .execute(&mut guard.sql)
                 .await;
@@ -245,7 +245,7 @@ impl Store {
             applied.ok_or(StoreError::NothingToUndo("there is no action of yours to take back"))?;
         let mut work = Work { head: guard.head.clone(), rows: Vec::new(), done: Vec::new() };
         let sql = &mut guard.sql;
-        schema::begin(sql).await?;
+        sql::begin(sql).await?;
         guard.unsure = true;
         let sql = &mut guard.sql;
         let outcome = async {
@@ -255,14 +255,14 @@ impl Store {
             if work.rows.is_empty() && !before.is_empty() {
                 return Err(StoreError::Conflict);
             }
-            let gone = sqlx::query("DELETE FROM applied WHERE id = ?")
+            let gone = sql::query("DELETE FROM applied WHERE id = $1")
                 .bind(signed(applied_id))
                 .execute(&mut *sql)
                 .await;
             gone.map_err(|source| StoreError::sql("take an action back", source))
         }
         .await;
-        let ended = schema::end(sql, outcome).await;
+        let ended = sql::end(sql, outcome).await;
         guard.unsure = false;
         ended?;
         guard.head = work.head;
@@ -274,7 +274,7 @@ impl Store {
     /// Put one alert back, unless somebody else changed it after the action.
     async fn counter(
         &self,
-        sql: &mut SqliteConnection,
+        sql: &mut Connection,
         side: &HumanSide,
         action: &Action,
         by: By<'_>,
@@ -300,7 +300,7 @@ impl Store {
 
 /// Write a changed alert and remember it for the board.
 async fn keep(
-    sql: &mut SqliteConnection,
+    sql: &mut Connection,
     work: &mut Work,
     alert: Alert,
     actor: &str,
@@ -316,7 +316,7 @@ async fn keep(
 }
 
 async fn write_entry(
-    sql: &mut SqliteConnection,
+    sql: &mut Connection,
     head: &mut ChainHead,
     by: By<'_>,
     at: Timestamp,
@@ -339,11 +339,11 @@ async fn write_entry(
 
 /// Keep what an applied action replaced, and forget the actor's oldest.
 async fn keep_applied(
-    sql: &mut SqliteConnection,
+    sql: &mut Connection,
     pending: &Pending,
     before: &[HumanSide],
 ) -> Result<(), StoreError> {
-    sqlx::query("INSERT INTO applied (id, actor, action, at, before) VALUES (?, ?, ?, ?, ?)")
+    sql::query("INSERT INTO applied (id, actor, action, at, before) VALUES ($1, $2, $3, $4, $5)")
         .bind(signed(pending.id))
         .bind(pending.actor.as_str())
         .bind(stored_v1::write_action(&pending.action))
@@ -352,9 +352,9 @@ async fn keep_applied(
         .execute(&mut *sql)
         .await
         .map_err(|source| StoreError::sql("keep the way back", source))?;
-    sqlx::query(
-        "DELETE FROM applied WHERE actor = ?1 AND id NOT IN
-           (SELECT id FROM applied WHERE actor = ?1 ORDER BY id DESC LIMIT ?2)",
+    sql::query(
+        "DELETE FROM applied WHERE actor = $1 AND id NOT IN
+           (SELECT id FROM applied WHERE actor = $1 ORDER BY id DESC LIMIT $2)",
     )
     .bind(pending.actor.as_str())
     .bind(APPLIED_KEPT)
@@ -370,12 +370,12 @@ type Seen = Vec<(AlertId, u64)>;
 type Applied = (u64, Action, Vec<HumanSide>);
 
 async fn read_applied(
-    sql: &mut SqliteConnection,
+    sql: &mut Connection,
     actor: &str,
     id: Option<u64>,
 ) -> Result<Option<Applied>, StoreError> {
-    let row = sqlx::query(
-        "SELECT id, action, before FROM applied WHERE actor = ?1 AND (?2 IS NULL OR id = ?2)
+    let row = sql::query(
+        "SELECT id, action, before FROM applied WHERE actor = $1 AND ($2 IS NULL OR id = $2)
          ORDER BY id DESC LIMIT 1",
     )
     .bind(actor)
@@ -390,8 +390,8 @@ async fn read_applied(
 }
 
 /// Every action that waits, as the database has it.
-pub(crate) async fn read_pending(sql: &mut SqliteConnection) -> Result<Vec<Pending>, StoreError> {
-    let rows = sqlx::query("SELECT * FROM pending ORDER BY id")
+pub(crate) async fn read_pending(sql: &mut Connection) -> Result<Vec<Pending>, StoreError> {
+    let rows = sql::query("SELECT * FROM pending ORDER BY id")
         .fetch_all(sql)
         .await
         .map_err(|source| StoreError::sql("read waiting actions", source))?;

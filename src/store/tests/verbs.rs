@@ -214,17 +214,15 @@ async fn the_audit_log_refuses_changes_and_finds_forged_ones() {
     let (store, _, _) = with_alerts(dir.path(), 3).await;
     let mut writer = store.writer.lock().await;
     for forbidden in ["UPDATE audit SET actor = 'x'", "DELETE FROM audit"] {
-        let error = sqlx::query(forbidden).execute(&mut writer.sql).await.unwrap_err();
+        let error = sql::query(forbidden).execute(&mut writer.sql).await.unwrap_err();
         assert!(error.to_string().contains("append-only"), "{error}");
     }
-    sqlx::raw_sql("DROP TRIGGER audit_no_update; DROP TRIGGER audit_no_delete;")
-        .execute(&mut writer.sql)
-        .await
-        .unwrap();
+    let text = "DROP TRIGGER audit_no_update; DROP TRIGGER audit_no_delete;";
+    writer.sql.script(text).await.unwrap();
     drop(writer);
     let store = &store;
     let forge = |text: &'static str| async move {
-        sqlx::query(text).execute(&mut store.writer.lock().await.sql).await.unwrap();
+        sql::query(text).execute(&mut store.writer.lock().await.sql).await.unwrap();
         store.audit_verify().await.unwrap().broken.map(|(sequence, _)| sequence)
     };
     assert_eq!(forge("UPDATE audit SET detail = '{}' WHERE sequence = 3").await, Some(3));

@@ -1,0 +1,33 @@
+//! Figures, not judgements: `cargo test --lib store::tests::speed -- --ignored --nocapture`.
+
+use std::time::Instant;
+
+use super::*;
+
+/// Alert changes a second of whole commits: a hundred alerts a commit, of which every second one is new.
+#[tokio::test]
+#[ignore = "prints figures"]
+async fn commits_of_alert_changes() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).await;
+    let mut engine = Episodes::default();
+    let (rounds, a_round) = (60_u64, 200_u64);
+    let started = Instant::now();
+    for round in 0..rounds {
+        let numbers = round * a_round..(round + 1) * a_round;
+        let mut commit = batch(&mut engine, numbers.clone(), &[]);
+        let matches = numbers.map(|n| finding(n, &format!("r{}", n / 2 % 4_000))).collect();
+        commit.alerts = engine.apply(matches);
+        store.commit(&commit).await.unwrap();
+    }
+    let took = started.elapsed();
+    let changes = rounds * a_round / 2;
+    eprintln!("{changes} alert changes in {rounds} commits: {took:?}");
+    eprintln!("{:.0} alert changes a second", changes as f64 / took.as_secs_f64());
+    let started = Instant::now();
+    for round in 0..300_u64 {
+        let numbers = 100_000 + round..100_001 + round;
+        store.commit(&batch(&mut engine, numbers, &[])).await.unwrap();
+    }
+    eprintln!("small commits a second: {:.0}", 300.0 / started.elapsed().as_secs_f64());
+}
