@@ -61,6 +61,8 @@ pub(crate) struct Header {
     pub blocks: Vec<Block>,
     /// Its hosts; `None`: too many to list.
     pub hosts: Option<Vec<String>>,
+    /// Of the header.
+    pub crc: u32,
 }
 
 /// Where an event lies inside its frame.
@@ -166,6 +168,7 @@ impl Packer {
             last,
             blocks,
             hosts: listed,
+            crc: 0,
         };
         let bytes = assemble(&mut header, &body)?;
         Ok(Frame { bytes, header, raw_bytes, places, hosts })
@@ -238,7 +241,8 @@ fn assemble(header: &mut Header, body: &[u8]) -> std::io::Result<Vec<u8>> {
     let mut crc = crc32fast::Hasher::new();
     crc.update(&bytes);
     crc.update(&variable);
-    bytes.extend(crc.finalize().to_le_bytes());
+    header.crc = crc.finalize();
+    bytes.extend(header.crc.to_le_bytes());
     bytes.extend(&variable);
     let body_start = bytes.len() as u64;
     bytes.extend(body);
@@ -289,7 +293,7 @@ pub(crate) fn read_header(bytes: &[u8]) -> Result<Header, Bad> {
     if sum != u64::from(body_bytes) {
         return Err(Bad::Damaged);
     }
-    Ok(Header { frame_bytes, count, first, last, blocks, hosts })
+    Ok(Header { frame_bytes, count, first, last, blocks, hosts, crc })
 }
 
 type Lists = (Vec<Block>, Option<Vec<String>>);

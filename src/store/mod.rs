@@ -15,6 +15,7 @@ mod event_log;
 mod events;
 mod folder;
 mod frame;
+mod index;
 mod noise;
 mod reads;
 mod recent;
@@ -37,6 +38,7 @@ pub use doctor::{Adopted, adopt_tail};
 pub use error::StoreError;
 pub use events::{EventReader, EventScan, Found};
 pub use folder::{is_made, owner};
+pub use index::{Follower, IndexStatus};
 pub use reads::{Counts, RejectQuery};
 pub use rule_book::{RuleOff, Said};
 pub use verbs::{ACTION_ALERTS_MAX, By, NOTE_BYTES_MAX};
@@ -112,7 +114,8 @@ impl Store {
             writer: tokio::sync::Mutex::new(writer),
             readers,
             board: RwLock::new(board),
-            events: EventReader::new(events_folder, segments),
+            events: EventReader::new(events_folder, segments)
+                .with_index(index::EventIndex::open(&folder::index_folder(dir))),
             warnings,
             _lock: lock,
         };
