@@ -39,6 +39,19 @@ pub struct EventScan {
     pub limit: usize,
 }
 
+impl EventScan {
+    /// One endpoint, so many minutes before and after a moment.
+    pub(crate) fn around(host: &str, at: Timestamp, minutes: u32, limit: usize) -> EventScan {
+        let reach = i64::from(minutes) * 60_000_000;
+        EventScan {
+            from: Some(at.plus_micros(-reach)),
+            to: Some(at.plus_micros(reach)),
+            host: Some(host.to_owned()),
+            limit,
+        }
+    }
+}
+
 /// What a search found and what it looked at.
 #[derive(Clone, Debug, Default)]
 pub struct Found {
@@ -234,13 +247,7 @@ impl EventReader {
         minutes: u32,
         limit: usize,
     ) -> Result<Found, StoreError> {
-        let reach = i64::from(minutes) * 60_000_000;
-        let scan = EventScan {
-            from: Some(at.plus_micros(-reach)),
-            to: Some(at.plus_micros(reach)),
-            host: Some(host.to_owned()),
-            limit,
-        };
+        let scan = EventScan::around(host, at, minutes, limit);
         let mut found = self.search(&scan, &|_| true)?;
         found.events.reverse();
         Ok(found)

@@ -85,6 +85,16 @@ pub(crate) struct HostSummary {
     pub last: Timestamp,
 }
 
+/// What one commit tells about its endpoints, by name.
+pub(crate) type Hosts = HashMap<String, HostSummary>;
+
+/// The endpoints of some events.
+pub(crate) fn hosts_of(events: &[Event]) -> Hosts {
+    let mut hosts = Hosts::new();
+    events.iter().for_each(|event| summarise(&mut hosts, event));
+    hosts
+}
+
 /// A finished frame, ready to be appended.
 #[derive(Debug)]
 pub(crate) struct Frame {
@@ -93,7 +103,7 @@ pub(crate) struct Frame {
     pub raw_bytes: u64,
     /// Every event, in order.
     pub places: Vec<(EventId, Place)>,
-    pub hosts: HashMap<String, HostSummary>,
+    pub hosts: Hosts,
 }
 
 /// Why bytes are not a frame.
@@ -127,7 +137,7 @@ impl Packer {
         let mut body: Vec<u8> = Vec::with_capacity(events.len() * 128);
         let mut blocks: Vec<Block> = Vec::new();
         let mut places = Vec::with_capacity(events.len());
-        let mut hosts: HashMap<String, HostSummary> = HashMap::new();
+        let mut hosts = Hosts::new();
         let mut raw_bytes = 0_u64;
         let mut count = 0_u32;
         self.raw.clear();
@@ -197,7 +207,7 @@ impl Packer {
     }
 }
 
-fn summarise(hosts: &mut HashMap<String, HostSummary>, event: &Event) {
+fn summarise(hosts: &mut Hosts, event: &Event) {
     let at = event.timestamp;
     let summary = hosts.entry_ref(event.host()).or_insert_with(|| HostSummary {
         os: String::new(),

@@ -80,6 +80,11 @@ pub(super) enum Test {
 }
 
 impl EventFilter {
+    /// The filter that lets everything through.
+    pub fn all() -> EventFilter {
+        EventFilter { root: Node::All }
+    }
+
     /// Read a filter of events; every name and value is checked.
     pub fn parse(text: &str) -> Result<EventFilter, QueryError> {
         EventFilter::of(&Query::parse(text)?)
