@@ -24,6 +24,26 @@ impl Progress {
         Progress { bar }
     }
 
+    /// A bar over events, hidden unless standard error is a terminal.
+    pub(crate) fn events() -> Progress {
+        if !output::progress_wanted() {
+            return Progress { bar: ProgressBar::hidden() };
+        }
+        let bar = ProgressBar::new(0);
+        let template = "{bar:30} {human_pos}/{human_len} events  {eta} left";
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style.progress_chars("=> "));
+        }
+        Progress { bar }
+    }
+
+    /// So many are left; the first word says how many there are.
+    pub(crate) fn left(&self, left: u64) {
+        let all = self.bar.length().unwrap_or(0).max(left);
+        self.bar.set_length(all);
+        self.bar.set_position(all - left);
+    }
+
     /// Take the bar away.
     pub(crate) fn finish(&self) {
         self.bar.finish_and_clear();

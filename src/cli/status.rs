@@ -72,6 +72,10 @@ fn json(status: &StatusReport) -> serde_json::Value {
         "signals_reloads": status.signals_reloads,
         "correlations": status_v1::Correlations::from(status.correlations),
         "alerts_count": status.alerts, "events": status.events,
+        "event_store": {
+            "kind": status.event_store.kind,
+            "numbers": status.event_store.numbers.iter().cloned().collect::<BTreeMap<String, u64>>(),
+        },
         "store_bytes": status.store_bytes, "data_dir": status.data_dir, "lag_us": status.lag_us,
     })
 }
@@ -104,6 +108,13 @@ fn table(out: &mut impl Write, status: &StatusReport) -> anyhow::Result<()> {
         let parts: Vec<String> = std::iter::once(holds).chain(counted).collect();
         writeln!(out, "correlations: {} groups, {}", status.correlations.groups, parts.join(", "))?;
     }
+    let numbers: Vec<String> = status
+        .event_store
+        .numbers
+        .iter()
+        .map(|(name, number)| format!("{} {number}", name.replace('_', " ")))
+        .collect();
+    writeln!(out, "events: {}  {}", output::plain(&status.event_store.kind), numbers.join(", "))?;
     for (name, depth, capacity) in &status.queues {
         writeln!(out, "queue {name}: {depth} of {capacity}")?;
     }

@@ -179,10 +179,21 @@ pub struct StatusReport {
     pub events: u64,
     /// Bytes of the store on disk.
     pub store_bytes: u64,
+    /// Where events are, and how that is.
+    pub event_store: EventStoreReport,
     /// Where the store is.
     pub data_dir: String,
     /// Wall time minus event time of the newest event, microseconds; negative: unknown.
     pub lag_us: i64,
+}
+
+/// Where events are: in the data folder with an index, or on a server.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EventStoreReport {
+    /// `embedded`, or the server's product and version.
+    pub kind: String,
+    /// What it counts, by name: events indexed and behind, events that a server had already.
+    pub numbers: Vec<(String, u64)>,
 }
 
 /// What kind of refusal a [`Problem`] is; decides exit codes and HTTP states.

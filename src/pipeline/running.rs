@@ -25,7 +25,7 @@ use crate::source::{self, Source};
 use crate::stdx::stop::StopToken;
 use crate::stdx::time::Timestamp;
 use crate::stdx::{limits, queue, task};
-use crate::store::{self, Adopted, By, Store, StoreError};
+use crate::store::{self, Adopted, By, EventStore, Follower, Store, StoreError};
 
 /// Commits that may wait while one is made: with one, reading and judging go on during the disk's sync.
 const COMMITS_WAITING_MAX: usize = 1;
@@ -89,6 +89,30 @@ pub async fn adopt_tail(config: &Config, actor: &str, place: &str) -> anyhow::Re
     Ok(store::adopt_tail(&config.data_dir, by, Timestamp::now()).await?)
 }
 
+/// Make the index of the stored events anew. `progress` hears how many events are left. No process may have the store.
+/// How many events are in it; `None`: the events are on a server, which has an index of its own.
+pub async fn reindex(
+    config: &Config,
+    progress: &mut (dyn FnMut(u64) + Send),
+) -> anyhow::Result<Option<u64>> {
+    let store = Store::open(&config.data_dir, &config.store, &config.alert).await?;
+    let Some(mut follower) = index_follower(&store) else { return Ok(None) };
+    follower.restart();
+    let followed = follower.catch_up(progress);
+    followed?;
+    let events = store.event_store().status().index.map_or(0, |index| index.events);
+    store.close().await?;
+    Ok(Some(events))
+}
+
+/// Who brings the index after the log, where there is one.
+fn index_follower(store: &Store) -> Option<Follower> {
+    match store.event_store() {
+        EventStore::Embedded(reader) => Follower::new(reader),
+        EventStore::Server(_) => None,
+    }
+}
+
 /// What to run.
 pub struct Parts {
     /// The checked configuration.
@@ -144,7 +168,11 @@ pub async fn start(parts: Parts) -> anyhow::Result<Running> {
     let own = loader.load("", rules, set).await?;
     let repeats = Repeats::restore(store.deliveries().await?);
     let stop = StopToken::new();
-    let watchers = watch(reloader, signal_reloader, &settings, &shared, &stop)?;
+    let mut watchers = watch(reloader, signal_reloader, &settings, &shared, &stop)?;
+    if let Some(follower) = index_follower(&store) {
+        let own = stop.clone();
+        watchers.push(("index", task::thread("index", move || follower.run(&own))?));
+    }
     let analyst = Analyst::new(
         settings,
         loader,

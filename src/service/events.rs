@@ -4,8 +4,7 @@ use crate::model::desk::{Problem, ProblemKind};
 use crate::model::event::Event;
 use crate::model::query::EventFilter;
 use crate::service::Workbench;
-use crate::service::problem::{failed, invalid_filter, not_done};
-use crate::stdx::task;
+use crate::service::problem::{invalid_filter, not_done};
 use crate::stdx::time::Timestamp;
 use crate::store::EventScan;
 
@@ -40,11 +39,7 @@ impl Workbench {
         let narrow = filter.narrow(now);
         let to = [to, narrow.to].into_iter().flatten().min();
         let scan = EventScan { from: from.max(narrow.from), to, host: narrow.host, limit };
-        let reader = self.core.store.events().clone();
-        let found = task::blocking("search events", move || {
-            reader.search(&scan, &|event| filter.matches(event, now))
-        });
-        let found = found.await.map_err(|panic| failed(&panic))?;
+        let found = self.core.store.event_store().find(scan, filter, now).await;
         Ok(found.map_err(|error| not_done(&error))?.events)
     }
 
@@ -61,10 +56,8 @@ impl Workbench {
             return Err(Problem::new(ProblemKind::Invalid, message));
         }
         let host = host.to_lowercase();
-        let reader = self.core.store.events().clone();
-        let found =
-            task::blocking("events around", move || reader.around(&host, at, minutes, EVENTS_MAX));
-        let found = found.await.map_err(|panic| failed(&panic))?;
+        let store = self.core.store.event_store();
+        let found = store.around(&host, at, minutes, EVENTS_MAX).await;
         Ok(nearest(found.map_err(|error| not_done(&error))?.events, at, AROUND_EVENTS_MAX))
     }
 }

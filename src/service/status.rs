@@ -1,11 +1,12 @@
 //! The state of the whole program in one report.
 
-use crate::model::desk::{Problem, StatusReport};
+use crate::model::desk::{EventStoreReport, Problem, StatusReport};
 use crate::model::ledger::SourceLedger;
 use crate::model::telemetry::Telemetry;
 use crate::service::Workbench;
 use crate::service::problem::not_done;
 use crate::stdx::time::Timestamp;
+use crate::store::EventStatus;
 
 impl Workbench {
     /// The state of the program.
@@ -37,6 +38,8 @@ impl Workbench {
         };
         let loaded = snapshot.rules.len().saturating_sub(off + dry_run);
         let mut problems: Vec<String> = core.store.warnings().to_vec();
+        let event_store = core.store.event_store().status();
+        problems.extend(event_store.index.iter().filter_map(|index| index.problem.clone()));
         problems.extend(snapshot.problems.values().map(|(_, text)| text.clone()));
         Ok(StatusReport {
             health: snapshot.health().to_owned(),
@@ -62,6 +65,7 @@ impl Workbench {
             alerts: counts.alerts,
             events: counts.events,
             store_bytes: counts.bytes,
+            event_store: event_report(event_store),
             data_dir: core.store.dir().display().to_string(),
             // A clock ahead of ours is no negative lag.
             lag_us: if newest > 0 { (now.micros() - newest).max(0) } else { -1 },
@@ -85,6 +89,22 @@ impl Workbench {
     }
 }
 
+/// The event store's own words as a report.
+fn event_report(status: EventStatus) -> EventStoreReport {
+    let mut numbers: Vec<(String, u64)> =
+        status.numbers.into_iter().map(|(name, number)| (name.to_owned(), number)).collect();
+    if let Some(index) = status.index {
+        let own = [
+            ("index_events", index.events),
+            ("index_events_behind", index.events_behind),
+            ("index_seconds_behind", index.seconds_behind),
+        ];
+        numbers.extend(own.map(|(name, number)| (name.to_owned(), number)));
+    }
+    numbers.sort();
+    EventStoreReport { kind: status.kind, numbers }
+}
+
 /// Did anything move that a person would want to see?
 pub(super) fn differs(one: &StatusReport, other: &StatusReport) -> bool {
     let still = |report: &StatusReport| StatusReport {
@@ -92,6 +112,7 @@ pub(super) fn differs(one: &StatusReport, other: &StatusReport) -> bool {
         lag_us: 0,
         store_bytes: 0,
         shapes: Vec::new(),
+        event_store: EventStoreReport::default(),
         ..report.clone()
     };
     still(one) != still(other)

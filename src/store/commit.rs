@@ -18,7 +18,7 @@ use crate::stdx::time::Timestamp;
 use crate::store::audit::{self, ChainHead, NewEntry, PRODUCT};
 use crate::store::board::{Board, BoardRow};
 use crate::store::event_log::Appended;
-use crate::store::frame::{Frame, Place};
+use crate::store::frame::{Frame, Hosts, Place};
 use crate::store::recent::EvidenceRow;
 use crate::store::rows::{self, signed};
 use crate::store::sql::{self, Connection, Kind, Table};
@@ -133,10 +133,12 @@ impl Store {
     /// that owns the pipeline (it waits for the disk), and poll it to its end.
     pub async fn commit(&self, commit: &Commit) -> Result<Committed, StoreError> {
         folder::check_space(&self.dir, self.config.free_bytes_min)?;
+        // Another engine takes events first: each has its own id, so that a repeat of this commit changes nothing there.
+        let elsewhere = self.event_store.append(&commit.events).await?;
         let mut guard = self.hold().await?;
         let writer = &mut *guard;
         let appearing = noise::appearing(&mut writer.sql, commit).await?;
-        let frame = if commit.events.is_empty() {
+        let frame = if commit.events.is_empty() || elsewhere.is_some() {
             None
         } else {
             let packed = writer.packer.pack(&commit.events);
@@ -159,7 +161,7 @@ impl Store {
             noise::write(sql, &commit.noise, &plan.closed, commit.at, &mut head).await?;
             bundles::write(sql, &commit.bundles).await?;
             bundles::write_counts(sql, &commit.rule_counts).await?;
-            write_events(sql, stored, &evidence).await?;
+            write_events(sql, stored, elsewhere.as_ref(), &evidence).await?;
             write_states(sql, commit).await?;
             deliveries::write(sql, &commit.delivered, commit.at, number).await?;
             write_books(sql, commit, number).await
@@ -287,6 +289,7 @@ async fn write_alerts(
 async fn write_events(
     sql: &mut Connection,
     stored: Option<(&Frame, Appended)>,
+    elsewhere: Option<&Hosts>,
     evidence: &[EvidenceRow],
 ) -> Result<(), StoreError> {
     let values = evidence.iter().map(|row| {
@@ -303,7 +306,12 @@ async fn write_events(
     });
     let done = EVIDENCE.put(sql, values.collect()).await;
     done.map_err(|source| StoreError::sql("write evidence places", source))?;
-    let Some((frame, place)) = stored else { return Ok(()) };
+    let Some((frame, place)) = stored else {
+        return match elsewhere {
+            Some(hosts) => write_endpoints(sql, hosts).await,
+            None => Ok(()),
+        };
+    };
     sql::query(
         "INSERT INTO segments (number, length, events, raw_bytes, first_us, last_us)
          VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (number) DO UPDATE SET
@@ -323,7 +331,11 @@ async fn write_events(
     .execute(&mut *sql)
     .await
     .map_err(|source| StoreError::sql("record the durable length", source))?;
-    for (host, summary) in &frame.hosts {
+    write_endpoints(sql, &frame.hosts).await
+}
+
+async fn write_endpoints(sql: &mut Connection, hosts: &Hosts) -> Result<(), StoreError> {
+    for (host, summary) in hosts {
         sql::query(
             "INSERT INTO endpoints (host, os, events, first_seen, last_seen) VALUES ($1, $2, $3, $4, $5)
              ON CONFLICT (host) DO UPDATE SET

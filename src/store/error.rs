@@ -70,6 +70,16 @@ pub enum StoreError {
         /// Why not.
         source: sqlx::Error,
     },
+    /// The server that keeps the events cannot be reached, or does not take them. The same commit can be tried again.
+    #[error("the event store {url} cannot {what}: {detail}")]
+    EventServer {
+        /// Its address.
+        url: String,
+        /// What was attempted.
+        what: &'static str,
+        /// What it said, and what can be done.
+        detail: String,
+    },
     /// A row is not what was written.
     #[error("a row of the alert store cannot be read")]
     Row(#[source] StoredError),

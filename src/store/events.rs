@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufReader, Read};
 use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use hashbrown::HashMap;
@@ -17,11 +17,14 @@ use crate::stdx::time::Timestamp;
 use crate::store::StoreError;
 use crate::store::event_log::{Appended, SEGMENT_START, segment_path};
 use crate::store::frame::{self, Block, FIXED_BYTES, Frame, Header};
+use crate::store::index::{Cursor, EventIndex, IndexStatus};
 use crate::store::recent::EvidenceRow;
 use crate::wire::event_v1;
 
 /// Bytes read ahead while headers are walked.
 const WINDOW_BYTES: usize = 64 << 10;
+/// Most headers are shorter.
+const HEADER_GUESS_BYTES: usize = 4 << 10;
 
 /// What to look for. Times and hosts skip whole frames; `matches` decides.
 #[derive(Clone, Debug, Default)]
@@ -34,6 +37,19 @@ pub struct EventScan {
     pub host: Option<String>,
     /// At most this many, the newest.
     pub limit: usize,
+}
+
+impl EventScan {
+    /// One endpoint, so many minutes before and after a moment.
+    pub(crate) fn around(host: &str, at: Timestamp, minutes: u32, limit: usize) -> EventScan {
+        let reach = i64::from(minutes) * 60_000_000;
+        EventScan {
+            from: Some(at.plus_micros(-reach)),
+            to: Some(at.plus_micros(reach)),
+            host: Some(host.to_owned()),
+            limit,
+        }
+    }
 }
 
 /// What a search found and what it looked at.
@@ -63,12 +79,81 @@ pub struct EventReader {
     folder: Arc<PathBuf>,
     /// Written by the commit only, for the blink of a copy; read at the start of a search.
     segments: Arc<RwLock<Vec<Segment>>>,
+    /// Knows where to look; `None`: everything is scanned.
+    index: Option<Arc<EventIndex>>,
 }
 
 impl EventReader {
     pub(crate) fn new(folder: PathBuf, mut segments: Vec<Segment>) -> EventReader {
         segments.sort_unstable_by_key(|segment| segment.number);
-        EventReader { folder: Arc::new(folder), segments: Arc::new(RwLock::new(segments)) }
+        let segments = Arc::new(RwLock::new(segments));
+        EventReader { folder: Arc::new(folder), segments, index: None }
+    }
+
+    /// With an index behind it.
+    pub(crate) fn with_index(mut self, index: EventIndex) -> EventReader {
+        self.index = Some(Arc::new(index));
+        self
+    }
+
+    /// The index, if there is one.
+    pub(crate) fn index(&self) -> Option<Arc<EventIndex>> {
+        self.index.clone()
+    }
+
+    /// Where the segments are.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// What the books say, for tests.
+    #[cfg(test)]
+    pub(crate) fn books(&self) -> Vec<Segment> {
+        self.segments.read().clone()
+    }
+
+    /// Durable segments from this one on, ascending: number and length.
+    pub(crate) fn segments_from(&self, number: u64) -> Vec<(u64, u64)> {
+        let segments = self.segments.read();
+        let wanted = segments.iter().filter(|segment| segment.number >= number);
+        wanted.map(|segment| (segment.number, segment.length)).collect()
+    }
+
+    /// The durable length of a segment.
+    pub(crate) fn durable_length(&self, number: u64) -> Option<u64> {
+        let segments = self.segments.read();
+        segments.iter().find(|segment| segment.number == number).map(|segment| segment.length)
+    }
+
+    /// The first segment that is still there.
+    pub(crate) fn oldest_segment(&self) -> Option<u64> {
+        self.segments.read().first().map(|segment| segment.number)
+    }
+
+    /// Event time of the oldest event that is still there.
+    pub(crate) fn oldest_event(&self) -> Option<Timestamp> {
+        self.segments.read().iter().map(|segment| segment.first).min()
+    }
+
+    /// How many events lie behind a point of the log.
+    pub(crate) fn events_after(&self, cursor: Cursor) -> u64 {
+        let segments = self.segments.read().clone();
+        let later = segments.iter().filter(|segment| segment.number > cursor.segment);
+        let later: u64 = later.map(|segment| segment.events).sum();
+        let here = segments.iter().find(|segment| segment.number == cursor.segment);
+        let Some(here) = here.filter(|segment| segment.length > cursor.offset) else {
+            return later;
+        };
+        let path = segment_path(&self.folder, here.number);
+        let frames = walk_frames(&path, cursor.offset, here.length, u64::MAX).unwrap_or_default();
+        later + frames.iter().map(|(_, header)| u64::from(header.count)).sum::<u64>()
+    }
+
+    /// How fresh the index is.
+    pub fn index_status(&self) -> Option<IndexStatus> {
+        let index = self.index.as_ref()?;
+        let cursor = index.snapshot().map_or(Cursor::START, |known| known.cursor);
+        Some(index.status(self.events_after(cursor)))
     }
 
     /// The books were read again.
@@ -106,17 +191,34 @@ impl EventReader {
         scan: &EventScan,
         matches: &(dyn Fn(&Event) -> bool + Sync),
     ) -> Result<Found, StoreError> {
-        let mut newest = Newest { limit: scan.limit, events: BTreeMap::new() };
+        let mut newest = Newest::new(scan.limit);
         let mut found = Found::default();
+        self.scan(scan, Cursor::START, matches, &mut newest, &mut found)?;
+        found.events = newest.into_events();
+        Ok(found)
+    }
+
+    /// Judge everything behind a point of the log that may be among the newest.
+    pub(crate) fn scan(
+        &self,
+        scan: &EventScan,
+        from: Cursor,
+        matches: &(dyn Fn(&Event) -> bool + Sync),
+        newest: &mut Newest,
+        found: &mut Found,
+    ) -> Result<(), StoreError> {
         let mut segments = self.segments.read().clone();
+        segments.retain(|segment| segment.number >= from.segment);
         segments.sort_unstable_by_key(|segment| std::cmp::Reverse((segment.last, segment.number)));
         for segment in segments {
             if !overlaps(scan, segment.first, segment.last) || !newest.wants(segment.last) {
                 continue;
             }
+            let start = if segment.number == from.segment { from.offset } else { SEGMENT_START };
             let path = segment_path(&self.folder, segment.number);
             let io = |source| StoreError::io("read the event segment", &path, source);
-            let mut frames = list_frames(&path, segment.length, scan).map_err(io)?;
+            let mut frames = walk_frames(&path, start, segment.length, u64::MAX).map_err(io)?;
+            frames.retain(|(_, header)| wanted(scan, header));
             frames.sort_by_key(|(_, header)| std::cmp::Reverse(header.last));
             let file = File::open(&path).map_err(io)?;
             for (offset, header) in frames {
@@ -130,12 +232,11 @@ impl EventReader {
                         continue;
                     };
                     found.judged += u64::from(block.count);
-                    judge(&raw, scan, matches, &mut newest);
+                    judge(&raw, scan, matches, newest);
                 }
             }
         }
-        found.events = newest.events.into_values().rev().collect();
-        Ok(found)
+        Ok(())
     }
 
     /// The events of one endpoint within `minutes` before and after `at`, oldest first.
@@ -146,13 +247,7 @@ impl EventReader {
         minutes: u32,
         limit: usize,
     ) -> Result<Found, StoreError> {
-        let reach = i64::from(minutes) * 60_000_000;
-        let scan = EventScan {
-            from: Some(at.plus_micros(-reach)),
-            to: Some(at.plus_micros(reach)),
-            host: Some(host.to_owned()),
-            limit,
-        };
+        let scan = EventScan::around(host, at, minutes, limit);
         let mut found = self.search(&scan, &|_| true)?;
         found.events.reverse();
         Ok(found)
@@ -192,18 +287,27 @@ impl EventReader {
 }
 
 /// The newest events so far; an event met twice (redelivered) stands once.
-struct Newest {
+pub(crate) struct Newest {
     limit: usize,
     events: BTreeMap<(Timestamp, Id128), Event>,
 }
 
 impl Newest {
-    fn wants(&self, at: Timestamp) -> bool {
+    pub(crate) fn new(limit: usize) -> Newest {
+        Newest { limit, events: BTreeMap::new() }
+    }
+
+    /// Newest first.
+    pub(crate) fn into_events(self) -> Vec<Event> {
+        self.events.into_values().rev().collect()
+    }
+
+    pub(crate) fn wants(&self, at: Timestamp) -> bool {
         self.events.len() < self.limit
             || self.events.first_key_value().is_some_and(|(key, _)| at >= key.0)
     }
 
-    fn add(&mut self, event: Event) {
+    pub(crate) fn add(&mut self, event: Event) {
         self.events.insert((event.timestamp, event.id), event);
         if self.events.len() > self.limit {
             self.events.pop_first();
@@ -211,7 +315,7 @@ impl Newest {
     }
 }
 
-fn overlaps(scan: &EventScan, first: Timestamp, last: Timestamp) -> bool {
+pub(crate) fn overlaps(scan: &EventScan, first: Timestamp, last: Timestamp) -> bool {
     scan.from.is_none_or(|from| last >= from) && scan.to.is_none_or(|to| first <= to)
 }
 
@@ -225,19 +329,21 @@ fn wanted(scan: &EventScan, header: &Header) -> bool {
     host_there && overlaps(scan, header.first, header.last)
 }
 
-/// Offsets and headers of the frames that may hold what is looked for.
-fn list_frames(
-    path: &std::path::Path,
+/// Offsets and headers of the frames from an offset on, until so many events are in them.
+pub(crate) fn walk_frames(
+    path: &Path,
+    start: u64,
     length: u64,
-    scan: &EventScan,
+    events_max: u64,
 ) -> std::io::Result<Vec<(u64, Header)>> {
     let file = File::open(path)?;
     let mut input = BufReader::with_capacity(WINDOW_BYTES, file);
-    input.seek_relative(i64::try_from(SEGMENT_START).unwrap_or(0))?;
+    input.seek_relative(i64::try_from(start).unwrap_or(0))?;
     let mut frames = Vec::new();
-    let mut offset = SEGMENT_START;
+    let mut offset = start;
     let mut bytes = Vec::new();
-    while offset < length {
+    let mut events = 0;
+    while offset < length && events < events_max {
         let damaged = || std::io::Error::from(std::io::ErrorKind::InvalidData);
         bytes.resize(FIXED_BYTES, 0);
         input.read_exact(&mut bytes)?;
@@ -251,16 +357,37 @@ fn list_frames(
         let header = frame::read_header(&bytes).map_err(|_| damaged())?;
         let body = header.frame_bytes.saturating_sub(bytes.len() as u64);
         let next = offset + header.frame_bytes;
-        if wanted(scan, &header) {
-            frames.push((offset, header));
-        }
+        events += u64::from(header.count);
+        frames.push((offset, header));
         input.seek_relative(i64::try_from(body).map_err(|_| damaged())?)?;
         offset = next;
     }
     Ok(frames)
 }
 
-fn read_block(file: &File, frame_at: u64, block: &Block) -> std::io::Result<Option<Vec<u8>>> {
+/// The header of the frame at an offset.
+pub(crate) fn header_at(file: &File, offset: u64) -> std::io::Result<Header> {
+    let damaged = || std::io::Error::from(std::io::ErrorKind::InvalidData);
+    let mut bytes = vec![0; HEADER_GUESS_BYTES];
+    let mut have = file.read_at(&mut bytes, offset)?;
+    loop {
+        match frame::read_header(bytes.get(..have).unwrap_or_default()) {
+            Ok(header) => return Ok(header),
+            Err(frame::Bad::Short(needed)) if needed > have as u64 => {
+                bytes.resize(usize::try_from(needed).map_err(|_| damaged())?, 0);
+                file.read_exact_at(&mut bytes, offset)?;
+                have = bytes.len();
+            }
+            Err(_) => return Err(damaged()),
+        }
+    }
+}
+
+pub(crate) fn read_block(
+    file: &File,
+    frame_at: u64,
+    block: &Block,
+) -> std::io::Result<Option<Vec<u8>>> {
     let packed = read_packed(file, frame_at + block.offset, block.bytes)?;
     Ok(frame::unpack(&packed, block.raw, Some(block.crc)))
 }

@@ -39,6 +39,17 @@ pub(crate) fn prepare(dir: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Make a folder for the owner only.
+pub(crate) fn make_private(folder: &Path) -> std::io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    sync_folder(parent_of(folder))
+}
+
+/// `…/index`
+pub(crate) fn index_folder(dir: &Path) -> PathBuf {
+    dir.join("index")
+}
+
 fn parent_of(folder: &Path) -> &Path {
     match folder.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,

@@ -61,6 +61,8 @@ pub(crate) struct Header {
     pub blocks: Vec<Block>,
     /// Its hosts; `None`: too many to list.
     pub hosts: Option<Vec<String>>,
+    /// Of the header.
+    pub crc: u32,
 }
 
 /// Where an event lies inside its frame.
@@ -83,6 +85,16 @@ pub(crate) struct HostSummary {
     pub last: Timestamp,
 }
 
+/// What one commit tells about its endpoints, by name.
+pub(crate) type Hosts = HashMap<String, HostSummary>;
+
+/// The endpoints of some events.
+pub(crate) fn hosts_of(events: &[Event]) -> Hosts {
+    let mut hosts = Hosts::new();
+    events.iter().for_each(|event| summarise(&mut hosts, event));
+    hosts
+}
+
 /// A finished frame, ready to be appended.
 #[derive(Debug)]
 pub(crate) struct Frame {
@@ -91,7 +103,7 @@ pub(crate) struct Frame {
     pub raw_bytes: u64,
     /// Every event, in order.
     pub places: Vec<(EventId, Place)>,
-    pub hosts: HashMap<String, HostSummary>,
+    pub hosts: Hosts,
 }
 
 /// Why bytes are not a frame.
@@ -125,7 +137,7 @@ impl Packer {
         let mut body: Vec<u8> = Vec::with_capacity(events.len() * 128);
         let mut blocks: Vec<Block> = Vec::new();
         let mut places = Vec::with_capacity(events.len());
-        let mut hosts: HashMap<String, HostSummary> = HashMap::new();
+        let mut hosts = Hosts::new();
         let mut raw_bytes = 0_u64;
         let mut count = 0_u32;
         self.raw.clear();
@@ -166,6 +178,7 @@ impl Packer {
             last,
             blocks,
             hosts: listed,
+            crc: 0,
         };
         let bytes = assemble(&mut header, &body)?;
         Ok(Frame { bytes, header, raw_bytes, places, hosts })
@@ -194,7 +207,7 @@ impl Packer {
     }
 }
 
-fn summarise(hosts: &mut HashMap<String, HostSummary>, event: &Event) {
+fn summarise(hosts: &mut Hosts, event: &Event) {
     let at = event.timestamp;
     let summary = hosts.entry_ref(event.host()).or_insert_with(|| HostSummary {
         os: String::new(),
@@ -238,7 +251,8 @@ fn assemble(header: &mut Header, body: &[u8]) -> std::io::Result<Vec<u8>> {
     let mut crc = crc32fast::Hasher::new();
     crc.update(&bytes);
     crc.update(&variable);
-    bytes.extend(crc.finalize().to_le_bytes());
+    header.crc = crc.finalize();
+    bytes.extend(header.crc.to_le_bytes());
     bytes.extend(&variable);
     let body_start = bytes.len() as u64;
     bytes.extend(body);
@@ -289,7 +303,7 @@ pub(crate) fn read_header(bytes: &[u8]) -> Result<Header, Bad> {
     if sum != u64::from(body_bytes) {
         return Err(Bad::Damaged);
     }
-    Ok(Header { frame_bytes, count, first, last, blocks, hosts })
+    Ok(Header { frame_bytes, count, first, last, blocks, hosts, crc })
 }
 
 type Lists = (Vec<Block>, Option<Vec<String>>);

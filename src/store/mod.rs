@@ -12,9 +12,12 @@ mod desk_rows;
 mod doctor;
 mod error;
 mod event_log;
+mod event_server;
+mod event_store;
 mod events;
 mod folder;
 mod frame;
+mod index;
 mod noise;
 mod reads;
 mod recent;
@@ -35,8 +38,10 @@ pub use commit::{Commit, Committed};
 pub use deliveries::Delivered;
 pub use doctor::{Adopted, adopt_tail};
 pub use error::StoreError;
+pub use event_store::{EventStatus, EventStore};
 pub use events::{EventReader, EventScan, Found};
 pub use folder::{is_made, owner};
+pub use index::{Follower, IndexStatus};
 pub use reads::{Counts, RejectQuery};
 pub use rule_book::{RuleOff, Said};
 pub use verbs::{ACTION_ALERTS_MAX, By, NOTE_BYTES_MAX};
@@ -60,6 +65,8 @@ pub struct Store {
     /// Written after a commit or a verb, under the writer's lock; read by every list.
     board: RwLock<Board>,
     events: EventReader,
+    /// Where events are, as everybody asks for them.
+    event_store: EventStore,
     warnings: Vec<String>,
     _lock: folder::FolderLock,
 }
@@ -106,6 +113,9 @@ impl Store {
         let readers = schema::open_readers(&database).await?;
         let recent = recent::Recent::default();
         let writer = Writer { sql, log, packer, head, commits, recent, unsure: false };
+        let events = EventReader::new(events_folder, segments)
+            .with_index(index::EventIndex::open(&folder::index_folder(dir)));
+        let event_store = EventStore::of(config, &events)?;
         let store = Store {
             dir: dir.to_owned(),
             config: config.clone(),
@@ -113,7 +123,8 @@ impl Store {
             writer: tokio::sync::Mutex::new(writer),
             readers,
             board: RwLock::new(board),
-            events: EventReader::new(events_folder, segments),
+            events,
+            event_store,
             warnings,
             _lock: lock,
         };
@@ -160,6 +171,11 @@ impl Store {
     /// The reading end of the event log: clone it into the thread that searches.
     pub fn events(&self) -> &EventReader {
         &self.events
+    }
+
+    /// Where events are asked for.
+    pub fn event_store(&self) -> &EventStore {
+        &self.event_store
     }
 
     /// Finish: fold the write-ahead log into the database and close. Dropping is safe too.

@@ -77,6 +77,10 @@ impl Store {
     /// The evidence of an alert that is still stored, oldest first. Known places are read directly;
     /// for the rest the log is searched by host and time.
     pub async fn evidence(&self, alert: &Alert) -> Result<Vec<Event>, StoreError> {
+        if let Some(mut events) = self.event_store.elsewhere_by_ids(&alert.evidence).await? {
+            events.sort_by_key(|event| (event.timestamp, event.id));
+            return Ok(events);
+        }
         let places = self.evidence_places(&alert.evidence).await?;
         let mut events = self.events.by_place(&places);
         let missing: Vec<EventId> =
@@ -222,7 +226,7 @@ impl Store {
 
     /// How much there is.
     pub fn counts(&self) -> Counts {
-        let (events, event_bytes) = self.events.totals();
+        let (events, event_bytes) = self.event_store.totals();
         let database = crate::store::folder::database_path(&self.dir);
         let log = database.with_extension("db-wal");
         let bytes: u64 = [database, log]

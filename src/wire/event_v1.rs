@@ -164,6 +164,15 @@ pub fn read_flat(bytes: &[u8]) -> Option<Event> {
     Some(event)
 }
 
+/// The event time of a flat line, without reading the rest.
+pub fn time_of(bytes: &[u8]) -> Option<Timestamp> {
+    let text = bytes.strip_prefix(b"{\"@timestamp\":\"");
+    let Some(text) = text.and_then(|rest| rest.get(..memchr::memchr(b'"', rest)?)) else {
+        return read_flat(bytes).map(|event| event.timestamp);
+    };
+    Timestamp::parse_rfc3339(std::str::from_utf8(text).ok()?)
+}
+
 /// Builds the event while the text is read; no tree in between.
 struct FlatVisitor {
     bytes: usize,

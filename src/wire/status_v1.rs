@@ -59,10 +59,23 @@ pub struct Status {
     pub events: u64,
     /// Bytes of the store on disk.
     pub store_bytes: u64,
+    /// Where events are.
+    #[serde(default)]
+    pub event_store: EventStore,
     /// Where the store is.
     pub data_dir: String,
     /// Wall time minus the newest event's, microseconds; `null`: unknown.
     pub lag_us: Option<i64>,
+}
+
+/// Where events are, and how that is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct EventStore {
+    /// `embedded`, or the server's product and version.
+    pub kind: String,
+    /// What it counts, by name.
+    pub numbers: BTreeMap<String, u64>,
 }
 
 /// What correlations hold, and what they counted since the start.
@@ -213,6 +226,10 @@ impl From<&desk::StatusReport> for Status {
             alerts: report.alerts,
             events: report.events,
             store_bytes: report.store_bytes,
+            event_store: EventStore {
+                kind: report.event_store.kind.clone(),
+                numbers: report.event_store.numbers.iter().cloned().collect(),
+            },
             data_dir: report.data_dir.clone(),
             lag_us: Some(report.lag_us).filter(|lag| *lag >= 0),
         }
@@ -247,6 +264,10 @@ impl TryFrom<Status> for desk::StatusReport {
             alerts: wire.alerts,
             events: wire.events,
             store_bytes: wire.store_bytes,
+            event_store: desk::EventStoreReport {
+                kind: wire.event_store.kind,
+                numbers: wire.event_store.numbers.into_iter().collect(),
+            },
             data_dir: wire.data_dir,
             lag_us: wire.lag_us.unwrap_or(-1),
         })

@@ -36,7 +36,7 @@ pub const FIELDS: [(&str, &str); 19] = [
 /// A filter of events, ready to match.
 #[derive(Clone, Debug)]
 pub struct EventFilter {
-    root: Node<Check>,
+    pub(super) root: Node<Check>,
 }
 
 /// What every event that matches has in common: a search may skip the rest unread.
@@ -51,7 +51,7 @@ pub struct Narrow {
 }
 
 #[derive(Clone, Debug)]
-enum Check {
+pub(super) enum Check {
     /// Text in any value.
     Bare(Pattern),
     Class(Class),
@@ -64,7 +64,7 @@ enum Check {
 }
 
 #[derive(Clone, Debug)]
-enum Names {
+pub(super) enum Names {
     Known(&'static [FieldId]),
     /// Looked up when matching: the first event with this name may come later. Never interned, so that
     /// filters cannot fill the table of names.
@@ -80,6 +80,11 @@ pub(super) enum Test {
 }
 
 impl EventFilter {
+    /// The filter that lets everything through.
+    pub fn all() -> EventFilter {
+        EventFilter { root: Node::All }
+    }
+
     /// Read a filter of events; every name and value is checked.
     pub fn parse(text: &str) -> Result<EventFilter, QueryError> {
         EventFilter::of(&Query::parse(text)?)

@@ -15,6 +15,7 @@
 
 mod alert;
 mod event;
+mod needs;
 mod parse;
 mod print;
 mod scalar;
@@ -25,7 +26,9 @@ use std::ops::Range;
 
 pub use alert::{AlertFilter, FIELDS as ALERT_FIELDS, Viewpoint};
 pub use event::{EventFilter, FIELDS as EVENT_FIELDS, Narrow};
+pub use needs::{Need, ValueTest};
 pub use print::quote;
+pub use scalar::Shape;
 
 /// A longer filter text is refused.
 pub const TEXT_BYTES_MAX: usize = 8 << 10;

@@ -132,6 +132,17 @@ impl When {
         }
     }
 
+    /// The instants that fit, microseconds.
+    pub(super) fn at(&self, now: Timestamp) -> Bounds<i64> {
+        match self {
+            When::At(bounds) => *bounds,
+            When::Ago((low, high)) => {
+                let at = |ago: i64| now.micros().saturating_sub(ago);
+                (high.map(at), low.map(at))
+            }
+        }
+    }
+
     pub(super) fn contains(&self, at: Timestamp, now: Timestamp) -> bool {
         match self {
             When::Ago(bounds) => bounds.contains(&now.micros_since(at)),
@@ -165,6 +176,17 @@ impl Network {
         Some(Network { base: bits & mask, mask, v4 })
     }
 
+    /// Its first address and how many bits of it count.
+    pub(super) fn parts(&self) -> (IpAddr, u32) {
+        match (self.v4, u32::try_from(self.base)) {
+            (true, Ok(base)) => {
+                let ones = self.mask.wrapping_shl(96).leading_ones();
+                (IpAddr::V4(base.into()), ones)
+            }
+            _ => (IpAddr::V6(self.base.into()), self.mask.leading_ones()),
+        }
+    }
+
     /// Is the text an address in this network?
     pub(super) fn contains(&self, text: &str) -> bool {
         let Ok(address) = text.parse::<IpAddr>() else {
@@ -193,9 +215,31 @@ pub(super) enum Natural {
     Beginning,
 }
 
+/// What a pattern asks of a text, for those who keep texts sorted: a necessary and, unless it is a regular
+/// expression, sufficient description.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// Texts that stand in this order, with anything between them.
+    Pieces {
+        /// As written; a first or last one may be empty.
+        pieces: Vec<String>,
+        /// The first piece begins the text.
+        start: bool,
+        /// The last piece ends the text.
+        end: bool,
+        /// Gaps may be of any length; otherwise some are of exactly one letter.
+        any_gaps: bool,
+    },
+    /// A regular expression, searched anywhere, in any case.
+    Regex(String),
+}
+
 /// A check of text, in any case.
 #[derive(Clone, Debug)]
-pub(super) struct Pattern(Regex);
+pub(super) struct Pattern {
+    regex: Regex,
+    shape: Shape,
+}
 
 impl Pattern {
     /// The check that a term spells for text.
@@ -210,45 +254,78 @@ impl Pattern {
                 return Err(error.hint("use : = != or ~"));
             }
         };
-        let source = match &term.value {
-            Value::Regex(source) => source.clone(),
-            Value::Quoted(text) if containing => regex::escape(text),
+        let literal = |text: &str, start: bool, end: bool| Shape::Pieces {
+            pieces: vec![text.to_owned()],
+            start,
+            end,
+            any_gaps: true,
+        };
+        let shape = match &term.value {
+            Value::Regex(source) => Shape::Regex(source.clone()),
+            Value::Quoted(text) => literal(text, !containing, !containing),
             Value::Word(word) if natural == Natural::Beginning && !is_glob(word) => {
-                format!(r"\A{}", regex::escape(word))
+                literal(word, true, false)
             }
-            Value::Quoted(text) => format!(r"\A{}\z", regex::escape(text)),
-            Value::Range(low, high) => format!(r"\A{}\z", regex::escape(&format!("{low}..{high}"))),
+            Value::Range(low, high) => literal(&format!("{low}..{high}"), true, true),
             // A word with wild cards describes the whole value, except after `~`.
-            Value::Word(word) if containing && (term.op == Op::Like || !is_glob(word)) => {
-                glob(word)
+            Value::Word(word) => {
+                let whole = !(containing && (term.op == Op::Like || !is_glob(word)));
+                let pieces = word.split(['*', '?']).map(str::to_owned).collect();
+                Shape::Pieces { pieces, start: whole, end: whole, any_gaps: !word.contains('?') }
             }
-            Value::Word(word) => format!(r"\A{}\z", glob(word)),
             Value::List(_) => {
                 return Err(QueryError::new("a list in a list", term.value_span.clone()));
             }
         };
-        Pattern::compile(&source).map_err(|reason| {
-            let message = format!("this pattern is not valid: {reason}");
-            QueryError::new(message, term.value_span.clone())
-        })
+        let source = match (&term.value, &shape) {
+            (Value::Word(word), Shape::Pieces { start, end, .. }) => {
+                let (open, close) =
+                    (if *start { r"\A" } else { "" }, if *end { r"\z" } else { "" });
+                format!("{open}{}{close}", glob(word))
+            }
+            (_, Shape::Pieces { pieces, start, end, .. }) => {
+                let (open, close) =
+                    (if *start { r"\A" } else { "" }, if *end { r"\z" } else { "" });
+                format!("{open}{}{close}", regex::escape(&pieces.concat()))
+            }
+            (_, Shape::Regex(source)) => source.clone(),
+        };
+        match Pattern::compile(&source) {
+            Ok(regex) => Ok(Pattern { regex, shape }),
+            Err(reason) => {
+                let message = format!("this pattern is not valid: {reason}");
+                Err(QueryError::new(message, term.value_span.clone()))
+            }
+        }
     }
 
-    fn compile(source: &str) -> Result<Pattern, &'static str> {
+    fn compile(source: &str) -> Result<Regex, &'static str> {
         RegexBuilder::new(source)
             .case_insensitive(true)
             .dot_matches_new_line(true)
             .size_limit(PATTERN_BYTES_MAX)
             .dfa_size_limit(PATTERN_BYTES_MAX)
             .build()
-            .map(Pattern)
             .map_err(|error| match error {
                 regex::Error::CompiledTooBig(_) => "it is too big",
                 _ => "it is not a regular expression",
             })
     }
 
+    /// The check of a whole text.
+    pub(super) fn whole(text: &str) -> Option<Pattern> {
+        let shape =
+            Shape::Pieces { pieces: vec![text.to_owned()], start: true, end: true, any_gaps: true };
+        let source = format!(r"\A{}\z", regex::escape(text));
+        Pattern::compile(&source).ok().map(|regex| Pattern { regex, shape })
+    }
+
     pub(super) fn matches(&self, text: &str) -> bool {
-        self.0.is_match(text)
+        self.regex.is_match(text)
+    }
+
+    pub(super) fn shape(&self) -> &Shape {
+        &self.shape
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use clap::{Args, Subcommand};
+use clap::Args;
 
 use crate::cli::output;
 use crate::cli::{Common, Outcome, load, open_desk};
@@ -12,35 +12,27 @@ use crate::wire::event_v1;
 #[derive(Args)]
 #[command(after_help = "Examples:
   watchfloor events search 'host:web01 class:logon_failure' --limit 20
-  watchfloor events search 'process.command_line~/curl.*sh/' --from 2026-11-22")]
+  watchfloor events search 'process.command_line~/curl.*sh/' --from 2026-11-22
+  watchfloor events search 'cmd:\"-enc\" -user:svc_*' --flat")]
 pub(crate) struct Arguments {
-    #[command(subcommand)]
-    verb: Verb,
-}
-
-#[derive(Subcommand)]
-enum Verb {
-    /// Print matching events as JSON lines, newest first
-    Search {
-        /// The filter language over ECS fields
-        query: Vec<String>,
-        /// Only events at or after this time
-        #[arg(long, value_name = "TIME", value_parser = load::time)]
-        from: Option<Timestamp>,
-        /// Only events before this time
-        #[arg(long, value_name = "TIME", value_parser = load::time)]
-        to: Option<Timestamp>,
-        /// At most this many
-        #[arg(long, default_value_t = 100)]
-        limit: usize,
-        /// Dotted keys instead of nested objects
-        #[arg(long)]
-        flat: bool,
-    },
+    /// The filter language over ECS fields
+    query: Vec<String>,
+    /// Only events at or after this time
+    #[arg(long, value_name = "TIME", value_parser = load::time)]
+    from: Option<Timestamp>,
+    /// Only events before this time
+    #[arg(long, value_name = "TIME", value_parser = load::time)]
+    to: Option<Timestamp>,
+    /// At most this many
+    #[arg(long, default_value_t = 100)]
+    limit: usize,
+    /// Dotted keys instead of nested objects
+    #[arg(long)]
+    flat: bool,
 }
 
 pub(crate) fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Outcome> {
-    let Verb::Search { query, from, to, limit, flat } = &arguments.verb;
+    let Arguments { query, from, to, limit, flat } = arguments;
     let opened = open_desk::open(common)?;
     let found = opened.wait(opened.desk.events_search(&query.join(" "), *from, *to, *limit))?;
     let mut out = output::stdout();

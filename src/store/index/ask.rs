@@ -1,0 +1,286 @@
+//! A filter's necessary condition, looked up in one part of the index: which rows may pass.
+
+use std::io;
+
+use tantivy::postings::TermInfo;
+use tantivy::schema::IndexRecordOption;
+use tantivy::{DocSet as _, InvertedIndexReader, SegmentReader, TERMINATED, TantivyError};
+
+use crate::model::query::{Need, Shape, ValueTest};
+use crate::store::index::partition::Fields;
+use crate::store::index::terms::{self, Column as Kept, OTHER, VALUE_BYTES, WORD_BYTES};
+
+/// A word that is looked for inside of others must have this many letters to be worth it.
+const INNER_BYTES_MIN: usize = 3;
+
+/// Rows of one part, a bit each.
+#[derive(Clone, Debug)]
+pub(crate) struct Rows(Vec<u64>);
+
+impl Rows {
+    fn none(rows: u32) -> Rows {
+        Rows(vec![0; rows.div_ceil(64) as usize])
+    }
+
+    fn put(&mut self, row: u32) {
+        if let Some(word) = self.0.get_mut((row / 64) as usize) {
+            *word |= 1 << (row % 64);
+        }
+    }
+
+    fn keep(&mut self, other: &Rows) {
+        self.0.iter_mut().zip(&other.0).for_each(|(word, other)| *word &= other);
+    }
+
+    fn join(&mut self, other: &Rows) {
+        self.0.iter_mut().zip(&other.0).for_each(|(word, other)| *word |= other);
+    }
+
+    /// The rows, ascending.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = u32> {
+        self.0.iter().enumerate().flat_map(|(index, word)| {
+            let mut rest = *word;
+            std::iter::from_fn(move || {
+                let bit = rest.trailing_zeros();
+                rest &= rest.checked_sub(1)?;
+                u32::try_from(index * 64).ok().map(|base| base + bit)
+            })
+        })
+    }
+}
+
+/// Can the index say anything about it?
+pub(crate) fn helps(need: &Need) -> bool {
+    match need {
+        Need::Any | Need::Not(_) | Need::Time(..) | Need::Anywhere(_) => false,
+        Need::And(parts) => parts.iter().any(helps),
+        Need::Or(parts) => !parts.is_empty() && parts.iter().all(helps),
+        Need::Field { names, test } => names.iter().all(|name| lookups(name, test).is_some()),
+    }
+}
+
+/// Rows of the part that may pass; `None`: all of them.
+pub(crate) fn rows(
+    need: &Need,
+    part: &SegmentReader,
+    fields: Fields,
+) -> Result<Option<Rows>, TantivyError> {
+    let inverted = part.inverted_index(fields.term)?;
+    Asking { inverted: &inverted, rows: part.max_doc() }.rows(need)
+}
+
+struct Asking<'a> {
+    inverted: &'a InvertedIndexReader,
+    rows: u32,
+}
+
+impl Asking<'_> {
+    fn rows(&self, need: &Need) -> Result<Option<Rows>, TantivyError> {
+        match need {
+            Need::Any | Need::Not(_) | Need::Anywhere(_) | Need::Time(..) => Ok(None),
+            Need::And(parts) => {
+                let mut all: Option<Rows> = None;
+                for part in parts {
+                    match (&mut all, self.rows(part)?) {
+                        (_, None) => {}
+                        (Some(known), Some(more)) => known.keep(&more),
+                        (None, more) => all = more,
+                    }
+                }
+                Ok(all)
+            }
+            Need::Or(parts) => {
+                let mut any = Rows::none(self.rows);
+                for part in parts {
+                    match self.rows(part)? {
+                        None => return Ok(None),
+                        Some(more) => any.join(&more),
+                    }
+                }
+                Ok(Some(any))
+            }
+            Need::Field { names, test } => {
+                let mut any = Rows::none(self.rows);
+                for name in names {
+                    let Some(lookups) = lookups(name, test) else { return Ok(None) };
+                    let mut all: Option<Rows> = None;
+                    for lookup in lookups {
+                        let found = self.look_up(&lookup, test)?;
+                        match &mut all {
+                            None => all = Some(found),
+                            Some(known) => known.keep(&found),
+                        }
+                    }
+                    all.into_iter().for_each(|found| any.join(&found));
+                }
+                Ok(Some(any))
+            }
+        }
+    }
+
+    fn look_up(&self, lookup: &Lookup, test: &ValueTest) -> Result<Rows, TantivyError> {
+        let mut found = Rows::none(self.rows);
+        let dictionary = self.inverted.terms();
+        if let Lookup::Exactly(key, also) = lookup {
+            for key in std::iter::once(key).chain(also) {
+                if let Some(info) = dictionary.get(key)? {
+                    self.put(&info, &mut found)?;
+                }
+            }
+            return Ok(found);
+        }
+        let (Lookup::Values { head, .. } | Lookup::Words { head, .. } | Lookup::Exactly(head, _)) =
+            lookup;
+        let start = match lookup {
+            Lookup::Values { start, .. } => [head.as_slice(), start].concat(),
+            Lookup::Words { start, .. } => [head.as_slice(), start].concat(),
+            Lookup::Exactly(..) => Vec::new(),
+        };
+        let mut range = dictionary.range().ge(&start);
+        if let Some(end) = after(&start) {
+            range = range.lt(end);
+        }
+        let mut stream = range.into_stream()?;
+        while let Some((key, info)) = stream.next() {
+            let rest = key.get(head.len()..).unwrap_or_default();
+            if lookup.wants(rest, test) {
+                self.put(info, &mut found)?;
+            }
+        }
+        // A value with too many words passes whatever is asked of its words.
+        if matches!(lookup, Lookup::Words { .. })
+            && let Some(info) = dictionary.get(head)?
+        {
+            self.put(&info, &mut found)?;
+        }
+        Ok(found)
+    }
+
+    fn put(&self, info: &TermInfo, found: &mut Rows) -> io::Result<()> {
+        let mut rows = self.inverted.read_postings_from_terminfo(info, IndexRecordOption::Basic)?;
+        let mut row = rows.doc();
+        while row != TERMINATED {
+            found.put(row);
+            row = rows.advance();
+        }
+        Ok(())
+    }
+}
+
+/// The least key that does not begin with these bytes.
+fn after(start: &[u8]) -> Option<Vec<u8>> {
+    let mut end = start.to_vec();
+    while let Some(last) = end.pop() {
+        if let Some(next) = last.checked_add(1) {
+            end.push(next);
+            return Some(end);
+        }
+    }
+    None
+}
+
+/// One thing to find in the dictionary.
+enum Lookup {
+    /// These terms.
+    Exactly(Vec<u8>, Option<Vec<u8>>),
+    /// Whole values that begin so and pass the test.
+    Values { head: Vec<u8>, start: Vec<u8>, all: bool },
+    /// Words that begin so, contain this, and end with it if `end`.
+    Words { head: Vec<u8>, start: Vec<u8>, inside: Vec<u8>, end: bool },
+}
+
+impl Lookup {
+    fn wants(&self, rest: &[u8], test: &ValueTest) -> bool {
+        match self {
+            Lookup::Exactly(..) => true,
+            Lookup::Values { all: true, .. } => true,
+            Lookup::Values { .. } => {
+                // What was cut, or has letters that were folded together, is asked again on the event.
+                rest.len() >= VALUE_BYTES
+                    || memchr::memchr(OTHER, rest).is_some()
+                    || std::str::from_utf8(rest).is_ok_and(|text| test.matches_text(text))
+            }
+            Lookup::Words { start, inside, end, .. } => {
+                if rest.len() >= WORD_BYTES || !start.is_empty() {
+                    return true;
+                }
+                if *end {
+                    rest.ends_with(inside)
+                } else {
+                    memchr::memmem::find(rest, inside).is_some()
+                }
+            }
+        }
+    }
+}
+
+/// What to find for a test of a field: all of it must be there. `None`: the index cannot tell.
+fn lookups(name: &str, test: &ValueTest) -> Option<Vec<Lookup>> {
+    match terms::column(name.as_bytes()) {
+        Kept::Absent => None,
+        Kept::Words(code) => word_lookups(code, test.shape()?),
+        Kept::Values(_) | Kept::Named => {
+            let head = terms::value_head(name)?;
+            value_lookup(head, test).map(|one| vec![one])
+        }
+    }
+}
+
+fn value_lookup(head: Vec<u8>, test: &ValueTest) -> Option<Lookup> {
+    let mut first = Vec::new();
+    match test.shape() {
+        None => {}
+        // Inside of a pattern, letters can be made to count in their case.
+        Some(Shape::Regex(source)) if source.contains("(?") => return None,
+        Some(Shape::Regex(_)) => {}
+        Some(Shape::Pieces { pieces, start, end, .. }) => {
+            if *start && let Some(piece) = pieces.first() {
+                terms::fold(piece, &mut first);
+                first.truncate(VALUE_BYTES);
+                let whole = *end && pieces.len() == 1;
+                if whole {
+                    return Some(Lookup::Exactly([head, first].concat(), None));
+                }
+                let all = pieces.len() == 1;
+                return Some(Lookup::Values { head, start: first, all });
+            }
+        }
+    }
+    Some(Lookup::Values { head, start: first, all: false })
+}
+
+fn word_lookups(code: u8, shape: &Shape) -> Option<Vec<Lookup>> {
+    let Shape::Pieces { pieces, start, end, .. } = shape else { return None };
+    let mut found = Vec::new();
+    let last_piece = pieces.len().saturating_sub(1);
+    for (number, piece) in pieces.iter().enumerate() {
+        let mut folded = Vec::new();
+        terms::fold(piece, &mut folded);
+        let begins = *start && number == 0;
+        let ends = *end && number == last_piece;
+        let words: Vec<&[u8]> = terms::words(&folded).collect();
+        for (place, word) in words.iter().enumerate() {
+            let inner = |byte: Option<&u8>| byte.is_some_and(|byte| terms::in_word(*byte));
+            let open_left = place == 0 && !begins && inner(folded.first());
+            let open_right = place + 1 == words.len() && !ends && inner(folded.last());
+            found.extend(word_lookup(code, word, open_left, open_right));
+        }
+    }
+    (!found.is_empty()).then_some(found)
+}
+
+fn word_lookup(code: u8, word: &[u8], open_left: bool, open_right: bool) -> Option<Lookup> {
+    let head = vec![code];
+    let cut = word.get(..WORD_BYTES).unwrap_or(word);
+    if open_left {
+        if word.len() < INNER_BYTES_MIN {
+            return None;
+        }
+        let inside = word.to_vec();
+        return Some(Lookup::Words { head, start: Vec::new(), inside, end: !open_right });
+    }
+    if open_right {
+        return Some(Lookup::Words { head, start: cut.to_vec(), inside: Vec::new(), end: false });
+    }
+    Some(Lookup::Exactly([head.as_slice(), cut].concat(), Some(head)))
+}

@@ -1,0 +1,184 @@
+//! One day of the index: a tantivy index whose rows are places of events in the log, with their terms and their time.
+
+use std::path::Path;
+
+use tantivy::directory::MmapDirectory;
+use tantivy::indexer::LogMergePolicy;
+use tantivy::schema::document::{ReferenceValue, ReferenceValueLeaf};
+use tantivy::schema::{BytesOptions, Document, FAST, Field, NumericOptions, Schema, Value};
+use tantivy::store::Compressor;
+use tantivy::{
+    Index, IndexReader, IndexSettings, IndexWriter, ReloadPolicy, Searcher, TantivyError,
+};
+
+use crate::store::index::terms::Terms;
+
+/// Column of event time, microseconds.
+pub(crate) const AT: &str = "at";
+/// Column of segment number and frame offset.
+pub(crate) const FRAME: &str = "frame";
+/// Column of the event's number in its frame.
+pub(crate) const ROW: &str = "row";
+/// The terms.
+const TERM: &str = "term";
+/// Memory for terms that are not written yet, of one day. Tantivy takes no less than 15 MB.
+const WRITER_BYTES: usize = 40_000_000;
+/// So many parts of one size become one.
+const MERGE_AT: usize = 8;
+/// Parts with more rows than this are left alone.
+const MERGE_ROWS_MAX: usize = 5_000_000;
+
+/// One event on its way into the index.
+#[derive(Debug)]
+pub(crate) struct Row {
+    pub at: i64,
+    pub frame: u64,
+    pub row: u64,
+    terms: Terms,
+    fields: Fields,
+}
+
+/// The fields of the schema.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Fields {
+    at: Field,
+    frame: Field,
+    row: Field,
+    pub term: Field,
+}
+
+/// The one schema, of every partition.
+pub(crate) fn schema() -> (Schema, Fields) {
+    let mut builder = Schema::builder();
+    let at = builder.add_i64_field(AT, NumericOptions::default() | FAST);
+    let frame = builder.add_u64_field(FRAME, NumericOptions::default() | FAST);
+    let row = builder.add_u64_field(ROW, NumericOptions::default() | FAST);
+    let term = builder.add_bytes_field(TERM, BytesOptions::default().set_indexed());
+    (builder.build(), Fields { at, frame, row, term })
+}
+
+impl Row {
+    pub(crate) fn new(fields: Fields, at: i64, frame: u64, row: u64, terms: Terms) -> Row {
+        Row { at, frame, row, terms, fields }
+    }
+}
+
+/// A value of a row.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Cell<'a> {
+    Signed(i64),
+    Unsigned(u64),
+    Bytes(&'a [u8]),
+}
+
+impl<'a> Value<'a> for Cell<'a> {
+    type ArrayIter = std::iter::Empty<Cell<'a>>;
+    type ObjectIter = std::iter::Empty<(&'a str, Cell<'a>)>;
+
+    fn as_value(&self) -> ReferenceValue<'a, Self> {
+        ReferenceValue::Leaf(match *self {
+            Cell::Signed(number) => ReferenceValueLeaf::I64(number),
+            Cell::Unsigned(number) => ReferenceValueLeaf::U64(number),
+            Cell::Bytes(bytes) => ReferenceValueLeaf::Bytes(bytes),
+        })
+    }
+}
+
+impl Document for Row {
+    type Value<'a> = Cell<'a>;
+    type FieldsValuesIter<'a> = Box<dyn Iterator<Item = (Field, Cell<'a>)> + 'a>;
+
+    fn iter_fields_and_values(&self) -> Self::FieldsValuesIter<'_> {
+        let Fields { at, frame, row, term } = self.fields;
+        let head = [
+            (at, Cell::Signed(self.at)),
+            (frame, Cell::Unsigned(self.frame)),
+            (row, Cell::Unsigned(self.row)),
+        ];
+        let terms = self.terms.iter().map(move |bytes| (term, Cell::Bytes(bytes)));
+        Box::new(head.into_iter().chain(terms))
+    }
+}
+
+/// One day, open for reading.
+pub(crate) struct Partition {
+    index: Index,
+    reader: IndexReader,
+}
+
+impl Partition {
+    /// Open the index in the folder, or make it.
+    pub(crate) fn open(folder: &Path) -> Result<Partition, TantivyError> {
+        std::fs::create_dir_all(folder)?;
+        let directory = MmapDirectory::open(folder)?;
+        let settings = IndexSettings {
+            docstore_compression: Compressor::None,
+            docstore_compress_dedicated_thread: false,
+            ..IndexSettings::default()
+        };
+        let index =
+            Index::builder().schema(schema().0).settings(settings).open_or_create(directory)?;
+        let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
+        Ok(Partition { index, reader })
+    }
+
+    /// What can be searched now.
+    pub(crate) fn searcher(&self) -> Searcher {
+        self.reader.searcher()
+    }
+
+    /// What the last commit said of itself.
+    pub(crate) fn payload(&self) -> Result<Option<String>, TantivyError> {
+        Ok(self.index.load_metas()?.payload)
+    }
+
+    /// Do the files hold what was written into them? The first that does not.
+    pub(crate) fn damaged_file(&self) -> Result<Option<String>, TantivyError> {
+        let damaged = self.index.validate_checksum()?;
+        Ok(damaged.into_iter().next().map(|path| path.display().to_string()))
+    }
+
+    /// The writing end; one at a time.
+    pub(crate) fn writer(&self) -> Result<PartitionWriter, TantivyError> {
+        let writer = self.index.writer_with_num_threads(1, WRITER_BYTES)?;
+        let mut policy = LogMergePolicy::default();
+        policy.set_min_num_segments(MERGE_AT);
+        policy.set_max_docs_before_merge(MERGE_ROWS_MAX);
+        writer.set_merge_policy(Box::new(policy));
+        Ok(PartitionWriter { writer, fresh: 0 })
+    }
+
+    /// See what was committed since.
+    pub(crate) fn reload(&self) -> Result<(), TantivyError> {
+        self.reader.reload()
+    }
+}
+
+/// Adds rows to one day.
+pub(crate) struct PartitionWriter {
+    writer: IndexWriter<Row>,
+    /// Rows since the last commit.
+    pub fresh: u64,
+}
+
+impl PartitionWriter {
+    pub(crate) fn add(&mut self, row: Row) -> Result<(), TantivyError> {
+        self.writer.add_document(row)?;
+        self.fresh += 1;
+        Ok(())
+    }
+
+    /// Make the rows real, with a word that says how far they reach.
+    pub(crate) fn commit(&mut self, payload: &str) -> Result<(), TantivyError> {
+        let mut prepared = self.writer.prepare_commit()?;
+        prepared.set_payload(payload);
+        prepared.commit()?;
+        self.fresh = 0;
+        Ok(())
+    }
+
+    /// End, after merges that are going on.
+    pub(crate) fn close(self) -> Result<(), TantivyError> {
+        self.writer.wait_merging_threads()
+    }
+}

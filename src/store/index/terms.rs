@@ -1,0 +1,402 @@
+//! What of an event goes into the index: terms, each a column's code and a folded value or word. And the same folding
+//! for what is looked for.
+//!
+//! Folding makes texts that are equal in any case the same bytes: ASCII becomes lower case, the two letters outside of
+//! ASCII that equal an ASCII letter in another case become that letter, every other letter becomes [`OTHER`]. So an
+//! index term may stand for more than one text, never for fewer: events that it leads to are asked again.
+
+use std::sync::LazyLock;
+
+use hashbrown::HashMap;
+
+use crate::model::event::{Event, Value};
+use crate::wire::flat_scan::{self, Raw};
+
+/// A letter outside of ASCII.
+pub(crate) const OTHER: u8 = 0xFE;
+/// Values are cut to this many bytes; one of this length may go on.
+pub(crate) const VALUE_BYTES: usize = 160;
+/// Words are cut to this many bytes.
+pub(crate) const WORD_BYTES: usize = 40;
+/// Words of one value that are kept. A value with more gets the empty word, which every search for words lets through.
+pub(crate) const WORDS_MAX: usize = 1_024;
+/// Names of fields that have no column of their own are cut to this.
+const NAME_BYTES: usize = 64;
+/// The first byte of terms of fields without a column of their own: the name and a zero follow.
+const NAMED: u8 = 1;
+/// Codes of columns begin here.
+const FIRST_CODE: u8 = 2;
+
+/// Long texts: kept as words. What is searched by a part of it.
+const WORDS: [&str; 9] = [
+    "message",
+    "process.command_line",
+    "process.parent.command_line",
+    "process.title",
+    "user_agent.original",
+    "url.original",
+    "winlog.event_data.ScriptBlockText",
+    "powershell.file.script_block_text",
+    "registry.data.strings",
+];
+
+/// Fields that are looked for so often that their terms should be short.
+const VALUES: [&str; 58] = [
+    "watchfloor.class",
+    "watchfloor.source",
+    "organization.id",
+    "host.name",
+    "host.ip",
+    "host.os.type",
+    "user.name",
+    "user.domain",
+    "user.id",
+    "user.target.name",
+    "user.effective.name",
+    "related.user",
+    "related.ip",
+    "process.name",
+    "process.executable",
+    "process.pid",
+    "process.entity_id",
+    "process.working_directory",
+    "process.parent.name",
+    "process.parent.executable",
+    "process.parent.pid",
+    "process.hash.md5",
+    "process.hash.sha1",
+    "process.hash.sha256",
+    "process.pe.imphash",
+    "event.code",
+    "event.action",
+    "event.outcome",
+    "event.provider",
+    "event.module",
+    "event.dataset",
+    "event.category",
+    "event.type",
+    "winlog.channel",
+    "winlog.provider_name",
+    "file.path",
+    "file.name",
+    "file.hash.md5",
+    "file.hash.sha1",
+    "file.hash.sha256",
+    "dll.path",
+    "dll.name",
+    "registry.path",
+    "registry.key",
+    "registry.value",
+    "source.ip",
+    "source.port",
+    "source.domain",
+    "destination.ip",
+    "destination.port",
+    "destination.domain",
+    "dns.question.name",
+    "network.protocol",
+    "network.transport",
+    "http.request.method",
+    "http.response.status_code",
+    "service.name",
+    "rule.name",
+];
+
+/// Fields that no term is made of: what identifies one event only, and the record as it came.
+const LEFT_OUT: [&str; 8] = [
+    "@timestamp",
+    "event.id",
+    "event.ingested",
+    "event.original",
+    "event.created",
+    "watchfloor.records",
+    "log.offset",
+    "winlog.record_id",
+];
+
+/// How a field is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Column {
+    /// Whole values behind this code.
+    Values(u8),
+    /// Words behind this code.
+    Words(u8),
+    /// Whole values behind the name.
+    Named,
+    /// Not at all.
+    Absent,
+}
+
+static COLUMNS: LazyLock<HashMap<&'static [u8], Column, ahash::RandomState>> =
+    LazyLock::new(|| {
+        let codes = FIRST_CODE..;
+        let values = VALUES.iter().map(|name| (name, false));
+        let words = WORDS.iter().map(|name| (name, true));
+        let mut columns: HashMap<_, _, _> = values
+            .chain(words)
+            .zip(codes)
+            .map(|((name, words), code)| {
+                let column = if words { Column::Words(code) } else { Column::Values(code) };
+                (name.as_bytes(), column)
+            })
+            .collect();
+        columns.extend(LEFT_OUT.iter().map(|name| (name.as_bytes(), Column::Absent)));
+        columns
+    });
+
+/// How the field of this name is kept.
+pub(crate) fn column(name: &[u8]) -> Column {
+    COLUMNS.get(name).copied().unwrap_or(Column::Named)
+}
+
+/// The bytes before the folded values of a field; `None`: it is not kept as values.
+pub(crate) fn value_head(name: &str) -> Option<Vec<u8>> {
+    match column(name.as_bytes()) {
+        Column::Values(code) => Some(vec![code]),
+        Column::Named => {
+            let mut head = Vec::new();
+            put_name(name.as_bytes(), &mut head);
+            Some(head)
+        }
+        Column::Words(_) | Column::Absent => None,
+    }
+}
+
+fn put_name(name: &[u8], out: &mut Vec<u8>) {
+    out.push(NAMED);
+    out.extend_from_slice(name.get(..NAME_BYTES).unwrap_or(name));
+    out.push(0);
+}
+
+/// The terms of one event, in one buffer.
+#[derive(Debug, Default)]
+pub(crate) struct Terms {
+    bytes: Vec<u8>,
+    ends: Vec<u32>,
+    folded: Vec<u8>,
+}
+
+impl Terms {
+    /// The terms of the event that a line of the log spells.
+    pub(crate) fn read(&mut self, line: &[u8]) -> Option<()> {
+        self.clear();
+        if flat_scan::each_value(line, |name, value| self.put_raw(name, value)) {
+            return Some(());
+        }
+        let event = crate::wire::event_v1::read_flat(line)?;
+        self.of_event(&event);
+        Some(())
+    }
+
+    /// The terms of an event, the slow way.
+    pub(crate) fn of_event(&mut self, event: &Event) {
+        self.clear();
+        self.put_text(b"watchfloor.class", event.class.as_str());
+        for (field, value) in event.iter().filter(|(_, value)| *value != Value::Null) {
+            self.put_text(field.name().as_bytes(), &value.to_text());
+        }
+    }
+
+    /// Each term, in no order, some of them more than once.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        let ranges = starts.zip(self.ends.iter().copied());
+        ranges.filter_map(|(start, end)| self.bytes.get(start as usize..end as usize))
+    }
+
+    fn clear(&mut self) {
+        self.bytes.clear();
+        self.ends.clear();
+    }
+
+    fn put_raw(&mut self, name: &[u8], value: Raw<'_>) {
+        let column = column(name);
+        if column == Column::Absent {
+            return;
+        }
+        let mut folded = std::mem::take(&mut self.folded);
+        folded.clear();
+        match value {
+            Raw::Text(text) => fold_escaped(text, &mut folded),
+            Raw::Bare(word) => put_bare(word, &mut folded),
+        }
+        self.put(column, name, &folded);
+        self.folded = folded;
+    }
+
+    fn put_text(&mut self, name: &[u8], text: &str) {
+        let column = column(name);
+        let mut folded = std::mem::take(&mut self.folded);
+        folded.clear();
+        fold(text, &mut folded);
+        self.put(column, name, &folded);
+        self.folded = folded;
+    }
+
+    fn put(&mut self, column: Column, name: &[u8], folded: &[u8]) {
+        match column {
+            Column::Values(code) => {
+                self.bytes.push(code);
+                self.bytes.extend_from_slice(folded.get(..VALUE_BYTES).unwrap_or(folded));
+                self.end();
+            }
+            Column::Named => {
+                put_name(name, &mut self.bytes);
+                self.bytes.extend_from_slice(folded.get(..VALUE_BYTES).unwrap_or(folded));
+                self.end();
+            }
+            Column::Words(code) => {
+                for (count, word) in words(folded).enumerate() {
+                    self.bytes.push(code);
+                    if count == WORDS_MAX {
+                        self.end();
+                        break;
+                    }
+                    self.bytes.extend_from_slice(word.get(..WORD_BYTES).unwrap_or(word));
+                    self.end();
+                }
+            }
+            Column::Absent => {}
+        }
+    }
+
+    fn end(&mut self) {
+        self.ends.push(u32::try_from(self.bytes.len()).unwrap_or(u32::MAX));
+    }
+}
+
+/// A number or a word of JSON, in the digits that a filter compares.
+fn put_bare(word: &[u8], out: &mut Vec<u8>) {
+    let text = std::str::from_utf8(word).unwrap_or_default();
+    if text.parse::<i64>().is_ok() || matches!(text, "true" | "false") {
+        out.extend_from_slice(word);
+        return;
+    }
+    // By the same reader as the event's, whose last digit is not always that of others.
+    match serde_json::from_slice::<f64>(word) {
+        Ok(number) => out.extend_from_slice(number.to_string().as_bytes()),
+        Err(_) => out.extend_from_slice(word),
+    }
+}
+
+/// Is the byte part of a word?
+pub(crate) fn in_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_'
+}
+
+/// The words of a folded text.
+pub(crate) fn words(folded: &[u8]) -> impl Iterator<Item = &[u8]> {
+    folded.split(|byte| !in_word(*byte)).filter(|word| !word.is_empty())
+}
+
+/// Fold a text.
+pub(crate) fn fold(text: &str, out: &mut Vec<u8>) {
+    out.reserve(text.len());
+    for letter in text.chars() {
+        out.push(fold_letter(letter));
+    }
+}
+
+fn fold_letter(letter: char) -> u8 {
+    match letter {
+        '\u{17f}' => b's',
+        '\u{212a}' => b'k',
+        other => {
+            u8::try_from(other).ok().filter(u8::is_ascii).map_or(OTHER, |b| b.to_ascii_lowercase())
+        }
+    }
+}
+
+/// Fold the inside of a JSON text.
+fn fold_escaped(text: &[u8], out: &mut Vec<u8>) {
+    out.reserve(text.len());
+    let mut rest = text;
+    while let Some((&byte, tail)) = rest.split_first() {
+        rest = tail;
+        match byte {
+            b'\\' => rest = fold_escape(rest, out),
+            0..=0x7f => out.push(byte.to_ascii_lowercase()),
+            // Inside of a letter that was dealt with.
+            0x80..=0xbf => {}
+            0xc5 if rest.first() == Some(&0xbf) => out.push(b's'),
+            0xe2 if rest.starts_with(&[0x84, 0xaa]) => out.push(b'k'),
+            _ => out.push(OTHER),
+        }
+    }
+}
+
+fn fold_escape<'a>(rest: &'a [u8], out: &mut Vec<u8>) -> &'a [u8] {
+    let Some((&kind, rest)) = rest.split_first() else { return rest };
+    let plain = match kind {
+        b'b' => 8,
+        b'f' => 12,
+        b'n' => b'\n',
+        b'r' => b'\r',
+        b't' => b'\t',
+        b'u' => {
+            let digits = rest.get(..4).and_then(|four| std::str::from_utf8(four).ok());
+            let code = digits.and_then(|four| u32::from_str_radix(four, 16).ok()).unwrap_or(0xfffd);
+            let rest = rest.get(4..).unwrap_or_default();
+            // The second half of a pair follows; both are one letter.
+            if (0xd800..0xdc00).contains(&code) {
+                out.push(OTHER);
+                return rest.get(6..).unwrap_or_default();
+            }
+            out.push(char::from_u32(code).map_or(OTHER, fold_letter));
+            return rest;
+        }
+        other => other.to_ascii_lowercase(),
+    };
+    out.push(plain);
+    rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::field;
+    use crate::wire::event_v1;
+    use proptest::prelude::*;
+
+    fn sorted(terms: &Terms) -> Vec<Vec<u8>> {
+        let mut all: Vec<Vec<u8>> = terms.iter().map(<[u8]>::to_vec).collect();
+        all.sort();
+        all
+    }
+
+    proptest! {
+        #[test]
+        fn the_quick_way_and_the_slow_way_make_the_same_terms(
+            texts in proptest::collection::vec((0_usize..6, "\\PC{0,40}|[\\x00-\\x7f]{0,200}|[ſKa-zé😀\\\\]{0,20}"), 0..12),
+            int in any::<i64>(),
+            float in any::<f64>(),
+        ) {
+            let names = ["host.name", "message", "event.original", "process.executable", "x.y", "user.name"];
+            let mut event = Event::with_capacity(8, 64);
+            for (name, text) in &texts {
+                event.push_named(names[*name], Value::Str(text));
+            }
+            event.push_int(field::PROCESS_PID, int);
+            event.push_named("x.float", Value::Float(if float.is_finite() { float } else { 0.5 }));
+            event.push_bool(field::EVENT_OUTCOME, true);
+            event.push_null(field::USER_ID);
+            let mut line = Vec::new();
+            event_v1::write_flat(&event, &mut line);
+            let (mut quick, mut slow) = (Terms::default(), Terms::default());
+            quick.read(&line).unwrap();
+            slow.of_event(&event_v1::read_flat(&line).unwrap());
+            prop_assert_eq!(sorted(&quick), sorted(&slow));
+        }
+    }
+
+    #[test]
+    fn letters_of_any_case_fold_to_the_same_byte() {
+        let folded = |text: &str| {
+            let mut out = Vec::new();
+            fold(text, &mut out);
+            out
+        };
+        assert_eq!(folded("PowerſHell\u{212a}"), b"powershellk");
+        assert_eq!(folded("É"), folded("é"));
+    }
+}
