@@ -11,6 +11,7 @@ mod demo;
 mod doctor;
 mod events;
 mod formats;
+mod gaps;
 mod keymap;
 mod load;
 mod normalise;
@@ -90,6 +91,8 @@ enum Command {
     Events(events::Arguments),
     /// Records that could not be read, and whether they could be now
     Rejects(rejects::Arguments),
+    /// Numbered records that never came
+    Gaps(gaps::Arguments),
     /// Sources with their ledger, queues, stores, rules
     Status(status::Arguments),
     /// Judge log files with Sigma rules and print the findings
@@ -154,6 +157,7 @@ fn run(arguments: Arguments) -> anyhow::Result<Outcome> {
         Some(Command::Alerts(arguments)) => alerts::run(&common, &arguments),
         Some(Command::Events(arguments)) => events::run(&common, &arguments),
         Some(Command::Status(arguments)) => status::run(&common, &arguments),
+        Some(Command::Gaps(arguments)) => gaps::run(&common, &arguments),
         Some(Command::Rejects(arguments)) => rejects::run(&common, &arguments),
         Some(Command::Doctor(arguments)) => doctor::run(&common, &arguments),
         Some(Command::Simulate(arguments)) => simulate::run(&arguments),

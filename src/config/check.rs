@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::config::reader::{ConfigProblem, Origin, Reader, Shown};
 use crate::config::{Config, places::Places};
 use crate::config::{
-    alert, api, assets, limits, mappings, metrics, redact, rules, signals, sources, store, ui,
+    alert, api, assets, gaps, limits, mappings, metrics, redact, rules, signals, sources, store, ui,
 };
 
 /// Names with our prefix that are not configuration keys.
@@ -86,6 +86,7 @@ fn read(reader: &mut Reader) -> Config {
         api: api::read(reader),
         metrics: metrics::read(reader),
         redact: redact::read(reader),
+        gaps: gaps::read(reader),
         limits: limits::read(reader),
         ui: ui::read(reader),
         sources: (0..reader.tables("sources")).map(|index| sources::read(reader, index)).collect(),

@@ -8,6 +8,7 @@ pub mod alert;
 pub mod api;
 pub mod assets;
 pub mod check;
+pub mod gaps;
 pub mod limits;
 pub mod mappings;
 pub mod metrics;
@@ -50,6 +51,8 @@ pub struct Config {
     pub api: api::ApiConfig,
     /// What is removed before anything is stored.
     pub redact: redact::RedactConfig,
+    /// When missing numbers are called a gap.
+    pub gaps: gaps::GapsConfig,
     /// Bounds.
     pub limits: limits::LimitsConfig,
     /// The desk.

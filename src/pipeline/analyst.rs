@@ -15,6 +15,7 @@ use crate::alert::bundle::BUNDLES_MAX;
 use crate::config::limits::LimitsConfig;
 use crate::config::noise::NoiseConfig;
 use crate::detect::{Detector, RuleSet};
+use crate::gaps;
 use crate::model::desk::CorrelationReport;
 use crate::model::event::Event;
 use crate::model::finding::Finding;
@@ -26,6 +27,7 @@ use crate::normalise::{Decoder, Output, Settings};
 use crate::pipeline::in_order;
 use crate::pipeline::muted::Muted;
 use crate::pipeline::noise::{self, NoiseRules};
+use crate::pipeline::own_numbers;
 use crate::pipeline::repeats::Repeats;
 use crate::pipeline::shapes::{REPORT_EVERY_US, Shapes};
 use crate::pipeline::shared::{Health, Shared};
@@ -53,6 +55,7 @@ pub(crate) struct Analyst {
     limits: LimitsConfig,
     detector: Detector,
     signals: signal::Engine,
+    gaps: gaps::Engine,
     engine: Engine,
     noise: NoiseRules,
     muted: Arc<Muted>,
@@ -81,7 +84,7 @@ impl Analyst {
     pub(crate) fn new(
         settings: Arc<Settings>,
         limits: LimitsConfig,
-        (detector, signals): (Detector, signal::Engine),
+        (detector, signals, gaps): (Detector, signal::Engine, gaps::Engine),
         (engine, noise): (Engine, NoiseConfig),
         rules: (Arc<Muted>, Arc<Next<RuleSet>>, Arc<Next<SignalSet>>),
         shared: Arc<Shared>,
@@ -94,6 +97,7 @@ impl Analyst {
             limits,
             detector,
             signals,
+            gaps,
             engine,
             noise,
             muted,
@@ -178,11 +182,13 @@ impl Analyst {
             let output = self.decode(batch, delta);
             self.shapes.see(source, &output, commit.at, self.detector.rules());
             self.judge(&output.events, batch.stream.backfill, &mut findings);
+            self.gaps.see(batch, &output.events, commit.at);
             commit.events.extend(output.events);
             commit.rejects.extend(output.rejects);
             self.save_decoder(batch, &mut commit);
         }
         self.look_for_silence(&mut findings);
+        self.gaps.tell(commit.at, &mut findings);
         self.conclude(&mut commit, findings);
         commit.ledger = books.into_values().collect();
         self.report(commit.at);
@@ -238,6 +244,7 @@ impl Analyst {
         let mut findings = Vec::new();
         self.look_for_silence(&mut findings);
         let mut commit = Commit { at: Timestamp::now(), ..Commit::default() };
+        self.gaps.tell(commit.at, &mut findings);
         let silent = !findings.is_empty() || !self.muted.releases().is_empty();
         if silent {
             self.conclude(&mut commit, findings);
@@ -265,6 +272,7 @@ impl Analyst {
         let rows = self.signals.take_changes();
         commit.detection.extend(rows.into_iter().map(|row| (row.key, row.value)));
         commit.detection.extend(self.muted.take_changes());
+        commit.detection.extend(self.gaps.take_changes());
     }
 
     /// Show what records look like, at most once a second.
@@ -288,6 +296,7 @@ impl Analyst {
             snapshot.queues.insert("correlation groups".to_owned(), rows);
             snapshot.queues.insert("open bundles".to_owned(), bundles);
         });
+        own_numbers::show_gaps(&self.gaps, &self.shared, now);
         noise::report(&self.engine, &self.shared);
         let problem = self.detector.counts().warning().map(|text| (Health::Degraded, text));
         self.shared.set_problem("correlation groups", problem);

@@ -13,6 +13,7 @@ mod mappings;
 pub mod muted;
 pub mod noise;
 pub mod normalise;
+mod own_numbers;
 mod repeats;
 pub mod retry;
 pub mod rule_life;

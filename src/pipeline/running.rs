@@ -9,6 +9,7 @@ use tokio::runtime::Handle;
 use crate::alert::{Engine, Restored};
 use crate::config::Config;
 use crate::detect::{Detector, StateRow};
+use crate::gaps;
 use crate::model::record::Batch;
 use crate::normalise::Settings;
 use crate::pipeline::analyst::Analyst;
@@ -61,6 +62,7 @@ pub async fn open(config: &Config) -> anyhow::Result<Opening> {
         Err(error) => return Err(error.into()),
     };
     let shared = Arc::new(Shared::default());
+    shared.update(|snapshot| snapshot.gaps_config = config.gaps.clone());
     for warning in store.warnings() {
         shared.set_problem(warning, Some((Health::Degraded, warning.clone())));
     }
@@ -140,6 +142,9 @@ pub async fn start(parts: Parts) -> anyhow::Result<Running> {
     let rows = rows.into_iter().filter(|(key, _)| !key.starts_with(muted::KEY_PREFIX));
     let (own, rules): (Vec<_>, Vec<_>) =
         rows.partition(|(key, _)| key.starts_with(signal::KEY_PREFIX));
+    let (numbers, rules): (Vec<_>, Vec<_>) =
+        rules.into_iter().partition(|(key, _)| key.starts_with(gaps::KEY_PREFIX));
+    let gaps = numbered(&config, numbers);
     detector.restore(
         rules.into_iter().map(|(key, value)| StateRow { key, value: Some(value) }).collect(),
     );
@@ -154,7 +159,7 @@ pub async fn start(parts: Parts) -> anyhow::Result<Running> {
     let analyst = Analyst::new(
         settings,
         limits_of_path,
-        (detector, signals),
+        (detector, signals, gaps),
         (engine, noise),
         (muted, next, next_signals),
         Arc::clone(&shared),
@@ -219,6 +224,14 @@ fn open_sources(config: &Config, shared: &Arc<Shared>) -> anyhow::Result<Vec<Box
         sources.push(source);
     }
     Ok(sources)
+}
+
+/// The numbers of streams as the last commit left them.
+fn numbered(config: &Config, rows: Vec<(String, Vec<u8>)>) -> gaps::Engine {
+    let complete = config.sources.iter().filter(|source| source.complete);
+    let mut gaps = gaps::Engine::new(&config.gaps, complete.map(|source| source.name.clone()));
+    gaps.restore(rows);
+    gaps
 }
 
 /// The alert stage as the last commit left it, and the releases that no commit has carried out.

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::RwLock;
 
+use crate::config::gaps::GapsConfig;
 use crate::config::rules::RulesConfig;
 use crate::model::desk::{Change, CorrelationReport};
 use crate::model::finding::RuleInfo;
@@ -61,6 +62,8 @@ pub struct Snapshot {
     pub signals_reloads: u64,
     /// What correlations hold and counted.
     pub correlations: CorrelationReport,
+    /// When missing numbers are called a gap.
+    pub gaps_config: GapsConfig,
 }
 
 impl Snapshot {
@@ -155,6 +158,14 @@ impl Shared {
     /// Show the numbers of a source.
     pub fn add_gauges(&self, source: &str, gauges: Arc<Gauges>) {
         self.gauges.write().insert(source.to_owned(), gauges);
+    }
+
+    /// The numbers of a source, to write to; made if nobody has yet.
+    pub fn gauges_of(&self, source: &str) -> Arc<Gauges> {
+        if let Some(known) = self.gauges.read().get(source) {
+            return Arc::clone(known);
+        }
+        Arc::clone(self.gauges.write().entry(source.to_owned()).or_default())
     }
 
     /// The numbers of every source, as they are now: source, name, value.

@@ -21,6 +21,7 @@ mod recent;
 mod rows;
 mod rule_book;
 mod schema;
+mod states;
 #[cfg(test)]
 mod tests;
 mod verbs;

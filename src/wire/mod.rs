@@ -5,6 +5,7 @@ pub mod bundle_v1;
 pub mod desk_v1;
 pub mod event_v1;
 pub mod explain_v1;
+pub mod gaps_v1;
 mod json_text;
 pub mod metrics_v1;
 pub mod noise_v1;
