@@ -4,6 +4,7 @@
 mod alert_text;
 mod alerts;
 mod attach;
+mod backup;
 mod checked;
 mod completions;
 mod config;
@@ -21,6 +22,7 @@ mod output;
 mod owner;
 mod progress;
 mod rejects;
+mod restore;
 mod rules;
 mod scan;
 mod scan_summary;
@@ -93,6 +95,10 @@ enum Command {
     Rejects(rejects::Arguments),
     /// Numbered records that never came
     Gaps(gaps::Arguments),
+    /// One archive of everything, beside a running daemon
+    Backup(backup::Arguments),
+    /// A data folder from a backup
+    Restore(restore::Arguments),
     /// Sources with their ledger, queues, stores, rules
     Status(status::Arguments),
     /// Judge log files with Sigma rules and print the findings
@@ -158,6 +164,8 @@ fn run(arguments: Arguments) -> anyhow::Result<Outcome> {
         Some(Command::Events(arguments)) => events::run(&common, &arguments),
         Some(Command::Status(arguments)) => status::run(&common, &arguments),
         Some(Command::Gaps(arguments)) => gaps::run(&common, &arguments),
+        Some(Command::Backup(arguments)) => backup::run(&common, &arguments),
+        Some(Command::Restore(arguments)) => restore::run(&common, &arguments),
         Some(Command::Rejects(arguments)) => rejects::run(&common, &arguments),
         Some(Command::Doctor(arguments)) => doctor::run(&common, &arguments),
         Some(Command::Simulate(arguments)) => simulate::run(&arguments),

@@ -71,6 +71,7 @@ fn json(status: &StatusReport) -> serde_json::Value {
         "dry_run_findings": status.dry_run_findings, "rules_reloads": status.rules_reloads,
         "signals_reloads": status.signals_reloads,
         "correlations": status_v1::Correlations::from(status.correlations),
+        "upkeep": status.upkeep.iter().map(status_v1::Upkeep::from).collect::<Vec<_>>(),
         "alerts_count": status.alerts, "events": status.events,
         "store_bytes": status.store_bytes, "data_dir": status.data_dir, "lag_us": status.lag_us,
     })
@@ -103,6 +104,9 @@ fn table(out: &mut impl Write, status: &StatusReport) -> anyhow::Result<()> {
         let holds = format!("{} events", status.correlations.events);
         let parts: Vec<String> = std::iter::once(holds).chain(counted).collect();
         writeln!(out, "correlations: {} groups, {}", status.correlations.groups, parts.join(", "))?;
+    }
+    for upkeep in &status.upkeep {
+        writeln!(out, "{}: {}", upkeep.topic, output::plain(&upkeep.text))?;
     }
     for (name, depth, capacity) in &status.queues {
         writeln!(out, "queue {name}: {depth} of {capacity}")?;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::config::reader::{ConfigProblem, Origin, Reader, Shown};
 use crate::config::{Config, places::Places};
 use crate::config::{
-    alert, api, assets, gaps, limits, mappings, metrics, redact, rules, signals, sources, store, ui,
+    alert, api, assets, backup, gaps, limits, mappings, metrics, redact, rules, signals, sources, store, ui,
 };
 
 /// Names with our prefix that are not configuration keys.
@@ -63,7 +63,8 @@ pub fn check(written: &Written) -> Checked {
     for (key, value, flag) in &written.flags {
         reader.set(key, value, Origin::Flag(flag.clone()));
     }
-    let config = read(&mut reader);
+    let mut config = read(&mut reader);
+    config.file = written.file.as_ref().map(|(path, _)| path.clone());
     reader.finish();
     Checked { config, problems: reader.problems, shown: reader.shown }
 }
@@ -76,6 +77,7 @@ fn read(reader: &mut Reader) -> Config {
         "Stores, positions and audit; made owner-only.",
     );
     let config = Config {
+        file: None,
         data_dir: PathBuf::from(data_dir),
         rules: rules::read(reader),
         signals: signals::read(reader),
@@ -86,6 +88,7 @@ fn read(reader: &mut Reader) -> Config {
         api: api::read(reader),
         metrics: metrics::read(reader),
         redact: redact::read(reader),
+        backup: backup::read(reader),
         gaps: gaps::read(reader),
         limits: limits::read(reader),
         ui: ui::read(reader),

@@ -6,6 +6,7 @@
 
 pub mod alert;
 pub mod api;
+pub mod backup;
 pub mod assets;
 pub mod check;
 pub mod gaps;
@@ -29,6 +30,8 @@ use std::path::PathBuf;
 /// The checked configuration. Built only by `config::check`; the default is that of an empty file.
 #[derive(Clone, Debug, Default)]
 pub struct Config {
+    /// The file it was read from, if there was one.
+    pub file: Option<PathBuf>,
     /// Stores, positions, audit; owner-only. Empty until the places are resolved.
     pub data_dir: PathBuf,
     /// Where records come from.
@@ -51,6 +54,8 @@ pub struct Config {
     pub api: api::ApiConfig,
     /// What is removed before anything is stored.
     pub redact: redact::RedactConfig,
+    /// When everything is saved.
+    pub backup: backup::BackupConfig,
     /// When missing numbers are called a gap.
     pub gaps: gaps::GapsConfig,
     /// Bounds.

@@ -183,14 +183,6 @@ impl Engine {
         }
     }
 
-    /// Does `tell` have something to say?
-    pub fn is_ripe(&self, now: Timestamp) -> bool {
-        let until = now.plus_micros(-micros(self.config.grace));
-        let ripe = |hole: &Hole| hole.voice == Voice::Waits && hole.noticed <= until;
-        let seats = self.waiting.iter().filter_map(|id| self.seats.get(id));
-        seats.into_iter().any(|seat| seat.track.holes().any(ripe))
-    }
-
     /// Rows that changed since this was asked last.
     pub fn take_changes(&mut self) -> Vec<(String, Option<Vec<u8>>)> {
         let removed = std::mem::take(&mut self.removed);

@@ -245,6 +245,7 @@ impl Analyst {
         self.look_for_silence(&mut findings);
         let mut commit = Commit { at: Timestamp::now(), ..Commit::default() };
         self.gaps.tell(commit.at, &mut findings);
+        own_numbers::show_gaps(&self.gaps, &self.shared, commit.at);
         let silent = !findings.is_empty() || !self.muted.releases().is_empty();
         if silent {
             self.conclude(&mut commit, findings);

@@ -4,6 +4,7 @@
 //! [`normalise`] run the stages once over files and keep nothing.
 
 mod analyst;
+pub mod backup;
 pub mod changes;
 mod committer;
 pub mod failed_logins;

@@ -13,6 +13,7 @@ use crate::gaps;
 use crate::model::record::Batch;
 use crate::normalise::Settings;
 use crate::pipeline::analyst::Analyst;
+use crate::pipeline::backup;
 use crate::pipeline::committer::{Committer, Ready};
 use crate::pipeline::inputs::{Inputs, Plan};
 use crate::pipeline::mappings;
@@ -154,7 +155,8 @@ pub async fn start(parts: Parts) -> anyhow::Result<Running> {
     let states = store.decoder_states().await?;
     let repeats = Repeats::restore(store.deliveries().await?);
     let stop = StopToken::new();
-    let watchers = watch(reloader, signal_reloader, &settings, &shared, &stop)?;
+    let mut watchers = watch(reloader, signal_reloader, &settings, &shared, &stop)?;
+    watchers.extend(upkeep(&config, &store, &shared, &stop)?);
     let limits_of_path = config.limits.clone();
     let analyst = Analyst::new(
         settings,
@@ -250,6 +252,28 @@ async fn alerts(config: &Config, store: &Store, muted: &Muted) -> anyhow::Result
         muted.releases().put(release);
     }
     Ok(engine)
+}
+
+/// The threads that look after the store.
+fn upkeep(
+    config: &Config,
+    store: &Arc<Store>,
+    shared: &Arc<Shared>,
+    stop: &StopToken,
+) -> anyhow::Result<Vec<(&'static str, JoinHandle<()>)>> {
+    let mut threads = Vec::new();
+    if config.backup.folder.is_some() {
+        let job = backup::Job {
+            config: config.backup.clone(),
+            what: backup::what(config),
+            store: Arc::clone(store),
+            shared: Arc::clone(shared),
+            runtime: Handle::current(),
+        };
+        let own = stop.clone();
+        threads.push(("backup", task::thread("backup", move || job.run(&own))?));
+    }
+    Ok(threads)
 }
 
 /// The threads that look for changed files.

@@ -9,7 +9,7 @@ use parking_lot::RwLock;
 
 use crate::config::gaps::GapsConfig;
 use crate::config::rules::RulesConfig;
-use crate::model::desk::{Change, CorrelationReport};
+use crate::model::desk::{Change, CorrelationReport, Upkeep};
 use crate::model::finding::RuleInfo;
 use crate::model::ledger::SourceLedger;
 use crate::model::noise::NoiseCounts;
@@ -62,6 +62,8 @@ pub struct Snapshot {
     pub signals_reloads: u64,
     /// What correlations hold and counted.
     pub correlations: CorrelationReport,
+    /// What goes on by itself, by topic.
+    pub upkeep: BTreeMap<&'static str, Upkeep>,
     /// When missing numbers are called a gap.
     pub gaps_config: GapsConfig,
 }
@@ -153,6 +155,18 @@ impl Shared {
                 snapshot.problems.remove(key);
             }
         });
+    }
+
+    /// Show how something that goes on by itself stands.
+    pub fn set_upkeep(
+        &self,
+        topic: &'static str,
+        text: String,
+        numbers: Vec<(&'static str, i64)>,
+    ) {
+        let numbers = numbers.into_iter().map(|(name, n)| (name.to_owned(), n)).collect();
+        let row = Upkeep { topic: topic.to_owned(), text, numbers };
+        self.update(|snapshot| drop(snapshot.upkeep.insert(topic, row)));
     }
 
     /// Show the numbers of a source.

@@ -1,7 +1,7 @@
 //! The audit log: append-only rows, each with the hash of itself and the row before.
 
 use hashbrown::HashSet;
-use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
+use sqlx::{Row, SqliteConnection, SqlitePool, sqlite::SqliteRow};
 
 use crate::model::alert::{AlertId, AuditEntry};
 use crate::stdx::time::Timestamp;
@@ -169,26 +169,30 @@ impl Store {
 
     /// Walk the whole chain.
     pub async fn audit_verify(&self) -> Result<AuditVerdict, StoreError> {
-        let mut verdict = AuditVerdict { entries: 0, head: GENESIS.to_owned(), broken: None };
-        loop {
-            let rows =
-                sqlx::query("SELECT * FROM audit WHERE sequence > ? ORDER BY sequence LIMIT ?")
-                    .bind(signed(verdict.entries))
-                    .bind(VERIFY_ROWS)
-                    .fetch_all(&self.readers)
-                    .await
-                    .map_err(|source| StoreError::sql("read the audit log", source))?;
-            if rows.is_empty() {
+        verify(&self.readers).await
+    }
+}
+
+/// Walk the whole chain of a database.
+pub(crate) async fn verify(readers: &SqlitePool) -> Result<AuditVerdict, StoreError> {
+    let mut verdict = AuditVerdict { entries: 0, head: GENESIS.to_owned(), broken: None };
+    loop {
+        let rows = sqlx::query("SELECT * FROM audit WHERE sequence > ? ORDER BY sequence LIMIT ?")
+            .bind(signed(verdict.entries))
+            .bind(VERIFY_ROWS)
+            .fetch_all(readers)
+            .await
+            .map_err(|source| StoreError::sql("read the audit log", source))?;
+        if rows.is_empty() {
+            return Ok(verdict);
+        }
+        for entry in rows.iter().map(entry_of) {
+            if let Some(fault) = check(&verdict, &entry) {
+                verdict.broken = Some((entry.sequence, fault));
                 return Ok(verdict);
             }
-            for entry in rows.iter().map(entry_of) {
-                if let Some(fault) = check(&verdict, &entry) {
-                    verdict.broken = Some((entry.sequence, fault));
-                    return Ok(verdict);
-                }
-                verdict.entries = entry.sequence;
-                verdict.head = entry.hash;
-            }
+            verdict.entries = entry.sequence;
+            verdict.head = entry.hash;
         }
     }
 }

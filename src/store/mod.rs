@@ -4,6 +4,7 @@
 //! lists; the database is what counts. One process owns a store at a time; others go through its socket.
 
 mod audit;
+pub mod backup;
 mod board;
 mod bundles;
 mod commit;
@@ -22,6 +23,7 @@ mod rows;
 mod rule_book;
 mod schema;
 mod states;
+mod upkeep;
 #[cfg(test)]
 mod tests;
 mod verbs;

@@ -66,6 +66,39 @@ pub(crate) async fn open_writer(path: &Path) -> Result<SqliteConnection, StoreEr
     Ok(writer)
 }
 
+/// The newest version of the tables.
+pub(crate) fn newest() -> i64 {
+    i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
+}
+
+/// A new database with the tables of a version, to be filled.
+pub(crate) async fn create_at(path: &Path, version: i64) -> Result<SqliteConnection, StoreError> {
+    OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(|source| StoreError::io("create the database", path, source))?;
+    let mut writer = options(path)
+        .foreign_keys(false)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .connect()
+        .await
+        .map_err(|source| StoreError::sql("be opened", source))?;
+    migrate_to(&mut writer, usize::try_from(version).unwrap_or(0)).await?;
+    Ok(writer)
+}
+
+/// One read-only connection, beside whoever writes.
+pub(crate) async fn open_reader(path: &Path) -> Result<SqliteConnection, StoreError> {
+    options(path)
+        .pragma("query_only", "ON")
+        .connect()
+        .await
+        .map_err(|source| StoreError::sql("be opened for reading", source))
+}
+
 /// A few read-only connections.
 pub(crate) async fn open_readers(path: &Path) -> Result<SqlitePool, StoreError> {
     SqlitePoolOptions::new()
@@ -117,7 +150,7 @@ fn refuse_newer(path: &Path, found: i64) -> Result<(), StoreError> {
     Ok(())
 }
 
-async fn user_version(connection: &mut SqliteConnection) -> Result<i64, StoreError> {
+pub(crate) async fn user_version(connection: &mut SqliteConnection) -> Result<i64, StoreError> {
     sqlx::query_scalar("PRAGMA user_version")
         .fetch_one(connection)
         .await
@@ -125,9 +158,14 @@ async fn user_version(connection: &mut SqliteConnection) -> Result<i64, StoreErr
 }
 
 async fn migrate(writer: &mut SqliteConnection) -> Result<(), StoreError> {
+    migrate_to(writer, MIGRATIONS.len()).await
+}
+
+/// Bring the schema up to its first `steps` steps.
+async fn migrate_to(writer: &mut SqliteConnection, steps: usize) -> Result<(), StoreError> {
     let sql = |source| StoreError::sql("be brought up to date", source);
     let done = usize::try_from(user_version(writer).await?).unwrap_or(0);
-    for (index, step) in MIGRATIONS.iter().enumerate().skip(done) {
+    for (index, step) in MIGRATIONS.iter().enumerate().take(steps).skip(done) {
         begin(writer).await?;
         let version = format!("PRAGMA user_version = {}", index + 1);
         let owner = format!("PRAGMA application_id = {APPLICATION_ID}");
