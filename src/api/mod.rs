@@ -92,6 +92,7 @@ fn router(api: Api) -> Router {
         .route("/events/around", get(system::events_around))
         .route("/endpoints", get(system::endpoints))
         .route("/rejects", get(system::rejects))
+        .route("/gaps", get(system::gaps))
         .route("/rules", get(system::rules))
         .route("/rules/book", get(rules::book))
         .route("/rules/history", get(rules::history))

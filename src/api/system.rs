@@ -5,6 +5,7 @@ use serde::Deserialize;
 
 use crate::api::extract::{Bench, Body, Params, Refusal, Segment, time};
 use crate::wire::desk_v1::{Audit, Event, Health, Reject, Rule, RuleOff};
+use crate::wire::gaps_v1::Gaps;
 use crate::wire::status_v1::{Endpoint, Status};
 
 pub(super) async fn health(Bench(bench): Bench) -> Result<Json<Health>, Refusal> {
@@ -73,6 +74,10 @@ pub(super) async fn rejects(
 ) -> Result<Json<Vec<Reject>>, Refusal> {
     let rows = bench.rejects(page.limit, page.offset).await?;
     Ok(Json(rows.iter().map(Reject::from).collect()))
+}
+
+pub(super) async fn gaps(Bench(bench): Bench) -> Result<Json<Gaps>, Refusal> {
+    Ok(Json((&bench.gaps().await?).into()))
 }
 
 pub(super) async fn rules(Bench(bench): Bench) -> Result<Json<Vec<Rule>>, Refusal> {

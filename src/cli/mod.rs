@@ -4,6 +4,7 @@
 mod alert_text;
 mod alerts;
 mod attach;
+mod backup;
 mod checked;
 mod completions;
 mod config;
@@ -11,6 +12,7 @@ mod demo;
 mod doctor;
 mod events;
 mod formats;
+mod gaps;
 mod keymap;
 mod load;
 mod normalise;
@@ -20,6 +22,7 @@ mod output;
 mod owner;
 mod progress;
 mod rejects;
+mod restore;
 mod rules;
 mod scan;
 mod scan_summary;
@@ -90,6 +93,12 @@ enum Command {
     Events(events::Arguments),
     /// Records that could not be read, and whether they could be now
     Rejects(rejects::Arguments),
+    /// Numbered records that never came
+    Gaps(gaps::Arguments),
+    /// One archive of everything, beside a running daemon
+    Backup(backup::Arguments),
+    /// A data folder from a backup
+    Restore(restore::Arguments),
     /// Sources with their ledger, queues, stores, rules
     Status(status::Arguments),
     /// Judge log files with Sigma rules and print the findings
@@ -154,6 +163,9 @@ fn run(arguments: Arguments) -> anyhow::Result<Outcome> {
         Some(Command::Alerts(arguments)) => alerts::run(&common, &arguments),
         Some(Command::Events(arguments)) => events::run(&common, &arguments),
         Some(Command::Status(arguments)) => status::run(&common, &arguments),
+        Some(Command::Gaps(arguments)) => gaps::run(&common, &arguments),
+        Some(Command::Backup(arguments)) => backup::run(&common, &arguments),
+        Some(Command::Restore(arguments)) => restore::run(&common, &arguments),
         Some(Command::Rejects(arguments)) => rejects::run(&common, &arguments),
         Some(Command::Doctor(arguments)) => doctor::run(&common, &arguments),
         Some(Command::Simulate(arguments)) => simulate::run(&arguments),

@@ -71,6 +71,7 @@ fn json(status: &StatusReport) -> serde_json::Value {
         "dry_run_findings": status.dry_run_findings, "rules_reloads": status.rules_reloads,
         "signals_reloads": status.signals_reloads,
         "correlations": status_v1::Correlations::from(status.correlations),
+        "upkeep": status.upkeep.iter().map(status_v1::Upkeep::from).collect::<Vec<_>>(),
         "alerts_count": status.alerts, "events": status.events,
         "event_store": {
             "kind": status.event_store.kind,
@@ -115,6 +116,9 @@ fn table(out: &mut impl Write, status: &StatusReport) -> anyhow::Result<()> {
         .map(|(name, number)| format!("{} {number}", name.replace('_', " ")))
         .collect();
     writeln!(out, "events: {}  {}", output::plain(&status.event_store.kind), numbers.join(", "))?;
+    for upkeep in &status.upkeep {
+        writeln!(out, "{}: {}", upkeep.topic, output::plain(&upkeep.text))?;
+    }
     for (name, depth, capacity) in &status.queues {
         writeln!(out, "queue {name}: {depth} of {capacity}")?;
     }

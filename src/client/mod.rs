@@ -20,10 +20,11 @@ use crate::model::endpoint::Endpoint;
 use crate::model::event::Event;
 use crate::model::explanation::Explanation;
 use crate::model::finding::RuleInfo;
+use crate::model::gap::GapReport;
 use crate::model::record::StoredReject;
 use crate::model::rule_life::{RuleChange, RuleRequest, RuleView};
 use crate::stdx::time::Timestamp;
-use crate::wire::{alert_v1, desk_v1, explain_v1, rules_v1, status_v1};
+use crate::wire::{alert_v1, desk_v1, explain_v1, gaps_v1, rules_v1, status_v1};
 
 /// How long an ordinary request may take.
 pub const REQUEST_TIME_MAX: Duration = Duration::from_secs(15);
@@ -176,6 +177,12 @@ impl Client {
         let query = [("limit", limit.to_string()), ("offset", offset.to_string())];
         let rows: Vec<desk_v1::Reject> = self.get(&["rejects"], &query, REQUEST_TIME_MAX).await?;
         request::models(rows)
+    }
+
+    /// Which numbered records are missing.
+    pub async fn gaps(&self) -> Result<GapReport, Problem> {
+        let gaps: gaps_v1::Gaps = self.get(&["gaps"], &[], REQUEST_TIME_MAX).await?;
+        request::model(gaps)
     }
 
     /// The rules and, where one is off, who said so and why.

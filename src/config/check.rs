@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use crate::config::reader::{ConfigProblem, Origin, Reader, Shown};
 use crate::config::{Config, places::Places};
 use crate::config::{
-    alert, api, assets, limits, mappings, metrics, redact, rules, signals, sources, store, ui,
+    alert, api, assets, backup, gaps, limits, mappings, metrics, redact, rules, signals, sources,
+    store, ui,
 };
 
 /// Names with our prefix that are not configuration keys; those of tests ([`TEST_ENV_PREFIX`]) neither.
@@ -67,7 +68,8 @@ pub fn check(written: &Written) -> Checked {
     for (key, value, flag) in &written.flags {
         reader.set(key, value, Origin::Flag(flag.clone()));
     }
-    let config = read(&mut reader);
+    let mut config = read(&mut reader);
+    config.file = written.file.as_ref().map(|(path, _)| path.clone());
     reader.finish();
     Checked { config, problems: reader.problems, shown: reader.shown }
 }
@@ -80,6 +82,7 @@ fn read(reader: &mut Reader) -> Config {
         "Stores, positions and audit; made owner-only.",
     );
     let config = Config {
+        file: None,
         data_dir: PathBuf::from(data_dir),
         rules: rules::read(reader),
         signals: signals::read(reader),
@@ -90,6 +93,8 @@ fn read(reader: &mut Reader) -> Config {
         api: api::read(reader),
         metrics: metrics::read(reader),
         redact: redact::read(reader),
+        backup: backup::read(reader),
+        gaps: gaps::read(reader),
         limits: limits::read(reader),
         ui: ui::read(reader),
         sources: (0..reader.tables("sources")).map(|index| sources::read(reader, index)).collect(),

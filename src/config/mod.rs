@@ -7,7 +7,9 @@
 pub mod alert;
 pub mod api;
 pub mod assets;
+pub mod backup;
 pub mod check;
+pub mod gaps;
 pub mod limits;
 pub mod mappings;
 pub mod metrics;
@@ -28,6 +30,8 @@ use std::path::PathBuf;
 /// The checked configuration. Built only by `config::check`; the default is that of an empty file.
 #[derive(Clone, Debug, Default)]
 pub struct Config {
+    /// The file it was read from, if there was one.
+    pub file: Option<PathBuf>,
     /// Stores, positions, audit; owner-only. Empty until the places are resolved.
     pub data_dir: PathBuf,
     /// Where records come from.
@@ -50,6 +54,10 @@ pub struct Config {
     pub api: api::ApiConfig,
     /// What is removed before anything is stored.
     pub redact: redact::RedactConfig,
+    /// When everything is saved.
+    pub backup: backup::BackupConfig,
+    /// When missing numbers are called a gap.
+    pub gaps: gaps::GapsConfig,
     /// Bounds.
     pub limits: limits::LimitsConfig,
     /// The desk.

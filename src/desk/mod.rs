@@ -11,6 +11,7 @@ use crate::model::endpoint::Endpoint;
 use crate::model::event::Event;
 use crate::model::explanation::Explanation;
 use crate::model::finding::RuleInfo;
+use crate::model::gap::GapReport;
 use crate::model::record::StoredReject;
 use crate::model::rule_life::{RuleChange, RuleRequest, RuleView};
 use crate::service::{self, Workbench};
@@ -141,6 +142,11 @@ impl Desk {
     /// Records that could not be read, newest first.
     pub async fn rejects(&self, limit: usize, offset: usize) -> Result<Vec<StoredReject>, Problem> {
         forward!(self.rejects(limit, offset))
+    }
+
+    /// Which numbered records are missing.
+    pub async fn gaps(&self) -> Result<GapReport, Problem> {
+        forward!(self.gaps())
     }
 
     /// The rules and, where one is off, who said so and why.

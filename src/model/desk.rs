@@ -138,6 +138,17 @@ impl CorrelationReport {
     }
 }
 
+/// How something stands that goes on by itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Upkeep {
+    /// `backup`, `retention`, `config`.
+    pub topic: String,
+    /// For a person.
+    pub text: String,
+    /// Named numbers.
+    pub numbers: Vec<(String, i64)>,
+}
+
 /// The state of the whole program.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct StatusReport {
@@ -173,6 +184,8 @@ pub struct StatusReport {
     pub signals_reloads: u64,
     /// What correlations hold and counted since the start.
     pub correlations: CorrelationReport,
+    /// What goes on by itself: retention, backups, configuration.
+    pub upkeep: Vec<Upkeep>,
     /// Alerts in the store.
     pub alerts: u64,
     /// Events in the store.

@@ -146,6 +146,9 @@ pub struct Delivery {
     pub key: Option<Id128>,
     /// Answered when everything derived from the batch is durable.
     pub ticket: Option<Ticket>,
+    /// Whose numbers the offsets of the records are, where their sender numbers records one by one and leaves none out
+    /// (a topic and its partition, `auth/3`): holes in them are shown. `None`: offsets are places, not numbers.
+    pub numbering: Option<Arc<str>>,
     /// Records that were dropped before this batch by a named rule, where a protocol cannot wait.
     pub shed: u64,
     /// The last batch of its shard on this node: another one takes it over when this one is durable.

@@ -22,6 +22,7 @@ use crate::normalise::Settings;
 use crate::pipeline::committer::Ready;
 use crate::pipeline::muted::Muted;
 use crate::pipeline::noise::{self, NoiseRules};
+use crate::pipeline::own_numbers;
 use crate::pipeline::repeats::Repeats;
 use crate::pipeline::report;
 use crate::pipeline::shapes::{REPORT_EVERY_US, Shapes};
@@ -192,6 +193,7 @@ impl Analyst {
             let output = shard.decode(batch, &self.settings, delta);
             self.shapes.see(source, &output, commit.at, &self.rules);
             shard.judge(&output.events, batch.stream.backfill, &mut findings);
+            shard.gaps.see(batch, &output.events, commit.at);
             commit.events.extend(output.events);
             commit.rejects.extend(output.rejects);
             shard.save_decoder(batch, &mut commit);
@@ -199,6 +201,7 @@ impl Analyst {
         if shard.looked.elapsed() >= IDLE_LOOK {
             self.look_for_silence(&mut shard, &mut findings);
         }
+        shard.gaps.tell(commit.at, &mut findings);
         self.conclude(&mut shard, &mut commit, findings);
         commit.ledger = books.into_values().collect();
         commit.release = release;
@@ -266,14 +269,16 @@ impl Analyst {
             let Some(mut shard) = self.shards.remove(&name) else { continue };
             let mut findings = Vec::new();
             self.look_for_silence(&mut shard, &mut findings);
+            let mut commit =
+                Commit { shard: Arc::clone(&name), at: Timestamp::now(), ..Commit::default() };
+            shard.gaps.tell(commit.at, &mut findings);
             if !findings.is_empty() || shard.released {
-                let mut commit =
-                    Commit { shard: Arc::clone(&name), at: Timestamp::now(), ..Commit::default() };
                 self.conclude(&mut shard, &mut commit, findings);
                 commits.push(commit);
             }
             self.shards.insert(name, shard);
         }
+        own_numbers::show_gaps(self.shards.values(), &self.shared, Timestamp::now());
         // What came last may not have been shown yet.
         if self.unreported || !commits.is_empty() {
             self.report(Timestamp::now());
@@ -315,6 +320,7 @@ impl Analyst {
             snapshot.queues.insert("correlation groups".to_owned(), groups);
             snapshot.queues.insert("open bundles".to_owned(), (sums.bundles, BUNDLES_MAX));
         });
+        own_numbers::show_gaps(self.shards.values(), &self.shared, now);
         self.shared.set_problem(noise::KEY, noise::problem(sums.noise));
         self.shared.set_problem("correlation groups", problem);
     }

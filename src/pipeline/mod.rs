@@ -4,6 +4,7 @@
 //! [`normalise`] run the stages once over files and keep nothing.
 
 mod analyst;
+pub mod backup;
 pub mod changes;
 mod committer;
 pub mod failed_logins;
@@ -13,6 +14,7 @@ mod mappings;
 pub mod muted;
 pub mod noise;
 pub mod normalise;
+mod own_numbers;
 mod repeats;
 mod report;
 pub mod retry;

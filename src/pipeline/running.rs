@@ -10,6 +10,7 @@ use crate::config::Config;
 use crate::model::record::Batch;
 use crate::normalise::Settings;
 use crate::pipeline::analyst::Analyst;
+use crate::pipeline::backup;
 use crate::pipeline::committer::{Committer, Ready};
 use crate::pipeline::inputs::{Inputs, Plan};
 use crate::pipeline::mappings;
@@ -59,6 +60,7 @@ pub async fn open(config: &Config) -> anyhow::Result<Opening> {
         Err(error) => return Err(error.into()),
     };
     let shared = Arc::new(Shared::default());
+    shared.update(|snapshot| snapshot.gaps_config = config.gaps.clone());
     for warning in store.warnings() {
         shared.set_problem(warning, Some((Health::Degraded, warning.clone())));
     }
@@ -169,10 +171,7 @@ pub async fn start(parts: Parts) -> anyhow::Result<Running> {
     let repeats = Repeats::restore(store.deliveries().await?);
     let stop = StopToken::new();
     let mut watchers = watch(reloader, signal_reloader, &settings, &shared, &stop)?;
-    if let Some(follower) = index_follower(&store) {
-        let own = stop.clone();
-        watchers.push(("index", task::thread("index", move || follower.run(&own))?));
-    }
+    watchers.extend(upkeep(&config, &store, &shared, &stop)?);
     let analyst = Analyst::new(
         settings,
         loader,
@@ -241,6 +240,32 @@ fn open_sources(config: &Config, shared: &Arc<Shared>) -> anyhow::Result<Vec<Box
         sources.push(source);
     }
     Ok(sources)
+}
+
+/// The threads that look after the store.
+fn upkeep(
+    config: &Config,
+    store: &Arc<Store>,
+    shared: &Arc<Shared>,
+    stop: &StopToken,
+) -> anyhow::Result<Vec<(&'static str, JoinHandle<()>)>> {
+    let mut threads = Vec::new();
+    if let Some(follower) = index_follower(store) {
+        let own = stop.clone();
+        threads.push(("index", task::thread("index", move || follower.run(&own))?));
+    }
+    if config.backup.folder.is_some() {
+        let job = backup::Job {
+            config: config.backup.clone(),
+            what: backup::what(config),
+            store: Arc::clone(store),
+            shared: Arc::clone(shared),
+            runtime: Handle::current(),
+        };
+        let own = stop.clone();
+        threads.push(("backup", task::thread("backup", move || job.run(&own))?));
+    }
+    Ok(threads)
 }
 
 /// The threads that look for changed files.

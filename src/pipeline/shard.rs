@@ -10,6 +10,7 @@ use tokio::runtime::Handle;
 use crate::alert::{Engine, Restored};
 use crate::config::Config;
 use crate::detect::{Detector, RuleSet, StateRow};
+use crate::gaps;
 use crate::model::event::Event;
 use crate::model::finding::Finding;
 use crate::model::ledger::LedgerDelta;
@@ -33,6 +34,7 @@ pub(crate) struct Shard {
     pub(crate) detector: Detector,
     pub(crate) signals: signal::Engine,
     pub(crate) engine: Engine,
+    pub(crate) gaps: gaps::Engine,
     /// A parked rule was released since the last commit.
     pub(crate) released: bool,
     /// When it was last looked whether something fell silent.
@@ -64,6 +66,12 @@ impl Loader {
         let rows = rows.into_iter().filter(|(key, _)| !key.starts_with(muted::KEY_PREFIX));
         let (own, rules): (Vec<_>, Vec<_>) =
             rows.partition(|(key, _)| key.starts_with(signal::KEY_PREFIX));
+        let (numbers, rules): (Vec<_>, Vec<_>) =
+            rules.into_iter().partition(|(key, _)| key.starts_with(gaps::KEY_PREFIX));
+        let complete = config.sources.iter().filter(|source| source.complete);
+        let complete = complete.map(|source| source.name.clone());
+        let mut gaps = gaps::Engine::new(&config.gaps, complete);
+        gaps.restore(numbers);
         let rules = rules.into_iter().map(|(key, value)| StateRow { key, value: Some(value) });
         detector.restore(rules.collect());
         let own = own.into_iter().map(|(key, value)| signal::StateRow { key, value: Some(value) });
@@ -84,6 +92,7 @@ impl Loader {
             detector,
             signals,
             engine,
+            gaps,
             released: false,
             looked: Instant::now(),
             seats,
@@ -154,6 +163,7 @@ impl Shard {
         commit.detection = rows.into_iter().map(|row| (row.key, row.value)).collect();
         let rows = self.signals.take_changes();
         commit.detection.extend(rows.into_iter().map(|row| (row.key, row.value)));
+        commit.detection.extend(self.gaps.take_changes());
     }
 }
 

@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::RwLock;
 
+use crate::config::gaps::GapsConfig;
 use crate::config::rules::RulesConfig;
-use crate::model::desk::{Change, CorrelationReport};
+use crate::model::desk::{Change, CorrelationReport, Upkeep};
 use crate::model::finding::RuleInfo;
 use crate::model::ledger::SourceLedger;
 use crate::model::noise::NoiseCounts;
@@ -61,6 +62,10 @@ pub struct Snapshot {
     pub signals_reloads: u64,
     /// What correlations hold and counted.
     pub correlations: CorrelationReport,
+    /// What goes on by itself, by topic.
+    pub upkeep: BTreeMap<&'static str, Upkeep>,
+    /// When missing numbers are called a gap.
+    pub gaps_config: GapsConfig,
 }
 
 impl Snapshot {
@@ -152,9 +157,24 @@ impl Shared {
         });
     }
 
+    /// Show how something that goes on by itself stands.
+    pub fn set_upkeep(&self, topic: &'static str, text: String, numbers: Vec<(&'static str, i64)>) {
+        let numbers = numbers.into_iter().map(|(name, n)| (name.to_owned(), n)).collect();
+        let row = Upkeep { topic: topic.to_owned(), text, numbers };
+        self.update(|snapshot| drop(snapshot.upkeep.insert(topic, row)));
+    }
+
     /// Show the numbers of a source.
     pub fn add_gauges(&self, source: &str, gauges: Arc<Gauges>) {
         self.gauges.write().insert(source.to_owned(), gauges);
+    }
+
+    /// The numbers of a source, to write to; made if nobody has yet.
+    pub fn gauges_of(&self, source: &str) -> Arc<Gauges> {
+        if let Some(known) = self.gauges.read().get(source) {
+            return Arc::clone(known);
+        }
+        Arc::clone(self.gauges.write().entry(source.to_owned()).or_default())
     }
 
     /// The numbers of every source, as they are now: source, name, value.

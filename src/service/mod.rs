@@ -5,6 +5,7 @@
 
 mod events;
 mod feed;
+mod gaps;
 mod problem;
 mod rule_life;
 mod status;

@@ -62,6 +62,7 @@ impl Workbench {
             rules_reloads: snapshot.rules_reloads,
             signals_reloads: snapshot.signals_reloads,
             correlations: snapshot.correlations,
+            upkeep: snapshot.upkeep.into_values().collect(),
             alerts: counts.alerts,
             events: counts.events,
             store_bytes: counts.bytes,

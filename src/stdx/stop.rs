@@ -1,6 +1,11 @@
 //! One token that asks every thread and task to finish; clones share it.
 
+use std::time::{Duration, Instant};
+
 pub use tokio_util::sync::CancellationToken;
+
+/// How soon a thread that waits sees a stop.
+const STEP: Duration = Duration::from_millis(50);
 
 /// Asks for a clean stop: sources first, then drain down the path.
 #[derive(Clone, Debug, Default)]
@@ -20,6 +25,19 @@ impl StopToken {
     /// Was a stop asked for?
     pub fn is_stopped(&self) -> bool {
         self.0.is_cancelled()
+    }
+
+    /// Wait on this thread for so long, or until a stop is asked for. Was it?
+    pub fn wait(&self, time: Duration) -> bool {
+        let end = Instant::now() + time;
+        while !self.is_stopped() {
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            std::thread::sleep(left.min(STEP));
+        }
+        true
     }
 
     /// Wait (async) until a stop is asked for.

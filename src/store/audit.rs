@@ -4,11 +4,11 @@ use hashbrown::HashSet;
 
 use crate::model::alert::{AlertId, AuditEntry};
 use crate::stdx::time::Timestamp;
-use crate::store::sql::{self, Connection, Row};
+use crate::store::sql::{self, Connection, Pool, Row};
 use crate::store::{Store, StoreError};
 
 /// The hash before the first entry.
-const GENESIS: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+pub(crate) const GENESIS: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 /// Rows read at once by [`Store::audit_verify`].
 const VERIFY_ROWS: i64 = 5_000;
 /// Who the product itself is.
@@ -169,26 +169,30 @@ impl Store {
 
     /// Walk the whole chain.
     pub async fn audit_verify(&self) -> Result<AuditVerdict, StoreError> {
-        let mut verdict = AuditVerdict { entries: 0, head: GENESIS.to_owned(), broken: None };
-        loop {
-            let rows =
-                sql::query("SELECT * FROM audit WHERE sequence > $1 ORDER BY sequence LIMIT $2")
-                    .bind(signed(verdict.entries))
-                    .bind(VERIFY_ROWS)
-                    .fetch_all(&self.readers)
-                    .await
-                    .map_err(|source| StoreError::sql("read the audit log", source))?;
-            if rows.is_empty() {
+        verify(&self.readers).await
+    }
+}
+
+/// Walk the whole chain of a database.
+pub(crate) async fn verify(readers: &Pool) -> Result<AuditVerdict, StoreError> {
+    let mut verdict = AuditVerdict { entries: 0, head: GENESIS.to_owned(), broken: None };
+    loop {
+        let rows = sql::query("SELECT * FROM audit WHERE sequence > $1 ORDER BY sequence LIMIT $2")
+            .bind(signed(verdict.entries))
+            .bind(VERIFY_ROWS)
+            .fetch_all(readers)
+            .await
+            .map_err(|source| StoreError::sql("read the audit log", source))?;
+        if rows.is_empty() {
+            return Ok(verdict);
+        }
+        for entry in rows.iter().map(entry_of) {
+            if let Some(fault) = check(&verdict, &entry) {
+                verdict.broken = Some((entry.sequence, fault));
                 return Ok(verdict);
             }
-            for entry in rows.iter().map(entry_of) {
-                if let Some(fault) = check(&verdict, &entry) {
-                    verdict.broken = Some((entry.sequence, fault));
-                    return Ok(verdict);
-                }
-                verdict.entries = entry.sequence;
-                verdict.head = entry.hash;
-            }
+            verdict.entries = entry.sequence;
+            verdict.head = entry.hash;
         }
     }
 }

@@ -68,6 +68,18 @@ pub(crate) fn database_path(dir: &Path) -> PathBuf {
     dir.join("watchfloor.db")
 }
 
+/// A file to lock, made if it is not there.
+pub(crate) fn lock_file(path: &Path) -> Result<File, StoreError> {
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
+        .map_err(|source| StoreError::io("open for locking", path, source))
+}
+
 /// Take the store, or say who has it.
 pub(crate) fn lock(dir: &Path) -> Result<FolderLock, StoreError> {
     let path = dir.join("lock");

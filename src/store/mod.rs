@@ -4,6 +4,7 @@
 //! lists; the database is what counts. One process owns a store at a time; others go through its socket.
 
 mod audit;
+pub mod backup;
 mod board;
 mod bundles;
 mod commit;
@@ -25,8 +26,10 @@ mod rows;
 mod rule_book;
 mod schema;
 mod sql;
+mod states;
 #[cfg(test)]
 mod tests;
+mod upkeep;
 mod verbs;
 
 use std::path::{Path, PathBuf};

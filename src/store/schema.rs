@@ -67,6 +67,45 @@ pub(crate) async fn open_writer(path: &Path) -> Result<Connection, StoreError> {
     Ok(writer)
 }
 
+/// The newest version of the tables.
+pub(crate) fn newest() -> i64 {
+    i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
+}
+
+/// A new database with the tables of a version, to be filled.
+pub(crate) async fn create_at(path: &Path, version: i64) -> Result<SqliteConnection, StoreError> {
+    OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(|source| StoreError::io("create the database", path, source))?;
+    let writer = options(path)
+        .foreign_keys(false)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .connect()
+        .await
+        .map_err(|source| StoreError::sql("be opened", source))?;
+    let mut writer = Connection::Sqlite(writer);
+    migrate_to(&mut writer, 0, usize::try_from(version).unwrap_or(0)).await?;
+    writer.close().await?;
+    options(path)
+        .foreign_keys(false)
+        .connect()
+        .await
+        .map_err(|source| StoreError::sql("be opened", source))
+}
+
+/// One read-only connection, beside whoever writes.
+pub(crate) async fn open_reader(path: &Path) -> Result<SqliteConnection, StoreError> {
+    options(path)
+        .pragma("query_only", "ON")
+        .connect()
+        .await
+        .map_err(|source| StoreError::sql("be opened for reading", source))
+}
+
 /// A few read-only connections.
 pub(crate) async fn open_readers(path: &Path) -> Result<Pool, StoreError> {
     let pool = SqlitePoolOptions::new()
@@ -119,7 +158,7 @@ fn refuse_newer(path: &Path, found: i64) -> Result<(), StoreError> {
     Ok(())
 }
 
-async fn user_version(connection: &mut SqliteConnection) -> Result<i64, StoreError> {
+pub(crate) async fn user_version(connection: &mut SqliteConnection) -> Result<i64, StoreError> {
     sqlx::query_scalar("PRAGMA user_version")
         .fetch_one(connection)
         .await
@@ -127,9 +166,14 @@ async fn user_version(connection: &mut SqliteConnection) -> Result<i64, StoreErr
 }
 
 async fn migrate(writer: &mut Connection, version: i64) -> Result<(), StoreError> {
+    migrate_to(writer, version, MIGRATIONS.len()).await
+}
+
+/// Bring the schema from a version up to its first `steps` steps.
+async fn migrate_to(writer: &mut Connection, version: i64, steps: usize) -> Result<(), StoreError> {
     let sql = |source| StoreError::sql("be brought up to date", source);
     let done = usize::try_from(version).unwrap_or(0);
-    for (index, step) in MIGRATIONS.iter().enumerate().skip(done) {
+    for (index, step) in MIGRATIONS.iter().enumerate().take(steps).skip(done) {
         begin(writer).await?;
         let version = format!("PRAGMA user_version = {}", index + 1);
         let owner = format!("PRAGMA application_id = {APPLICATION_ID}");

@@ -105,6 +105,17 @@ fn program(out: &mut Text, telemetry: &Telemetry) {
     let hidden = telemetry.findings_hidden as f64;
     out.one("findings_hidden_total", "counter", "Findings of rules that are off.", hidden);
     noise(out, telemetry);
+    out.family(
+        "upkeep",
+        "gauge",
+        "What goes on by itself (backup, retention, config), by topic and name.",
+    );
+    for upkeep in &status.upkeep {
+        for (name, number) in &upkeep.numbers {
+            let labels = vec![("topic", upkeep.topic.as_str()), ("name", name.as_str())];
+            out.sample("upkeep", &labels, *number as f64);
+        }
+    }
 }
 
 fn books(out: &mut Text, telemetry: &Telemetry) {

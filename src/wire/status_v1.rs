@@ -53,6 +53,9 @@ pub struct Status {
     /// What correlations hold and counted.
     #[serde(default)]
     pub correlations: Correlations,
+    /// What goes on by itself.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub upkeep: Vec<Upkeep>,
     /// Alerts in the store.
     pub alerts: u64,
     /// Events in the store.
@@ -76,6 +79,35 @@ pub struct EventStore {
     pub kind: String,
     /// What it counts, by name.
     pub numbers: BTreeMap<String, u64>,
+}
+
+/// How something stands that goes on by itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Upkeep {
+    /// `backup`, `retention`, `config`.
+    pub topic: String,
+    /// For a person.
+    pub text: String,
+    /// Named numbers.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub numbers: BTreeMap<String, i64>,
+}
+
+impl From<&desk::Upkeep> for Upkeep {
+    fn from(upkeep: &desk::Upkeep) -> Upkeep {
+        Upkeep {
+            topic: upkeep.topic.clone(),
+            text: upkeep.text.clone(),
+            numbers: upkeep.numbers.iter().cloned().collect(),
+        }
+    }
+}
+
+impl From<Upkeep> for desk::Upkeep {
+    fn from(wire: Upkeep) -> desk::Upkeep {
+        let numbers = wire.numbers.into_iter().collect();
+        desk::Upkeep { topic: wire.topic, text: wire.text, numbers }
+    }
 }
 
 /// What correlations hold, and what they counted since the start.
@@ -223,6 +255,7 @@ impl From<&desk::StatusReport> for Status {
             rules_reloads: report.rules_reloads,
             signals_reloads: report.signals_reloads,
             correlations: report.correlations.into(),
+            upkeep: report.upkeep.iter().map(Upkeep::from).collect(),
             alerts: report.alerts,
             events: report.events,
             store_bytes: report.store_bytes,
@@ -261,6 +294,7 @@ impl TryFrom<Status> for desk::StatusReport {
             rules_reloads: wire.rules_reloads,
             signals_reloads: wire.signals_reloads,
             correlations: wire.correlations.into(),
+            upkeep: wire.upkeep.into_iter().map(desk::Upkeep::from).collect(),
             alerts: wire.alerts,
             events: wire.events,
             store_bytes: wire.store_bytes,
@@ -364,6 +398,7 @@ mod tests {
                 "groups": 5, "groups_max": 100, "events": 9, "groups_evicted": 1, "groups_discarded": 2,
                 "events_dropped": 3, "duplicates": 4, "late": 6, "ungrouped": 7, "valueless": 8,
             },
+            "upkeep": [{"topic": "backup", "text": "none yet", "numbers": {"kept": 0}}],
             "alerts": 3, "events": 9,
             "store_bytes": 4096, "data_dir": "/var/lib/watchfloor", "lag_us": null,
         });

@@ -4,6 +4,7 @@
 mod attack_vectors;
 mod auditd_ausearch;
 mod auditd_scoreboard;
+mod backup;
 mod carriers;
 mod cli;
 mod coverage;
@@ -14,6 +15,7 @@ mod detect_regression;
 mod docs;
 mod ecs;
 mod faults;
+mod gaps;
 mod hostile;
 mod hostile_program;
 mod hostile_rules;

@@ -17,6 +17,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("normalise", 3),
     ("detect", 3),
     ("signal", 3),
+    ("gaps", 3),
     ("infer", 3),
     ("alert", 3),
     ("store", 3),

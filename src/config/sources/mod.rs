@@ -28,6 +28,8 @@ pub struct SourceConfig {
     pub host_aliases: BTreeMap<String, String>,
     /// Added to every event; the key `tenant` sets `organization.id`.
     pub labels: BTreeMap<String, String>,
+    /// Its senders leave nothing out: a number that is missing is a record that is missing.
+    pub complete: bool,
 }
 
 /// The kinds of source.
@@ -63,6 +65,7 @@ impl SourceConfig {
             timezone: None,
             host_aliases: BTreeMap::new(),
             labels: BTreeMap::new(),
+            complete: false,
         }
     }
 }
@@ -97,6 +100,11 @@ pub fn read(reader: &mut Reader, index: usize) -> SourceConfig {
         timezone: read_zone(reader, index),
         host_aliases: lower(reader.map(&key("host_aliases"))),
         labels: reader.map(&key("labels")),
+        complete: reader.truth(
+            &key("complete"),
+            false,
+            "Its senders leave nothing out: numbers missing in its records raise an alert at once.",
+        ),
         name,
     }
 }
