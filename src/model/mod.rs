@@ -12,6 +12,7 @@ pub mod event;
 pub mod explanation;
 pub mod field;
 pub mod finding;
+pub mod key;
 pub mod ledger;
 pub mod lifecycle;
 pub mod linux_fields;

@@ -5,6 +5,7 @@
 
 mod events;
 mod feed;
+mod keys;
 mod problem;
 mod rule_life;
 mod status;

@@ -6,6 +6,7 @@ pub mod desk_v1;
 pub mod event_v1;
 pub mod explain_v1;
 mod json_text;
+pub mod keys_v1;
 pub mod metrics_v1;
 pub mod noise_v1;
 pub mod pack_v1;

@@ -16,6 +16,7 @@ mod ecs;
 mod hostile;
 mod hostile_program;
 mod hostile_rules;
+mod http;
 mod kill;
 mod kill_correlations;
 mod linux_kinds;

@@ -2,6 +2,7 @@
 #![allow(dead_code)]
 
 pub mod daemon;
+pub mod http;
 pub mod pty;
 pub mod stub;
 pub mod vocabulary;
