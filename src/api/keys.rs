@@ -18,10 +18,7 @@ pub(super) async fn create(
     Ok(Json(Made::from(&made)))
 }
 
-pub(super) async fn revoke(
-    Bench(bench): Bench,
-    Segment(id): Segment,
-) -> Result<Json<()>, Refusal> {
+pub(super) async fn revoke(Bench(bench): Bench, Segment(id): Segment) -> Result<Json<()>, Refusal> {
     bench.key_revoke(&id).await?;
     Ok(Json(()))
 }

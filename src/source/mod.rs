@@ -137,6 +137,8 @@ pub fn build(config: &SourceConfig, limits: &LimitsConfig) -> Result<Box<dyn Sou
             Ok(Box::new(file::tail::Tail::new(config, files.clone(), limits)?))
         }
         SourceKind::Stdin => Ok(Box::new(stdin::Stdin::new(config, limits))),
-        SourceKind::Http(http) => Ok(Box::new(http::Http::new(config, http.as_ref().clone(), limits))),
+        SourceKind::Http(http) => {
+            Ok(Box::new(http::Http::new(config, http.as_ref().clone(), limits)))
+        }
     }
 }

@@ -106,7 +106,8 @@ mod tests {
         #[test]
         fn any_text_has_an_id_or_none(text in "(wfk_)?[0-9a-f_]{0,20}.{0,80}") {
             if let Some(id) = id_of(&text) {
-                prop_assert!(text.starts_with(&format!("wfk_{id}_")));
+                let begin = format!("wfk_{id}_");
+                prop_assert!(text.starts_with(&begin));
             }
         }
     }

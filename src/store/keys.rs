@@ -40,7 +40,9 @@ impl Store {
             return Err(StoreError::Invalid(text));
         }
         if self.keys().await?.len() >= KEYS_MAX {
-            return Err(StoreError::Invalid(format!("there are {KEYS_MAX} keys, which is the most")));
+            return Err(StoreError::Invalid(format!(
+                "there are {KEYS_MAX} keys, which is the most"
+            )));
         }
         let detail = serde_json::json!({
             "name": key.name, "scope": key.scope.as_str(), "source": key.source,
@@ -163,7 +165,8 @@ mod tests {
         opened.add_key(&row("aa"), by).await.unwrap();
         assert_eq!(opened.keys().await.unwrap(), [row("aa")]);
         assert!(opened.add_key(&row("aa"), by).await.is_err(), "ids are unique");
-        let nameless = KeyRow { key: ApiKey { name: " ".to_owned(), ..row("bb").key }, ..row("bb") };
+        let nameless =
+            KeyRow { key: ApiKey { name: " ".to_owned(), ..row("bb").key }, ..row("bb") };
         assert!(matches!(opened.add_key(&nameless, by).await, Err(StoreError::Invalid(_))));
 
         assert!(!opened.revoke_key("zz", by, Timestamp(6)).await.unwrap());

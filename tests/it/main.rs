@@ -17,6 +17,7 @@ mod hostile;
 mod hostile_program;
 mod hostile_rules;
 mod http;
+mod http_otel;
 mod kill;
 mod kill_correlations;
 mod linux_kinds;

@@ -38,9 +38,12 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Outc
         if !config.sources.iter().any(|known| known.name == *source) {
             let names: Vec<&str> = config.sources.iter().map(|one| one.name.as_str()).collect();
             let hint = crate::config::reader::nearest(source, names);
-            return Err(Problem::new(ProblemKind::Invalid, format!("no source is called {source:?}"))
-                .hint(hint)
-                .into());
+            return Err(Problem::new(
+                ProblemKind::Invalid,
+                format!("no source is called {source:?}"),
+            )
+            .hint(hint)
+            .into());
         }
     }
     let Scope::Ingest = arguments.scope;

@@ -127,9 +127,11 @@ fn limits(reader: &mut Reader, key: &dyn Fn(&str) -> String, source: &mut HttpSo
     source.read_timeout = reader.duration(&key("read_timeout"), source.read_timeout, doc);
     let doc = "How long a request waits for its commit; then it is refused with 503, and the client sends it again.";
     source.ack_timeout = reader.duration(&key("ack_timeout"), source.ack_timeout, doc);
-    if source.memory_max < source.body_bytes_max.saturating_add(source.unpacked_bytes_max) {
+    // A body, what it unpacks to, and the records that are copied out of that.
+    let one = source.unpacked_bytes_max.saturating_mul(2).saturating_add(source.body_bytes_max);
+    if source.memory_max < one {
         let message = "one body of the allowed size would not fit".to_owned();
-        let hint = "at least body_bytes_max and unpacked_bytes_max together".to_owned();
+        let hint = "at least body_bytes_max and twice unpacked_bytes_max".to_owned();
         reader.complain(&key("memory_max"), message, hint);
     }
 }
@@ -139,7 +141,8 @@ fn rates(reader: &mut Reader, key: &dyn Fn(&str) -> String, source: &mut HttpSou
     source.requests_per_second = reader.number(&key("requests_per_second"), 0, 0, doc);
     let doc = "Requests that may come at once under requests_per_second.";
     source.requests_burst = reader.number(&key("requests_burst"), source.requests_burst, 1, doc);
-    let doc = "Unpacked bytes in a second, on average; more are refused with 429. 0: as many as come.";
+    let doc =
+        "Unpacked bytes in a second, on average; more are refused with 429. 0: as many as come.";
     source.bytes_per_second = reader.size(&key("bytes_per_second"), 0, doc);
     let doc = "Unpacked bytes that may come at once under bytes_per_second.";
     source.bytes_burst = reader.size(&key("bytes_burst"), source.bytes_burst, doc);
@@ -159,12 +162,9 @@ fn refuse_open_doors(reader: &mut Reader, key: &dyn Fn(&str) -> String, source: 
             (true, true) => continue,
             (false, true) => format!("set {} and {}", key("tls_cert"), key("tls_key")),
             (true, false) => format!("set {} = \"key\"", key("auth")),
-            (false, false) => format!(
-                "set {}, {} and {} = \"key\"",
-                key("tls_cert"),
-                key("tls_key"),
-                key("auth")
-            ),
+            (false, false) => {
+                format!("set {}, {} and {} = \"key\"", key("tls_cert"), key("tls_key"), key("auth"))
+            }
         };
         let message = format!("{address} is beyond this machine: that takes both TLS and keys");
         reader.complain(&key(name), message, missing);

@@ -128,7 +128,8 @@ impl Gate {
     pub(super) async fn admit(&self, head: &Parts) -> Result<Admitted, Refusal> {
         self.gauges.add("requests", 1);
         let address = head.extensions.get::<Peer>().map(|Peer(address)| address.ip());
-        let address = address.map_or_else(String::new, |address| address.to_canonical().to_string());
+        let address =
+            address.map_or_else(String::new, |address| address.to_canonical().to_string());
         // Keys first: who has none must not take the places and rates of those who do.
         let visitor = match self.name_of(&head.headers).await? {
             Some(name) => format!("{address} ({name})"),
@@ -140,9 +141,9 @@ impl Gate {
             let wait = until.wait_time_from(limiter.clock().now());
             return Err(too_fast("requests_per_second", wait));
         }
-        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| {
-            Refusal::new(Reason::Busy, "requests_max requests are in work")
-        })?;
+        let place = Arc::clone(&self.places)
+            .try_acquire_owned()
+            .map_err(|_| Refusal::new(Reason::Busy, "requests_max requests are in work"))?;
         Ok(Admitted { visitor, place })
     }
 

@@ -72,7 +72,8 @@ pub(super) async fn read(
     share: &mut Share,
 ) -> Result<Vec<u8>, Refusal> {
     let too_large = || {
-        let message = format!("the body is longer than body_bytes_max, {} bytes", bounds.packed_max);
+        let message =
+            format!("the body is longer than body_bytes_max, {} bytes", bounds.packed_max);
         Refusal::new(Reason::TooLarge, message)
     };
     let length = headers.get(header::CONTENT_LENGTH).and_then(|text| text.to_str().ok());

@@ -21,10 +21,8 @@ use crate::model::record::Shape;
 /// The version that we say we are: what shippers of today talk to.
 const VERSION: &str = "8.17.0";
 /// Elasticsearch's clients look for this header and stop without it.
-const PRODUCT: (HeaderName, HeaderValue) = (
-    HeaderName::from_static("x-elastic-product"),
-    HeaderValue::from_static("Elasticsearch"),
-);
+const PRODUCT: (HeaderName, HeaderValue) =
+    (HeaderName::from_static("x-elastic-product"), HeaderValue::from_static("Elasticsearch"));
 /// An answer's text of a client's name.
 const NAME_CHARS_MAX: usize = 512;
 
@@ -185,7 +183,8 @@ pub(super) async fn root(State(gate): State<Arc<Gate>>, request: Request) -> Res
 
 /// `GET /_license` and `/_xpack`.
 pub(super) async fn license(State(gate): State<Arc<Gate>>, request: Request) -> Response {
-    let license = json!({ "status": "active", "uid": "watchfloor", "type": "basic", "mode": "basic" });
+    let license =
+        json!({ "status": "active", "uid": "watchfloor", "type": "basic", "mode": "basic" });
     known(&gate, request, json!({ "license": license, "features": {} })).await
 }
 

@@ -112,6 +112,10 @@ fn parse(body: &[u8], bounds: Bounds) -> Result<Vec<Chunk>, Refusal> {
             Refusal::format(format!("Invalid data format: event {number}: {error}"))
         };
         let envelope = envelope.map_err(invalid)?.get();
+        if !envelope.starts_with('{') {
+            let message = format!("Invalid data format: event {number}: no object");
+            return Err(Refusal::format(message));
+        }
         let Event { event, sourcetype } = serde_json::from_str(envelope).map_err(invalid)?;
         match event.map(RawValue::get) {
             None | Some("null") => {
@@ -150,7 +154,8 @@ fn wrap(chunks: Vec<Chunk>, query: &BTreeMap<String, String>, bounds: Bounds) ->
     for chunk in &chunks {
         for record in &chunk.records {
             let bytes = chunk.bytes(record);
-            let Some(line) = std::str::from_utf8(bytes).ok().filter(|_| record.shape == Shape::Line)
+            let Some(line) =
+                std::str::from_utf8(bytes).ok().filter(|_| record.shape == Shape::Line)
             else {
                 packer.keep(bytes, record);
                 continue;
@@ -188,7 +193,9 @@ mod tests {
 
     #[test]
     fn envelopes_stand_one_after_the_other_with_or_without_space() {
-        let found = parsed("{\"event\":\"a\",\"sourcetype\":\"t\"}{\"event\":{\"b\":1}}\n{\"event\":2}").unwrap();
+        let found =
+            parsed("{\"event\":\"a\",\"sourcetype\":\"t\"}{\"event\":{\"b\":1}}\n{\"event\":2}")
+                .unwrap();
         assert_eq!(
             found,
             [

@@ -53,6 +53,9 @@ struct Part<'a> {
 /// The records of a request.
 pub(super) fn split(body: &[u8], bounds: Bounds) -> Result<Vec<Chunk>, Refusal> {
     let failed = |error: serde_json::Error| Refusal::format(format!("not OTLP as JSON: {error}"));
+    if body.trim_ascii_start().first() != Some(&b'{') {
+        return Err(Refusal::format("not OTLP as JSON: no object"));
+    }
     let Request { logs, spans } = serde_json::from_slice(body).map_err(failed)?;
     let mut packer = Packer::new(bounds);
     for (raw, is_span) in
@@ -62,7 +65,8 @@ pub(super) fn split(body: &[u8], bounds: Bounds) -> Result<Vec<Chunk>, Refusal> 
             false => ("resourceLogs", "scopeLogs"),
             true => ("resourceSpans", "scopeSpans"),
         };
-        if raw.get().len() + FRAME_BYTES <= bounds.record_bytes_max {
+        // What is no object is for the decoder to reject.
+        if raw.get().len() + FRAME_BYTES <= bounds.record_bytes_max || !raw.get().starts_with('{') {
             let document = format!("{{\"{list}\":[{}]}}", raw.get());
             packer.push(document.as_bytes(), Shape::Json);
             continue;
@@ -129,6 +133,7 @@ mod tests {
         assert_eq!(found[2], json!({ "resourceSpans": [span] }));
         assert_eq!(found.len(), 3);
         assert!(split(b"{\"resourceLogs\":[", Bounds::default()).is_err());
+        assert!(split(b"[[]]", Bounds::default()).is_err());
         assert!(split(b"{}", Bounds::default()).unwrap().is_empty());
     }
 

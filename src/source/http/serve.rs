@@ -189,7 +189,8 @@ impl Accept {
             .max_concurrent_streams(STREAMS_MAX)
             .max_header_list_size(u32::try_from(HEAD_BYTES_MAX).unwrap_or(u32::MAX))
             .keep_alive_interval(PING_EVERY);
-        let serving = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
+        let serving =
+            builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
         tokio::pin!(serving);
         let mut stopping = false;
         loop {
