@@ -217,9 +217,8 @@ mod tests {
 
     use super::*;
 
-    fn parsed(body: &str) -> Result<(Vec<String>, Vec<Item>), String> {
-        let (chunks, items) =
-            parse(body.as_bytes(), "logs", Bounds::default()).map_err(|it| it.message)?;
+    fn parsed(body: &str) -> Result<(Vec<String>, Vec<Item>), Refusal> {
+        let (chunks, items) = parse(body.as_bytes(), "logs", Bounds::default())?;
         let text = |chunk: &Chunk| {
             let of = |record| String::from_utf8(chunk.bytes(record).to_vec()).unwrap();
             chunk.records.iter().map(of).collect::<Vec<_>>()
@@ -256,9 +255,10 @@ mod tests {
 
     #[test]
     fn a_malformed_action_refuses_all_of_it() {
-        assert!(parsed("{\"create\":{}}\n{\"a\":1}\n{\"a\":1}\n{}").unwrap_err().contains("[3]"));
-        assert!(parsed("{\"create\":{}}\n{}\n{\"create\":{}}").unwrap_err().contains("missing"));
-        assert!(parsed("\n\n").unwrap_err().contains("required"));
+        let fault = |body: &str| parsed(body).unwrap_err().message;
+        assert!(fault("{\"create\":{}}\n{\"a\":1}\n{\"a\":1}\n{}").contains("[3]"));
+        assert!(fault("{\"create\":{}}\n{}\n{\"create\":{}}").contains("missing"));
+        assert!(fault("\n\n").contains("required"));
     }
 
     proptest! {

@@ -136,3 +136,106 @@ impl Gate {
 fn stopping() -> Refusal {
     Refusal::new(Reason::NotDurable, "the program stops; send it again")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::carrier::Bounds;
+    use crate::config::limits::LimitsConfig;
+    use crate::config::sources::{HttpSource, SourceConfig};
+    use crate::model::record::Shape;
+    use crate::source::http::split::Packer;
+    use crate::source::push::{self, Outlet};
+    use crate::source::{Context, http::admit::Gate};
+    use crate::stdx::queue;
+
+    fn gate(ack_timeout: Duration) -> (Gate, Outlet) {
+        let section = SourceConfig::files("push", Vec::new());
+        let (inlet, outlet) = push::pair(&section, &LimitsConfig::default());
+        let context = Context::new("/nowhere".into(), |_| {});
+        let config = HttpSource { ack_timeout, ..HttpSource::default() };
+        (Gate::new("push".to_owned(), config, 100, inlet, &context, None), outlet)
+    }
+
+    fn chunks(records: usize, chunk_records_max: usize) -> Vec<Chunk> {
+        let mut packer = Packer::new(Bounds { chunk_records_max, ..Bounds::default() });
+        (0..records).for_each(|n| packer.push(format!("line {n}").as_bytes(), Shape::Line));
+        packer.finish()
+    }
+
+    /// Answers every batch with what `judge` says.
+    fn path(outlet: Outlet, mut judge: impl FnMut(&Batch) -> Option<Outcome> + Send + 'static) {
+        let (sender, batches) = queue::bounded("test", 1);
+        task::thread("pump", move || outlet.pump(&sender)).unwrap();
+        let work = move || {
+            while let Some(batch) = batches.receive() {
+                if let Some(outcome) = judge(&batch) {
+                    batch.delivery.ticket.as_ref().unwrap().answer(outcome);
+                }
+            }
+        };
+        task::thread("path", work).unwrap();
+    }
+
+    #[tokio::test]
+    async fn success_waits_for_every_part_and_a_lost_part_is_no_success() {
+        let (gate, outlet) = gate(Duration::from_secs(20));
+        let mut known = std::collections::HashSet::new();
+        let mut count = 0;
+        path(outlet, move |batch| {
+            count += 1;
+            // The third part of the first try is lost.
+            if count == 3 {
+                return Some(Outcome::Lost);
+            }
+            let is_new = known.insert(batch.delivery.key.unwrap());
+            Some(if is_new { Outcome::Durable } else { Outcome::Repeated })
+        });
+        let whole = gate.inlet.key("t", &[b"body"]);
+        let refusal = gate.deliver("a", whole, chunks(35, 10)).await.unwrap_err();
+        assert_eq!(refusal.reason, Reason::NotDurable);
+        let taken = gate.deliver("a", whole, chunks(35, 10)).await.unwrap();
+        assert_eq!(taken, Taken { records: 35, repeated: 25 }, "only the lost part was new");
+        assert!(gate.deliver("b", whole, chunks(35, 10)).await.unwrap().is_repeat());
+    }
+
+    #[tokio::test]
+    async fn a_path_that_is_busy_too_long_is_said_to_be() {
+        let (gate, outlet) = gate(Duration::from_millis(50));
+        let refusal = gate.deliver("a", gate.inlet.key("t", &[]), chunks(1, 10)).await.unwrap_err();
+        assert_eq!(refusal.reason, Reason::NotDurable);
+        assert!(refusal.retry_after.is_some());
+        drop(outlet);
+        let refusal = gate.deliver("a", gate.inlet.key("t", &[]), chunks(1, 10)).await.unwrap_err();
+        assert!(refusal.message.contains("stops"), "{refusal:?}");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+        /// However a body is cut, its events are the same: place and offset name them.
+        #[test]
+        fn events_keep_their_names_however_a_body_is_cut(records in 1_usize..80, cut in 1_usize..80) {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            let _entered = runtime.enter();
+            let (gate, _outlet) = gate(Duration::from_secs(1));
+            let whole = gate.inlet.key("t", &[]);
+            let names = |cut| {
+                let batches = gate.batches("a", whole, chunks(records, cut));
+                let of = |batch: Batch| {
+                    let place = batch.stream.place();
+                    batch.records.iter().map(|it| (place, it.offset)).collect::<Vec<_>>()
+                };
+                batches.flat_map(of).collect::<Vec<_>>()
+            };
+            prop_assert_eq!(names(cut), names(records));
+            let keys: std::collections::HashSet<_> =
+                gate.batches("a", whole, chunks(records, cut)).map(|it| it.delivery.key).collect();
+            prop_assert_eq!(keys.len(), records.div_ceil(cut));
+        }
+    }
+}

@@ -186,9 +186,8 @@ mod tests {
         chunks.iter().flat_map(of).collect()
     }
 
-    fn parsed(body: &str) -> Result<Vec<String>, String> {
-        let chunks = parse(body.as_bytes(), Bounds::default()).map_err(|it| it.message)?;
-        Ok(texts(&chunks))
+    fn parsed(body: &str) -> Result<Vec<String>, Refusal> {
+        Ok(texts(&parse(body.as_bytes(), Bounds::default())?))
     }
 
     #[test]
@@ -214,7 +213,7 @@ mod tests {
             ("{\"event\":null}", "Event field is required"),
             ("{\"event\":\"\"}", "Event field cannot be blank"),
         ] {
-            let error = parsed(body).unwrap_err();
+            let error = parsed(body).unwrap_err().message;
             assert!(error.starts_with(says), "{body}: {error}");
             assert!(FAULTS.iter().any(|(text, _)| error.starts_with(text)));
         }
