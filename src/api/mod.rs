@@ -3,6 +3,7 @@
 
 mod alerts;
 mod extract;
+mod keys;
 mod listen;
 pub mod metrics;
 mod rules;
@@ -99,6 +100,8 @@ fn router(api: Api) -> Router {
         .route("/rules/change", post(rules::change))
         .route("/rules/{id}/off", post(system::rule_off))
         .route("/rules/{id}/on", post(system::rule_on))
+        .route("/keys", get(keys::list).post(keys::create))
+        .route("/keys/{id}/revoke", post(keys::revoke))
         .route("/audit/verify", get(system::audit_verify))
         .route("/stream", get(stream::stream));
     Router::new()

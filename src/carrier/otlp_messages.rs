@@ -79,6 +79,12 @@ impl OtlpMessages {
         }
     }
 
+    /// A splitter for a stream that is one message, as in a request.
+    pub fn single(bounds: Bounds) -> OtlpMessages {
+        let (delimiter, mode, left) = (Delimiter::None, Mode::Field, u64::MAX);
+        OtlpMessages { delimiter, mode, left, ..OtlpMessages::new(bounds) }
+    }
+
     /// Split a piece of the stream; full chunks go to `sink`.
     pub fn feed(&mut self, piece: &[u8], sink: &mut Sink<'_>) -> ControlFlow<()> {
         let mut rest = piece;

@@ -14,6 +14,7 @@ mod events;
 mod formats;
 mod gaps;
 mod keymap;
+mod keys;
 mod load;
 mod normalise;
 mod normalise_explain;
@@ -109,6 +110,8 @@ enum Command {
     Simulate(simulate::Arguments),
     /// Check and list Sigma rules
     Rules(rules::Arguments),
+    /// Keys of the programs that send to the daemon: make, list, revoke
+    Keys(keys::Arguments),
     /// Check, list and test signals
     Signals(signals::Arguments),
     /// Check, show or write the configuration
@@ -172,6 +175,7 @@ fn run(arguments: Arguments) -> anyhow::Result<Outcome> {
         Some(Command::Scan(arguments)) => scan::run(&common, &arguments),
         Some(Command::Normalise(arguments)) => normalise::run(&common, &arguments),
         Some(Command::Rules(arguments)) => rules::run(&common, &arguments),
+        Some(Command::Keys(arguments)) => keys::run(&common, &arguments),
         Some(Command::Signals(arguments)) => signals::run(&common, &arguments),
         Some(Command::Config(arguments)) => config::run(&common, &arguments),
         Some(Command::Formats(arguments)) => formats::run(&common, &arguments),

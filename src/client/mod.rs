@@ -2,6 +2,7 @@
 //! It holds no state but a connection pool: every answer is the daemon's.
 
 pub mod feed;
+mod keys;
 mod request;
 mod sse;
 

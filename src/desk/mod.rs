@@ -12,6 +12,7 @@ use crate::model::event::Event;
 use crate::model::explanation::Explanation;
 use crate::model::finding::RuleInfo;
 use crate::model::gap::GapReport;
+use crate::model::key::{ApiKey, KeyRequest, MadeKey};
 use crate::model::record::StoredReject;
 use crate::model::rule_life::{RuleChange, RuleRequest, RuleView};
 use crate::service::{self, Workbench};
@@ -191,6 +192,21 @@ impl Desk {
     /// Keep the actor's draft note about an alert, or drop it.
     pub async fn save_draft(&self, alert: AlertId, text: Option<String>) -> Result<(), Problem> {
         forward!(self.save_draft(alert, text))
+    }
+
+    /// The keys of programs, the oldest first.
+    pub async fn keys(&self) -> Result<Vec<ApiKey>, Problem> {
+        forward!(self.keys())
+    }
+
+    /// Make a key. Its text cannot be had again.
+    pub async fn key_create(&self, request: &KeyRequest) -> Result<MadeKey, Problem> {
+        forward!(self.key_create(request))
+    }
+
+    /// Revoke a key.
+    pub async fn key_revoke(&self, id: &str) -> Result<(), Problem> {
+        forward!(self.key_revoke(id))
     }
 
     /// Check the chain of hashes of the audit log.

@@ -10,6 +10,7 @@ mod committer;
 pub mod failed_logins;
 mod in_order;
 pub mod inputs;
+mod keys;
 mod mappings;
 pub mod muted;
 pub mod noise;

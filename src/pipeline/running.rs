@@ -13,6 +13,7 @@ use crate::pipeline::analyst::Analyst;
 use crate::pipeline::backup;
 use crate::pipeline::committer::{Committer, Ready};
 use crate::pipeline::inputs::{Inputs, Plan};
+use crate::pipeline::keys::KeyRing;
 use crate::pipeline::mappings;
 use crate::pipeline::muted::{self, Muted};
 use crate::pipeline::repeats::Repeats;
@@ -22,6 +23,7 @@ use crate::pipeline::shard::Loader;
 use crate::pipeline::shared::{Health, Shared};
 use crate::pipeline::signal_reload;
 use crate::pipeline::watch::Next;
+use crate::source::keys::KeyCheck;
 use crate::source::{self, Source};
 use crate::stdx::stop::StopToken;
 use crate::stdx::time::Timestamp;
@@ -137,7 +139,7 @@ pub struct Running {
 /// Restore all state from the store, then start every thread. Call on a runtime.
 pub async fn start(parts: Parts) -> anyhow::Result<Running> {
     let Parts { config, opened: Opened { store, shared, muted }, evidence } = parts;
-    let built = open_sources(&config, &shared)?;
+    let built = open_sources(&config, &shared, &store)?;
     let mut noise = config.rules.noise.clone();
     if evidence.is_some() {
         // Who looks at one day of one machine wants all of it; budgets are for what goes on and on.
@@ -226,7 +228,12 @@ pub async fn start(parts: Parts) -> anyhow::Result<Running> {
 }
 
 /// Set up every source, before anything runs.
-fn open_sources(config: &Config, shared: &Arc<Shared>) -> anyhow::Result<Vec<Box<dyn Source>>> {
+fn open_sources(
+    config: &Config,
+    shared: &Arc<Shared>,
+    store: &Arc<Store>,
+) -> anyhow::Result<Vec<Box<dyn Source>>> {
+    let keys: Arc<dyn KeyCheck> = Arc::new(KeyRing::new(Arc::clone(store)));
     let mut sources = Vec::new();
     for section in &config.sources {
         let failed = || format!("cannot set up the source {}", section.name);
@@ -235,6 +242,7 @@ fn open_sources(config: &Config, shared: &Arc<Shared>) -> anyhow::Result<Vec<Box
         let context = source::Context::new(config.data_dir.clone(), move |trouble| {
             told.set_problem(&key, trouble.map(|text| (Health::Degraded, text)));
         });
+        let context = context.with_keys(Arc::clone(&keys));
         source.open(&context).with_context(failed)?;
         shared.add_gauges(&section.name, Arc::clone(&context.gauges));
         sources.push(source);

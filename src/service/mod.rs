@@ -6,6 +6,7 @@
 mod events;
 mod feed;
 mod gaps;
+mod keys;
 mod problem;
 mod rule_life;
 mod status;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use tokio::runtime::Handle;
 
+use super::keys::KeyCheck;
 use crate::stdx::gauges::Gauges;
 
 type Say = Arc<dyn Fn(Option<String>) + Send + Sync>;
@@ -19,6 +20,8 @@ pub struct Context {
     pub gauges: Arc<Gauges>,
     /// The data folder, for what a source keeps beside its positions.
     pub data_dir: PathBuf,
+    /// Says whether keys that senders show are good; `None`: nobody knows any.
+    pub keys: Option<Arc<dyn KeyCheck>>,
     say: Say,
 }
 
@@ -32,7 +35,14 @@ impl Context {
     /// A context that reports trouble to `say`. Call on a runtime.
     pub fn new(data_dir: PathBuf, say: impl Fn(Option<String>) + Send + Sync + 'static) -> Context {
         let gauges = Arc::new(Gauges::default());
-        Context { runtime: Handle::current(), gauges, data_dir, say: Arc::new(say) }
+        let runtime = Handle::current();
+        Context { runtime, gauges, data_dir, keys: None, say: Arc::new(say) }
+    }
+
+    /// The same context, with who knows the keys of senders.
+    #[must_use]
+    pub fn with_keys(self, keys: Arc<dyn KeyCheck>) -> Context {
+        Context { keys: Some(keys), ..self }
     }
 
     /// Say what hinders the source (shown as degraded until it is over), or that nothing does.

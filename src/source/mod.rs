@@ -3,6 +3,8 @@
 
 pub mod context;
 pub mod file;
+pub mod http;
+pub mod keys;
 pub mod push;
 pub mod stdin;
 pub mod tls;
@@ -135,5 +137,8 @@ pub fn build(config: &SourceConfig, limits: &LimitsConfig) -> Result<Box<dyn Sou
             Ok(Box::new(file::tail::Tail::new(config, files.clone(), limits)?))
         }
         SourceKind::Stdin => Ok(Box::new(stdin::Stdin::new(config, limits))),
+        SourceKind::Http(http) => {
+            Ok(Box::new(http::Http::new(config, http.as_ref().clone(), limits)))
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! Layer 0: what every stage needs and none owns: time, ids, limits, queues, tasks, the field interner.
 
+pub mod api_key;
 pub mod cursor;
 pub mod gauges;
 pub mod id;
@@ -7,6 +8,7 @@ pub mod intern;
 pub mod limits;
 pub mod pool;
 pub mod queue;
+pub mod signature;
 pub mod stop;
 pub mod task;
 pub mod ticket;

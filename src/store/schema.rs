@@ -19,6 +19,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0003_noise.sql"),
     include_str!("migrations/0004_bundles.sql"),
     include_str!("migrations/0005_deliveries.sql"),
+    include_str!("migrations/0006_keys.sql"),
 ];
 /// "WFLR": says whose database it is.
 const APPLICATION_ID: i64 = 0x5746_4c52;

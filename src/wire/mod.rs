@@ -8,6 +8,7 @@ pub mod explain_v1;
 pub mod flat_scan;
 pub mod gaps_v1;
 mod json_text;
+pub mod keys_v1;
 pub mod metrics_v1;
 pub mod noise_v1;
 pub mod pack_v1;

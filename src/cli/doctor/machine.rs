@@ -26,9 +26,16 @@ pub(super) fn sources(config: &Config, findings: &mut Findings) {
     let (user, _) = local_actor();
     for source in &config.sources {
         let name = &source.name;
-        let SourceKind::File(file) = &source.kind else {
-            findings.ok("sources", format!("{name}: standard input"));
-            continue;
+        let file = match &source.kind {
+            SourceKind::File(file) => file,
+            SourceKind::Stdin => {
+                findings.ok("sources", format!("{name}: standard input"));
+                continue;
+            }
+            SourceKind::Http(http) => {
+                findings.ok("sources", format!("{name}: listens on {}", http.listen));
+                continue;
+            }
         };
         let found = files_of(&file.paths, &file.exclude);
         let refused: Vec<String> = found

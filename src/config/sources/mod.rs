@@ -1,6 +1,7 @@
 //! `[[sources]]`: where records come from. One file a kind.
 
 mod file;
+mod http;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -10,6 +11,7 @@ use jiff::tz::TimeZone;
 use crate::config::reader::Reader;
 
 pub use file::{FileSource, From};
+pub use http::HttpSource;
 
 /// One configured source.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,6 +41,8 @@ pub enum SourceKind {
     File(FileSource),
     /// Standard input, read to its end.
     Stdin,
+    /// What others send by HTTP or gRPC.
+    Http(Box<HttpSource>),
 }
 
 /// How to name the host of records that do not say.
@@ -81,9 +85,10 @@ pub fn read(reader: &mut Reader, index: usize) -> SourceConfig {
         let hint = "for example name = \"auth\"".to_owned();
         reader.complain(&key("name"), "every source needs a name".to_owned(), hint);
     }
-    let kinds: [(&str, ReadKind); 2] = [
+    let kinds: [(&str, ReadKind); 3] = [
         ("file", |reader, index| SourceKind::File(file::read(reader, index))),
         ("stdin", |_, _| SourceKind::Stdin),
+        ("http", |reader, index| SourceKind::Http(Box::new(http::read(reader, index)))),
     ];
     let read_kind = reader.choice(&key("type"), "file", &kinds, "What the source is.");
     // A mistyped kind is one problem: its other keys are read as those of the default.

@@ -2,9 +2,11 @@
 #![allow(dead_code)]
 
 pub mod daemon;
+pub mod http;
 pub mod proxy;
 pub mod pty;
 pub mod stub;
+pub mod unruly;
 pub mod vocabulary;
 
 use std::path::{Path, PathBuf};
