@@ -7,6 +7,7 @@
 pub mod alert;
 pub mod api;
 pub mod assets;
+pub mod brokers;
 pub mod check;
 pub mod limits;
 pub mod mappings;

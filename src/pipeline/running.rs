@@ -113,7 +113,7 @@ pub struct Running {
 /// Restore all state from the store, then start every thread. Call on a runtime.
 pub async fn start(parts: Parts) -> anyhow::Result<Running> {
     let Parts { config, opened: Opened { store, shared, muted }, evidence } = parts;
-    let built = open_sources(&config, &shared)?;
+    let built = open_sources(&config, &shared, &store)?;
     let mut noise = config.rules.noise.clone();
     if evidence.is_some() {
         // Who looks at one day of one machine wants all of it; budgets are for what goes on and on.
@@ -205,7 +205,11 @@ pub async fn start(parts: Parts) -> anyhow::Result<Running> {
 }
 
 /// Set up every source, before anything runs.
-fn open_sources(config: &Config, shared: &Arc<Shared>) -> anyhow::Result<Vec<Box<dyn Source>>> {
+fn open_sources(
+    config: &Config,
+    shared: &Arc<Shared>,
+    store: &Arc<Store>,
+) -> anyhow::Result<Vec<Box<dyn Source>>> {
     let mut sources = Vec::new();
     for section in &config.sources {
         let failed = || format!("cannot set up the source {}", section.name);
@@ -213,6 +217,15 @@ fn open_sources(config: &Config, shared: &Arc<Shared>) -> anyhow::Result<Vec<Box
         let (key, told) = (format!("source {}", section.name), Arc::clone(shared));
         let context = source::Context::new(config.data_dir.clone(), move |trouble| {
             told.set_problem(&key, trouble.map(|text| (Health::Degraded, text)));
+        });
+        let (store, runtime) = (Arc::clone(store), Handle::current());
+        let context = context.with_positions(move |source| {
+            let rows = runtime.block_on(store.positions(source));
+            rows.unwrap_or_else(|error| {
+                let error: &dyn std::error::Error = &error;
+                tracing::error!(error, source, "cannot read positions");
+                Vec::new()
+            })
         });
         source.open(&context).with_context(failed)?;
         shared.add_gauges(&section.name, Arc::clone(&context.gauges));

@@ -6,9 +6,11 @@ use std::sync::Arc;
 
 use tokio::runtime::Handle;
 
+use crate::model::record::Position;
 use crate::stdx::gauges::Gauges;
 
 type Say = Arc<dyn Fn(Option<String>) + Send + Sync>;
+type Recall = Arc<dyn Fn(&str) -> Vec<Position> + Send + Sync>;
 
 /// Handed to [`super::Source::open`]; a source keeps a copy of what it needs later.
 #[derive(Clone)]
@@ -20,6 +22,7 @@ pub struct Context {
     /// The data folder, for what a source keeps beside its positions.
     pub data_dir: PathBuf,
     say: Say,
+    recall: Option<Recall>,
 }
 
 impl fmt::Debug for Context {
@@ -32,7 +35,22 @@ impl Context {
     /// A context that reports trouble to `say`. Call on a runtime.
     pub fn new(data_dir: PathBuf, say: impl Fn(Option<String>) + Send + Sync + 'static) -> Context {
         let gauges = Arc::new(Gauges::default());
-        Context { runtime: Handle::current(), gauges, data_dir, say: Arc::new(say) }
+        Context { runtime: Handle::current(), gauges, data_dir, say: Arc::new(say), recall: None }
+    }
+
+    /// The same with a way to the positions as the store has them at any time. Not called on a runtime's thread.
+    #[must_use]
+    pub fn with_positions(
+        self,
+        recall: impl Fn(&str) -> Vec<Position> + Send + Sync + 'static,
+    ) -> Context {
+        Context { recall: Some(Arc::new(recall)), ..self }
+    }
+
+    /// The positions of a source as the store has them now, of whichever process that shares it; nothing where there is no
+    /// store. It waits: not for a runtime's thread.
+    pub fn positions(&self, source: &str) -> Vec<Position> {
+        self.recall.as_ref().map_or_else(Vec::new, |recall| recall(source))
     }
 
     /// Say what hinders the source (shown as degraded until it is over), or that nothing does.

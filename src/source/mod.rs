@@ -3,6 +3,7 @@
 
 pub mod context;
 pub mod file;
+pub mod kafka;
 pub mod push;
 pub mod stdin;
 pub mod tls;
@@ -133,6 +134,9 @@ pub fn build(config: &SourceConfig, limits: &LimitsConfig) -> Result<Box<dyn Sou
     match &config.kind {
         SourceKind::File(files) => {
             Ok(Box::new(file::tail::Tail::new(config, files.clone(), limits)?))
+        }
+        SourceKind::Kafka(kafka) => {
+            Ok(Box::new(kafka::Kafka::new(config, kafka.as_ref().clone(), limits)))
         }
         SourceKind::Stdin => Ok(Box::new(stdin::Stdin::new(config, limits))),
     }

@@ -35,6 +35,7 @@ mod sigma_fields;
 mod signal_life;
 mod signal_pack;
 mod source_evtx;
+mod source_kafka;
 mod source_once;
 mod source_tail;
 mod store;

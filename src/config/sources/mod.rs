@@ -1,6 +1,7 @@
 //! `[[sources]]`: where records come from. One file a kind.
 
 mod file;
+mod kafka;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -10,6 +11,7 @@ use jiff::tz::TimeZone;
 use crate::config::reader::Reader;
 
 pub use file::{FileSource, From};
+pub use kafka::KafkaSource;
 
 /// One configured source.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,6 +37,8 @@ pub struct SourceConfig {
 pub enum SourceKind {
     /// Files and folders.
     File(FileSource),
+    /// Topics of a Kafka cluster.
+    Kafka(Box<KafkaSource>),
     /// Standard input, read to its end.
     Stdin,
 }
@@ -78,8 +82,9 @@ pub fn read(reader: &mut Reader, index: usize) -> SourceConfig {
         let hint = "for example name = \"auth\"".to_owned();
         reader.complain(&key("name"), "every source needs a name".to_owned(), hint);
     }
-    let kinds: [(&str, ReadKind); 2] = [
+    let kinds: [(&str, ReadKind); 3] = [
         ("file", |reader, index| SourceKind::File(file::read(reader, index))),
+        ("kafka", |reader, index| SourceKind::Kafka(Box::new(kafka::read(reader, index)))),
         ("stdin", |_, _| SourceKind::Stdin),
     ];
     let read_kind = reader.choice(&key("type"), "file", &kinds, "What the source is.");

@@ -2,6 +2,10 @@
 #![allow(dead_code)]
 
 pub mod daemon;
+#[path = "services/kafka.rs"]
+pub mod kafka;
+#[path = "services/path.rs"]
+pub mod path;
 pub mod pty;
 pub mod stub;
 pub mod vocabulary;
