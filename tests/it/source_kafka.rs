@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
 
+use crate::support::certificates::certificates;
 use crate::support::daemon::{Daemon, command, run_json};
 use crate::support::kafka::{Broker, free_ports};
 use crate::support::path::{self, Books, assert_whole, wait_until};
@@ -289,28 +290,6 @@ fn poison_tombstones_headers_and_topics_that_are_made_again() {
     assert_eq!(books.records[3].1, 0);
     let last = books.batches.iter().rfind(|batch| !batch.records.is_empty()).unwrap();
     assert_ne!(last.stream.id, first);
-}
-
-/// A certificate authority, the broker's certificate and ours, all PEM.
-fn certificates(folder: &Path) {
-    use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
-    let mut authority = CertificateParams::new(vec!["ca.example".to_owned()]).unwrap();
-    authority.distinguished_name.push(DnType::CommonName, "test authority");
-    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let key = KeyPair::generate().unwrap();
-    let root = authority.self_signed(&key).unwrap();
-    std::fs::write(folder.join("ca.pem"), root.pem()).unwrap();
-    let issuer = Issuer::new(authority, key);
-    for (name, host) in [("broker", "localhost"), ("us", "watchfloor.example")] {
-        let key = KeyPair::generate().unwrap();
-        let mut params = CertificateParams::new(vec![host.to_owned()]).unwrap();
-        params.distinguished_name.push(DnType::CommonName, host);
-        let cert = params.signed_by(&key, &issuer).unwrap();
-        std::fs::write(folder.join(format!("{name}.crt")), cert.pem()).unwrap();
-        std::fs::write(folder.join(format!("{name}.key")), key.serialize_pem()).unwrap();
-        let both = key.serialize_pem() + &cert.pem();
-        std::fs::write(folder.join(format!("{name}.pem")), both).unwrap();
-    }
 }
 
 fn secured(folder: &Path, port: u16, others: u16) -> Vec<(String, String)> {

@@ -1,5 +1,6 @@
 //! `[[sources]]`: where records come from. One file a kind.
 
+mod amqp;
 mod file;
 mod kafka;
 
@@ -10,6 +11,7 @@ use jiff::tz::TimeZone;
 
 use crate::config::reader::Reader;
 
+pub use amqp::AmqpSource;
 pub use file::{FileSource, From};
 pub use kafka::KafkaSource;
 
@@ -37,6 +39,8 @@ pub struct SourceConfig {
 pub enum SourceKind {
     /// Files and folders.
     File(FileSource),
+    /// A queue of an AMQP broker.
+    Amqp(Box<AmqpSource>),
     /// Topics of a Kafka cluster.
     Kafka(Box<KafkaSource>),
     /// Standard input, read to its end.
@@ -82,8 +86,9 @@ pub fn read(reader: &mut Reader, index: usize) -> SourceConfig {
         let hint = "for example name = \"auth\"".to_owned();
         reader.complain(&key("name"), "every source needs a name".to_owned(), hint);
     }
-    let kinds: [(&str, ReadKind); 3] = [
+    let kinds: [(&str, ReadKind); 4] = [
         ("file", |reader, index| SourceKind::File(file::read(reader, index))),
+        ("amqp", |reader, index| SourceKind::Amqp(Box::new(amqp::read(reader, index)))),
         ("kafka", |reader, index| SourceKind::Kafka(Box::new(kafka::read(reader, index)))),
         ("stdin", |_, _| SourceKind::Stdin),
     ];

@@ -1,11 +1,15 @@
 //! What integration tests share: where data lies, the release binary, scratch folders.
 #![allow(dead_code)]
 
+#[path = "services/certificates.rs"]
+pub mod certificates;
 pub mod daemon;
 #[path = "services/kafka.rs"]
 pub mod kafka;
 #[path = "services/path.rs"]
 pub mod path;
+#[path = "services/rabbitmq.rs"]
+pub mod rabbitmq;
 pub mod pty;
 pub mod stub;
 pub mod vocabulary;
