@@ -79,17 +79,27 @@ impl BrokerConfig {
     /// Take the keys under `prefix`. Brokers are needed.
     pub fn take(reader: &mut Reader, prefix: &str) -> BrokerConfig {
         let key = |name: &str| format!("{prefix}.{name}");
-        let brokers = reader.texts(&key("brokers"), &[], "host:port of some brokers of the cluster.");
+        let brokers =
+            reader.texts(&key("brokers"), &[], "host:port of some brokers of the cluster.");
         if brokers.is_empty() {
             let hint = "for example brokers = [\"kafka1:9092\"]".to_owned();
             reader.complain(&key("brokers"), "at least one broker is needed".to_owned(), hint);
         }
-        for broker in brokers.iter().filter(|broker| broker.contains("://") || broker.contains(',')) {
+        for broker in brokers.iter().filter(|broker| broker.contains("://") || broker.contains(','))
+        {
             let message = format!("{broker:?} is no host:port");
-            reader.complain(&key("brokers"), message, "one host:port each, without a scheme".to_owned());
+            reader.complain(
+                &key("brokers"),
+                message,
+                "one host:port each, without a scheme".to_owned(),
+            );
         }
         BrokerConfig {
-            client_id: reader.text(&key("client_id"), "watchfloor", "How we call ourselves to the brokers."),
+            client_id: reader.text(
+                &key("client_id"),
+                "watchfloor",
+                "How we call ourselves to the brokers.",
+            ),
             tls: take_tls(reader, prefix),
             sasl: take_sasl(reader, prefix),
             brokers,
@@ -110,7 +120,8 @@ impl BrokerConfig {
             ("reconnect.backoff.max.ms", "5000".to_owned()),
         ];
         if let Some(tls) = &self.tls {
-            let ca = tls.ca.as_ref().map_or_else(|| "probe".to_owned(), |ca| ca.display().to_string());
+            let ca =
+                tls.ca.as_ref().map_or_else(|| "probe".to_owned(), |ca| ca.display().to_string());
             settings.push(("ssl.ca.location", ca));
             if let Some((cert, key)) = &tls.pair {
                 settings.push(("ssl.certificate.location", cert.display().to_string()));
@@ -127,7 +138,9 @@ impl BrokerConfig {
                 settings.push(("sasl.username", user.clone()));
                 settings.push(("sasl.password", text(password)?));
             }
-            Some(Sasl::Bearer { .. }) => settings.push(("sasl.mechanism", "OAUTHBEARER".to_owned())),
+            Some(Sasl::Bearer { .. }) => {
+                settings.push(("sasl.mechanism", "OAUTHBEARER".to_owned()))
+            }
         }
         Ok(settings)
     }
@@ -158,11 +171,14 @@ fn take_tls(reader: &mut Reader, prefix: &str) -> Option<BrokerTls> {
     let key = |name: &str| format!("{prefix}.{name}");
     let path = |text: Option<String>| text.map(PathBuf::from);
     let on = reader.truth(&key("tls"), false, "Speak TLS to the brokers.");
-    let doc = "Who may have signed the broker's certificate, PEM; if not given, whom the system trusts.";
+    let doc =
+        "Who may have signed the broker's certificate, PEM; if not given, whom the system trusts.";
     let ca = path(reader.optional_text(&key("tls_ca"), doc));
     let cert = path(reader.optional_text(&key("tls_cert"), "Our certificate for mutual TLS, PEM."));
-    let private = path(reader.optional_text(&key("tls_key"), "Private key that belongs to tls_cert, PEM."));
-    let names = (key("tls_key_password"), key("tls_key_password.env"), key("tls_key_password.file"));
+    let private =
+        path(reader.optional_text(&key("tls_key"), "Private key that belongs to tls_cert, PEM."));
+    let names =
+        (key("tls_key_password"), key("tls_key_password.env"), key("tls_key_password.file"));
     let docs = ("Variable with the password of tls_key.", "File with the password of tls_key.");
     let key_password = SecretRef::take(reader, (&names.0, &names.1, &names.2), docs);
     if cert.is_some() != private.is_some() {
@@ -186,7 +202,8 @@ fn take_sasl(reader: &mut Reader, prefix: &str) -> Option<Sasl> {
         ("scram-sha-512", Mechanism::Password("SCRAM-SHA-512")),
         ("oauthbearer", Mechanism::Bearer),
     ];
-    let doc = "How to log in at the brokers: none, plain, scram-sha-256, scram-sha-512, oauthbearer.";
+    let doc =
+        "How to log in at the brokers: none, plain, scram-sha-256, scram-sha-512, oauthbearer.";
     let mechanism = reader.choice(&key("sasl"), "none", &mechanisms, doc);
     let user = reader.optional_text(&key("user"), "Who logs in.");
     let names = (key("password"), key("password.env"), key("password.file"));
@@ -203,7 +220,11 @@ fn take_sasl(reader: &mut Reader, prefix: &str) -> Option<Sasl> {
             let given = user.is_some() || password.is_some() || token.is_some();
             if given {
                 let message = "a login is named, but not how to log in".to_owned();
-                reader.complain(&key("sasl"), message, "for example sasl = \"scram-sha-512\"".to_owned());
+                reader.complain(
+                    &key("sasl"),
+                    message,
+                    "for example sasl = \"scram-sha-512\"".to_owned(),
+                );
             }
             None
         }

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use crate::config::reader::{ConfigProblem, Origin, Reader, Shown};
 use crate::config::{Config, places::Places};
 use crate::config::{
-    alert, api, assets, limits, mappings, metrics, redact, rules, signals, sources, store, ui,
+    alert, api, assets, limits, mappings, metrics, redact, rules, signals, sinks, sources, store,
+    ui,
 };
 
 /// Names with our prefix that are not configuration keys.
@@ -88,6 +89,7 @@ fn read(reader: &mut Reader) -> Config {
         redact: redact::read(reader),
         limits: limits::read(reader),
         ui: ui::read(reader),
+        sinks: sinks::read(reader),
         sources: (0..reader.tables("sources")).map(|index| sources::read(reader, index)).collect(),
     };
     let mut names = BTreeSet::new();

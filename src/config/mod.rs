@@ -19,6 +19,7 @@ pub mod redact;
 pub mod rules;
 pub mod secret;
 pub mod signals;
+pub mod sinks;
 pub mod sources;
 pub mod store;
 pub mod tls;
@@ -33,6 +34,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// Where records come from.
     pub sources: Vec<sources::SourceConfig>,
+    /// Where our own stream goes.
+    pub sinks: Vec<sinks::SinkConfig>,
     /// Which rules run.
     pub rules: rules::RulesConfig,
     /// Which signals run.

@@ -6,6 +6,7 @@
 mod analyst;
 pub mod changes;
 mod committer;
+mod exports;
 pub mod failed_logins;
 mod in_order;
 pub mod inputs;

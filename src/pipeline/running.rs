@@ -13,6 +13,7 @@ use crate::model::record::Batch;
 use crate::normalise::Settings;
 use crate::pipeline::analyst::Analyst;
 use crate::pipeline::committer::{Committer, Ready};
+use crate::pipeline::exports;
 use crate::pipeline::inputs::{Inputs, Plan};
 use crate::pipeline::mappings;
 use crate::pipeline::muted::{self, Muted};
@@ -114,6 +115,7 @@ pub struct Running {
 pub async fn start(parts: Parts) -> anyhow::Result<Running> {
     let Parts { config, opened: Opened { store, shared, muted }, evidence } = parts;
     let built = open_sources(&config, &shared, &store)?;
+    let sinks = exports::open(&config, &store, &shared)?;
     let mut noise = config.rules.noise.clone();
     if evidence.is_some() {
         // Who looks at one day of one machine wants all of it; budgets are for what goes on and on.
@@ -149,7 +151,8 @@ pub async fn start(parts: Parts) -> anyhow::Result<Running> {
     let states = store.decoder_states().await?;
     let repeats = Repeats::restore(store.deliveries().await?);
     let stop = StopToken::new();
-    let watchers = watch(reloader, signal_reloader, &settings, &shared, &stop)?;
+    let mut watchers = watch(reloader, signal_reloader, &settings, &shared, &stop)?;
+    watchers.extend(exports::start(sinks, &stop)?);
     let limits_of_path = config.limits.clone();
     let analyst = Analyst::new(
         settings,

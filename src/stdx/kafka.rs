@@ -211,12 +211,12 @@ impl Asking {
         patience: Duration,
     ) -> Result<Vec<(String, Option<String>)>, KafkaError> {
         let admin = AdminClient::from_config_and_context(&self.config, self.ears.clone())?;
-        let topics: Vec<NewTopic<'_>> =
-            names
-                .iter()
-                .map(|name| NewTopic::new(name, partitions, TopicReplication::Fixed(replication)))
-                .collect();
-        let options = AdminOptions::new().operation_timeout(Some(patience)).request_timeout(Some(patience));
+        let topics: Vec<NewTopic<'_>> = names
+            .iter()
+            .map(|name| NewTopic::new(name, partitions, TopicReplication::Fixed(replication)))
+            .collect();
+        let options =
+            AdminOptions::new().operation_timeout(Some(patience)).request_timeout(Some(patience));
         let made = admin.create_topics(&topics, &options).await?;
         Ok(made
             .into_iter()

@@ -60,9 +60,9 @@ pub(crate) struct Segment {
 /// Reads events. Cheap to clone, and every method may be called from any thread.
 #[derive(Clone, Debug)]
 pub struct EventReader {
-    folder: Arc<PathBuf>,
+    pub(super) folder: Arc<PathBuf>,
     /// Written by the commit only, for the blink of a copy; read at the start of a search.
-    segments: Arc<RwLock<Vec<Segment>>>,
+    pub(super) segments: Arc<RwLock<Vec<Segment>>>,
 }
 
 impl EventReader {
@@ -260,7 +260,11 @@ fn list_frames(
     Ok(frames)
 }
 
-fn read_block(file: &File, frame_at: u64, block: &Block) -> std::io::Result<Option<Vec<u8>>> {
+pub(super) fn read_block(
+    file: &File,
+    frame_at: u64,
+    block: &Block,
+) -> std::io::Result<Option<Vec<u8>>> {
     let packed = read_packed(file, frame_at + block.offset, block.bytes)?;
     Ok(frame::unpack(&packed, block.raw, Some(block.crc)))
 }

@@ -134,7 +134,11 @@ fn books(out: &mut Text, telemetry: &Telemetry) {
         let seconds = source.newest_event_us as f64 / SECOND_US as f64;
         out.sample("source_newest_event_seconds", &labels, seconds);
     }
-    out.family("source_number", "gauge", "What a source says of itself: connections, lag, refusals by reason.");
+    out.family(
+        "source_number",
+        "gauge",
+        "What a source says of itself: connections, lag, refusals by reason.",
+    );
     for source in &status.sources {
         for (name, number) in &source.numbers {
             let labels = vec![("source", source.name.as_str()), ("name", name.as_str())];

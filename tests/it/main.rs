@@ -34,6 +34,7 @@ mod sigma_conformance;
 mod sigma_fields;
 mod signal_life;
 mod signal_pack;
+mod sinks;
 mod source_amqp;
 mod source_evtx;
 mod source_kafka;

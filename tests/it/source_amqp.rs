@@ -15,7 +15,11 @@ fn section(rabbit: &Rabbit, queue: &str) -> String {
 
 fn line(number: usize) -> String {
     let at = jiff::Timestamp::from_second(1_795_334_400 + number as i64).unwrap();
-    format!("{at} web{:02} sshd[{}]: Failed password for root from 203.0.113.7 port 4022 ssh2", number % 3, number + 1)
+    format!(
+        "{at} web{:02} sshd[{}]: Failed password for root from 203.0.113.7 port 4022 ssh2",
+        number % 3,
+        number + 1
+    )
 }
 
 fn bodies(books: &Books) -> Vec<String> {
@@ -74,8 +78,10 @@ fn every_message_becomes_one_event_while_we_and_the_broker_are_killed() {
     assert_eq!(runtime.block_on(rabbit.waiting("logs")), Some(0), "something was not answered");
     let search = ["events", "search", "class:logon_failure", "--limit", "100000"];
     let found = crate::support::daemon::run_ndjson(&config, &search);
-    let ids: BTreeSet<&str> =
-        found.iter().filter_map(|event| event["event"]["id"].as_str().or(event["event.id"].as_str())).collect();
+    let ids: BTreeSet<&str> = found
+        .iter()
+        .filter_map(|event| event["event"]["id"].as_str().or(event["event.id"].as_str()))
+        .collect();
     assert_eq!(ids.len(), MESSAGES);
 }
 
@@ -158,7 +164,9 @@ fn a_wrong_login_is_trouble_and_tls_is_checked() {
     std::fs::write(folder.join("wrong"), "nonsense").unwrap();
     let more = format!("\npassword = {{ file = \"{}\" }}", folder.join("wrong").display());
     let running = path::run(&(section(&rabbit, "logs") + &more), &books).unwrap();
-    wait_until("the complaint", || running.said().contains("ACCESS_REFUSED") || running.said().contains("refused"));
+    wait_until("the complaint", || {
+        running.said().contains("ACCESS_REFUSED") || running.said().contains("refused")
+    });
     assert!(!running.said().contains("nonsense"), "{}", running.said());
     running.stop();
 
@@ -177,7 +185,9 @@ fn a_wrong_login_is_trouble_and_tls_is_checked() {
         at("us.key")
     );
     let running = path::run(&tls(&mutual), &books).unwrap();
-    wait_until("the record", || books.lock().unwrap().records.len() == 1 || !running.said().is_empty());
+    wait_until("the record", || {
+        books.lock().unwrap().records.len() == 1 || !running.said().is_empty()
+    });
     assert_eq!(running.said(), "");
     running.stop();
 }

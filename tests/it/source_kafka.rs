@@ -16,16 +16,26 @@ const TOPIC: &str = "linux-auditd-logs";
 
 fn line(number: usize) -> String {
     let at = jiff::Timestamp::from_second(1_795_334_400 + number as i64).unwrap();
-    format!("{at} web{:02} sshd[{}]: Failed password for root from 203.0.113.7 port 4022 ssh2", number % 3, number + 1)
+    format!(
+        "{at} web{:02} sshd[{}]: Failed password for root from 203.0.113.7 port 4022 ssh2",
+        number % 3,
+        number + 1
+    )
 }
 
 fn section(broker: &Broker, more: &str) -> String {
-    format!("type = \"kafka\"\nbrokers = [\"{}\"]\ntopics = [\"{TOPIC}\"]\nsession_timeout = \"6s\"\n{more}", broker.address())
+    format!(
+        "type = \"kafka\"\nbrokers = [\"{}\"]\ntopics = [\"{TOPIC}\"]\nsession_timeout = \"6s\"\n{more}",
+        broker.address()
+    )
 }
 
 fn write_config(folder: &Path, section: &str) -> PathBuf {
     let path = folder.join("watchfloor.toml");
-    let text = format!("data_dir = \"{}\"\n[[sources]]\nname = \"k\"\n{section}\n", folder.join("data").display());
+    let text = format!(
+        "data_dir = \"{}\"\n[[sources]]\nname = \"k\"\n{section}\n",
+        folder.join("data").display()
+    );
     std::fs::write(&path, text).unwrap();
     path
 }
@@ -45,7 +55,9 @@ fn a_misspelt_topic_stops_the_start_and_no_topic_appears_on_a_broker_that_makes_
     let config = write_config(folder.path(), &wrong);
     let (output, said) = say(&config, &["serve"]);
     assert_eq!(output.status.code(), Some(1), "{said}");
-    for part in ["\"linux-audit-logs\"", "did you mean linux-auditd-logs", "watchfloor topics create"] {
+    for part in
+        ["\"linux-audit-logs\"", "did you mean linux-auditd-logs", "watchfloor topics create"]
+    {
         assert!(said.contains(part), "no {part}: {said}");
     }
     let (output, said) = say(&config, &["topics", "check", "--configured-only", "--format", "csv"]);
@@ -53,7 +65,8 @@ fn a_misspelt_topic_stops_the_start_and_no_topic_appears_on_a_broker_that_makes_
     assert_eq!(broker.topics().into_keys().collect::<Vec<_>>(), [TOPIC], "a topic appeared");
 
     // What is missing is made, what is there stays.
-    let (output, said) = say(&config, &["topics", "create", "--partitions", "3", "--format", "csv"]);
+    let (output, said) =
+        say(&config, &["topics", "create", "--partitions", "3", "--format", "csv"]);
     assert!(output.status.success(), "{said}");
     let made = broker.topics();
     assert_eq!((made.len(), made[TOPIC], made["alerts"]), (9, 6, 3), "{made:?}");
@@ -123,8 +136,10 @@ fn every_message_arrives_once_while_we_and_the_broker_are_killed() {
     daemon.stop();
     let search = ["events", "search", "class:logon_failure", "--limit", "100000"];
     let found = crate::support::daemon::run_ndjson(&config, &search);
-    let ids: std::collections::BTreeSet<&str> =
-        found.iter().filter_map(|event| event["event"]["id"].as_str().or(event["event.id"].as_str())).collect();
+    let ids: std::collections::BTreeSet<&str> = found
+        .iter()
+        .filter_map(|event| event["event"]["id"].as_str().or(event["event.id"].as_str()))
+        .collect();
     assert_eq!(ids.len(), MESSAGES);
 }
 
@@ -145,7 +160,9 @@ fn a_member_that_comes_and_goes_takes_nothing_away_and_nothing_comes_twice() {
         feeder.flush();
         // It reads, tells the group nothing, and goes.
         let mut other = broker.client();
-        other.set("group.id", "watchfloor").set("partition.assignment.strategy", "cooperative-sticky");
+        other
+            .set("group.id", "watchfloor")
+            .set("partition.assignment.strategy", "cooperative-sticky");
         other.set("enable.auto.commit", "false").set("auto.offset.reset", "earliest");
         let other: BaseConsumer = other.create().unwrap();
         other.subscribe(&[TOPIC]).unwrap();
@@ -221,7 +238,8 @@ fn a_path_that_is_blocked_for_long_keeps_its_partitions() {
     // More than what the queues hold.
     let text = "x".repeat(2_000);
     let send = |from: usize| {
-        (from..from + 10_000).for_each(|n| feeder.text(TOPIC, (n % 2) as i32, &format!("{} {text}", line(n))));
+        (from..from + 10_000)
+            .for_each(|n| feeder.text(TOPIC, (n % 2) as i32, &format!("{} {text}", line(n))));
         feeder.flush();
     };
     send(0);
@@ -233,7 +251,11 @@ fn a_path_that_is_blocked_for_long_keeps_its_partitions() {
     assert!(running.context.gauges.get("lag_worst") >= 5_000);
     running.blocked.store(false, Ordering::Release);
     wait_until("all records", || books.lock().unwrap().records.len() >= 20_000);
-    assert_eq!(running.context.gauges.get("rebalances"), rebalances, "the group gave the partitions away");
+    assert_eq!(
+        running.context.gauges.get("rebalances"),
+        rebalances,
+        "the group gave the partitions away"
+    );
     running.stop();
     assert_whole(&books, 20_000);
 }
@@ -261,10 +283,12 @@ fn poison_tombstones_headers_and_topics_that_are_made_again() {
     assert_eq!((gauge("tombstones"), gauge("empty")), (1, 1));
     {
         let books = books.lock().unwrap();
-        let bytes: Vec<&[u8]> = books.records.iter().map(|(_, _, bytes)| bytes.as_slice()).collect();
+        let bytes: Vec<&[u8]> =
+            books.records.iter().map(|(_, _, bytes)| bytes.as_slice()).collect();
         assert_eq!(bytes, [&b"one"[..], b"two", b"\xff\x00poison"]);
         let of = |index: usize| {
-            let full: Vec<_> = books.batches.iter().filter(|batch| !batch.records.is_empty()).collect();
+            let full: Vec<_> =
+                books.batches.iter().filter(|batch| !batch.records.is_empty()).collect();
             let stream = &full[index].stream;
             (stream.host.as_deref().map(str::to_owned), stream.tenant.to_string())
         };
@@ -367,7 +391,9 @@ fn logins_and_certificates_of_every_kind_work_and_wrong_ones_are_trouble_that_he
     ];
     for (number, (port, more)) in good.iter().enumerate() {
         let (running, books) = run(*port, &format!("good{number}"), more);
-        wait_until(more, || books.lock().unwrap().records.len() == 10 || !running.said().is_empty());
+        wait_until(more, || {
+            books.lock().unwrap().records.len() == 10 || !running.said().is_empty()
+        });
         assert_eq!(running.said(), "", "{more}");
         running.stop();
     }

@@ -12,6 +12,7 @@ use clap::{Args, Subcommand};
 use crate::cli::{Common, Outcome, load};
 use crate::config::Config;
 use crate::config::brokers::{BrokerConfig, PARTITIONS, TOPICS};
+use crate::config::sinks::SinkKind;
 use crate::config::sources::SourceKind;
 use crate::model::desk::{Problem, ProblemKind};
 use crate::stdx::kafka::{self, Asking, Ears, Topic};
@@ -117,6 +118,11 @@ fn clusters(config: &Config) -> Vec<Wanted> {
         let SourceKind::Kafka(kafka) = &source.kind else { continue };
         let partitions = Some(kafka.partitions).filter(|count| *count > 0);
         add(&mut wanted, &kafka.cluster, kafka.topics.iter(), partitions);
+    }
+    for sink in &config.sinks {
+        let SinkKind::Kafka(kafka) = &sink.kind else { continue };
+        let topics = [&kafka.events_topic, &kafka.alerts_topic].into_iter().flatten();
+        add(&mut wanted, &kafka.cluster, topics, None);
     }
     wanted
 }

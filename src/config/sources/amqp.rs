@@ -33,7 +33,11 @@ pub struct AmqpSource {
 pub(super) fn read(reader: &mut Reader, index: usize) -> AmqpSource {
     let key = |name: &str| format!("sources[{index}].{name}");
     let path = |text: Option<String>| text.map(PathBuf::from);
-    let url = reader.text(&key("url"), "amqp://127.0.0.1:5672", "amqp://HOST:PORT/VHOST, or amqps:// for TLS.");
+    let url = reader.text(
+        &key("url"),
+        "amqp://127.0.0.1:5672",
+        "amqp://HOST:PORT/VHOST, or amqps:// for TLS.",
+    );
     if !url.starts_with("amqp://") && !url.starts_with("amqps://") {
         let hint = "for example amqps://rabbit1:5671/logs".to_owned();
         reader.complain(&key("url"), format!("{url:?} is no amqp:// or amqps:// address"), hint);
@@ -48,7 +52,10 @@ pub(super) fn read(reader: &mut Reader, index: usize) -> AmqpSource {
     let doc = "Who may have signed the broker's certificate, PEM; if not given, the well-known authorities.";
     let ca = path(reader.optional_text(&key("tls_ca"), doc));
     let cert = path(reader.optional_text(&key("tls_cert"), "Our certificate for mutual TLS, PEM."));
-    let private = path(reader.optional_text(&key("tls_key"), "Private key that belongs to tls_cert, PEM (PKCS#8)."));
+    let private = path(
+        reader
+            .optional_text(&key("tls_key"), "Private key that belongs to tls_cert, PEM (PKCS#8)."),
+    );
     if cert.is_some() != private.is_some() {
         let missing = if cert.is_some() { "tls_key" } else { "tls_cert" };
         let message = "tls_cert and tls_key are given together".to_owned();
@@ -61,10 +68,18 @@ pub(super) fn read(reader: &mut Reader, index: usize) -> AmqpSource {
     let queue = reader.text(&key("queue"), "", "The queue to read.");
     if queue.is_empty() || queue.len() > 255 {
         let hint = "for example queue = \"logs\"".to_owned();
-        reader.complain(&key("queue"), "an amqp source needs a queue of at most 255 bytes".to_owned(), hint);
+        reader.complain(
+            &key("queue"),
+            "an amqp source needs a queue of at most 255 bytes".to_owned(),
+            hint,
+        );
     }
-    let prefetch =
-        reader.number(&key("prefetch"), 500, 1, "Messages that the broker hands us before it has our answer.");
+    let prefetch = reader.number(
+        &key("prefetch"),
+        500,
+        1,
+        "Messages that the broker hands us before it has our answer.",
+    );
     AmqpSource {
         url,
         user: reader.text(&key("user"), "guest", "Who logs in."),
@@ -72,7 +87,11 @@ pub(super) fn read(reader: &mut Reader, index: usize) -> AmqpSource {
         ca,
         pair: cert.zip(private),
         queue,
-        declare: reader.truth(&key("declare"), false, "Make the queue, durable, if it is not there."),
+        declare: reader.truth(
+            &key("declare"),
+            false,
+            "Make the queue, durable, if it is not there.",
+        ),
         prefetch: u16::try_from(prefetch).unwrap_or(u16::MAX),
         stop_wait: reader.duration(
             &key("stop_wait"),

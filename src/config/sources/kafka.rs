@@ -52,14 +52,19 @@ pub(super) fn read(reader: &mut Reader, index: usize) -> KafkaSource {
     let from = [("start", From::Start), ("end", From::End)];
     let doc = "Where to begin in topics that neither we nor the group have a place in.";
     let from = reader.choice(&key("from"), "start", &from, doc).unwrap_or_default();
-    let key_is_host = reader.truth(&key("key_is_host"), false, "The key of a message names its host.");
+    let key_is_host =
+        reader.truth(&key("key_is_host"), false, "The key of a message names its host.");
     let header = "The header of a message that names its host.";
     KafkaSource {
         cluster,
         topics,
         from,
         key_is_host,
-        group: reader.text(&key("group"), "watchfloor", "The consumer group; one for all nodes of a cluster."),
+        group: reader.text(
+            &key("group"),
+            "watchfloor",
+            "The consumer group; one for all nodes of a cluster.",
+        ),
         partitions: reader.number(
             &key("partitions"),
             0,

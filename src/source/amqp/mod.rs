@@ -28,7 +28,13 @@ impl Amqp {
     /// A source as configured. Opens nothing yet.
     pub fn new(config: &SourceConfig, amqp: AmqpSource, limits: &LimitsConfig) -> Amqp {
         let (inlet, outlet) = push::pair(config, limits);
-        Amqp { name: config.name.as_str().into(), config: Arc::new(amqp), inlet, outlet, context: None }
+        Amqp {
+            name: config.name.as_str().into(),
+            config: Arc::new(amqp),
+            inlet,
+            outlet,
+            context: None,
+        }
     }
 }
 

@@ -106,9 +106,13 @@ async fn connect(config: &AmqpSource) -> Result<Connection, Failed> {
 
 /// A queue is only looked for, unless the configuration says to make it.
 async fn find_queue(channel: &Channel, config: &AmqpSource) -> Result<(), Failed> {
-    let options =
-        QueueDeclareOptions { passive: !config.declare, durable: true, ..QueueDeclareOptions::default() };
-    let found = channel.queue_declare(config.queue.as_str().into(), options, FieldTable::default()).await;
+    let options = QueueDeclareOptions {
+        passive: !config.declare,
+        durable: true,
+        ..QueueDeclareOptions::default()
+    };
+    let found =
+        channel.queue_declare(config.queue.as_str().into(), options, FieldTable::default()).await;
     let Err(error) = found else { return Ok(()) };
     let code = match error.kind() {
         ErrorKind::ProtocolError(answer) => answer.get_id(),
@@ -172,7 +176,8 @@ impl Session {
         let prefetch = channel.basic_qos(self.config.prefetch, BasicQosOptions::default()).await;
         prefetch.map_err(|error| early(error.into()))?;
         let (queue, options) = (self.config.queue.as_str(), BasicConsumeOptions::default());
-        let consumer = channel.basic_consume(queue.into(), "".into(), options, FieldTable::default()).await;
+        let consumer =
+            channel.basic_consume(queue.into(), "".into(), options, FieldTable::default()).await;
         let mut consumer = consumer.map_err(|error| early(error.into()))?;
         self.recent.reconnected();
         self.context.trouble(None);
@@ -246,7 +251,9 @@ impl Session {
     fn peer(&self, delivery: &Delivery) -> String {
         match delivery.exchange.as_str() {
             "" => self.config.queue.clone(),
-            exchange => format!("{}/{exchange}/{}", self.config.queue, delivery.routing_key.as_str()),
+            exchange => {
+                format!("{}/{exchange}/{}", self.config.queue, delivery.routing_key.as_str())
+            }
         }
     }
 

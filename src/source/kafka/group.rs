@@ -59,7 +59,12 @@ impl Group {
     }
 
     /// Tell the group how far what is durable reaches.
-    pub(super) fn tell(&self, consumer: &BaseConsumer<Shared>, mode: CommitMode, only: Option<&[Place]>) {
+    pub(super) fn tell(
+        &self,
+        consumer: &BaseConsumer<Shared>,
+        mode: CommitMode,
+        only: Option<&[Place]>,
+    ) {
         let mut seats = self.seats.lock();
         let mut untold = seats.untold();
         if let Some(only) = only {
@@ -99,7 +104,8 @@ impl Group {
         let store = seats.store.clone();
         for mut element in list.elements() {
             let place = Place::new(element.topic(), element.partition());
-            let told = group.as_ref().and_then(|list| list.find_partition(&place.topic, place.partition));
+            let told =
+                group.as_ref().and_then(|list| list.find_partition(&place.topic, place.partition));
             let told = told.as_ref().and_then(|told| match told.offset() {
                 Offset::Offset(next) => Some((next, told.metadata())),
                 _ => None,
@@ -107,7 +113,8 @@ impl Group {
             let seat = seats.all.get(&place);
             // What is under way is not in the rows yet and must not be read again.
             let handed = seat.filter(|seat| seat.outstanding > 0).and_then(|seat| seat.handed);
-            let known = rows.get(&place).copied().max(seat.and_then(|seat| seat.durable)).max(handed);
+            let known =
+                rows.get(&place).copied().max(seat.and_then(|seat| seat.durable)).max(handed);
             let mut start = begin(known, told, &store);
             let topic_is_new = !rows.keys().any(|known| known.topic == place.topic);
             if start.is_none() && group.is_some() && self.from == From::End && topic_is_new {
@@ -182,7 +189,9 @@ impl Group {
             match self.acks.1.recv_timeout(left) {
                 Ok(ack) => self.seats.lock().take(&ack),
                 Err(_) => {
-                    tracing::warn!("kafka: partitions are let go while records of them are under way");
+                    tracing::warn!(
+                        "kafka: partitions are let go while records of them are under way"
+                    );
                     return;
                 }
             }

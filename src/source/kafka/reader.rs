@@ -173,7 +173,8 @@ impl Reader {
         let complaint = self.group.ears.complaint().filter(|_| self.topic_trouble.is_none());
         let complaint = complaint.map(|why| topics::unreachable(&self.config, &why));
         let loss = self.loss.as_ref().map(|(_, text)| text.clone());
-        let all: Vec<String> = [self.topic_trouble.clone(), complaint, loss].into_iter().flatten().collect();
+        let all: Vec<String> =
+            [self.topic_trouble.clone(), complaint, loss].into_iter().flatten().collect();
         let now = Some(all.join("; ")).filter(|text| !text.is_empty());
         if now != self.said {
             match &now {
@@ -189,7 +190,9 @@ impl Reader {
         let wait = if self.group.seats.lock().ready.is_empty() { TURN } else { Duration::ZERO };
         match consumer.poll(wait) {
             Some(Ok(message)) => self.take(consumer, &message),
-            Some(Err(error)) => self.group.ears.complain(error.rdkafka_error_code(), &error.to_string()),
+            Some(Err(error)) => {
+                self.group.ears.complain(error.rdkafka_error_code(), &error.to_string())
+            }
             None => self.close_all(Duration::ZERO),
         }
     }
@@ -201,7 +204,9 @@ impl Reader {
         let due: Vec<Place> = seats
             .all
             .iter()
-            .filter(|(_, seat)| seat.open.as_ref().is_some_and(|open| full || open.since.elapsed() >= age))
+            .filter(|(_, seat)| {
+                seat.open.as_ref().is_some_and(|open| full || open.since.elapsed() >= age)
+            })
             .map(|(place, _)| place.clone())
             .collect();
         due.iter().for_each(|place| seats.close(place, &self.settings.source));
@@ -235,7 +240,8 @@ impl Reader {
         let mut seats = self.group.seats.lock();
         let Some(seat) = seats.all.get(&place) else { return };
         let bounds = &self.settings.bounds;
-        let other = seat.open.as_ref().is_some_and(|open| open.tenant != tenant || open.host != host);
+        let other =
+            seat.open.as_ref().is_some_and(|open| open.tenant != tenant || open.host != host);
         let full = seat.open.as_ref().is_some_and(|open| {
             open.batch.records.len() >= bounds.chunk_records_max
                 || open.batch.data.len() + payload.len() > bounds.chunk_bytes_max
@@ -278,7 +284,13 @@ impl Reader {
 
     /// Offsets are missing. Markers of transactions and compaction leave such gaps; a broker that deleted what was not read
     /// yet is said.
-    fn look_at_gap(&mut self, consumer: &BaseConsumer<Shared>, place: &Place, expected: i64, offset: i64) {
+    fn look_at_gap(
+        &mut self,
+        consumer: &BaseConsumer<Shared>,
+        place: &Place,
+        expected: i64,
+        offset: i64,
+    ) {
         if offset - expected < 2 {
             return;
         }
@@ -290,7 +302,9 @@ impl Reader {
             }
             seat.looked = Some(Instant::now());
         }
-        let low = consumer.fetch_watermarks(&place.topic, place.partition, ASK).map_or(0, |marks| marks.0);
+        let low = consumer
+            .fetch_watermarks(&place.topic, place.partition, ASK)
+            .map_or(0, |marks| marks.0);
         if low > expected {
             let until = low.min(offset);
             self.group.gauges.add("deleted_unread", until - expected);
@@ -314,7 +328,8 @@ impl Reader {
             (false, Shape::Line) => payload.trim_ascii_end(),
             (false, _) => payload,
         };
-        let (Ok(start), Ok(len)) = (u32::try_from(batch.data.len()), u32::try_from(bytes.len())) else {
+        let (Ok(start), Ok(len)) = (u32::try_from(batch.data.len()), u32::try_from(bytes.len()))
+        else {
             return;
         };
         batch.data.extend_from_slice(bytes);
@@ -368,7 +383,8 @@ impl Reader {
             })
             .collect();
         for (place, mark) in due {
-            let mut batch = Batch::new(Arc::new(self.stream(&place, mark.era, None, None)), Flush::No);
+            let mut batch =
+                Batch::new(Arc::new(self.stream(&place, mark.era, None, None)), Flush::No);
             batch.positions.push(row(&self.settings.source, place.key(), mark.write()));
             seats.ready.push_back(Ready { place, mark: Some(mark), batch });
         }
@@ -470,7 +486,9 @@ impl Reader {
         let quiet: Vec<(Place, u32)> = seats
             .all
             .iter_mut()
-            .filter(|(_, seat)| seat.open.is_none() && seat.stirred.is_some_and(|at| at.elapsed() >= IDLE))
+            .filter(|(_, seat)| {
+                seat.open.is_none() && seat.stirred.is_some_and(|at| at.elapsed() >= IDLE)
+            })
             .map(|(place, seat)| {
                 seat.stirred = None;
                 (place.clone(), seat.era)
@@ -500,7 +518,8 @@ impl Reader {
         let Ok(ends) = consumer.offsets_for_times(ends, ASK) else { return };
         let (mut total, mut worst) = (0_i64, 0);
         for (place, next) in durable {
-            let end = ends.find_partition(&place.topic, place.partition).map(|found| found.offset());
+            let end =
+                ends.find_partition(&place.topic, place.partition).map(|found| found.offset());
             let Some(Offset::Offset(end)) = end else { continue };
             let lag = end.saturating_sub(next.unwrap_or(0)).max(0);
             total = total.saturating_add(lag);
@@ -520,6 +539,7 @@ fn header(message: &BorrowedMessage<'_>, wanted: &str) -> Option<Arc<str>> {
 /// Bytes from outside as a name: short text without control characters, or nothing.
 fn name(bytes: &[u8]) -> Option<Arc<str>> {
     let text = std::str::from_utf8(bytes).ok()?.trim();
-    let fits = !text.is_empty() && text.len() <= NAME_BYTES_MAX && !text.chars().any(char::is_control);
+    let fits =
+        !text.is_empty() && text.len() <= NAME_BYTES_MAX && !text.chars().any(char::is_control);
     fits.then(|| text.into())
 }

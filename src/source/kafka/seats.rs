@@ -82,7 +82,9 @@ pub(super) fn read_rows(rows: &[Position]) -> (BTreeMap<Place, Mark>, Option<Str
 /// what lies between is not in it and is read again.
 pub(super) fn begin(own: Option<Mark>, group: Option<(i64, &str)>, store: &str) -> Option<Mark> {
     match (own, group) {
-        (Some(own), Some((next, by))) if next > own.next && by != store => Some(Mark { next, ..own }),
+        (Some(own), Some((next, by))) if next > own.next && by != store => {
+            Some(Mark { next, ..own })
+        }
         (Some(own), _) => Some(own),
         (None, Some((next, _))) => Some(Mark { era: 0, next }),
         (None, None) => None,
@@ -198,7 +200,8 @@ impl Seats {
     /// Partitions that are taken away: nothing more of them is handed on.
     pub(super) fn give_up(&mut self, places: &[Place]) {
         let named = self.ready.iter().any(|ready| {
-            ready.batch.positions.iter().any(|row| row.key == STORE_ROW) && places.contains(&ready.place)
+            ready.batch.positions.iter().any(|row| row.key == STORE_ROW)
+                && places.contains(&ready.place)
         });
         self.store_is_new |= named;
         self.ready.retain(|ready| !places.contains(&ready.place));
@@ -215,7 +218,11 @@ impl Seats {
 
     /// Bytes that are being gathered.
     pub(super) fn open_bytes(&self) -> usize {
-        self.all.values().filter_map(|seat| seat.open.as_ref()).map(|open| open.batch.data.len()).sum()
+        self.all
+            .values()
+            .filter_map(|seat| seat.open.as_ref())
+            .map(|open| open.batch.data.len())
+            .sum()
     }
 }
 
@@ -230,7 +237,10 @@ pub(super) fn new_store_name() -> String {
     // Without the system's random numbers the clock and the process tell two stores apart.
     if rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty()).is_err() {
         let now = crate::stdx::time::Timestamp::now().0.to_le_bytes();
-        bytes.iter_mut().zip(now.iter().chain(&std::process::id().to_le_bytes())).for_each(|(to, from)| *to = *from);
+        bytes
+            .iter_mut()
+            .zip(now.iter().chain(&std::process::id().to_le_bytes()))
+            .for_each(|(to, from)| *to = *from);
     }
     format!("\"{}\"", Id128(bytes))
 }

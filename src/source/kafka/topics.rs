@@ -48,7 +48,10 @@ fn missing(config: &KafkaSource, name: &str, there: &BTreeMap<String, Topic>) ->
 
 /// What is said while no broker answers.
 pub(super) fn unreachable(config: &KafkaSource, why: &str) -> String {
-    format!("{} does not answer: {why}; it is tried again until it does", config.cluster.brokers.join(","))
+    format!(
+        "{} does not answer: {why}; it is tried again until it does",
+        config.cluster.brokers.join(",")
+    )
 }
 
 #[cfg(test)]

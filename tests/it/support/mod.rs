@@ -8,9 +8,9 @@ pub mod daemon;
 pub mod kafka;
 #[path = "services/path.rs"]
 pub mod path;
+pub mod pty;
 #[path = "services/rabbitmq.rs"]
 pub mod rabbitmq;
-pub mod pty;
 pub mod stub;
 pub mod vocabulary;
 

@@ -48,7 +48,10 @@ fn script(verb: &str, folder: &Path, port: u16, environment: &[(String, String)]
 fn there() -> bool {
     static THERE: OnceLock<bool> = OnceLock::new();
     let found = *THERE.get_or_init(|| script("fetch", Path::new("/"), 0, &[]));
-    assert!(found || std::env::var_os("CI").is_none(), "Kafka cannot be had (tests/services/kafka.sh)");
+    assert!(
+        found || std::env::var_os("CI").is_none(),
+        "Kafka cannot be had (tests/services/kafka.sh)"
+    );
     if !found {
         eprintln!("SKIPPED: Kafka cannot be had (tests/services/kafka.sh fetch)");
     }
@@ -62,7 +65,9 @@ impl Broker {
     }
 
     /// Start one with an environment made for its folder and port.
-    pub fn start_with(environment: impl FnOnce(&Path, u16) -> Vec<(String, String)>) -> Option<Broker> {
+    pub fn start_with(
+        environment: impl FnOnce(&Path, u16) -> Vec<(String, String)>,
+    ) -> Option<Broker> {
         if !there() {
             return None;
         }

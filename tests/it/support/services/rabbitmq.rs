@@ -29,7 +29,10 @@ fn script(arguments: &[&str], extra: &str) -> bool {
 fn there() -> bool {
     static THERE: OnceLock<bool> = OnceLock::new();
     let found = *THERE.get_or_init(|| script(&["fetch"], ""));
-    assert!(found || std::env::var_os("CI").is_none(), "RabbitMQ is not installed (rabbitmq-server)");
+    assert!(
+        found || std::env::var_os("CI").is_none(),
+        "RabbitMQ is not installed (rabbitmq-server)"
+    );
     if !found {
         eprintln!("SKIPPED: RabbitMQ is not installed (apt-get install rabbitmq-server)");
     }
@@ -115,7 +118,13 @@ pub async fn publish(channel: &Channel, queue: &str, body: &str, id: Option<&str
         properties = properties.with_message_id(id.into());
     }
     let sent = channel
-        .basic_publish("".into(), queue.into(), BasicPublishOptions::default(), body.as_bytes(), properties)
+        .basic_publish(
+            "".into(),
+            queue.into(),
+            BasicPublishOptions::default(),
+            body.as_bytes(),
+            properties,
+        )
         .await
         .unwrap();
     sent.await.unwrap();
