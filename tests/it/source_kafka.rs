@@ -440,3 +440,39 @@ fn a_broker_that_is_not_there_at_the_start_is_waited_for() {
     running.stop();
     assert_eq!(late.lock().unwrap().records[0].1, 10);
 }
+
+#[test]
+fn a_leader_that_dies_costs_nothing() {
+    if std::env::var_os("WATCHFLOOR_TEST_FULL").is_none() {
+        eprintln!("SKIPPED: three brokers take WATCHFLOOR_TEST_FULL=1");
+        return;
+    }
+    const MESSAGES: usize = 6_000;
+    let Some(brokers) = Broker::cluster() else { return };
+    brokers[0].create_copied(TOPIC, 6, 3);
+    let all = brokers
+        .iter()
+        .map(|broker| format!("\"{}\"", broker.address()))
+        .collect::<Vec<_>>()
+        .join(", ");
+    let section = section(&brokers[0], "").replace(&format!("\"{}\"", brokers[0].address()), &all);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let _guard = runtime.enter();
+    let books = Books::default();
+    let running = path::run(&section, &books).unwrap();
+    let feeder = brokers[2].producer();
+    let send = |from: usize, to: usize| {
+        (from..to).for_each(|number| feeder.text(TOPIC, (number % 6) as i32, &line(number)));
+    };
+    send(0, MESSAGES / 3);
+    feeder.flush();
+    for (round, broker) in brokers[..2].iter().enumerate() {
+        broker.kill();
+        send(MESSAGES / 3 * (round + 1), MESSAGES / 3 * (round + 2));
+        feeder.flush();
+        broker.restart();
+    }
+    wait_until("all records", || books.lock().unwrap().records.len() >= MESSAGES);
+    running.stop();
+    assert_whole(&books, MESSAGES);
+}

@@ -114,10 +114,49 @@ impl Broker {
         own.map(|topic| (topic.name().to_owned(), topic.partitions().len())).collect()
     }
 
-    /// Make a topic.
+    /// Three nodes of one cluster, without order of their start: each waits for the others.
+    pub fn cluster() -> Option<Vec<Broker>> {
+        if !there() {
+            return None;
+        }
+        let ids = ["J8qXuhL4Q5mJc8Y7kD2f1A", "K9rYviM5R6nKd9Z8lE3g2A", "L1sZwjN6S7oLe1A9mF4h3A"];
+        let ports: Vec<u16> = ids.iter().map(|_| free_ports()).collect();
+        let all = |part: &dyn Fn(usize) -> String| (0..3).map(part).collect::<Vec<_>>().join(",");
+        let controllers = all(&|node| format!("127.0.0.1:{}", ports[node] + 1));
+        let voters =
+            all(&|node| format!("{}@127.0.0.1:{}:{}", node + 1, ports[node] + 1, ids[node]));
+        let extra = "offsets.topic.replication.factor=3\ndefault.replication.factor=3\nmin.insync.replicas=2";
+        let brokers: Vec<Broker> = (0..3)
+            .map(|node| Broker {
+                folder: tempfile::tempdir().unwrap(),
+                port: ports[node],
+                environment: [
+                    ("KAFKA_EXTRA", extra.to_owned()),
+                    ("KAFKA_NODE", (node + 1).to_string()),
+                    ("KAFKA_CONTROLLERS", controllers.clone()),
+                    ("KAFKA_VOTERS", voters.clone()),
+                ]
+                .map(|(name, value)| (name.to_owned(), value))
+                .to_vec(),
+            })
+            .collect();
+        std::thread::scope(|scope| {
+            for broker in &brokers {
+                scope.spawn(|| broker.restart());
+            }
+        });
+        Some(brokers)
+    }
+
+    /// Make a topic with one copy.
     pub fn create(&self, name: &str, partitions: i32) {
+        self.create_copied(name, partitions, 1);
+    }
+
+    /// Make a topic.
+    pub fn create_copied(&self, name: &str, partitions: i32, copies: i32) {
         let admin: AdminClient<DefaultClientContext> = self.client().create().unwrap();
-        let topic = NewTopic::new(name, partitions, TopicReplication::Fixed(1));
+        let topic = NewTopic::new(name, partitions, TopicReplication::Fixed(copies));
         let options = AdminOptions::new().operation_timeout(Some(PATIENCE));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(admin.create_topics([&topic], &options)).unwrap()[0].as_ref().unwrap();
