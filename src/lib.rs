@@ -11,6 +11,7 @@ pub mod client;
 pub mod config;
 pub mod desk;
 pub mod detect;
+pub mod export;
 pub mod gaps;
 pub mod model;
 pub mod normalise;

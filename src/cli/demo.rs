@@ -84,6 +84,8 @@ fn prepare(config: &mut Config, scenario: &Scenario, folder: &Path) -> anyhow::R
     config.data_dir = folder.join("data");
     config.api.socket = None;
     config.metrics.listen = None;
+    // A scenario is not for others to see.
+    config.sinks.clear();
     let mut source = SourceConfig::files("demo", vec![logs]);
     source.host = HostRule::PathComponent(1);
     if let SourceKind::File(files) = &mut source.kind {

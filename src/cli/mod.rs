@@ -32,6 +32,7 @@ mod signals;
 mod simulate;
 mod status;
 mod theme;
+mod topics;
 mod workbench;
 
 use std::ffi::OsString;
@@ -114,6 +115,8 @@ enum Command {
     Keys(keys::Arguments),
     /// Check, list and test signals
     Signals(signals::Arguments),
+    /// Kafka topics: which are missing, and make them
+    Topics(topics::Arguments),
     /// Check, show or write the configuration
     Config(config::Arguments),
     /// Look at everything the program needs and say what is wrong
@@ -177,6 +180,7 @@ fn run(arguments: Arguments) -> anyhow::Result<Outcome> {
         Some(Command::Rules(arguments)) => rules::run(&common, &arguments),
         Some(Command::Keys(arguments)) => keys::run(&common, &arguments),
         Some(Command::Signals(arguments)) => signals::run(&common, &arguments),
+        Some(Command::Topics(arguments)) => topics::run(&common, &arguments),
         Some(Command::Config(arguments)) => config::run(&common, &arguments),
         Some(Command::Formats(arguments)) => formats::run(&common, &arguments),
         Some(Command::Keymap(arguments)) => keymap::run(&common, &arguments),

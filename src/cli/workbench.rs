@@ -65,6 +65,8 @@ pub(crate) fn open(common: &Common, arguments: &OpenArguments) -> anyhow::Result
     config.api.socket = None;
     config.metrics.listen = None;
     config.sources.clear();
+    // Evidence goes nowhere.
+    config.sinks.clear();
     if !arguments.rules.is_empty() {
         config.rules.paths.clone_from(&arguments.rules);
     }

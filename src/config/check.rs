@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use crate::config::reader::{ConfigProblem, Origin, Reader, Shown};
 use crate::config::{Config, places::Places};
 use crate::config::{
-    alert, api, assets, backup, gaps, limits, mappings, metrics, redact, rules, signals, sources,
-    store, ui,
+    alert, api, assets, backup, gaps, limits, mappings, metrics, redact, rules, signals, sinks,
+    sources, store, ui,
 };
 
 /// Names with our prefix that are not configuration keys; those of tests ([`TEST_ENV_PREFIX`]) neither.
@@ -97,6 +97,7 @@ fn read(reader: &mut Reader) -> Config {
         gaps: gaps::read(reader),
         limits: limits::read(reader),
         ui: ui::read(reader),
+        sinks: sinks::read(reader),
         sources: (0..reader.tables("sources")).map(|index| sources::read(reader, index)).collect(),
     };
     let mut names = BTreeSet::new();
@@ -138,7 +139,7 @@ mod tests {
             all,
             [
                 "w.toml:4: ui.theme: expected text, found 5",
-                "w.toml:7: sources[0].type: \"fil\" is none of file, stdin, http (did you mean file)",
+                "w.toml:7: sources[0].type: \"fil\" is none of file, amqp, kafka, http, stdin (did you mean file)",
                 "w.toml:2: alert.dedup: unknown key (did you mean alert.dedupe)",
             ]
         );

@@ -8,6 +8,7 @@ pub mod alert;
 pub mod api;
 pub mod assets;
 pub mod backup;
+pub mod brokers;
 pub mod check;
 pub mod gaps;
 pub mod limits;
@@ -20,6 +21,7 @@ pub mod redact;
 pub mod rules;
 pub mod secret;
 pub mod signals;
+pub mod sinks;
 pub mod sources;
 pub mod store;
 pub mod tls;
@@ -36,6 +38,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// Where records come from.
     pub sources: Vec<sources::SourceConfig>,
+    /// Where our own stream goes.
+    pub sinks: Vec<sinks::SinkConfig>,
     /// Which rules run.
     pub rules: rules::RulesConfig,
     /// Which signals run.

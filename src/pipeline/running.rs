@@ -12,6 +12,7 @@ use crate::normalise::Settings;
 use crate::pipeline::analyst::Analyst;
 use crate::pipeline::backup;
 use crate::pipeline::committer::{Committer, Ready};
+use crate::pipeline::exports;
 use crate::pipeline::inputs::{Inputs, Plan};
 use crate::pipeline::keys::KeyRing;
 use crate::pipeline::mappings;
@@ -140,6 +141,7 @@ pub struct Running {
 pub async fn start(parts: Parts) -> anyhow::Result<Running> {
     let Parts { config, opened: Opened { store, shared, muted }, evidence } = parts;
     let built = open_sources(&config, &shared, &store)?;
+    let sinks = exports::open(&config, &store, &shared)?;
     let mut noise = config.rules.noise.clone();
     if evidence.is_some() {
         // Who looks at one day of one machine wants all of it; budgets are for what goes on and on.
@@ -174,6 +176,7 @@ pub async fn start(parts: Parts) -> anyhow::Result<Running> {
     let stop = StopToken::new();
     let mut watchers = watch(reloader, signal_reloader, &settings, &shared, &stop)?;
     watchers.extend(upkeep(&config, &store, &shared, &stop)?);
+    watchers.extend(exports::start(sinks, &stop)?);
     let analyst = Analyst::new(
         settings,
         loader,
@@ -243,6 +246,15 @@ fn open_sources(
             told.set_problem(&key, trouble.map(|text| (Health::Degraded, text)));
         });
         let context = context.with_keys(Arc::clone(&keys));
+        let (store, runtime) = (Arc::clone(store), Handle::current());
+        let context = context.with_positions(move |source| {
+            let rows = runtime.block_on(store.positions(source));
+            rows.unwrap_or_else(|error| {
+                let error: &dyn std::error::Error = &error;
+                tracing::error!(error, source, "cannot read positions");
+                Vec::new()
+            })
+        });
         source.open(&context).with_context(failed)?;
         shared.add_gauges(&section.name, Arc::clone(&context.gauges));
         sources.push(source);

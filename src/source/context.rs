@@ -7,9 +7,11 @@ use std::sync::Arc;
 use tokio::runtime::Handle;
 
 use super::keys::KeyCheck;
+use crate::model::record::Position;
 use crate::stdx::gauges::Gauges;
 
 type Say = Arc<dyn Fn(Option<String>) + Send + Sync>;
+type Recall = Arc<dyn Fn(&str) -> Vec<Position> + Send + Sync>;
 
 /// Handed to [`super::Source::open`]; a source keeps a copy of what it needs later.
 #[derive(Clone)]
@@ -23,6 +25,7 @@ pub struct Context {
     /// Says whether keys that senders show are good; `None`: nobody knows any.
     pub keys: Option<Arc<dyn KeyCheck>>,
     say: Say,
+    recall: Option<Recall>,
 }
 
 impl fmt::Debug for Context {
@@ -36,13 +39,28 @@ impl Context {
     pub fn new(data_dir: PathBuf, say: impl Fn(Option<String>) + Send + Sync + 'static) -> Context {
         let gauges = Arc::new(Gauges::default());
         let runtime = Handle::current();
-        Context { runtime, gauges, data_dir, keys: None, say: Arc::new(say) }
+        Context { runtime, gauges, data_dir, keys: None, say: Arc::new(say), recall: None }
     }
 
     /// The same context, with who knows the keys of senders.
     #[must_use]
     pub fn with_keys(self, keys: Arc<dyn KeyCheck>) -> Context {
         Context { keys: Some(keys), ..self }
+    }
+
+    /// The same with a way to the positions as the store has them at any time. Not called on a runtime's thread.
+    #[must_use]
+    pub fn with_positions(
+        self,
+        recall: impl Fn(&str) -> Vec<Position> + Send + Sync + 'static,
+    ) -> Context {
+        Context { recall: Some(Arc::new(recall)), ..self }
+    }
+
+    /// The positions of a source as the store has them now, of whichever process that shares it; nothing where there is no
+    /// store. It waits: not for a runtime's thread.
+    pub fn positions(&self, source: &str) -> Vec<Position> {
+        self.recall.as_ref().map_or_else(Vec::new, |recall| recall(source))
     }
 
     /// Say what hinders the source (shown as degraded until it is over), or that nothing does.

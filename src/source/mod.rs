@@ -1,9 +1,11 @@
 //! Bytes in: where records come from. A source reads, splits with a carrier, and hands batches with
 //! their positions down the path; it never saves a position itself, the commit does.
 
+pub mod amqp;
 pub mod context;
 pub mod file;
 pub mod http;
+pub mod kafka;
 pub mod keys;
 pub mod push;
 pub mod stdin;
@@ -135,6 +137,12 @@ pub fn build(config: &SourceConfig, limits: &LimitsConfig) -> Result<Box<dyn Sou
     match &config.kind {
         SourceKind::File(files) => {
             Ok(Box::new(file::tail::Tail::new(config, files.clone(), limits)?))
+        }
+        SourceKind::Amqp(amqp) => {
+            Ok(Box::new(amqp::Amqp::new(config, amqp.as_ref().clone(), limits)))
+        }
+        SourceKind::Kafka(kafka) => {
+            Ok(Box::new(kafka::Kafka::new(config, kafka.as_ref().clone(), limits)))
         }
         SourceKind::Stdin => Ok(Box::new(stdin::Stdin::new(config, limits))),
         SourceKind::Http(http) => {

@@ -5,6 +5,7 @@ pub mod cursor;
 pub mod gauges;
 pub mod id;
 pub mod intern;
+pub mod kafka;
 pub mod limits;
 pub mod pool;
 pub mod queue;

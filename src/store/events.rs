@@ -76,9 +76,9 @@ pub(crate) struct Segment {
 /// Reads events. Cheap to clone, and every method may be called from any thread.
 #[derive(Clone, Debug)]
 pub struct EventReader {
-    folder: Arc<PathBuf>,
+    pub(super) folder: Arc<PathBuf>,
     /// Written by the commit only, for the blink of a copy; read at the start of a search.
-    segments: Arc<RwLock<Vec<Segment>>>,
+    pub(super) segments: Arc<RwLock<Vec<Segment>>>,
     /// Knows where to look; `None`: everything is scanned.
     index: Option<Arc<EventIndex>>,
 }

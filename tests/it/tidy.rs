@@ -21,6 +21,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("infer", 3),
     ("alert", 3),
     ("store", 3),
+    ("export", 3),
     ("notify", 3),
     ("enrich", 3),
     ("pipeline", 4),

@@ -32,6 +32,14 @@ pub(super) fn sources(config: &Config, findings: &mut Findings) {
                 findings.ok("sources", format!("{name}: standard input"));
                 continue;
             }
+            SourceKind::Kafka(_) => {
+                findings.ok("sources", format!("{name}: topics of a Kafka cluster"));
+                continue;
+            }
+            SourceKind::Amqp(_) => {
+                findings.ok("sources", format!("{name}: a queue of an AMQP broker"));
+                continue;
+            }
             SourceKind::Http(http) => {
                 findings.ok("sources", format!("{name}: listens on {}", http.listen));
                 continue;

@@ -1,7 +1,9 @@
 //! `[[sources]]`: where records come from. One file a kind.
 
+mod amqp;
 mod file;
 mod http;
+mod kafka;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -10,8 +12,10 @@ use jiff::tz::TimeZone;
 
 use crate::config::reader::Reader;
 
+pub use amqp::AmqpSource;
 pub use file::{FileSource, From};
 pub use http::HttpSource;
+pub use kafka::KafkaSource;
 
 /// One configured source.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,6 +43,10 @@ pub struct SourceConfig {
 pub enum SourceKind {
     /// Files and folders.
     File(FileSource),
+    /// A queue of an AMQP broker.
+    Amqp(Box<AmqpSource>),
+    /// Topics of a Kafka cluster.
+    Kafka(Box<KafkaSource>),
     /// Standard input, read to its end.
     Stdin,
     /// What others send by HTTP or gRPC.
@@ -85,8 +93,10 @@ pub fn read(reader: &mut Reader, index: usize) -> SourceConfig {
         let hint = "for example name = \"auth\"".to_owned();
         reader.complain(&key("name"), "every source needs a name".to_owned(), hint);
     }
-    let kinds: [(&str, ReadKind); 3] = [
+    let kinds: [(&str, ReadKind); 5] = [
         ("file", |reader, index| SourceKind::File(file::read(reader, index))),
+        ("amqp", |reader, index| SourceKind::Amqp(Box::new(amqp::read(reader, index)))),
+        ("kafka", |reader, index| SourceKind::Kafka(Box::new(kafka::read(reader, index)))),
         ("stdin", |_, _| SourceKind::Stdin),
         ("http", |reader, index| SourceKind::Http(Box::new(http::read(reader, index)))),
     ];

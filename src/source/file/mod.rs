@@ -91,7 +91,8 @@ impl FileSettings {
         Some(self.alias(&name))
     }
 
-    fn alias(&self, name: &str) -> Arc<str> {
+    /// The name to use for a host.
+    pub fn alias(&self, name: &str) -> Arc<str> {
         let name = name.to_lowercase();
         self.host_aliases.get(&name).map_or(name.as_str(), String::as_str).into()
     }

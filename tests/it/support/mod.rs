@@ -1,10 +1,18 @@
 //! What integration tests share: where data lies, the release binary, scratch folders.
 #![allow(dead_code)]
 
+#[path = "services/certificates.rs"]
+pub mod certificates;
 pub mod daemon;
 pub mod http;
+#[path = "services/kafka.rs"]
+pub mod kafka;
+#[path = "services/path.rs"]
+pub mod path;
 pub mod proxy;
 pub mod pty;
+#[path = "services/rabbitmq.rs"]
+pub mod rabbitmq;
 pub mod stub;
 pub mod unruly;
 pub mod vocabulary;

@@ -1,0 +1,100 @@
+//! `type = "kafka"`: topics of a Kafka cluster, read as a member of a consumer group.
+
+use std::time::Duration;
+
+use super::From;
+use crate::config::brokers::BrokerConfig;
+use crate::config::reader::Reader;
+
+/// `type = "kafka"`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KafkaSource {
+    /// The cluster.
+    pub cluster: BrokerConfig,
+    /// Topics to read.
+    pub topics: Vec<String>,
+    /// The consumer group.
+    pub group: String,
+    /// Where to begin in partitions that neither we nor the group have a place in.
+    pub from: From,
+    /// Partitions that every topic must have; 0: as many as it has.
+    pub partitions: u64,
+    /// The message header that names the host.
+    pub host_header: Option<String>,
+    /// The message header that names the tenant.
+    pub tenant_header: Option<String>,
+    /// The message key names the host.
+    pub key_is_host: bool,
+    /// After this long without a sign the group gives our partitions away.
+    pub session_timeout: Duration,
+    /// After this long without asking for messages the group gives our partitions away.
+    pub poll_interval: Duration,
+    /// How long partitions that are taken away wait for what is under way.
+    pub revoke_wait: Duration,
+    /// How often topics and partition counts are looked at.
+    pub metadata_every: Duration,
+}
+
+/// Take the keys of a Kafka source.
+pub(super) fn read(reader: &mut Reader, index: usize) -> KafkaSource {
+    let prefix = format!("sources[{index}]");
+    let key = |name: &str| format!("{prefix}.{name}");
+    let cluster = BrokerConfig::take(reader, &prefix);
+    let topics = reader.texts(&key("topics"), &[], "Topics to read.");
+    if topics.is_empty() {
+        let hint = "for example topics = [\"linux-auditd-logs\"]".to_owned();
+        reader.complain(&key("topics"), "a kafka source needs at least one topic".to_owned(), hint);
+    }
+    for topic in topics.iter().filter(|topic| topic.starts_with('^')) {
+        let message = format!("{topic:?} is a pattern; topics are named one by one");
+        reader.complain(&key("topics"), message, "so that a missing one is known".to_owned());
+    }
+    let from = [("start", From::Start), ("end", From::End)];
+    let doc = "Where to begin in topics that neither we nor the group have a place in.";
+    let from = reader.choice(&key("from"), "start", &from, doc).unwrap_or_default();
+    let key_is_host =
+        reader.truth(&key("key_is_host"), false, "The key of a message names its host.");
+    let header = "The header of a message that names its host.";
+    KafkaSource {
+        cluster,
+        topics,
+        from,
+        key_is_host,
+        group: reader.text(
+            &key("group"),
+            "watchfloor",
+            "The consumer group; one for all nodes of a cluster.",
+        ),
+        partitions: reader.number(
+            &key("partitions"),
+            0,
+            0,
+            "Partitions that every topic must have; 0: as many as it has.",
+        ),
+        host_header: reader.optional_text(&key("host_header"), header),
+        tenant_header: reader.optional_text(
+            &key("tenant_header"),
+            "The header of a message that names its tenant. Only where every producer is trusted.",
+        ),
+        session_timeout: reader.duration(
+            &key("session_timeout"),
+            Duration::from_secs(45),
+            "After this long without a sign of life the group gives our partitions away.",
+        ),
+        poll_interval: reader.duration(
+            &key("poll_interval"),
+            Duration::from_secs(300),
+            "After this long without asking for messages the group gives our partitions away.",
+        ),
+        revoke_wait: reader.duration(
+            &key("revoke_wait"),
+            Duration::from_secs(10),
+            "How long partitions that are taken away wait for what is under way.",
+        ),
+        metadata_every: reader.duration(
+            &key("metadata_every"),
+            Duration::from_secs(60),
+            "How often topics and partition counts are looked at.",
+        ),
+    }
+}

@@ -1,0 +1,545 @@
+//! The loop of the source: messages into batches, batches down the path, answers back to the group.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::message::{BorrowedMessage, Headers};
+use rdkafka::{Message, Offset, TopicPartitionList};
+
+use super::group::{Group, Shared};
+use super::seats::{Ack, Mark, Open, Place, Ready, row};
+use super::topics;
+use crate::config::sources::KafkaSource;
+use crate::model::record::{Batch, Flush, Framing, Record, Shape, Stream};
+use crate::source::Context;
+use crate::source::file::FileSettings;
+use crate::stdx::id::IdHasher;
+use crate::stdx::limits::REJECT_HEAD_BYTES_MAX;
+use crate::stdx::queue::{self, Offered};
+use crate::stdx::stop::StopToken;
+use crate::stdx::ticket::Ticket;
+use crate::stdx::time::Timestamp;
+
+/// One wait for messages, and one for room.
+const TURN: Duration = Duration::from_millis(100);
+/// A batch waits no longer than this for more messages.
+const LINGER: Duration = Duration::from_millis(100);
+/// A path that is busy for so long pauses the partitions.
+const PAUSE_AFTER: Duration = Duration::from_secs(2);
+/// How often the group is told.
+const TELL_EVERY: Duration = Duration::from_secs(1);
+/// How often the lag is measured, and trouble looked at.
+const LAG_EVERY: Duration = Duration::from_secs(5);
+/// How long one question to the brokers may take.
+const ASK: Duration = Duration::from_secs(3);
+/// A partition that is quiet this long closes what waits for more records.
+const IDLE: Duration = Duration::from_secs(2);
+/// A name in a header or key is no longer than this.
+const NAME_BYTES_MAX: usize = 255;
+/// How long deleted messages are shown as trouble.
+const LOSS_SHOWN: Duration = Duration::from_secs(3_600);
+
+/// What a reader does next, and when.
+struct Clock {
+    told: Instant,
+    lag: Instant,
+    topics: Instant,
+}
+
+pub(super) struct Reader {
+    config: KafkaSource,
+    settings: Arc<FileSettings>,
+    group: Arc<Group>,
+    context: Context,
+    out: queue::Sender<Batch>,
+    shape: Shape,
+    clock: Clock,
+    blocked: Option<Instant>,
+    paused: bool,
+    /// The receiver is gone.
+    closed: bool,
+    topic_trouble: Option<String>,
+    loss: Option<(Instant, String)>,
+    said: Option<String>,
+}
+
+/// Why an offset is not the expected one.
+enum Step {
+    Next,
+    /// Some are missing before it.
+    Gap(i64),
+    /// They began anew.
+    Back,
+}
+
+impl Reader {
+    pub(super) fn new(
+        config: KafkaSource,
+        settings: Arc<FileSettings>,
+        group: Arc<Group>,
+        context: Context,
+        out: queue::Sender<Batch>,
+    ) -> Reader {
+        let shape = match &*settings.format {
+            "otlp_protobuf" => Shape::Otlp,
+            "journal_export" => Shape::JournalExport,
+            _ => Shape::Line,
+        };
+        let now = Instant::now();
+        Reader {
+            config,
+            settings,
+            group,
+            context,
+            out,
+            shape,
+            clock: Clock { told: now, lag: now, topics: now },
+            blocked: None,
+            paused: false,
+            closed: false,
+            topic_trouble: None,
+            loss: None,
+            said: None,
+        }
+    }
+
+    pub(super) fn run(mut self, consumer: &BaseConsumer<Shared>, checked: bool, stop: &StopToken) {
+        if !checked && !self.wait_for_topics(consumer, stop) {
+            return;
+        }
+        self.say();
+        let names: Vec<&str> = self.config.topics.iter().map(String::as_str).collect();
+        if let Err(error) = consumer.subscribe(&names) {
+            self.topic_trouble = Some(error.to_string());
+            self.say();
+            return;
+        }
+        while !stop.is_stopped() && !self.closed {
+            self.group.take_acks();
+            self.save_beginnings();
+            self.hand_on(consumer);
+            if self.blocked.is_none() || self.paused {
+                self.poll(consumer);
+            }
+            self.chores(consumer);
+        }
+        // What is under way becomes durable while the path drains; the group hears of it.
+        let places: Vec<Place> = self.group.seats.lock().all.keys().cloned().collect();
+        if !self.closed {
+            self.group.wait(&places);
+        }
+        self.group.tell(consumer, CommitMode::Sync, None);
+    }
+
+    /// Brokers did not answer at the start, or topics were missing when they did: look until all is there.
+    fn wait_for_topics(&mut self, consumer: &BaseConsumer<Shared>, stop: &StopToken) -> bool {
+        loop {
+            if self.look_at_topics(consumer) {
+                return true;
+            }
+            let until = Instant::now() + LAG_EVERY;
+            while Instant::now() < until {
+                if stop.is_stopped() {
+                    return false;
+                }
+                drop(consumer.poll(TURN));
+            }
+        }
+    }
+
+    /// Are the topics there now? Says so if not.
+    fn look_at_topics(&mut self, consumer: &BaseConsumer<Shared>) -> bool {
+        let found = crate::stdx::kafka::topics(consumer.client(), ASK);
+        self.topic_trouble = match found {
+            Ok(there) => {
+                self.group.ears.content();
+                topics::check(&self.config, &there).err().map(|error| error.to_string())
+            }
+            Err(error) => {
+                let why = self.group.ears.complaint().unwrap_or_else(|| error.to_string());
+                Some(topics::unreachable(&self.config, &why))
+            }
+        };
+        self.say();
+        self.topic_trouble.is_none()
+    }
+
+    /// Show what hinders, once.
+    fn say(&mut self) {
+        if self.loss.as_ref().is_some_and(|(at, _)| at.elapsed() > LOSS_SHOWN) {
+            self.loss = None;
+        }
+        let complaint = self.group.ears.complaint().filter(|_| self.topic_trouble.is_none());
+        let complaint = complaint.map(|why| topics::unreachable(&self.config, &why));
+        let loss = self.loss.as_ref().map(|(_, text)| text.clone());
+        let all: Vec<String> =
+            [self.topic_trouble.clone(), complaint, loss].into_iter().flatten().collect();
+        let now = Some(all.join("; ")).filter(|text| !text.is_empty());
+        if now != self.said {
+            match &now {
+                Some(text) => tracing::warn!(source = &*self.settings.source, "{text}"),
+                None => tracing::info!(source = &*self.settings.source, "the brokers answer"),
+            }
+            self.context.trouble(now.clone());
+            self.said = now;
+        }
+    }
+
+    fn poll(&mut self, consumer: &BaseConsumer<Shared>) {
+        let wait = if self.group.seats.lock().ready.is_empty() { TURN } else { Duration::ZERO };
+        match consumer.poll(wait) {
+            Some(Ok(message)) => self.take(consumer, &message),
+            Some(Err(error)) => {
+                self.group.ears.complain(error.rdkafka_error_code(), &error.to_string())
+            }
+            None => self.close_all(Duration::ZERO),
+        }
+    }
+
+    /// Close what has been gathered for so long.
+    fn close_all(&self, age: Duration) {
+        let mut seats = self.group.seats.lock();
+        let full = seats.open_bytes() >= self.settings.bounds.chunk_bytes_max;
+        let due: Vec<Place> = seats
+            .all
+            .iter()
+            .filter(|(_, seat)| {
+                seat.open.as_ref().is_some_and(|open| full || open.since.elapsed() >= age)
+            })
+            .map(|(place, _)| place.clone())
+            .collect();
+        due.iter().for_each(|place| seats.close(place, &self.settings.source));
+    }
+
+    fn take(&mut self, consumer: &BaseConsumer<Shared>, message: &BorrowedMessage<'_>) {
+        let place = Place::new(message.topic(), message.partition());
+        let offset = message.offset();
+        match self.step(&place, offset) {
+            None => return,
+            Some(Step::Next) => {}
+            Some(Step::Gap(expected)) => self.look_at_gap(consumer, &place, expected, offset),
+            Some(Step::Back) => {
+                let what = format!(
+                    "{}: offsets began anew at {offset}: the topic was made again; it is read from there as a new one",
+                    place.key()
+                );
+                self.loss = Some((Instant::now(), what));
+            }
+        }
+        let payload = message.payload().unwrap_or_default();
+        let counter = match message.payload() {
+            None => Some("tombstones"),
+            Some(bytes) if bytes.trim_ascii().is_empty() => Some("empty"),
+            Some(_) => None,
+        };
+        if let Some(name) = counter {
+            self.group.gauges.add(name, 1);
+        }
+        let (tenant, host) = (self.tenant_of(message), self.host_of(message));
+        let mut seats = self.group.seats.lock();
+        let Some(seat) = seats.all.get(&place) else { return };
+        let bounds = &self.settings.bounds;
+        let other =
+            seat.open.as_ref().is_some_and(|open| open.tenant != tenant || open.host != host);
+        let full = seat.open.as_ref().is_some_and(|open| {
+            open.batch.records.len() >= bounds.chunk_records_max
+                || open.batch.data.len() + payload.len() > bounds.chunk_bytes_max
+        });
+        if other || full {
+            seats.close(&place, &self.settings.source);
+        }
+        let Some(seat) = seats.all.get_mut(&place) else { return };
+        let era = seat.era;
+        let open = seat.open.get_or_insert_with(|| {
+            let stream = self.stream(&place, era, tenant.as_ref(), host.as_ref());
+            let batch = Batch::new(Arc::new(stream), Flush::No);
+            Open { batch, tenant, host, next: offset, since: Instant::now() }
+        });
+        if counter.is_none() {
+            self.push(&mut open.batch, payload, offset);
+        }
+        open.next = offset.saturating_add(1);
+        seat.expected = Some(open.next);
+        seat.stirred = Some(Instant::now());
+    }
+
+    /// Compare the offset with the expected one. `None`: the partition is not ours any more.
+    fn step(&self, place: &Place, offset: i64) -> Option<Step> {
+        let mut seats = self.group.seats.lock();
+        let seat = seats.all.get_mut(place).filter(|seat| seat.owned)?;
+        let Some(expected) = seat.expected else { return Some(Step::Next) };
+        if offset > expected {
+            return Some(Step::Gap(expected));
+        }
+        if offset == expected {
+            return Some(Step::Next);
+        }
+        seats.close(place, &self.settings.source);
+        if let Some(seat) = seats.all.get_mut(place) {
+            seat.era = seat.era.saturating_add(1);
+        }
+        Some(Step::Back)
+    }
+
+    /// Offsets are missing. Markers of transactions and compaction leave such gaps; a broker that deleted what was not read
+    /// yet is said.
+    fn look_at_gap(
+        &mut self,
+        consumer: &BaseConsumer<Shared>,
+        place: &Place,
+        expected: i64,
+        offset: i64,
+    ) {
+        if offset - expected < 2 {
+            return;
+        }
+        {
+            let mut seats = self.group.seats.lock();
+            let Some(seat) = seats.all.get_mut(place) else { return };
+            if seat.looked.is_some_and(|at| at.elapsed() < LAG_EVERY) {
+                return;
+            }
+            seat.looked = Some(Instant::now());
+        }
+        let low = consumer
+            .fetch_watermarks(&place.topic, place.partition, ASK)
+            .map_or(0, |marks| marks.0);
+        if low > expected {
+            let until = low.min(offset);
+            self.group.gauges.add("deleted_unread", until - expected);
+            let what = format!(
+                "{}: the broker deleted {} messages before they were read: offsets {expected} to {}; give the topic a \
+                 longer retention",
+                place.key(),
+                until - expected,
+                until - 1
+            );
+            self.loss = Some((Instant::now(), what));
+            self.say();
+        }
+    }
+
+    fn push(&self, batch: &mut Batch, payload: &[u8], offset: i64) {
+        let offset = u64::try_from(offset).unwrap_or(0);
+        let long = payload.len() > self.settings.bounds.record_bytes_max;
+        let bytes = match (long, self.shape) {
+            (true, _) => payload.get(..REJECT_HEAD_BYTES_MAX).unwrap_or(payload),
+            (false, Shape::Line) => payload.trim_ascii_end(),
+            (false, _) => payload,
+        };
+        let (Ok(start), Ok(len)) = (u32::try_from(batch.data.len()), u32::try_from(bytes.len()))
+        else {
+            return;
+        };
+        batch.data.extend_from_slice(bytes);
+        let framing = if long { Framing::TooLong } else { Framing::Whole };
+        batch.records.push(Record { start, len, offset, framing, shape: self.shape });
+    }
+
+    /// The stream of a partition. Its id knows nothing of the cluster's address, so that a moved cluster is the same one.
+    fn stream(
+        &self,
+        place: &Place,
+        era: u32,
+        tenant: Option<&Arc<str>>,
+        host: Option<&Arc<str>>,
+    ) -> Stream {
+        let mut id = IdHasher::new("stream");
+        id.text(&self.settings.tenant).text(&self.settings.source).text("kafka").text(&place.topic);
+        id.number(u64::try_from(place.partition).unwrap_or(0)).number(u64::from(era));
+        let stream = self.settings.stream(id.finish(), &place.key(), Timestamp::now());
+        Stream {
+            live: true,
+            tenant: tenant.cloned().unwrap_or(stream.tenant),
+            host: host.cloned().or(stream.host),
+            ..stream
+        }
+    }
+
+    fn tenant_of(&self, message: &BorrowedMessage<'_>) -> Option<Arc<str>> {
+        header(message, self.config.tenant_header.as_deref()?)
+    }
+
+    fn host_of(&self, message: &BorrowedMessage<'_>) -> Option<Arc<str>> {
+        let named = self.config.host_header.as_deref().and_then(|name| header(message, name));
+        let name = named.or_else(|| {
+            let key = message.key().filter(|_| self.config.key_is_host)?;
+            name(key)
+        })?;
+        Some(self.settings.alias(&name))
+    }
+
+    /// Where partitions begin that have no row yet.
+    fn save_beginnings(&self) {
+        let mut seats = self.group.seats.lock();
+        let due: Vec<(Place, Mark)> = seats
+            .all
+            .iter_mut()
+            .filter_map(|(place, seat)| {
+                let due = std::mem::take(&mut seat.unsaved) && seat.owned;
+                let next = seat.expected.filter(|_| due)?;
+                Some((place.clone(), Mark { era: seat.era, next }))
+            })
+            .collect();
+        for (place, mark) in due {
+            let mut batch =
+                Batch::new(Arc::new(self.stream(&place, mark.era, None, None)), Flush::No);
+            batch.positions.push(row(&self.settings.source, place.key(), mark.write()));
+            seats.ready.push_back(Ready { place, mark: Some(mark), batch });
+        }
+    }
+
+    /// Hand on what is ready, as far as there is room.
+    fn hand_on(&mut self, consumer: &BaseConsumer<Shared>) {
+        loop {
+            let next = {
+                let mut seats = self.group.seats.lock();
+                let Some(next) = seats.ready.pop_front() else { break };
+                if let Some(seat) = seats.all.get_mut(&next.place) {
+                    seat.outstanding += 1;
+                    seat.handed = seat.handed.max(next.mark);
+                }
+                next
+            };
+            let Ready { place, mark, mut batch } = next;
+            if batch.delivery.ticket.is_none() {
+                let (acks, at) = (self.group.acks.0.clone(), place.clone());
+                batch.delivery.ticket = Some(Ticket::new(move |outcome| {
+                    // Nobody listens after the end of the source.
+                    let _ = acks.send(Ack { place: at, mark, outcome });
+                }));
+            }
+            match self.out.offer(batch, TURN) {
+                Offered::Taken => self.blocked = None,
+                Offered::Closed => {
+                    self.closed = true;
+                    return;
+                }
+                Offered::Full(batch) => {
+                    let mut seats = self.group.seats.lock();
+                    if let Some(seat) = seats.all.get_mut(&place) {
+                        seat.outstanding = seat.outstanding.saturating_sub(1);
+                    }
+                    seats.ready.push_front(Ready { place, mark, batch });
+                    drop(seats);
+                    self.pause(consumer);
+                    return;
+                }
+            }
+        }
+        self.blocked = None;
+        if std::mem::take(&mut self.paused) {
+            self.set_paused(consumer, false);
+        }
+    }
+
+    /// The path is busy: after a while the partitions are paused, so that polling brings no messages.
+    fn pause(&mut self, consumer: &BaseConsumer<Shared>) {
+        let since = *self.blocked.get_or_insert_with(Instant::now);
+        let changed = std::mem::take(&mut self.group.seats.lock().changed);
+        if since.elapsed() >= PAUSE_AFTER && (!self.paused || changed) {
+            self.paused = true;
+            self.set_paused(consumer, true);
+        }
+    }
+
+    fn set_paused(&self, consumer: &BaseConsumer<Shared>, paused: bool) {
+        self.group.gauges.set("paused", i64::from(paused));
+        let done = consumer.assignment().and_then(|all| match paused {
+            true => consumer.pause(&all),
+            false => consumer.resume(&all),
+        });
+        if let Err(error) = done {
+            tracing::warn!(%error, paused, "kafka: partitions could not be paused or resumed");
+        }
+    }
+
+    /// What is due by the clock.
+    fn chores(&mut self, consumer: &BaseConsumer<Shared>) {
+        self.close_all(LINGER);
+        self.tell_quiet();
+        if self.clock.told.elapsed() >= TELL_EVERY {
+            self.clock.told = Instant::now();
+            self.group.tell(consumer, CommitMode::Async, None);
+            self.say();
+        }
+        if self.clock.lag.elapsed() >= LAG_EVERY {
+            self.clock.lag = Instant::now();
+            let troubled = self.topic_trouble.is_some() || self.group.ears.complaint().is_some();
+            if troubled {
+                self.clock.topics = Instant::now();
+                self.look_at_topics(consumer);
+            } else {
+                self.measure_lag(consumer);
+            }
+        }
+        if self.clock.topics.elapsed() >= self.config.metadata_every {
+            self.clock.topics = Instant::now();
+            self.look_at_topics(consumer);
+        }
+    }
+
+    /// Partitions that are quiet close what waits for more records.
+    fn tell_quiet(&self) {
+        let mut seats = self.group.seats.lock();
+        let quiet: Vec<(Place, u32)> = seats
+            .all
+            .iter_mut()
+            .filter(|(_, seat)| {
+                seat.open.is_none() && seat.stirred.is_some_and(|at| at.elapsed() >= IDLE)
+            })
+            .map(|(place, seat)| {
+                seat.stirred = None;
+                (place.clone(), seat.era)
+            })
+            .collect();
+        for (place, era) in quiet {
+            let batch = Batch::new(Arc::new(self.stream(&place, era, None, None)), Flush::Idle);
+            seats.ready.push_back(Ready { place, mark: None, batch });
+        }
+    }
+
+    /// How far behind the ends of its partitions the durable state is.
+    fn measure_lag(&self, consumer: &BaseConsumer<Shared>) {
+        let mut ends = TopicPartitionList::new();
+        let mut durable = Vec::new();
+        for (place, seat) in self.group.seats.lock().all.iter().filter(|(_, seat)| seat.owned) {
+            // The end's own mark in place of a time asks for the end.
+            if ends.add_partition_offset(&place.topic, place.partition, Offset::End).is_ok() {
+                durable.push((place.clone(), seat.durable.map(|mark| mark.next)));
+            }
+        }
+        if durable.is_empty() {
+            self.group.gauges.set("lag_total", 0);
+            self.group.gauges.set("lag_worst", 0);
+            return;
+        }
+        let Ok(ends) = consumer.offsets_for_times(ends, ASK) else { return };
+        let (mut total, mut worst) = (0_i64, 0);
+        for (place, next) in durable {
+            let end =
+                ends.find_partition(&place.topic, place.partition).map(|found| found.offset());
+            let Some(Offset::Offset(end)) = end else { continue };
+            let lag = end.saturating_sub(next.unwrap_or(0)).max(0);
+            total = total.saturating_add(lag);
+            worst = worst.max(lag);
+        }
+        self.group.gauges.set("lag_total", total);
+        self.group.gauges.set("lag_worst", worst);
+    }
+}
+
+/// A header's value as a name.
+fn header(message: &BorrowedMessage<'_>, wanted: &str) -> Option<Arc<str>> {
+    let found = message.headers()?.iter().find(|header| header.key == wanted)?;
+    name(found.value?)
+}
+
+/// Bytes from outside as a name: short text without control characters, or nothing.
+fn name(bytes: &[u8]) -> Option<Arc<str>> {
+    let text = std::str::from_utf8(bytes).ok()?.trim();
+    let fits =
+        !text.is_empty() && text.len() <= NAME_BYTES_MAX && !text.chars().any(char::is_control);
+    fits.then(|| text.into())
+}

@@ -1,0 +1,230 @@
+//! A real Kafka broker of a test: started, killed, restarted, asked; ended when dropped.
+
+use std::collections::BTreeMap;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::message::OwnedHeaders;
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+
+use crate::support::root;
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A broker.
+pub struct Broker {
+    folder: tempfile::TempDir,
+    /// Where clients come in.
+    pub port: u16,
+    environment: Vec<(String, String)>,
+}
+
+/// A port that nobody has, with the one behind it.
+pub fn free_ports() -> u16 {
+    loop {
+        let first = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = first.local_addr().unwrap().port();
+        if port < 60_000 && TcpListener::bind(("127.0.0.1", port + 1)).is_ok() {
+            return port;
+        }
+    }
+}
+
+fn script(verb: &str, folder: &Path, port: u16, environment: &[(String, String)]) -> bool {
+    let mut command = Command::new(root().join("tests/services/kafka.sh"));
+    command.arg(verb).arg(folder).arg(port.to_string());
+    command.envs(environment.iter().map(|(name, value)| (name, value)));
+    command.status().is_ok_and(|status| status.success())
+}
+
+/// Can brokers be had here? A loud skip on a laptop, a failure in CI.
+fn there() -> bool {
+    static THERE: OnceLock<bool> = OnceLock::new();
+    let found = *THERE.get_or_init(|| script("fetch", Path::new("/"), 0, &[]));
+    assert!(
+        found || std::env::var_os("CI").is_none(),
+        "Kafka cannot be had (tests/services/kafka.sh)"
+    );
+    if !found {
+        eprintln!("SKIPPED: Kafka cannot be had (tests/services/kafka.sh fetch)");
+    }
+    found
+}
+
+impl Broker {
+    /// Start one with further lines of its configuration.
+    pub fn start(extra: &str) -> Option<Broker> {
+        Broker::start_with(|_, _| vec![("KAFKA_EXTRA".to_owned(), extra.to_owned())])
+    }
+
+    /// Start one with an environment made for its folder and port.
+    pub fn start_with(
+        environment: impl FnOnce(&Path, u16) -> Vec<(String, String)>,
+    ) -> Option<Broker> {
+        if !there() {
+            return None;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let port = free_ports();
+        let environment = environment(folder.path(), port);
+        let broker = Broker { folder, port, environment };
+        broker.restart();
+        Some(broker)
+    }
+
+    /// `host:port`
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Its folder.
+    pub fn folder(&self) -> PathBuf {
+        self.folder.path().to_owned()
+    }
+
+    /// Start it again on its data.
+    pub fn restart(&self) {
+        assert!(script("start", &self.folder.path().join("node"), self.port, &self.environment));
+    }
+
+    /// kill -9
+    pub fn kill(&self) {
+        script("kill", &self.folder.path().join("node"), self.port, &[]);
+    }
+
+    /// A client's configuration.
+    pub fn client(&self) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", self.address()).set("allow.auto.create.topics", "false");
+        config
+    }
+
+    /// All topics with their partitions, the group's own left out.
+    pub fn topics(&self) -> BTreeMap<String, usize> {
+        let client: BaseConsumer = self.client().create().unwrap();
+        let metadata = client.fetch_metadata(None, PATIENCE).unwrap();
+        let own = metadata.topics().iter().filter(|topic| !topic.name().starts_with("__"));
+        own.map(|topic| (topic.name().to_owned(), topic.partitions().len())).collect()
+    }
+
+    /// Three nodes of one cluster, without order of their start: each waits for the others.
+    pub fn cluster() -> Option<Vec<Broker>> {
+        if !there() {
+            return None;
+        }
+        let ids = ["J8qXuhL4Q5mJc8Y7kD2f1A", "K9rYviM5R6nKd9Z8lE3g2A", "L1sZwjN6S7oLe1A9mF4h3A"];
+        let ports: Vec<u16> = ids.iter().map(|_| free_ports()).collect();
+        let all = |part: &dyn Fn(usize) -> String| (0..3).map(part).collect::<Vec<_>>().join(",");
+        let controllers = all(&|node| format!("127.0.0.1:{}", ports[node] + 1));
+        let voters =
+            all(&|node| format!("{}@127.0.0.1:{}:{}", node + 1, ports[node] + 1, ids[node]));
+        let extra = "offsets.topic.replication.factor=3\ndefault.replication.factor=3\nmin.insync.replicas=2";
+        let brokers: Vec<Broker> = (0..3)
+            .map(|node| Broker {
+                folder: tempfile::tempdir().unwrap(),
+                port: ports[node],
+                environment: [
+                    ("KAFKA_EXTRA", extra.to_owned()),
+                    ("KAFKA_NODE", (node + 1).to_string()),
+                    ("KAFKA_CONTROLLERS", controllers.clone()),
+                    ("KAFKA_VOTERS", voters.clone()),
+                ]
+                .map(|(name, value)| (name.to_owned(), value))
+                .to_vec(),
+            })
+            .collect();
+        std::thread::scope(|scope| {
+            for broker in &brokers {
+                scope.spawn(|| broker.restart());
+            }
+        });
+        Some(brokers)
+    }
+
+    /// Make a topic with one copy.
+    pub fn create(&self, name: &str, partitions: i32) {
+        self.create_copied(name, partitions, 1);
+    }
+
+    /// Make a topic.
+    pub fn create_copied(&self, name: &str, partitions: i32, copies: i32) {
+        let admin: AdminClient<DefaultClientContext> = self.client().create().unwrap();
+        let topic = NewTopic::new(name, partitions, TopicReplication::Fixed(copies));
+        let options = AdminOptions::new().operation_timeout(Some(PATIENCE));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(admin.create_topics([&topic], &options)).unwrap()[0].as_ref().unwrap();
+    }
+
+    /// Remove a topic.
+    pub fn delete(&self, name: &str) {
+        let admin: AdminClient<DefaultClientContext> = self.client().create().unwrap();
+        let options = AdminOptions::new().operation_timeout(Some(PATIENCE));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(admin.delete_topics(&[name], &options)).unwrap()[0].as_ref().unwrap();
+    }
+
+    /// A producer that loses and repeats nothing.
+    pub fn producer(&self) -> Feeder {
+        let mut config = self.client();
+        config.set("enable.idempotence", "true").set("linger.ms", "5");
+        Feeder(config.create().unwrap())
+    }
+
+    /// What a group was told of a topic: the next offset by partition.
+    pub fn committed(&self, group: &str, topic: &str, partitions: i32) -> Vec<i64> {
+        let client: BaseConsumer = self.client().set("group.id", group).create().unwrap();
+        let mut list = rdkafka::TopicPartitionList::new();
+        list.add_partition_range(topic, 0, partitions - 1);
+        let told = client.committed_offsets(list, PATIENCE).unwrap();
+        told.elements().iter().map(|part| part.offset().to_raw().unwrap()).collect()
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// Writes messages.
+pub struct Feeder(BaseProducer);
+
+impl Feeder {
+    /// Queue one message, with headers.
+    pub fn send(
+        &self,
+        topic: &str,
+        partition: i32,
+        key: Option<&[u8]>,
+        payload: Option<&[u8]>,
+        headers: &[(&str, &str)],
+    ) {
+        let mut record = BaseRecord::<[u8], [u8]>::to(topic).partition(partition);
+        record.key = key;
+        record.payload = payload;
+        let mut list = OwnedHeaders::new();
+        for (key, value) in headers {
+            list = list.insert(rdkafka::message::Header { key, value: Some(*value) });
+        }
+        record.headers = Some(list);
+        self.0.send(record).map_err(|(error, _)| error).unwrap();
+        self.0.poll(Duration::ZERO);
+    }
+
+    /// Queue one text.
+    pub fn text(&self, topic: &str, partition: i32, text: &str) {
+        self.send(topic, partition, None, Some(text.as_bytes()), &[]);
+    }
+
+    /// Wait until all is taken.
+    pub fn flush(&self) {
+        self.0.flush(PATIENCE * 4).unwrap();
+    }
+}
