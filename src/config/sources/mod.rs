@@ -93,7 +93,13 @@ pub fn read(reader: &mut Reader, index: usize) -> SourceConfig {
         ("stdin", |_, _| SourceKind::Stdin),
     ];
     let read_kind = reader.choice(&key("type"), "file", &kinds, "What the source is.");
-    let kind = read_kind.map_or(SourceKind::Stdin, |read| read(reader, index));
+    let kind = match read_kind {
+        Some(read) => read(reader, index),
+        None => {
+            reader.leave(&format!("sources[{index}]"));
+            SourceKind::Stdin
+        }
+    };
     SourceConfig {
         kind,
         format: reader.text(
