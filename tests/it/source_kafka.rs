@@ -159,6 +159,7 @@ fn a_member_that_comes_and_goes_takes_nothing_away_and_nothing_comes_twice() {
         }
         feeder.flush();
         // It reads, tells the group nothing, and goes.
+        wait_until("all partitions", || running.context.gauges.get("partitions") == 6);
         let mut other = broker.client();
         other
             .set("group.id", "watchfloor")
