@@ -284,6 +284,11 @@ impl Reader {
         self.problems.push(ConfigProblem { key: key.to_owned(), origin, message, hint });
     }
 
+    /// Keys under a name of which nothing can be said, because what would read them is not known.
+    pub fn leave(&mut self, name: &str) {
+        self.open.push(format!("{name}."));
+    }
+
     /// Report every key that nobody took.
     pub fn finish(&mut self) {
         let known: Vec<String> = self.taken.iter().cloned().collect();

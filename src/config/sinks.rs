@@ -41,7 +41,7 @@ pub struct KafkaSink {
 }
 
 /// `type = "watchfloor"`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Default)]
 pub struct ForwardSink {
     /// `https://host:port` of the other one.
     pub url: String,
@@ -88,18 +88,13 @@ fn read_one(reader: &mut Reader, index: usize) -> SinkConfig {
     ];
     let kind =
         reader.choice(&key("type"), "kafka", &kinds, "What the sink is: kafka or watchfloor.");
-    let kind = kind.map_or_else(
-        || {
-            SinkKind::Watchfloor(Box::new(ForwardSink {
-                url: String::new(),
-                api_key: None,
-                secret: None,
-                ca: None,
-                request_bytes_max: 0,
-            }))
-        },
-        |read| read(reader, &prefix),
-    );
+    let kind = match kind {
+        Some(read) => read(reader, &prefix),
+        None => {
+            reader.leave(&prefix);
+            SinkKind::Watchfloor(Box::default())
+        }
+    };
     let from = [("start", true), ("end", false)];
     let doc =
         "Where a new sink begins: with the first stored event, or with what comes from now on.";

@@ -129,7 +129,7 @@ impl ToKafka {
     }
 
     fn later(&self, why: &str) -> SinkError {
-        let why = self.shared.ears.complaint().unwrap_or_else(|| why.to_owned());
+        let why = self.shared.ears.reason().unwrap_or_else(|| why.to_owned());
         SinkError::Later(format!("{}: {why}", self.config.cluster.brokers.join(",")))
     }
 

@@ -31,8 +31,16 @@ pub type TokenSource = Arc<dyn Fn() -> std::io::Result<String> + Send + Sync>;
 #[derive(Clone, Default)]
 pub struct Ears {
     token: Option<TokenSource>,
-    /// The last error that was not answered by good news.
-    said: Arc<Mutex<Option<String>>>,
+    said: Arc<Mutex<Said>>,
+}
+
+/// What was not followed by good news.
+#[derive(Debug, Default)]
+struct Said {
+    /// It hinders the client as a whole.
+    trouble: Option<String>,
+    /// One connection broke.
+    detail: Option<String>,
 }
 
 impl std::fmt::Debug for Ears {
@@ -47,22 +55,37 @@ impl Ears {
         Ears { token, said: Arc::default() }
     }
 
-    /// What the client complained of since the last good news.
+    /// What hinders the client since the last good news.
     pub fn complaint(&self) -> Option<String> {
-        self.said.lock().clone()
+        self.said.lock().trouble.clone()
+    }
+
+    /// The same, or what one broker's connection broke of, where nobody could be reached in time.
+    pub fn reason(&self) -> Option<String> {
+        let said = self.said.lock();
+        said.trouble.clone().or_else(|| said.detail.clone())
     }
 
     /// Good news.
     pub fn content(&self) {
-        *self.said.lock() = None;
+        *self.said.lock() = Said::default();
     }
 
-    /// Keep a complaint. A refused login says more than that no broker is left.
+    /// Keep a complaint. A connection that breaks is no trouble while others are there; that no broker is left says less
+    /// than why.
     pub fn complain(&self, code: Option<RDKafkaErrorCode>, reason: &str) {
-        let vague = code == Some(RDKafkaErrorCode::AllBrokersDown);
         let mut said = self.said.lock();
-        if said.is_none() || !vague {
-            *said = Some(shorten(reason));
+        match code {
+            Some(RDKafkaErrorCode::AllBrokersDown) => {
+                let why = said.detail.take().unwrap_or_else(|| shorten(reason));
+                said.trouble.get_or_insert(why);
+            }
+            Some(
+                RDKafkaErrorCode::BrokerTransportFailure
+                | RDKafkaErrorCode::Resolve
+                | RDKafkaErrorCode::OperationTimedOut,
+            ) => said.detail = Some(shorten(reason)),
+            _ => said.trouble = Some(shorten(reason)),
         }
     }
 }
@@ -195,7 +218,7 @@ impl Asking {
         drop(self.client.poll(Duration::from_millis(50)));
         topics(self.client.client(), patience).map_err(|error| {
             drop(self.client.poll(Duration::from_millis(50)));
-            Unreachable(self.ears.complaint().unwrap_or_else(|| error.to_string()))
+            Unreachable(self.ears.reason().unwrap_or_else(|| error.to_string()))
         })
     }
 
@@ -247,12 +270,17 @@ mod tests {
     #[test]
     fn a_refused_login_is_not_hidden_by_no_broker_being_left() {
         let ears = Ears::default();
-        ears.complain(Some(RDKafkaErrorCode::AllBrokersDown), "1/1 brokers are down");
+        let down = || ears.complain(Some(RDKafkaErrorCode::AllBrokersDown), "1/1 brokers are down");
+        let broken = Some(RDKafkaErrorCode::BrokerTransportFailure);
+        ears.complain(broken, "a:1/1: Connect failed (after 0ms in state CONNECT)");
+        assert_eq!(ears.complaint(), None, "others may be there");
+        down();
+        assert_eq!(ears.complaint().as_deref(), Some("a:1/1: Connect failed"));
         ears.complain(
             Some(RDKafkaErrorCode::Authentication),
             "sasl://a:1/1: refused (after 3ms in state AUTH_REQ)",
         );
-        ears.complain(Some(RDKafkaErrorCode::AllBrokersDown), "1/1 brokers are down");
+        down();
         assert_eq!(ears.complaint().as_deref(), Some("sasl://a:1/1: refused"));
         ears.content();
         assert_eq!(ears.complaint(), None);

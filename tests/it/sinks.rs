@@ -194,10 +194,14 @@ impl Peer {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let asked: Arc<Mutex<Vec<Asked>>> = Arc::default();
-        let (kept, turn) = (Arc::clone(&asked), AtomicUsize::new(0));
+        let (kept, turn) = (Arc::clone(&asked), Arc::new(AtomicUsize::new(0)));
         std::thread::spawn(move || {
             for connection in listener.incoming() {
-                let _ = answer(connection.unwrap(), &kept, &turn);
+                // A client may keep one connection and open another.
+                let (kept, turn) = (Arc::clone(&kept), Arc::clone(&turn));
+                std::thread::spawn(move || {
+                    let _ = answer(connection.unwrap(), &kept, &turn);
+                });
             }
         });
         Peer { port, asked }

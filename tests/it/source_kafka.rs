@@ -159,6 +159,7 @@ fn a_member_that_comes_and_goes_takes_nothing_away_and_nothing_comes_twice() {
         }
         feeder.flush();
         // It reads, tells the group nothing, and goes.
+        wait_until("all partitions", || running.context.gauges.get("partitions") == 6);
         let mut other = broker.client();
         other
             .set("group.id", "watchfloor")
@@ -439,6 +440,13 @@ fn a_broker_that_is_not_there_at_the_start_is_waited_for() {
     wait_until("the record", || !late.lock().unwrap().records.is_empty());
     running.stop();
     assert_eq!(late.lock().unwrap().records[0].1, 10);
+
+    // A stop does not wait for a broker that is gone.
+    let running = path::run(&more, &late).unwrap();
+    wait_until("the assignment", || running.context.gauges.get("partitions") == 1);
+    broker.kill();
+    wait_until("the complaint", || running.said().contains("does not answer"));
+    running.stop();
 }
 
 #[test]

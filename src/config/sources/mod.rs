@@ -101,9 +101,13 @@ pub fn read(reader: &mut Reader, index: usize) -> SourceConfig {
         ("http", |reader, index| SourceKind::Http(Box::new(http::read(reader, index)))),
     ];
     let read_kind = reader.choice(&key("type"), "file", &kinds, "What the source is.");
-    // A mistyped kind is one problem: its other keys are read as those of the default.
-    let (_, default) = kinds[0];
-    let kind = read_kind.unwrap_or(default)(reader, index);
+    let kind = match read_kind {
+        Some(read) => read(reader, index),
+        None => {
+            reader.leave(&format!("sources[{index}]"));
+            SourceKind::Stdin
+        }
+    };
     SourceConfig {
         kind,
         format: reader.text(

@@ -65,6 +65,10 @@ impl Group {
         mode: CommitMode,
         only: Option<&[Place]>,
     ) {
+        if matches!(mode, CommitMode::Sync) && self.ears.complaint().is_some() {
+            // Nobody would answer; what the group does not know our own rows do.
+            return;
+        }
         let mut seats = self.seats.lock();
         let mut untold = seats.untold();
         if let Some(only) = only {

@@ -108,7 +108,7 @@ impl Source for Kafka {
             }
             Err(error) => {
                 drop(consumer.poll(Duration::from_millis(50)));
-                let why = group.ears.complaint().unwrap_or_else(|| error.to_string());
+                let why = group.ears.reason().unwrap_or_else(|| error.to_string());
                 context.trouble(Some(topics::unreachable(&self.config, &why)));
                 false
             }

@@ -157,7 +157,7 @@ impl Reader {
                 topics::check(&self.config, &there).err().map(|error| error.to_string())
             }
             Err(error) => {
-                let why = self.group.ears.complaint().unwrap_or_else(|| error.to_string());
+                let why = self.group.ears.reason().unwrap_or_else(|| error.to_string());
                 Some(topics::unreachable(&self.config, &why))
             }
         };
