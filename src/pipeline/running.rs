@@ -8,6 +8,7 @@ use tokio::runtime::Handle;
 
 use crate::alert::{Engine, Restored};
 use crate::config::Config;
+use crate::config::sources::{SourceConfig, SourceKind};
 use crate::detect::{Detector, StateRow};
 use crate::model::record::Batch;
 use crate::normalise::Settings;
@@ -116,6 +117,7 @@ pub struct Running {
 pub async fn start(parts: Parts) -> anyhow::Result<Running> {
     let Parts { config, opened: Opened { store, shared, muted }, evidence } = parts;
     let built = open_sources(&config, &shared, &store)?;
+    warn_without_keys(&config, &store).await?;
     let mut noise = config.rules.noise.clone();
     if evidence.is_some() {
         // Who looks at one day of one machine wants all of it; budgets are for what goes on and on.
@@ -227,6 +229,19 @@ fn open_sources(
         sources.push(source);
     }
     Ok(sources)
+}
+
+/// A source that asks for keys refuses everybody while there is none.
+async fn warn_without_keys(config: &Config, store: &Store) -> anyhow::Result<()> {
+    let asks = |source: &&SourceConfig| matches!(&source.kind, SourceKind::Http(it) if it.keys);
+    let Some(source) = config.sources.iter().find(asks) else { return Ok(()) };
+    if store.keys().await?.iter().all(|row| row.key.revoked.is_some()) {
+        tracing::warn!(
+            source = source.name,
+            "nobody can send yet: watchfloor keys create --scope ingest makes a key"
+        );
+    }
+    Ok(())
 }
 
 /// The alert stage as the last commit left it, and the releases that no commit has carried out.

@@ -19,6 +19,7 @@ use watchfloor::model::desk::{AlertQuery, Change, Problem, ProblemKind};
 use watchfloor::model::event::{Event, Value};
 use watchfloor::model::field;
 use watchfloor::model::finding::{Finding, RuleInfo};
+use watchfloor::model::key::{KeyRequest, KeyScope};
 use watchfloor::model::ledger::LedgerDelta;
 use watchfloor::model::record::Reject;
 use watchfloor::model::severity::Severity;
@@ -26,6 +27,7 @@ use watchfloor::model::verdict::{Confidence, Verdict, VerdictKind};
 use watchfloor::pipeline::muted::Muted;
 use watchfloor::pipeline::shared::Shared;
 use watchfloor::service::Workbench;
+use watchfloor::stdx::api_key;
 use watchfloor::stdx::id::{Id128, IdHasher};
 use watchfloor::stdx::stop::StopToken;
 use watchfloor::stdx::time::Timestamp;
@@ -302,6 +304,24 @@ async fn the_deadline_applies_pushes_and_undo_counters(kind: Kind) {
     }
 }
 
+async fn keys_are_made_listed_and_revoked(kind: Kind) {
+    let scene = Scene::new(kind, LONG).await;
+    let (desk, bob) = (&scene.desk, scene.bob());
+    let source = Some("push".to_owned());
+    let request = KeyRequest { scope: KeyScope::Ingest, source, name: HOSTILE.into() };
+    let made = desk.key_create(&request).await.unwrap();
+    assert_eq!(api_key::id_of(&made.text), Some(made.key.id.as_str()));
+    assert_eq!((&*made.key.name, &made.key.creator), (HOSTILE.trim(), &desk.actor()));
+    assert_eq!(bob.keys().await.unwrap(), std::slice::from_ref(&made.key));
+    bob.key_revoke(&made.key.id).await.unwrap();
+    desk.key_revoke(&made.key.id).await.unwrap();
+    let revoked = desk.keys().await.unwrap();
+    assert_eq!(revoked[0].revoker.as_deref(), Some("bob"), "the first revoked it");
+    assert_eq!(desk.key_revoke("none").await.unwrap_err().kind, ProblemKind::NotFound);
+    let nameless = KeyRequest { name: " ".into(), ..request };
+    assert_eq!(desk.key_create(&nameless).await.unwrap_err().kind, ProblemKind::Invalid);
+}
+
 async fn what_somebody_else_changed_is_a_conflict(kind: Kind) {
     let scene = Scene::new(kind, LONG).await;
     let (desk, bob) = (&scene.desk, scene.bob());
@@ -492,6 +512,7 @@ macro_rules! conformance {
 }
 
 conformance! {
+    keys_are_made_listed_and_revoked
     list_filter_sort_and_page
     everything_about_an_alert_arrives_unchanged
     undo_before_the_deadline_leaves_no_trace

@@ -139,7 +139,6 @@ fn stopping() -> Refusal {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
     use std::time::Duration;
 
     use proptest::prelude::*;

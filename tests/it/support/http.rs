@@ -148,6 +148,15 @@ impl Site {
         numbers[name].as_i64().unwrap_or(0)
     }
 
+    /// Wait until something is so, without asking the daemon.
+    pub fn until_quiet(&self, mut is_so: impl FnMut() -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(120);
+        while !is_so() {
+            assert!(Instant::now() < deadline, "it never came to that");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
     /// Wait until something is so.
     pub fn until(&self, what: &str, mut is_so: impl FnMut() -> bool) {
         let deadline = Instant::now() + Duration::from_secs(30);

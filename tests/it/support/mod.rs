@@ -3,6 +3,7 @@
 
 pub mod daemon;
 pub mod http;
+pub mod proxy;
 pub mod pty;
 pub mod stub;
 pub mod vocabulary;

@@ -1,4 +1,4 @@
-//! OpenTelemetry's own exporters send logs and traces to a source of type `http`, by HTTP and by gRPC.
+//! Programs of others send to a source of type `http`: OpenTelemetry's exporters by HTTP and by gRPC, Elastic's client.
 
 use std::path::PathBuf;
 use std::process::{Command, Output};
@@ -15,9 +15,9 @@ fn services() -> PathBuf {
     )
 }
 
-fn otel(arguments: &[&str]) -> Output {
+fn client(script: &str, arguments: &[&str]) -> Output {
     let (verb, rest) = arguments.split_first().unwrap();
-    Command::new(root().join("tests/services/otel.sh"))
+    Command::new(root().join("tests/services").join(script))
         .arg(verb)
         .arg(services())
         .args(rest)
@@ -25,15 +25,15 @@ fn otel(arguments: &[&str]) -> Output {
         .unwrap()
 }
 
-/// Are the exporters there? Missing ones are a failure in CI and a loud skip elsewhere.
-fn exporters_are_there() -> bool {
-    let fetched = otel(&["fetch"]);
+/// Is the client there? A missing one is a failure in CI and a loud skip elsewhere.
+fn is_there(script: &str) -> bool {
+    let fetched = client(script, &["fetch"]);
     if fetched.status.success() {
         return true;
     }
     let why = String::from_utf8_lossy(&fetched.stderr).into_owned();
-    assert!(std::env::var_os("CI").is_none(), "no exporters: {why}");
-    eprintln!("SKIPPED: OpenTelemetry's exporters cannot be fetched: {why}");
+    assert!(std::env::var_os("CI").is_none(), "{script}: {why}");
+    eprintln!("SKIPPED: {script} cannot fetch its client: {why}");
     false
 }
 
@@ -43,9 +43,10 @@ fn found(site: &Site, query: &str) -> usize {
 
 #[test]
 fn exporters_are_answered_when_their_records_stand() {
-    if !exporters_are_there() {
+    if !is_there("otel.sh") {
         return;
     }
+    let otel = |arguments: &[&str]| client("otel.sh", arguments);
     let grpc = free_port();
     let mut site = Site::start(&format!("grpc_listen = \"127.0.0.1:{grpc}\""), "");
     let certificate = site.folder.path().join("cert.pem");
@@ -70,4 +71,24 @@ fn exporters_are_answered_when_their_records_stand() {
     );
     assert_eq!(found(&site, "\"order 7 of grpc\""), 1);
     assert_eq!(site.books()["rejected"], 0, "{}", site.books());
+}
+
+#[test]
+fn elastics_client_sends_in_bulk_and_a_repeat_counts_once() {
+    const SCRIPT: &str = "elasticsearch_client.sh";
+    if !is_there(SCRIPT) {
+        return;
+    }
+    let site = Site::start("", "");
+    let certificate = site.folder.path().join("cert.pem");
+    let certificate = certificate.to_str().unwrap();
+    for _ in 0..2 {
+        let sent = client(SCRIPT, &["send", &site.base, certificate, &site.key, "1200"]);
+        let errors = String::from_utf8_lossy(&sent.stderr).into_owned();
+        assert!(sent.status.success(), "{errors}");
+        assert_eq!(String::from_utf8_lossy(&sent.stdout), "8.17.0\n1200 0\n", "{errors}");
+    }
+    assert_eq!(found(&site, "host:web08"), 1_200);
+    let books = site.books();
+    assert_eq!((&books["stored"], &books["duplicate"]), (&1_200.into(), &1_200.into()), "{books}");
 }
