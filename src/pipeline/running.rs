@@ -7,6 +7,7 @@ use anyhow::Context;
 use tokio::runtime::Handle;
 
 use crate::config::Config;
+use crate::config::sources::{SourceConfig, SourceKind};
 use crate::model::record::Batch;
 use crate::normalise::Settings;
 use crate::pipeline::analyst::Analyst;
@@ -142,6 +143,7 @@ pub async fn start(parts: Parts) -> anyhow::Result<Running> {
     let Parts { config, opened: Opened { store, shared, muted }, evidence } = parts;
     let built = open_sources(&config, &shared, &store)?;
     let sinks = exports::open(&config, &store, &shared)?;
+    warn_without_keys(&config, &store).await?;
     let mut noise = config.rules.noise.clone();
     if evidence.is_some() {
         // Who looks at one day of one machine wants all of it; budgets are for what goes on and on.
@@ -260,6 +262,19 @@ fn open_sources(
         sources.push(source);
     }
     Ok(sources)
+}
+
+/// A source that asks for keys refuses everybody while there is none.
+async fn warn_without_keys(config: &Config, store: &Store) -> anyhow::Result<()> {
+    let asks = |source: &&SourceConfig| matches!(&source.kind, SourceKind::Http(it) if it.keys);
+    let Some(source) = config.sources.iter().find(asks) else { return Ok(()) };
+    if store.keys().await?.iter().all(|row| row.key.revoked.is_some()) {
+        tracing::warn!(
+            source = source.name,
+            "nobody can send yet: watchfloor keys create --scope ingest makes a key"
+        );
+    }
+    Ok(())
 }
 
 /// The threads that look after the store.

@@ -144,6 +144,13 @@ fn what_is_not_whole_too_long_or_damaged_is_refused_as_a_whole() {
     assert_eq!(numbers()["numbers"]["refused_slow"], 1);
     assert_eq!(numbers()["stored"], 1, "nothing of what was not whole: {}", numbers());
 
+    let mut page = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    let head = "POST /ingest HTTP/1.1\r\nHost: x\r\nOrigin: http://evil.example\r\nConnection: close\r\nContent-Length: 1\r\n\r\nx";
+    page.write_all(head.as_bytes()).unwrap();
+    let mut said = String::new();
+    page.read_to_string(&mut said).unwrap();
+    assert!(said.starts_with("HTTP/1.1 401"), "a web page: {said}");
+
     let answer = site.post("/ingest", &[], vec![b'x'; 70 << 10]);
     assert_eq!(answer.status, 413, "{answer:?}");
     let pieces =

@@ -22,6 +22,7 @@ mod hostile_rules;
 mod http;
 mod http_clients;
 mod http_faults;
+mod http_speed;
 mod kill;
 mod kill_correlations;
 mod linux_kinds;

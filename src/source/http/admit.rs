@@ -154,6 +154,12 @@ impl Gate {
 
     async fn name_of(&self, headers: &HeaderMap) -> Result<Option<String>, Refusal> {
         if !self.config.keys {
+            // Any page that is open on this machine could send something here.
+            let browser = ["origin", "sec-fetch-site"];
+            if browser.iter().any(|name| headers.contains_key(*name)) {
+                let message = "a browser sends nothing here: this source knows no keys";
+                return Err(Refusal::new(Reason::NoKey, message));
+            }
             return Ok(None);
         }
         let Some(key) = key_of(headers) else {
@@ -182,15 +188,17 @@ impl Gate {
     /// Let a request in and read its body.
     pub(super) async fn receive(&self, request: Request) -> Result<Received, Refusal> {
         let (head, body) = request.into_parts();
-        let admitted = match self.admit(&head).await {
+        let admitted = async {
+            let admitted = self.admit(&head).await?;
+            Ok((admitted, Coding::of(&head.headers)?, idempotency_key(&head.headers)?))
+        };
+        let (admitted, coding, key) = match admitted.await {
             Ok(admitted) => admitted,
             Err(refusal) => {
                 body::discard(&mut body.into_data_stream()).await;
                 return Err(refusal);
             }
         };
-        let coding = Coding::of(&head.headers)?;
-        let key = idempotency_key(&head.headers)?;
         let mut share = Share::default();
         let packed = body::read(&head.headers, body, self.bounds, &self.memory, &mut share).await?;
         self.gauges.add("bytes", i64::try_from(packed.len()).unwrap_or(i64::MAX));

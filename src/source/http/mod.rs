@@ -112,8 +112,7 @@ impl Source for Http {
         };
         {
             let _entered = runtime.enter();
-            let mut std_listeners = opened.listeners;
-            task::spawn("http source", async move { serving.run(&mut std_listeners).await });
+            task::spawn("http source", serving.run(opened.listeners));
         }
         // Ends when the last request has let go of its inlet.
         outlet.pump(&out);

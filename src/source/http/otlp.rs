@@ -2,6 +2,7 @@
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -124,8 +125,11 @@ pub(super) async fn grpc(State(gate): State<Arc<Gate>>, request: Request) -> Res
         .accept_compressed(CompressionEncoding::Zstd)
         .max_decoding_message_size(gate.bounds.unpacked_max);
     let admitted = Arc::new(admitted);
+    let whole = Arc::new(AtomicBool::new(false));
+    let (counted, reached) = (Arc::clone(&gate), Arc::clone(&whole));
     let export = tower::service_fn(move |message: tonic::Request<Vec<u8>>| {
         let (gate, admitted) = (Arc::clone(&gate), Arc::clone(&admitted));
+        whole.store(true, Ordering::Relaxed);
         async move {
             match export(&gate, &admitted, message.into_inner()).await {
                 Ok(taken) => {
@@ -141,9 +145,19 @@ pub(super) async fn grpc(State(gate): State<Arc<Gate>>, request: Request) -> Res
         }
     });
     let request = Request::from_parts(head, body);
-    match tokio::time::timeout(patience, server.unary(export, request)).await {
-        Ok(answer) => answer.map(Body::new),
-        Err(_) => Status::deadline_exceeded("the message did not come in time").into_http(),
+    let answer = tokio::time::timeout(patience, server.unary(export, request)).await;
+    match answer {
+        Ok(answer) => {
+            if !reached.load(Ordering::Relaxed) {
+                // Half a message, one that is too long, or one that cannot be unpacked: the answer says which.
+                counted.gauges.add(Reason::Format.gauge(), 1);
+            }
+            answer.map(Body::new)
+        }
+        Err(_) => {
+            let message = "the message did not come in time";
+            status(&counted, Refusal::new(Reason::Slow, message)).into_http()
+        }
     }
 }
 

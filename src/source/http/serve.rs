@@ -50,12 +50,12 @@ pub(super) struct Serving {
 
 impl Serving {
     /// Serve until the stop, and a while longer for what is in work.
-    pub(super) async fn run(self, listeners: &mut Vec<StdListener>) {
+    pub(super) async fn run(self, listeners: Vec<StdListener>) {
         let places = self.gate.config.connections_max.min(Semaphore::MAX_PERMITS >> 1);
         let connections = Arc::new(Semaphore::new(places));
         let router = router(Arc::clone(&self.gate));
         let mut accepting = Vec::new();
-        for listener in listeners.drain(..) {
+        for listener in listeners {
             let listener = match TcpListener::from_std(listener) {
                 Ok(listener) => listener,
                 Err(error) => {
