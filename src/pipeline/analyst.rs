@@ -189,6 +189,7 @@ impl Analyst {
         }
         self.look_for_silence(&mut findings);
         self.gaps.tell(commit.at, &mut findings);
+        findings.extend(self.shared.take_told());
         self.conclude(&mut commit, findings);
         commit.ledger = books.into_values().collect();
         self.report(commit.at);
@@ -245,6 +246,7 @@ impl Analyst {
         self.look_for_silence(&mut findings);
         let mut commit = Commit { at: Timestamp::now(), ..Commit::default() };
         self.gaps.tell(commit.at, &mut findings);
+        findings.extend(self.shared.take_told());
         own_numbers::show_gaps(&self.gaps, &self.shared, commit.at);
         let silent = !findings.is_empty() || !self.muted.releases().is_empty();
         if silent {

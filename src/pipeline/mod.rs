@@ -16,6 +16,7 @@ pub mod noise;
 pub mod normalise;
 mod own_numbers;
 mod repeats;
+mod retention;
 pub mod retry;
 pub mod rule_life;
 pub mod rules;

@@ -7,6 +7,7 @@ mod events;
 mod feed;
 mod gaps;
 mod problem;
+mod retention;
 mod rule_life;
 mod status;
 mod upkeep;

@@ -4,6 +4,7 @@
 pub mod context;
 pub mod file;
 pub mod push;
+pub mod ssh;
 pub mod stdin;
 pub mod tls;
 
@@ -134,6 +135,7 @@ pub fn build(config: &SourceConfig, limits: &LimitsConfig) -> Result<Box<dyn Sou
         SourceKind::File(files) => {
             Ok(Box::new(file::tail::Tail::new(config, files.clone(), limits)?))
         }
+        SourceKind::Ssh(ssh) => Ok(Box::new(ssh::Ssh::new(config, ssh.clone(), limits))),
         SourceKind::Stdin => Ok(Box::new(stdin::Stdin::new(config, limits))),
     }
 }

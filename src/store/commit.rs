@@ -241,9 +241,9 @@ async fn write_alerts(
     Ok(())
 }
 
-async fn write_events(
+/// Where events of alerts lie.
+pub(crate) async fn write_evidence(
     sql: &mut SqliteConnection,
-    stored: Option<(&Frame, Appended)>,
     evidence: &[EvidenceRow],
 ) -> Result<(), StoreError> {
     for chunk in evidence.chunks(ROWS_AT_ONCE) {
@@ -264,6 +264,14 @@ async fn write_events(
         let done = query.build().persistent(false).execute(&mut *sql).await;
         done.map_err(|source| StoreError::sql("write evidence places", source))?;
     }
+    Ok(())
+}
+
+/// The durable length of the segment that a frame was appended to.
+pub(crate) async fn write_segment(
+    sql: &mut SqliteConnection,
+    stored: Option<(&Frame, Appended)>,
+) -> Result<(), StoreError> {
     let Some((frame, place)) = stored else { return Ok(()) };
     sqlx::query(
         "INSERT INTO segments (number, length, events, raw_bytes, first_us, last_us)
@@ -281,6 +289,17 @@ async fn write_events(
     .execute(&mut *sql)
     .await
     .map_err(|source| StoreError::sql("record the durable length", source))?;
+    Ok(())
+}
+
+async fn write_events(
+    sql: &mut SqliteConnection,
+    stored: Option<(&Frame, Appended)>,
+    evidence: &[EvidenceRow],
+) -> Result<(), StoreError> {
+    write_evidence(sql, evidence).await?;
+    write_segment(sql, stored).await?;
+    let Some((frame, _)) = stored else { return Ok(()) };
     for (host, summary) in &frame.hosts {
         sqlx::query(
             "INSERT INTO endpoints (host, os, events, first_seen, last_seen) VALUES (?, ?, ?, ?, ?)

@@ -77,6 +77,16 @@ impl EventReader {
         *self.segments.write() = segments;
     }
 
+    /// What the books say of every segment.
+    pub(crate) fn segments(&self) -> Vec<Segment> {
+        self.segments.read().clone()
+    }
+
+    /// Segments are gone.
+    pub(crate) fn forget(&self, numbers: &[u64]) {
+        self.segments.write().retain(|segment| !numbers.contains(&segment.number));
+    }
+
     /// A frame became durable.
     pub(crate) fn confirm(&self, frame: &Frame, at: Appended) {
         let mut segments = self.segments.write();
@@ -116,7 +126,12 @@ impl EventReader {
             }
             let path = segment_path(&self.folder, segment.number);
             let io = |source| StoreError::io("read the event segment", &path, source);
-            let mut frames = list_frames(&path, segment.length, scan).map_err(io)?;
+            let listed = list_frames(&path, segment.length, scan);
+            if listed.is_err() && !self.segments().iter().any(|one| one.number == segment.number) {
+                // Retention took it away meanwhile.
+                continue;
+            }
+            let mut frames = listed.map_err(io)?;
             frames.sort_by_key(|(_, header)| std::cmp::Reverse(header.last));
             let file = File::open(&path).map_err(io)?;
             for (offset, header) in frames {

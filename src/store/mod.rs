@@ -19,6 +19,7 @@ mod frame;
 mod noise;
 mod reads;
 mod recent;
+mod retention;
 mod rows;
 mod rule_book;
 mod schema;
@@ -41,6 +42,7 @@ pub use error::StoreError;
 pub use events::{EventReader, EventScan, Found};
 pub use folder::{is_made, owner};
 pub use reads::{Counts, RejectQuery};
+pub use retention::{SegmentHook, disk_used};
 pub use rule_book::{RuleOff, Said};
 pub use verbs::{ACTION_ALERTS_MAX, By, NOTE_BYTES_MAX};
 
@@ -62,6 +64,8 @@ pub struct Store {
     /// Written after a commit or a verb, under the writer's lock; read by every list.
     board: RwLock<Board>,
     events: EventReader,
+    /// Who is told when segments go.
+    segment_hooks: RwLock<Vec<SegmentHook>>,
     warnings: Vec<String>,
     _lock: folder::FolderLock,
 }
@@ -95,6 +99,7 @@ impl Store {
         let books: Vec<(u64, u64)> =
             segments.iter().map(|segment| (segment.number, segment.length)).collect();
         let events_folder = folder::events_folder(dir);
+        retention::remove_files(&mut sql, &events_folder).await?;
         let cut = event_log::recover(&events_folder, &books)?;
         if cut > 0 {
             tracing::info!(bytes = cut, "cut events of an unfinished commit");
@@ -116,6 +121,7 @@ impl Store {
             readers,
             board: RwLock::new(board),
             events: EventReader::new(events_folder, segments),
+            segment_hooks: RwLock::default(),
             warnings,
             _lock: lock,
         };

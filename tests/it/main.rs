@@ -38,6 +38,7 @@ mod signal_life;
 mod signal_pack;
 mod source_evtx;
 mod source_once;
+mod source_ssh;
 mod source_tail;
 mod store;
 mod support;

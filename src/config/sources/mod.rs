@@ -1,6 +1,7 @@
 //! `[[sources]]`: where records come from. One file a kind.
 
 mod file;
+mod ssh;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -10,6 +11,7 @@ use jiff::tz::TimeZone;
 use crate::config::reader::Reader;
 
 pub use file::{FileSource, From};
+pub use ssh::SshSource;
 
 /// One configured source.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,6 +39,8 @@ pub struct SourceConfig {
 pub enum SourceKind {
     /// Files and folders.
     File(FileSource),
+    /// Files on other machines.
+    Ssh(SshSource),
     /// Standard input, read to its end.
     Stdin,
 }
@@ -81,8 +85,9 @@ pub fn read(reader: &mut Reader, index: usize) -> SourceConfig {
         let hint = "for example name = \"auth\"".to_owned();
         reader.complain(&key("name"), "every source needs a name".to_owned(), hint);
     }
-    let kinds: [(&str, ReadKind); 2] = [
+    let kinds: [(&str, ReadKind); 3] = [
         ("file", |reader, index| SourceKind::File(file::read(reader, index))),
+        ("ssh", |reader, index| SourceKind::Ssh(ssh::read(reader, index))),
         ("stdin", |_, _| SourceKind::Stdin),
     ];
     let read_kind = reader.choice(&key("type"), "file", &kinds, "What the source is.");
