@@ -91,7 +91,9 @@ pub fn read(reader: &mut Reader, index: usize) -> SourceConfig {
         ("stdin", |_, _| SourceKind::Stdin),
     ];
     let read_kind = reader.choice(&key("type"), "file", &kinds, "What the source is.");
-    let kind = read_kind.map_or(SourceKind::Stdin, |read| read(reader, index));
+    // A mistyped kind is one problem: its other keys are read as those of the default.
+    let (_, default) = kinds[0];
+    let kind = read_kind.unwrap_or(default)(reader, index);
     SourceConfig {
         kind,
         format: reader.text(
