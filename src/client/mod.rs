@@ -188,8 +188,7 @@ impl Client {
 
     /// What a run of retention would take away now.
     pub async fn retention_plan(&self) -> Result<RetentionReport, Problem> {
-        let plan: retention_v1::Retention =
-            self.get(&["retention"], &[], SEARCH_TIME_MAX).await?;
+        let plan: retention_v1::Retention = self.get(&["retention"], &[], SEARCH_TIME_MAX).await?;
         request::model(plan)
     }
 

@@ -39,9 +39,9 @@ pub fn read(reader: &mut Reader) -> BackupConfig {
         "Where the daemon puts a backup of everything each day; none is made if not given.",
     );
     let text = reader.text("backup.at", "02:00", "When the daemon makes its backup, UTC.");
-    let at = text.split_once(':').and_then(|(hour, minute)| {
-        Time::new(hour.parse().ok()?, minute.parse().ok()?, 0, 0).ok()
-    });
+    let at = text
+        .split_once(':')
+        .and_then(|(hour, minute)| Time::new(hour.parse().ok()?, minute.parse().ok()?, 0, 0).ok());
     if at.is_none() {
         let hint = "write it as \"02:00\"".to_owned();
         reader.complain("backup.at", format!("{text:?} is no time of the day"), hint);

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use crate::config::reader::{ConfigProblem, Origin, Reader, Shown};
 use crate::config::{Config, places::Places};
 use crate::config::{
-    alert, api, assets, backup, gaps, limits, mappings, metrics, redact, retention, rules, signals, sources, store, ui,
+    alert, api, assets, backup, gaps, limits, mappings, metrics, redact, retention, rules, signals,
+    sources, store, ui,
 };
 
 /// Names with our prefix that are not configuration keys.

@@ -6,8 +6,8 @@
 
 pub mod alert;
 pub mod api;
-pub mod backup;
 pub mod assets;
+pub mod backup;
 pub mod check;
 pub mod gaps;
 pub mod limits;

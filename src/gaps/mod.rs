@@ -6,9 +6,9 @@
 mod engine;
 mod number;
 mod saved;
-mod track;
 #[cfg(test)]
 mod tests;
+mod track;
 
 pub use engine::{Engine, RULE_ID, report_of};
 pub use number::Kind;

@@ -113,7 +113,9 @@ pub fn of_event(event: &Event) -> Option<Numbered<'_>> {
         let mut kinds = event.all(field::AUDITD_TYPE).filter_map(|value| value.as_str());
         // The daemon numbers its own records from another counter.
         let boots = match kinds.next() {
-            Some(kind) if kind.starts_with("DAEMON_") || kind.starts_with("UNKNOWN") => return None,
+            Some(kind) if kind.starts_with("DAEMON_") || kind.starts_with("UNKNOWN") => {
+                return None;
+            }
             Some(kind) => kind == "SYSTEM_BOOT",
             None => return None,
         };

@@ -177,7 +177,10 @@ fn a_gap_is_told_when_its_grace_is_over_and_survives_a_restart() {
     assert_eq!(findings.len(), 1, "only where the source says that it is complete");
     let told = &findings[0];
     assert_eq!(told.rule.title, "records missing on dc01: 5 between 7 and 14");
-    assert_eq!((told.rule.id.as_str(), told.host.as_str(), told.timestamp), (RULE_ID, "dc01", at(15)));
+    assert_eq!(
+        (told.rule.id.as_str(), told.host.as_str(), told.timestamp),
+        (RULE_ID, "dc01", at(15))
+    );
     let missing: Vec<&str> = told
         .matched
         .iter()

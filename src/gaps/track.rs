@@ -102,7 +102,8 @@ impl Track {
             return None;
         }
         let each = self.epochs.iter().enumerate().rev();
-        let candidates = each.map(|(index, epoch)| (index, epoch.unwrapped(seen.number, seen.kind)));
+        let candidates =
+            each.map(|(index, epoch)| (index, epoch.unwrapped(seen.number, seen.kind)));
         let Some(at) = seen.at else {
             // Without times, numbers that were there before are repeats.
             return candidates.into_iter().next();

@@ -99,14 +99,8 @@ impl Decoder {
         let mark = Mark::of(out);
         for record in &batch.records {
             let bytes = batch.bytes(record);
-            let context = Context {
-                stream,
-                record,
-                bytes,
-                settings: &settings,
-                ingested,
-                envelope: None,
-            };
+            let context =
+                Context { stream, record, bytes, settings: &settings, ingested, envelope: None };
             out.received += 1;
             if out.explain {
                 out.trace = Trace { carrier: Some(carrier(record.shape)), ..Trace::default() };

@@ -21,9 +21,9 @@ use crate::model::event::Event;
 use crate::model::finding::Finding;
 use crate::model::ledger::LedgerDelta;
 use crate::model::record::{Batch, Flush};
-use crate::pipeline::committer::Ready;
 use crate::model::severity::Severity;
 use crate::normalise::{Decoder, Output, Settings};
+use crate::pipeline::committer::Ready;
 use crate::pipeline::in_order;
 use crate::pipeline::muted::Muted;
 use crate::pipeline::noise::{self, NoiseRules};
@@ -299,6 +299,7 @@ impl Analyst {
             snapshot.queues.insert("correlation groups".to_owned(), rows);
             snapshot.queues.insert("open bundles".to_owned(), bundles);
         });
+        self.gaps.reconfigure(&self.shared.gaps_config());
         own_numbers::show_gaps(&self.gaps, &self.shared, now);
         noise::report(&self.engine, &self.shared);
         let problem = self.detector.counts().warning().map(|text| (Health::Degraded, text));

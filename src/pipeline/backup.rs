@@ -50,7 +50,11 @@ pub fn what(config: &Config) -> What {
 ///
 /// # Errors
 /// What could not be read or written.
-pub async fn make(what: &What, out: &Path, progress: Progress<'_>) -> Result<Manifest, BackupError> {
+pub async fn make(
+    what: &What,
+    out: &Path,
+    progress: Progress<'_>,
+) -> Result<Manifest, BackupError> {
     write(what, out, progress).await
 }
 
@@ -162,7 +166,11 @@ impl Job {
             None => format!("none yet in {}", folder.display()),
         };
         let age = all.last().map_or(-1, |(at, _)| at.seconds());
-        self.shared.set_upkeep(TOPIC, text, vec![("newest_seconds", age), ("kept", all.len() as i64)]);
+        self.shared.set_upkeep(
+            TOPIC,
+            text,
+            vec![("newest_seconds", age), ("kept", all.len() as i64)],
+        );
     }
 }
 

@@ -7,6 +7,7 @@ mod analyst;
 pub mod backup;
 pub mod changes;
 mod committer;
+pub mod config_reload;
 pub mod failed_logins;
 mod in_order;
 pub mod inputs;

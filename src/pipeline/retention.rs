@@ -35,7 +35,9 @@ impl Job {
     /// Look after age, size and the disk until `stop`. The policy is the one in force at each look.
     pub(crate) fn run(self, stop: &StopToken) {
         let mut last: Option<Timestamp> = None;
-        let mut told = false;
+        // What is full already at the start is a problem; an alert is for what happens while we watch.
+        let warn = self.shared.snapshot().retention_config.disk_warn;
+        let mut told = disk_used(self.store.dir()).0 >= warn;
         let mut sums = [0_i64; 4];
         loop {
             let config = self.shared.snapshot().retention_config;
@@ -59,8 +61,12 @@ impl Job {
                                 "what was old is gone"
                             );
                         }
-                        let went =
-                            [report.events(), report.bytes(), report.rejects, report.events_carried];
+                        let went = [
+                            report.events(),
+                            report.bytes(),
+                            report.rejects,
+                            report.events_carried,
+                        ];
                         for (sum, number) in sums.iter_mut().zip(went) {
                             *sum = sum.saturating_add(i64::try_from(number).unwrap_or(i64::MAX));
                         }

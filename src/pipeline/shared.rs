@@ -164,12 +164,7 @@ impl Shared {
     }
 
     /// Show how something that goes on by itself stands.
-    pub fn set_upkeep(
-        &self,
-        topic: &'static str,
-        text: String,
-        numbers: Vec<(&'static str, i64)>,
-    ) {
+    pub fn set_upkeep(&self, topic: &'static str, text: String, numbers: Vec<(&'static str, i64)>) {
         let numbers = numbers.into_iter().map(|(name, n)| (name.to_owned(), n)).collect();
         let row = Upkeep { topic: topic.to_owned(), text, numbers };
         self.update(|snapshot| drop(snapshot.upkeep.insert(topic, row)));
@@ -205,6 +200,11 @@ impl Shared {
     /// Findings about the program itself since this was asked last.
     pub(crate) fn take_told(&self) -> Vec<Finding> {
         std::mem::take(&mut self.own_findings.lock())
+    }
+
+    /// When missing numbers are called a gap.
+    pub(crate) fn gaps_config(&self) -> GapsConfig {
+        self.snapshot.read().gaps_config.clone()
     }
 
     /// Ask for the rules to be loaded again.

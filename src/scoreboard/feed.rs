@@ -102,9 +102,8 @@ impl Feed {
         let mut decoder: Option<Decoder> = None;
         let mut output = Output::default();
         let done = read_once(path, &files, &mut |batch| {
-            let decoder = decoder.get_or_insert_with(|| {
-                Decoder::new(&batch.stream, Arc::clone(&self.settings))
-            });
+            let decoder = decoder
+                .get_or_insert_with(|| Decoder::new(&batch.stream, Arc::clone(&self.settings)));
             decoder.decode(&batch, &mut output);
             ControlFlow::Continue(())
         });

@@ -66,7 +66,10 @@ impl Certificates {
                     }
                     Err(error) => {
                         let error: &dyn std::error::Error = &error;
-                        tracing::error!(error, "the new certificate is not used, the old one stays");
+                        tracing::error!(
+                            error,
+                            "the new certificate is not used, the old one stays"
+                        );
                     }
                 }
             }
@@ -102,9 +105,9 @@ fn read(config: &ListenerTls, alpn: &[Vec<u8>]) -> Result<ServerConfig, SourceEr
             builder.with_client_cert_verifier(verifier)
         }
     };
-    let mut server = builder
-        .with_single_cert(chain, key)
-        .map_err(|error| wrong(&config.cert, &format!("not with {}: {error}", config.key.display())))?;
+    let mut server = builder.with_single_cert(chain, key).map_err(|error| {
+        wrong(&config.cert, &format!("not with {}: {error}", config.key.display()))
+    })?;
     server.alpn_protocols = alpn.to_vec();
     Ok(server)
 }

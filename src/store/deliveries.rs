@@ -50,10 +50,7 @@ pub(crate) async fn write(
         let mut query =
             QueryBuilder::<Sqlite>::new("INSERT OR REPLACE INTO deliveries (source, key, at) ");
         query.push_values(chunk, |mut values, row| {
-            values
-                .push_bind(&*row.source)
-                .push_bind(row.key.as_bytes().as_slice())
-                .push_bind(at.0);
+            values.push_bind(&*row.source).push_bind(row.key.as_bytes().as_slice()).push_bind(at.0);
         });
         query.build().persistent(false).execute(&mut *sql).await.map_err(failed)?;
     }

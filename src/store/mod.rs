@@ -24,9 +24,9 @@ mod rows;
 mod rule_book;
 mod schema;
 mod states;
-mod upkeep;
 #[cfg(test)]
 mod tests;
+mod upkeep;
 mod verbs;
 
 use std::path::{Path, PathBuf};

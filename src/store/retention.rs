@@ -23,7 +23,9 @@ use crate::store::event_log::{segment_path, sync_folder};
 use crate::store::events::Segment;
 use crate::store::recent::EvidenceRow;
 use crate::store::rows::signed;
-use crate::store::{By, Store, StoreError, Writer, commit, folder, read_board, read_segments, schema};
+use crate::store::{
+    By, Store, StoreError, Writer, commit, folder, read_board, read_segments, schema,
+};
 
 /// Ids of one question.
 const IDS_AT_ONCE: usize = 500;
@@ -94,7 +96,8 @@ impl Store {
         config: &RetentionConfig,
         now: Timestamp,
     ) -> Result<Plan, StoreError> {
-        let mut report = RetentionReport { disk_used: disk_used(&self.dir).0, ..Default::default() };
+        let mut report =
+            RetentionReport { disk_used: disk_used(&self.dir).0, ..Default::default() };
         report.segments = self.old_segments(config, now);
         let gone: HashSet<u64> = report.segments.iter().map(|segment| segment.number).collect();
         let carried = self.evidence_in(&gone).await?;
@@ -300,7 +303,9 @@ fn detail(report: &RetentionReport) -> String {
 async fn remove_rows(sql: &mut SqliteConnection, plan: &Plan) -> Result<(), StoreError> {
     let failed = |source| StoreError::sql("remove what is old", source);
     for segment in &plan.report.segments {
-        for text in ["DELETE FROM segments WHERE number = ?", "DELETE FROM evidence WHERE segment = ?"] {
+        for text in
+            ["DELETE FROM segments WHERE number = ?", "DELETE FROM evidence WHERE segment = ?"]
+        {
             let query = sqlx::query(text).bind(signed(segment.number));
             query.execute(&mut *sql).await.map_err(failed)?;
         }

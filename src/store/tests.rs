@@ -397,4 +397,3 @@ async fn a_call_abandoned_at_any_point_is_made_good_by_the_next_one() {
 
 mod retention;
 mod verbs;
-

@@ -105,7 +105,11 @@ fn program(out: &mut Text, telemetry: &Telemetry) {
     let hidden = telemetry.findings_hidden as f64;
     out.one("findings_hidden_total", "counter", "Findings of rules that are off.", hidden);
     noise(out, telemetry);
-    out.family("upkeep", "gauge", "What goes on by itself (backup, retention, config), by topic and name.");
+    out.family(
+        "upkeep",
+        "gauge",
+        "What goes on by itself (backup, retention, config), by topic and name.",
+    );
     for upkeep in &status.upkeep {
         for (name, number) in &upkeep.numbers {
             let labels = vec![("topic", upkeep.topic.as_str()), ("name", name.as_str())];
@@ -141,7 +145,11 @@ fn books(out: &mut Text, telemetry: &Telemetry) {
         let seconds = source.newest_event_us as f64 / SECOND_US as f64;
         out.sample("source_newest_event_seconds", &labels, seconds);
     }
-    out.family("source_number", "gauge", "What a source says of itself: connections, lag, refusals by reason.");
+    out.family(
+        "source_number",
+        "gauge",
+        "What a source says of itself: connections, lag, refusals by reason.",
+    );
     for source in &status.sources {
         for (name, number) in &source.numbers {
             let labels = vec![("source", source.name.as_str()), ("name", name.as_str())];

@@ -135,7 +135,10 @@ fn a_backup_under_load_restores_with_the_same_counts_and_an_unbroken_audit_log()
 
     // A daemon goes on where that moment was: what came later is read again, and nothing twice.
     let text = fs::read_to_string(place.config()).unwrap();
-    let text = text.replace(&place.path("data").display().to_string(), &place.path("again").display().to_string());
+    let text = text.replace(
+        &place.path("data").display().to_string(),
+        &place.path("again").display().to_string(),
+    );
     fs::write(place.path("next.toml"), text).unwrap();
     let lines = fs::read_to_string(place.path("auth.log")).unwrap().lines().count() as u64;
     let next = Daemon::start(&place.path("next.toml"), &place.path("again"));
@@ -256,7 +259,11 @@ fn a_daemon_makes_a_verified_backup_when_one_is_due_and_removes_old_ones() {
         assert!(Instant::now() < deadline, "{status}\n{:?}", names());
         std::thread::sleep(Duration::from_millis(100));
     }
-    assert!(names()[1].starts_with("watchfloor-20") && !names()[1].contains("2020"), "{:?}", names());
+    assert!(
+        names()[1].starts_with("watchfloor-20") && !names()[1].contains("2020"),
+        "{:?}",
+        names()
+    );
     daemon.stop();
     let archive = folder.join(&names()[1]);
     let verified = place.run(&["backup", "verify", &archive.display().to_string()]);

@@ -65,8 +65,7 @@ impl Watched {
             let status = run_json(&self.config, &["status", "--format", "json"]);
             let source = status["sources"].as_array().unwrap().iter().find(|s| s["name"] == "logs");
             // The last events of an audit log may stay open: more of their records could come.
-            let done =
-                source.is_some_and(|source| source["received"].as_u64().unwrap() >= records);
+            let done = source.is_some_and(|source| source["received"].as_u64().unwrap() >= records);
             let rows =
                 run_ndjson(&self.config, &["gaps", "list", "--waiting", "--format", "ndjson"]);
             if done && rows.iter().all(|row| row["state"] == "alerted") {
@@ -237,7 +236,8 @@ fn the_records_of_a_chunk_cut_out_of_an_event_log_are_named_exactly() {
         .expect("the log is there");
     // The fifth of thirteen chunks; its own header says which records it holds.
     let start = HEAD + 4 * CHUNK;
-    let number = |at: usize| u64::from_le_bytes(log[start + at..start + at + 8].try_into().unwrap());
+    let number =
+        |at: usize| u64::from_le_bytes(log[start + at..start + at + 8].try_into().unwrap());
     let (first, last) = (number(24), number(32));
     assert_eq!((first, last), (298, 370));
     let cut = [&log[..start], &log[start + CHUNK..]].concat();
@@ -263,7 +263,8 @@ fn the_untouched_benign_lab_raises_no_alert_about_missing_records() {
     let all = ["WATCHFLOOR_BIN", "WATCHFLOOR_TEST_FULL"]
         .iter()
         .any(|name| std::env::var_os(name).is_some());
-    let hosts = if all { &["dev01", "ci01", "db01", "web01", "files01"][..] } else { &["dev01"][..] };
+    let hosts =
+        if all { &["dev01", "ci01", "db01", "web01", "files01"][..] } else { &["dev01"][..] };
     let config = Config::default();
     let mut engine = gaps::Engine::new(&config.gaps, None);
     let now = Timestamp::now();
@@ -277,8 +278,7 @@ fn the_untouched_benign_lab_raises_no_alert_about_missing_records() {
                 host_from_path: None,
                 explain: false,
             };
-            let batch =
-                Batch::new(std::sync::Arc::new(Stream::of_path("lab", log)), Flush::No);
+            let batch = Batch::new(std::sync::Arc::new(Stream::of_path("lab", log)), Flush::No);
             let report = normalise(&config, &inputs, &Nobody, &mut |output| {
                 engine.see(&batch, &output.events, now);
                 engine.tell(now.plus_micros(i64::MAX / 2), &mut findings);

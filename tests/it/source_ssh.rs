@@ -51,7 +51,8 @@ impl Sshd {
     /// A daemon that reads `logs/app.log*` through it.
     fn daemon(&self, dir: &Path, more: &str) -> (Daemon, PathBuf) {
         let config = dir.join("w.toml");
-        let user = String::from_utf8(Command::new("id").arg("-un").output().unwrap().stdout).unwrap();
+        let user =
+            String::from_utf8(Command::new("id").arg("-un").output().unwrap().stdout).unwrap();
         let text = format!(
             "[rules]\npaths = []\n[signals]\npaths = []\n[limits]\nbatch_records_max = 200\n\
              [[sources]]\nname = \"far\"\ntype = \"ssh\"\nhosts = [\"127.0.0.1:{}\"]\nuser = \"{}\"\n\
@@ -77,7 +78,8 @@ impl Drop for Sshd {
 fn append(path: &Path, numbers: std::ops::Range<u32>) {
     let mut file = fs::File::options().create(true).append(true).open(path).unwrap();
     for n in numbers {
-        writeln!(file, "2026-11-22T08:00:{:02}+00:00 far app[7]: number {n} of many", n % 60).unwrap();
+        writeln!(file, "2026-11-22T08:00:{:02}+00:00 far app[7]: number {n} of many", n % 60)
+            .unwrap();
     }
 }
 
@@ -107,10 +109,7 @@ fn stored(far: &Value, number: u64) -> bool {
 
 /// How often each number was stored.
 fn numbers(config: &Path) -> BTreeMap<u32, u32> {
-    let rows = run_ndjson(
-        config,
-        &["events", "search", "", "--limit", "50000", "--format", "ndjson"],
-    );
+    let rows = run_ndjson(config, &["events", "search", "", "--flat", "--limit", "50000"]);
     let mut found = BTreeMap::new();
     for row in rows {
         let text = row["message"].as_str().unwrap();
@@ -162,7 +161,7 @@ fn every_line_comes_once_through_killed_sessions_rotation_and_a_killed_daemon() 
     assert_eq!(far["stored"], next, "{far}");
     all_once(&config, next);
     wait(&config, "the trouble is over", |far| !far["problems"].to_string().contains("far"));
-    let host = run_ndjson(&config, &["events", "search", "", "--limit", "1", "--format", "ndjson"]);
+    let host = run_ndjson(&config, &["events", "search", "", "--flat", "--limit", "1"]);
     assert_eq!(host[0]["host.name"], "far", "records name their host");
     drop(daemon);
 }
@@ -212,12 +211,22 @@ fn an_unknown_or_changed_host_key_and_a_refused_key_stop_the_machine_with_a_sent
     let (daemon, config) = sshd.daemon(dir.path(), "");
     wait(&config, "unknown", |far| far["problems"].to_string().contains("its host key is not in"));
     let other = dir.path().join("other");
-    assert!(Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(&other).status().unwrap().success());
+    assert!(
+        Command::new("ssh-keygen")
+            .args(["-q", "-t", "ed25519", "-N", "", "-f"])
+            .arg(&other)
+            .status()
+            .unwrap()
+            .success()
+    );
     let public = fs::read_to_string(other.with_extension("pub")).unwrap();
     let mut words = public.split(' ');
-    let wrong = format!("[127.0.0.1]:{} {} {}\n", sshd.port, words.next().unwrap(), words.next().unwrap());
+    let wrong =
+        format!("[127.0.0.1]:{} {} {}\n", sshd.port, words.next().unwrap(), words.next().unwrap());
     fs::write(&known, wrong).unwrap();
-    wait(&config, "changed", |far| far["problems"].to_string().contains("is not the one in line 1"));
+    wait(&config, "changed", |far| {
+        far["problems"].to_string().contains("is not the one in line 1")
+    });
     fs::write(&known, &right).unwrap();
     fs::rename(sshd.dir.join("authorized_keys"), sshd.dir.join("away")).unwrap();
     wait(&config, "refused", |far| far["problems"].to_string().contains("it refuses the user"));

@@ -11,13 +11,32 @@ use crate::wire::gaps_v1;
 
 /// The columns of gaps, in order.
 const COLUMNS: [&str; 11] = [
-    "source", "tenant", "host.name", "kind", "name", "from", "to", "numbers", "state", "trusted",
+    "source",
+    "tenant",
+    "host.name",
+    "kind",
+    "name",
+    "from",
+    "to",
+    "numbers",
+    "state",
+    "trusted",
     "at",
 ];
 /// The columns of streams, in order.
 const STREAM_COLUMNS: [&str; 12] = [
-    "source", "tenant", "host.name", "kind", "name", "last", "trusted", "missing", "gaps",
-    "gaps_given_up", "restarts", "filled",
+    "source",
+    "tenant",
+    "host.name",
+    "kind",
+    "name",
+    "last",
+    "trusted",
+    "missing",
+    "gaps",
+    "gaps_given_up",
+    "restarts",
+    "filled",
 ];
 
 #[derive(Args)]

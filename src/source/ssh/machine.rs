@@ -235,7 +235,11 @@ impl Machine {
                 continue;
             }
             if row.offset == 0 && is_not_lines(&piece.head, &self.inlet.settings.format) {
-                tracing::warn!(machine = self.name, path = file.path, "not lines of text: not read");
+                tracing::warn!(
+                    machine = self.name,
+                    path = file.path,
+                    "not lines of text: not read"
+                );
                 self.skipped.insert(file.inode);
                 self.rows.remove(&file.inode);
                 let skipped = i64::try_from(self.skipped.len()).unwrap_or(0);

@@ -120,7 +120,10 @@ mod tests {
         let said = b"64 12 300 1700000000 /var/log/a b.log\nx\n64 13 5 1700000000 relative\n\xff\n";
         let seen = listing(said);
         assert_eq!(seen.len(), 1);
-        assert_eq!((seen[0].path.as_str(), seen[0].inode, seen[0].size), ("/var/log/a b.log", (64, 12), 300));
+        assert_eq!(
+            (seen[0].path.as_str(), seen[0].inode, seen[0].size),
+            ("/var/log/a b.log", (64, 12), 300)
+        );
         let piece = piece(b"64 12 10\nabcdefgh\n", 4).unwrap();
         assert_eq!((piece.head.as_slice(), piece.data.as_slice()), (&b"abcd"[..], &b"efgh\n"[..]));
         assert_eq!(quoted("/a'; rm -rf /'"), "'/a'\\''; rm -rf /'\\'''");

@@ -94,8 +94,7 @@ impl client::Handler for Checker {
             *self.refused.lock() = Some(unknown);
             return Ok(false);
         };
-        let known =
-            russh::keys::check_known_hosts_path(&self.host, self.port, key, &self.file);
+        let known = russh::keys::check_known_hosts_path(&self.host, self.port, key, &self.file);
         let refused = match known {
             Ok(true) => return Ok(true),
             Err(russh::keys::Error::KeyChanged { line }) => SshError::Changed { file, line },
@@ -124,10 +123,8 @@ impl Session {
             file: config.known_hosts.clone(),
             refused: Arc::clone(&refused),
         };
-        let refuse = || SshError::Refused {
-            user: config.user.clone(),
-            key: config.key_file.clone(),
-        };
+        let refuse =
+            || SshError::Refused { user: config.user.clone(), key: config.key_file.clone() };
         let key = load_key(&config.key_file).map_err(|_| refuse())?;
         let settings = client::Config {
             keepalive_interval: Some(KEEPALIVE),
@@ -175,7 +172,9 @@ impl Session {
                     }
                     ChannelMsg::ExtendedData { data, .. } => {
                         let room = COMPLAINT_BYTES_MAX.saturating_sub(said.len());
-                        said.extend_from_slice(data.get(..room.min(data.len())).unwrap_or_default());
+                        said.extend_from_slice(
+                            data.get(..room.min(data.len())).unwrap_or_default(),
+                        );
                     }
                     ChannelMsg::ExitStatus { exit_status } => code = Some(exit_status),
                     ChannelMsg::ExitSignal { .. } | ChannelMsg::Failure => {

@@ -52,10 +52,12 @@ impl Dump {
 
     /// Bytes of the database, about.
     pub(super) async fn bytes(&mut self) -> Result<u64, StoreError> {
-        let pages: i64 = sqlx::query_scalar("SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()")
-            .fetch_one(&mut self.sql)
-            .await
-            .map_err(failed)?;
+        let pages: i64 = sqlx::query_scalar(
+            "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()",
+        )
+        .fetch_one(&mut self.sql)
+        .await
+        .map_err(failed)?;
         Ok(u64::try_from(pages).unwrap_or(0))
     }
 

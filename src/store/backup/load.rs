@@ -23,7 +23,11 @@ fn failed(source: sqlx::Error) -> BackupError {
 
 impl Load {
     /// Make the database at `path` with the tables of `version`.
-    pub(super) async fn create(path: &Path, version: i64, archive: &Path) -> Result<Load, BackupError> {
+    pub(super) async fn create(
+        path: &Path,
+        version: i64,
+        archive: &Path,
+    ) -> Result<Load, BackupError> {
         let mut sql = schema::create_at(path, version).await?;
         // All or nothing; what the migrations put into the tables comes from the backup too.
         sqlx::query("BEGIN IMMEDIATE").execute(&mut sql).await.map_err(failed)?;
@@ -35,7 +39,11 @@ impl Load {
     }
 
     /// Put in a part of a table.
-    pub(super) async fn part(&mut self, table: &str, from: &mut dyn Read) -> Result<u64, BackupError> {
+    pub(super) async fn part(
+        &mut self,
+        table: &str,
+        from: &mut dyn Read,
+    ) -> Result<u64, BackupError> {
         let mut lines = BufReader::new(from).lines();
         let Some(first) = lines.next() else { return Ok(0) };
         let text = first.map_err(|_| self.damaged(table, "it cannot be read"))?;
@@ -84,7 +92,10 @@ impl Load {
     }
 
     /// Make it durable, and count the rows of each table.
-    pub(super) async fn finish(mut self, tables: &[String]) -> Result<Vec<(String, u64)>, BackupError> {
+    pub(super) async fn finish(
+        mut self,
+        tables: &[String],
+    ) -> Result<Vec<(String, u64)>, BackupError> {
         sqlx::query("COMMIT").execute(&mut self.sql).await.map_err(failed)?;
         let mut counts = Vec::new();
         for table in tables {

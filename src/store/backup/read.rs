@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 
 use crate::config::alert::AlertConfig;
 use crate::config::store::StoreConfig;
+use crate::stdx::time::Timestamp;
 use crate::store::backup::load::Load;
 use crate::store::backup::{BackupError, FORMAT, FileRow, Head, Manifest, Progress, archive};
 use crate::store::{Store, audit, event_log, folder, schema};
-use crate::stdx::time::Timestamp;
 
 /// Where files from outside the data folder are put.
 const BESIDE: &str = "from-backup";
@@ -36,8 +36,8 @@ pub async fn restore(
     overwrite: Option<&str>,
     progress: Progress<'_>,
 ) -> Result<Restored, BackupError> {
-    let taken = std::fs::read_dir(to).is_ok_and(|mut entries| entries.next().is_some())
-        || to.is_file();
+    let taken =
+        std::fs::read_dir(to).is_ok_and(|mut entries| entries.next().is_some()) || to.is_file();
     let name = to.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     if taken && overwrite != Some(name.as_str()) {
         let hint = format!(
@@ -81,8 +81,7 @@ pub async fn verify(
     let place = scratch.join(format!(".verifying-{}", std::process::id()));
     let checked = async {
         let manifest = unpack(file, &place, progress).await?;
-        let store =
-            Store::open(&place, &StoreConfig::default(), &AlertConfig::default()).await?;
+        let store = Store::open(&place, &StoreConfig::default(), &AlertConfig::default()).await?;
         let counts = store.counts();
         let alerts = manifest.tables.get("alerts").copied().unwrap_or(0);
         if (counts.events, counts.alerts) != (manifest.events, alerts) {
@@ -113,7 +112,11 @@ fn folder_of(path: &Path) -> Result<(), BackupError> {
 }
 
 /// Unpack into `place`, which is made, and check everything on the way.
-async fn unpack(file: &Path, place: &Path, progress: Progress<'_>) -> Result<Manifest, BackupError> {
+async fn unpack(
+    file: &Path,
+    place: &Path,
+    progress: Progress<'_>,
+) -> Result<Manifest, BackupError> {
     let head = read_head(file)?;
     if head.format > FORMAT || head.schema > schema::newest() {
         return Err(BackupError::Newer {
@@ -131,12 +134,13 @@ async fn unpack(file: &Path, place: &Path, progress: Progress<'_>) -> Result<Man
     let handle = tokio::runtime::Handle::current();
     let told = |done, _| progress(done, head.bytes.max(done));
     let rows = tokio::task::block_in_place(|| {
-        archive::each(file, &told, &mut |name, _, from| {
+        archive::each(file, &told, &mut |name, from| {
             if name == "manifest.json" {
                 manifest = Some(archive::json(file, from)?);
                 return Ok(());
             }
-            if let Some(table) = name.strip_prefix("tables/").and_then(|rest| rest.split('/').next())
+            if let Some(table) =
+                name.strip_prefix("tables/").and_then(|rest| rest.split('/').next())
             {
                 handle.block_on(load.part(table, from))?;
                 return Ok(());
@@ -190,7 +194,7 @@ fn read_head(file: &Path) -> Result<Head, BackupError> {
     let mut head: Option<Head> = None;
     let stop = || BackupError::Damaged { file: file.to_owned(), what: String::new() };
     // Only the first entry: what follows may be of a form that we do not know.
-    let walked = archive::each(file, &|_, _| {}, &mut |name, _, from| {
+    let walked = archive::each(file, &|_, _| {}, &mut |name, from| {
         if name == "head.json" {
             head = Some(archive::json(file, from)?);
         }

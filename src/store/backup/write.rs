@@ -3,11 +3,11 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
+use crate::stdx::time::Timestamp;
 use crate::store::backup::archive::Writer;
 use crate::store::backup::dump::Dump;
 use crate::store::backup::{BackupError, FORMAT, Head, LOCK, Manifest, Progress};
 use crate::store::{event_log, folder};
-use crate::stdx::time::Timestamp;
 
 /// Files of one named path at most; a rules folder is a few thousand.
 const FILES_MAX: usize = 100_000;
@@ -116,7 +116,8 @@ fn is_of_the_store(dir: &Path, path: &Path) -> bool {
     let Ok(inner) = path.strip_prefix(dir) else { return true };
     let Some(first) = inner.components().next() else { return true };
     let name = first.as_os_str().to_string_lossy();
-    name.starts_with("watchfloor.") || matches!(&*name, "events" | "lock" | LOCK | "index" | "backups")
+    name.starts_with("watchfloor.")
+        || matches!(&*name, "events" | "lock" | LOCK | "index" | "backups")
 }
 
 /// Add a file, or everything below a folder. Sockets, links and what vanishes meanwhile are left out.
@@ -127,7 +128,8 @@ fn add_folder(
     wanted: &dyn Fn(&Path) -> bool,
 ) -> Result<(), BackupError> {
     let mut count = 0;
-    for entry in walkdir::WalkDir::new(path).sort_by_file_name().into_iter().filter_map(Result::ok) {
+    for entry in walkdir::WalkDir::new(path).sort_by_file_name().into_iter().filter_map(Result::ok)
+    {
         if !entry.file_type().is_file() || !wanted(entry.path()) {
             continue;
         }

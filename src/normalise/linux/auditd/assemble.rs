@@ -321,7 +321,9 @@ fn event_id(node: &str, key: (i64, u64), late_at: Option<u64>, stream: &Stream) 
     };
     hasher.bytes(&key.0.to_le_bytes()).number(key.1);
     if let Some(offset) = late_at {
-        hasher.bytes(stream.delivery.iter().flat_map(|key| *key.as_bytes()).collect::<Vec<u8>>().as_slice());
+        hasher.bytes(
+            stream.delivery.iter().flat_map(|key| *key.as_bytes()).collect::<Vec<u8>>().as_slice(),
+        );
         hasher.number(offset);
     }
     hasher.finish()
