@@ -94,6 +94,8 @@ fn router(api: Api) -> Router {
         .route("/endpoints", get(system::endpoints))
         .route("/rejects", get(system::rejects))
         .route("/gaps", get(system::gaps))
+        .route("/retention", get(system::retention_plan))
+        .route("/retention/run", post(system::retention_run))
         .route("/rules", get(system::rules))
         .route("/rules/book", get(rules::book))
         .route("/rules/history", get(rules::history))

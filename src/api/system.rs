@@ -6,6 +6,7 @@ use serde::Deserialize;
 use crate::api::extract::{Bench, Body, Params, Refusal, Segment, time};
 use crate::wire::desk_v1::{Audit, Event, Health, Reject, Rule, RuleOff};
 use crate::wire::gaps_v1::Gaps;
+use crate::wire::retention_v1::Retention;
 use crate::wire::status_v1::{Endpoint, Status};
 
 pub(super) async fn health(Bench(bench): Bench) -> Result<Json<Health>, Refusal> {
@@ -78,6 +79,14 @@ pub(super) async fn rejects(
 
 pub(super) async fn gaps(Bench(bench): Bench) -> Result<Json<Gaps>, Refusal> {
     Ok(Json((&bench.gaps().await?).into()))
+}
+
+pub(super) async fn retention_plan(Bench(bench): Bench) -> Result<Json<Retention>, Refusal> {
+    Ok(Json((&bench.retention_plan().await?).into()))
+}
+
+pub(super) async fn retention_run(Bench(bench): Bench) -> Result<Json<Retention>, Refusal> {
+    Ok(Json((&bench.retention_run().await?).into()))
 }
 
 pub(super) async fn rules(Bench(bench): Bench) -> Result<Json<Vec<Rule>>, Refusal> {

@@ -24,6 +24,7 @@ mod owner;
 mod progress;
 mod rejects;
 mod restore;
+mod retention;
 mod rules;
 mod scan;
 mod scan_summary;
@@ -99,6 +100,8 @@ enum Command {
     Gaps(gaps::Arguments),
     /// One archive of everything, beside a running daemon
     Backup(backup::Arguments),
+    /// What is old enough to go
+    Retention(retention::Arguments),
     /// A data folder from a backup
     Restore(restore::Arguments),
     /// Sources with their ledger, queues, stores, rules
@@ -171,6 +174,7 @@ fn run(arguments: Arguments) -> anyhow::Result<Outcome> {
         Some(Command::Status(arguments)) => status::run(&common, &arguments),
         Some(Command::Gaps(arguments)) => gaps::run(&common, &arguments),
         Some(Command::Backup(arguments)) => backup::run(&common, &arguments),
+        Some(Command::Retention(arguments)) => retention::run(&common, &arguments),
         Some(Command::Restore(arguments)) => restore::run(&common, &arguments),
         Some(Command::Rejects(arguments)) => rejects::run(&common, &arguments),
         Some(Command::Doctor(arguments)) => doctor::run(&common, &arguments),

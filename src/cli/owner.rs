@@ -2,6 +2,7 @@
 //! `serve`, the plain workbench, `open` and `demo` are this with different front ends.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -12,7 +13,8 @@ use crate::config::Config;
 use crate::desk::Desk;
 use crate::model::desk::{Problem, ProblemKind};
 use crate::pipeline::inputs::Inputs;
-use crate::pipeline::running::{self, Opened, Opening, Parts, Running};
+use crate::pipeline::running::{self, Opening, Parts, Running};
+use crate::pipeline::shared::Shared;
 use crate::service::Workbench;
 use crate::stdx::stop::StopToken;
 use crate::stdx::task;
@@ -26,6 +28,7 @@ const HOLDER_ASKED_EVERY: Duration = Duration::from_millis(50);
 pub(crate) struct Owner {
     pub(crate) runtime: Runtime,
     pub(crate) bench: Workbench,
+    shared: Arc<Shared>,
     running: Option<Running>,
     stop: StopToken,
     fronts: Vec<tokio::task::JoinHandle<Option<()>>>,
@@ -72,8 +75,8 @@ pub(crate) fn own(config: &Config, wanted: Wanted) -> anyhow::Result<Owned> {
         Opening::Ours(opened) => opened,
         Opening::InUse { pid } => return Ok(Owned::InUse(pid)),
     };
-    let Opened { store, shared, muted } = &opened;
-    let bench = Workbench::new(store.clone(), shared.clone(), muted.clone());
+    let shared = opened.shared.clone();
+    let bench = Workbench::new(opened.store.clone(), shared.clone(), opened.muted.clone());
     let stop = StopToken::new();
     let mut fronts = Vec::new();
     let guard = runtime.enter();
@@ -106,13 +109,18 @@ pub(crate) fn own(config: &Config, wanted: Wanted) -> anyhow::Result<Owned> {
     } else {
         None
     };
-    Ok(Owned::Ours(Box::new(Owner { runtime, bench, running, stop, fronts })))
+    Ok(Owned::Ours(Box::new(Owner { runtime, bench, shared, running, stop, fronts })))
 }
 
 impl Owner {
     /// The desk of whoever runs this program.
     pub(crate) fn desk(&self) -> Desk {
         Desk::Local(self.bench.clone())
+    }
+
+    /// What the running pipeline shows.
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
     }
 
     /// Did a stage end although nobody asked for it?

@@ -1,13 +1,15 @@
 //! `watchfloor serve`: the headless daemon.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::owner::{self, Owned, Owner, Wanted};
 use crate::cli::{Common, Outcome, load, output};
+use crate::config::Config;
 use crate::model::desk::{Problem, ProblemKind};
+use crate::pipeline::config_reload;
 
 /// How often the stages are looked at.
 const WATCH: Duration = Duration::from_millis(500);
@@ -17,6 +19,7 @@ const WATCH: Duration = Duration::from_millis(500);
   watchfloor serve --config /etc/watchfloor/watchfloor.toml
   watchfloor serve --data-dir /srv/watchfloor --set rules.min_level=low
 
+SIGHUP, or a changed file: the configuration is read again; what needs a restart is named in watchfloor status.
 SIGTERM or SIGINT: the sources stop, what was read is committed, then the program ends.
 config/watchfloor.service is a systemd unit for it.")]
 pub(crate) struct Arguments {
@@ -45,7 +48,7 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Outc
         version = env!("CARGO_PKG_VERSION"),
         "serving"
     );
-    let asked = owner.runtime.block_on(wait(&owner));
+    let asked = owner.runtime.block_on(wait(&owner, &common, config));
     match asked {
         Ended::Signal(name) => tracing::info!(signal = name, "stopping"),
         Ended::Broken => tracing::error!("a stage ended by itself, stopping"),
@@ -65,21 +68,61 @@ enum Ended {
     Broken,
 }
 
-async fn wait(owner: &Owner) -> Ended {
-    let (Ok(mut terminate), Ok(mut interrupt)) =
-        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
+async fn wait(owner: &Owner, common: &Common, mut config: Config) -> Ended {
+    let signals = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+        signal(SignalKind::hangup()),
+    );
+    let (Ok(mut terminate), Ok(mut interrupt), Ok(mut hangup)) = signals else {
         return Ended::Broken;
     };
+    let mut stamp = stamp_of(&config);
     loop {
         tokio::select! {
+            _ = hangup.recv() => {
+                stamp = stamp_of(&config);
+                reload(owner, common, &mut config);
+            }
             _ = terminate.recv() => return Ended::Signal("SIGTERM"),
             _ = interrupt.recv() => return Ended::Signal("SIGINT"),
             () = tokio::time::sleep(WATCH) => {
                 if owner.is_broken() {
                     return Ended::Broken;
                 }
+                let now = stamp_of(&config);
+                // A file that is gone for a moment is being replaced.
+                if now.is_some() && now != stamp {
+                    stamp = now;
+                    reload(owner, common, &mut config);
+                }
             }
+        }
+    }
+}
+
+/// By which a changed file is known.
+fn stamp_of(config: &Config) -> Option<(SystemTime, u64)> {
+    let meta = std::fs::metadata(config.file.as_ref()?).ok()?;
+    Some((meta.modified().ok()?, meta.len()))
+}
+
+/// All or nothing: a wrong key leaves everything as it is.
+fn reload(owner: &Owner, common: &Common, config: &mut Config) {
+    let shared = owner.shared();
+    match load::checked(common) {
+        Ok(checked) if checked.problems.is_empty() => {
+            let reloaded = config_reload::apply(config, checked.config, shared);
+            tracing::info!(
+                in_force = reloaded.applied.join(", "),
+                after_a_restart = reloaded.restart.join(", "),
+                "the configuration was read again"
+            );
+        }
+        Ok(checked) => config_reload::refuse(&checked.problems, shared),
+        Err(error) => {
+            tracing::error!(error = format!("{error:#}"), "the configuration cannot be read");
+            config_reload::refuse(&[], shared);
         }
     }
 }

@@ -23,9 +23,10 @@ use crate::model::explanation::Explanation;
 use crate::model::finding::RuleInfo;
 use crate::model::gap::GapReport;
 use crate::model::record::StoredReject;
+use crate::model::retention::RetentionReport;
 use crate::model::rule_life::{RuleChange, RuleRequest, RuleView};
 use crate::stdx::time::Timestamp;
-use crate::wire::{alert_v1, desk_v1, explain_v1, gaps_v1, rules_v1, status_v1};
+use crate::wire::{alert_v1, desk_v1, explain_v1, gaps_v1, retention_v1, rules_v1, status_v1};
 
 /// How long an ordinary request may take.
 pub const REQUEST_TIME_MAX: Duration = Duration::from_secs(15);
@@ -184,6 +185,19 @@ impl Client {
     pub async fn gaps(&self) -> Result<GapReport, Problem> {
         let gaps: gaps_v1::Gaps = self.get(&["gaps"], &[], REQUEST_TIME_MAX).await?;
         request::model(gaps)
+    }
+
+    /// What a run of retention would take away now.
+    pub async fn retention_plan(&self) -> Result<RetentionReport, Problem> {
+        let plan: retention_v1::Retention = self.get(&["retention"], &[], SEARCH_TIME_MAX).await?;
+        request::model(plan)
+    }
+
+    /// Take it away now.
+    pub async fn retention_run(&self) -> Result<RetentionReport, Problem> {
+        let done: retention_v1::Retention =
+            self.send(Method::POST, &["retention", "run"], None::<&()>).await?;
+        request::model(done)
     }
 
     /// The rules and, where one is off, who said so and why.

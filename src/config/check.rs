@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use crate::config::reader::{ConfigProblem, Origin, Reader, Shown};
 use crate::config::{Config, places::Places};
 use crate::config::{
-    alert, api, assets, backup, gaps, limits, mappings, metrics, redact, rules, signals, sinks,
-    sources, store, ui,
+    alert, api, assets, backup, gaps, limits, mappings, metrics, redact, retention, rules, signals,
+    sinks, sources, store, ui,
 };
 
 /// Names with our prefix that are not configuration keys; those of tests ([`TEST_ENV_PREFIX`]) neither.
@@ -93,6 +93,7 @@ fn read(reader: &mut Reader) -> Config {
         api: api::read(reader),
         metrics: metrics::read(reader),
         redact: redact::read(reader),
+        retention: retention::read(reader),
         backup: backup::read(reader),
         gaps: gaps::read(reader),
         limits: limits::read(reader),
@@ -139,7 +140,7 @@ mod tests {
             all,
             [
                 "w.toml:4: ui.theme: expected text, found 5",
-                "w.toml:7: sources[0].type: \"fil\" is none of file, amqp, kafka, http, stdin (did you mean file)",
+                "w.toml:7: sources[0].type: \"fil\" is none of file, amqp, kafka, ssh, http, stdin (did you mean file)",
                 "w.toml:2: alert.dedup: unknown key (did you mean alert.dedupe)",
             ]
         );

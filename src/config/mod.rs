@@ -18,6 +18,7 @@ pub mod noise;
 pub mod places;
 pub mod reader;
 pub mod redact;
+pub mod retention;
 pub mod rules;
 pub mod secret;
 pub mod signals;
@@ -58,6 +59,8 @@ pub struct Config {
     pub api: api::ApiConfig,
     /// What is removed before anything is stored.
     pub redact: redact::RedactConfig,
+    /// How long what is kept.
+    pub retention: retention::RetentionConfig,
     /// When everything is saved.
     pub backup: backup::BackupConfig,
     /// When missing numbers are called a gap.

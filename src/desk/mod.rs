@@ -14,6 +14,7 @@ use crate::model::finding::RuleInfo;
 use crate::model::gap::GapReport;
 use crate::model::key::{ApiKey, KeyRequest, MadeKey};
 use crate::model::record::StoredReject;
+use crate::model::retention::RetentionReport;
 use crate::model::rule_life::{RuleChange, RuleRequest, RuleView};
 use crate::service::{self, Workbench};
 use crate::stdx::time::Timestamp;
@@ -148,6 +149,16 @@ impl Desk {
     /// Which numbered records are missing.
     pub async fn gaps(&self) -> Result<GapReport, Problem> {
         forward!(self.gaps())
+    }
+
+    /// What a run of retention would take away now.
+    pub async fn retention_plan(&self) -> Result<RetentionReport, Problem> {
+        forward!(self.retention_plan())
+    }
+
+    /// Take it away now.
+    pub async fn retention_run(&self) -> Result<RetentionReport, Problem> {
+        forward!(self.retention_run())
     }
 
     /// The rules and, where one is off, who said so and why.

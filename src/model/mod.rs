@@ -21,6 +21,7 @@ pub mod noise;
 pub mod origin;
 pub mod query;
 pub mod record;
+pub mod retention;
 pub mod risk;
 pub mod rule_life;
 pub mod rule_selector;

@@ -202,6 +202,9 @@ impl Analyst {
             self.look_for_silence(&mut shard, &mut findings);
         }
         shard.gaps.tell(commit.at, &mut findings);
+        if name.is_empty() {
+            findings.extend(self.shared.take_told());
+        }
         self.conclude(&mut shard, &mut commit, findings);
         commit.ledger = books.into_values().collect();
         commit.release = release;
@@ -272,6 +275,9 @@ impl Analyst {
             let mut commit =
                 Commit { shard: Arc::clone(&name), at: Timestamp::now(), ..Commit::default() };
             shard.gaps.tell(commit.at, &mut findings);
+            if name.is_empty() {
+                findings.extend(self.shared.take_told());
+            }
             if !findings.is_empty() || shard.released {
                 self.conclude(&mut shard, &mut commit, findings);
                 commits.push(commit);
@@ -320,6 +326,8 @@ impl Analyst {
             snapshot.queues.insert("correlation groups".to_owned(), groups);
             snapshot.queues.insert("open bundles".to_owned(), (sums.bundles, BUNDLES_MAX));
         });
+        let gaps = self.shared.gaps_config();
+        self.shards.values_mut().for_each(|shard| shard.gaps.reconfigure(&gaps));
         own_numbers::show_gaps(self.shards.values(), &self.shared, now);
         self.shared.set_problem(noise::KEY, noise::problem(sums.noise));
         self.shared.set_problem("correlation groups", problem);

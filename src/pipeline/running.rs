@@ -19,6 +19,7 @@ use crate::pipeline::keys::KeyRing;
 use crate::pipeline::mappings;
 use crate::pipeline::muted::{self, Muted};
 use crate::pipeline::repeats::Repeats;
+use crate::pipeline::retention;
 use crate::pipeline::rule_life::adopt;
 use crate::pipeline::rule_life::reload::Reloader;
 use crate::pipeline::shard::Loader;
@@ -64,7 +65,10 @@ pub async fn open(config: &Config) -> anyhow::Result<Opening> {
         Err(error) => return Err(error.into()),
     };
     let shared = Arc::new(Shared::default());
-    shared.update(|snapshot| snapshot.gaps_config = config.gaps.clone());
+    shared.update(|snapshot| {
+        snapshot.gaps_config = config.gaps.clone();
+        snapshot.retention_config = config.retention.clone();
+    });
     for warning in store.warnings() {
         shared.set_problem(warning, Some((Health::Degraded, warning.clone())));
     }
@@ -284,7 +288,13 @@ fn upkeep(
     shared: &Arc<Shared>,
     stop: &StopToken,
 ) -> anyhow::Result<Vec<(&'static str, JoinHandle<()>)>> {
-    let mut threads = Vec::new();
+    let job = retention::Job {
+        store: Arc::clone(store),
+        shared: Arc::clone(shared),
+        runtime: Handle::current(),
+    };
+    let own = stop.clone();
+    let mut threads = vec![("retention", task::thread("retention", move || job.run(&own))?)];
     if let Some(follower) = index_follower(store) {
         let own = stop.clone();
         threads.push(("index", task::thread("index", move || follower.run(&own))?));

@@ -8,9 +8,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::RwLock;
 
 use crate::config::gaps::GapsConfig;
+use crate::config::retention::RetentionConfig;
 use crate::config::rules::RulesConfig;
 use crate::model::desk::{Change, CorrelationReport, Upkeep};
-use crate::model::finding::RuleInfo;
+use crate::model::finding::{Finding, RuleInfo};
 use crate::model::ledger::SourceLedger;
 use crate::model::noise::NoiseCounts;
 use crate::model::severity::Severity;
@@ -66,6 +67,8 @@ pub struct Snapshot {
     pub upkeep: BTreeMap<&'static str, Upkeep>,
     /// When missing numbers are called a gap.
     pub gaps_config: GapsConfig,
+    /// How long what is kept.
+    pub retention_config: RetentionConfig,
 }
 
 impl Snapshot {
@@ -101,6 +104,8 @@ pub struct Shared {
     // a few times a second. Held for a copy, never across an await.
     snapshot: RwLock<Snapshot>,
     rules_asked: AtomicU64,
+    /// What the program found about itself and the analyst has not taken yet.
+    own_findings: parking_lot::Mutex<Vec<Finding>>,
     /// Numbers of sources, by the source's name.
     gauges: RwLock<BTreeMap<String, Arc<Gauges>>>,
 }
@@ -112,6 +117,7 @@ impl Default for Shared {
             changes: Changes::default(),
             snapshot: RwLock::new(Snapshot::default()),
             rules_asked: AtomicU64::new(0),
+            own_findings: parking_lot::Mutex::default(),
             gauges: RwLock::default(),
         }
     }
@@ -184,6 +190,21 @@ impl Shared {
             numbers.read().into_iter().map(|(name, value)| (source.clone(), name, value))
         });
         rows.collect()
+    }
+
+    /// Make an alert of something about the program itself. Few: at most one of each kind a day.
+    pub(crate) fn tell(&self, finding: Finding) {
+        self.own_findings.lock().push(finding);
+    }
+
+    /// Findings about the program itself since this was asked last.
+    pub(crate) fn take_told(&self) -> Vec<Finding> {
+        std::mem::take(&mut self.own_findings.lock())
+    }
+
+    /// When missing numbers are called a gap.
+    pub(crate) fn gaps_config(&self) -> GapsConfig {
+        self.snapshot.read().gaps_config.clone()
     }
 
     /// Ask for the rules to be loaded again.

@@ -8,6 +8,7 @@ mod feed;
 mod gaps;
 mod keys;
 mod problem;
+mod retention;
 mod rule_life;
 mod status;
 mod upkeep;

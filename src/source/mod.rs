@@ -8,6 +8,7 @@ pub mod http;
 pub mod kafka;
 pub mod keys;
 pub mod push;
+pub mod ssh;
 pub mod stdin;
 pub mod tls;
 
@@ -144,6 +145,7 @@ pub fn build(config: &SourceConfig, limits: &LimitsConfig) -> Result<Box<dyn Sou
         SourceKind::Kafka(kafka) => {
             Ok(Box::new(kafka::Kafka::new(config, kafka.as_ref().clone(), limits)))
         }
+        SourceKind::Ssh(ssh) => Ok(Box::new(ssh::Ssh::new(config, ssh.clone(), limits))),
         SourceKind::Stdin => Ok(Box::new(stdin::Stdin::new(config, limits))),
         SourceKind::Http(http) => {
             Ok(Box::new(http::Http::new(config, http.as_ref().clone(), limits)))

@@ -54,6 +54,10 @@ impl Board {
         self.rows.get(*self.index.get(id)?)
     }
 
+    pub(crate) fn alerts(&self) -> impl Iterator<Item = &Alert> {
+        self.rows.iter().map(|row| &*row.alert)
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.rows.len()
     }

@@ -286,10 +286,9 @@ async fn write_alerts(
     Ok(())
 }
 
-async fn write_events(
+/// Where events of alerts lie.
+pub(crate) async fn write_evidence(
     sql: &mut Connection,
-    stored: Option<(&Frame, Appended)>,
-    elsewhere: Option<&Hosts>,
     evidence: &[EvidenceRow],
 ) -> Result<(), StoreError> {
     let values = evidence.iter().map(|row| {
@@ -306,12 +305,15 @@ async fn write_events(
     });
     let done = EVIDENCE.put(sql, values.collect()).await;
     done.map_err(|source| StoreError::sql("write evidence places", source))?;
-    let Some((frame, place)) = stored else {
-        return match elsewhere {
-            Some(hosts) => write_endpoints(sql, hosts).await,
-            None => Ok(()),
-        };
-    };
+    Ok(())
+}
+
+/// The durable length of the segment that a frame was appended to.
+pub(crate) async fn write_segment(
+    sql: &mut Connection,
+    stored: Option<(&Frame, Appended)>,
+) -> Result<(), StoreError> {
+    let Some((frame, place)) = stored else { return Ok(()) };
     sql::query(
         "INSERT INTO segments (number, length, events, raw_bytes, first_us, last_us)
          VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (number) DO UPDATE SET
@@ -331,7 +333,21 @@ async fn write_events(
     .execute(&mut *sql)
     .await
     .map_err(|source| StoreError::sql("record the durable length", source))?;
-    write_endpoints(sql, &frame.hosts).await
+    Ok(())
+}
+
+async fn write_events(
+    sql: &mut Connection,
+    stored: Option<(&Frame, Appended)>,
+    elsewhere: Option<&Hosts>,
+    evidence: &[EvidenceRow],
+) -> Result<(), StoreError> {
+    write_evidence(sql, evidence).await?;
+    write_segment(sql, stored).await?;
+    match stored.map(|(frame, _)| &frame.hosts).or(elsewhere) {
+        Some(hosts) => write_endpoints(sql, hosts).await,
+        None => Ok(()),
+    }
 }
 
 async fn write_endpoints(sql: &mut Connection, hosts: &Hosts) -> Result<(), StoreError> {

@@ -9,7 +9,7 @@ use crate::store::event_log::{self, Tail, find_tails, segment_path};
 use crate::store::rows::signed;
 use crate::store::sql::{self, Connection};
 use crate::store::verbs::By;
-use crate::store::{StoreError, folder, read_segments, schema};
+use crate::store::{StoreError, folder, read_segments, retention, schema};
 
 /// What [`adopt_tail`] took in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,6 +36,7 @@ pub async fn adopt_tail(dir: &Path, by: By<'_>, now: Timestamp) -> Result<Adopte
         .map(|segment| (segment.number, segment.length))
         .collect();
     let events_folder = folder::events_folder(dir);
+    retention::remove_files(&mut sql, &events_folder).await?;
     let tails = find_tails(&events_folder, &books)?;
     if let Some(tail) = tails.iter().find(|tail| tail.more) {
         let file = segment_path(&events_folder, tail.number);

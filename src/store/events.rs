@@ -162,6 +162,16 @@ impl EventReader {
         *self.segments.write() = segments;
     }
 
+    /// What the books say of every segment.
+    pub(crate) fn segments(&self) -> Vec<Segment> {
+        self.segments.read().clone()
+    }
+
+    /// Segments are gone.
+    pub(crate) fn forget(&self, numbers: &[u64]) {
+        self.segments.write().retain(|segment| !numbers.contains(&segment.number));
+    }
+
     /// A frame became durable.
     pub(crate) fn confirm(&self, frame: &Frame, at: Appended) {
         let mut segments = self.segments.write();
@@ -217,7 +227,12 @@ impl EventReader {
             let start = if segment.number == from.segment { from.offset } else { SEGMENT_START };
             let path = segment_path(&self.folder, segment.number);
             let io = |source| StoreError::io("read the event segment", &path, source);
-            let mut frames = walk_frames(&path, start, segment.length, u64::MAX).map_err(io)?;
+            let listed = walk_frames(&path, start, segment.length, u64::MAX);
+            if listed.is_err() && !self.segments().iter().any(|one| one.number == segment.number) {
+                // Retention took it away meanwhile.
+                continue;
+            }
+            let mut frames = listed.map_err(io)?;
             frames.retain(|(_, header)| wanted(scan, header));
             frames.sort_by_key(|(_, header)| std::cmp::Reverse(header.last));
             let file = File::open(&path).map_err(io)?;

@@ -24,6 +24,7 @@ mod keys;
 mod noise;
 mod reads;
 mod recent;
+mod retention;
 mod rows;
 mod rule_book;
 mod schema;
@@ -50,6 +51,7 @@ pub use follow::{AlertsFollowed, Followed, LogPlace};
 pub use index::{Follower, IndexStatus};
 pub use keys::KeyRow;
 pub use reads::{Counts, RejectQuery};
+pub use retention::{SegmentHook, disk_used};
 pub use rule_book::{RuleOff, Said};
 pub use verbs::{ACTION_ALERTS_MAX, By, NOTE_BYTES_MAX};
 
@@ -74,6 +76,8 @@ pub struct Store {
     events: EventReader,
     /// Where events are, as everybody asks for them.
     event_store: EventStore,
+    /// Who is told when segments go.
+    segment_hooks: RwLock<Vec<SegmentHook>>,
     warnings: Vec<String>,
     _lock: folder::FolderLock,
 }
@@ -107,6 +111,7 @@ impl Store {
         let books: Vec<(u64, u64)> =
             segments.iter().map(|segment| (segment.number, segment.length)).collect();
         let events_folder = folder::events_folder(dir);
+        retention::remove_files(&mut sql, &events_folder).await?;
         let cut = event_log::recover(&events_folder, &books)?;
         if cut > 0 {
             tracing::info!(bytes = cut, "cut events of an unfinished commit");
@@ -132,6 +137,7 @@ impl Store {
             board: RwLock::new(board),
             events,
             event_store,
+            segment_hooks: RwLock::default(),
             warnings,
             _lock: lock,
         };

@@ -54,6 +54,12 @@ impl Recent {
         }
     }
 
+    /// Segments are gone.
+    pub(crate) fn forget(&mut self, segments: &[u64]) {
+        self.commits.retain(|stored| !segments.contains(&stored.segment));
+        self.events = self.commits.iter().map(|stored| stored.places.len()).sum();
+    }
+
     /// Places of `wanted` in the frame being committed and in those remembered.
     pub(crate) fn locate(
         &self,

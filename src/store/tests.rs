@@ -397,5 +397,6 @@ async fn a_call_abandoned_at_any_point_is_made_good_by_the_next_one() {
     assert!(done > 100, "some went through");
 }
 
+mod retention;
 mod speed;
 mod verbs;

@@ -13,6 +13,7 @@ pub mod metrics_v1;
 pub mod noise_v1;
 pub mod pack_v1;
 pub mod problem_v1;
+pub mod retention_v1;
 pub mod rules_v1;
 pub mod shape_v1;
 pub mod status_v1;

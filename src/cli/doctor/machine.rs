@@ -36,6 +36,10 @@ pub(super) fn sources(config: &Config, findings: &mut Findings) {
                 findings.ok("sources", format!("{name}: topics of a Kafka cluster"));
                 continue;
             }
+            SourceKind::Ssh(_) => {
+                findings.ok("sources", format!("{name}: files on other machines"));
+                continue;
+            }
             SourceKind::Amqp(_) => {
                 findings.ok("sources", format!("{name}: a queue of an AMQP broker"));
                 continue;

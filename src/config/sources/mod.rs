@@ -4,6 +4,7 @@ mod amqp;
 mod file;
 mod http;
 mod kafka;
+mod ssh;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -16,6 +17,7 @@ pub use amqp::AmqpSource;
 pub use file::{FileSource, From};
 pub use http::HttpSource;
 pub use kafka::KafkaSource;
+pub use ssh::SshSource;
 
 /// One configured source.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,6 +49,8 @@ pub enum SourceKind {
     Amqp(Box<AmqpSource>),
     /// Topics of a Kafka cluster.
     Kafka(Box<KafkaSource>),
+    /// Files on other machines.
+    Ssh(SshSource),
     /// Standard input, read to its end.
     Stdin,
     /// What others send by HTTP or gRPC.
@@ -93,10 +97,11 @@ pub fn read(reader: &mut Reader, index: usize) -> SourceConfig {
         let hint = "for example name = \"auth\"".to_owned();
         reader.complain(&key("name"), "every source needs a name".to_owned(), hint);
     }
-    let kinds: [(&str, ReadKind); 5] = [
+    let kinds: [(&str, ReadKind); 6] = [
         ("file", |reader, index| SourceKind::File(file::read(reader, index))),
         ("amqp", |reader, index| SourceKind::Amqp(Box::new(amqp::read(reader, index)))),
         ("kafka", |reader, index| SourceKind::Kafka(Box::new(kafka::read(reader, index)))),
+        ("ssh", |reader, index| SourceKind::Ssh(ssh::read(reader, index))),
         ("stdin", |_, _| SourceKind::Stdin),
         ("http", |reader, index| SourceKind::Http(Box::new(http::read(reader, index)))),
     ];

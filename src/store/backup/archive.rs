@@ -25,6 +25,9 @@ pub(super) struct Writer<'a> {
     pub files: Vec<FileRow>,
 }
 
+/// Is handed an entry: its name and its bytes.
+type Take<'t> = dyn FnMut(&str, &mut dyn Read) -> Result<(), BackupError> + 't;
+
 /// Reads through, and remembers the checksum.
 struct Hashing<'r> {
     from: &'r mut dyn Read,
@@ -115,7 +118,7 @@ impl<'a> Writer<'a> {
 pub(super) fn each(
     file: &Path,
     progress: Progress<'_>,
-    take: &mut dyn FnMut(&str, u64, &mut dyn Read) -> Result<(), BackupError>,
+    take: &mut Take<'_>,
 ) -> Result<Vec<FileRow>, BackupError> {
     let damaged =
         |error: io::Error| BackupError::Damaged { file: file.to_owned(), what: error.to_string() };
@@ -127,7 +130,6 @@ pub(super) fn each(
     for entry in tar.entries().map_err(damaged)? {
         let mut entry = entry.map_err(damaged)?;
         let name = entry.path().map_err(damaged)?.to_string_lossy().into_owned();
-        let length = entry.size();
         if !entry.header().entry_type().is_file() || !is_tame(&name) {
             let what = format!("{name:?} is no entry that a backup has");
             return Err(BackupError::Damaged { file: file.to_owned(), what });
@@ -138,7 +140,7 @@ pub(super) fn each(
         };
         let mut hashing =
             Hashing { from: &mut entry, hash: Sha256::new(), bytes: 0, told: &mut told };
-        take(&name, length, &mut hashing)?;
+        take(&name, &mut hashing)?;
         io::copy(&mut hashing, &mut io::sink()).map_err(damaged)?;
         let (hash, bytes) = (hashing.hash, hashing.bytes);
         rows.push(FileRow { name, origin: String::new(), bytes, sha256: hex(hash) });

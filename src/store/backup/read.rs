@@ -134,7 +134,7 @@ async fn unpack(
     let handle = tokio::runtime::Handle::current();
     let told = |done, _| progress(done, head.bytes.max(done));
     let rows = tokio::task::block_in_place(|| {
-        archive::each(file, &told, &mut |name, _, from| {
+        archive::each(file, &told, &mut |name, from| {
             if name == "manifest.json" {
                 manifest = Some(archive::json(file, from)?);
                 return Ok(());
@@ -195,7 +195,7 @@ fn read_head(file: &Path) -> Result<Head, BackupError> {
     let mut head: Option<Head> = None;
     let stop = || BackupError::Damaged { file: file.to_owned(), what: String::new() };
     // Only the first entry: what follows may be of a form that we do not know.
-    let walked = archive::each(file, &|_, _| {}, &mut |name, _, from| {
+    let walked = archive::each(file, &|_, _| {}, &mut |name, from| {
         if name == "head.json" {
             head = Some(archive::json(file, from)?);
         }

@@ -23,6 +23,7 @@ pub fn command(config: &Path) -> Command {
             command.env_remove(name);
         }
     }
+    crate::support::quiet_disk(&mut command);
     command
 }
 

@@ -44,10 +44,17 @@ pub fn program() -> PathBuf {
         .map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_watchfloor")), PathBuf::from)
 }
 
+/// How full the disk of who runs the tests is, is no matter of theirs.
+pub fn quiet_disk(command: &mut Command) {
+    command.env("WATCHFLOOR_RETENTION__DISK_WARN", "100");
+    command.env("WATCHFLOOR_RETENTION__DISK_DROP", "100");
+}
+
 /// A command of the program with no configuration but what the test gives.
 pub fn watchfloor(data_dir: &Path) -> Command {
     let mut command = Command::new(program());
     command.env("WATCHFLOOR_DATA_DIR", data_dir).env("XDG_CONFIG_HOME", data_dir);
     command.env_remove("WATCHFLOOR_CONFIG");
+    quiet_disk(&mut command);
     command
 }

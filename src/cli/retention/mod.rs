@@ -1,0 +1,83 @@
+//! `watchfloor retention`: what is old enough to go, one file a verb.
+
+mod run;
+mod status;
+
+use std::io::Write;
+
+use clap::{Args, Subcommand};
+
+use crate::cli::output::{self, Format};
+use crate::cli::{Common, Outcome};
+use crate::model::retention::RetentionReport;
+use crate::wire::retention_v1::Retention;
+
+#[derive(Args)]
+#[command(after_help = "Examples:
+  watchfloor retention status
+  watchfloor retention run --dry-run
+  watchfloor retention run
+
+The daemon does it by itself; [retention] says when. docs/retention.md says what goes in which order.")]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// What is kept how long, what is due, how full the disk is
+    Status(status::Arguments),
+    /// Take away what is due, or list it
+    Run(run::Arguments),
+}
+
+pub(crate) fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Outcome> {
+    match &arguments.verb {
+        Verb::Status(arguments) => status::run(common, arguments),
+        Verb::Run(arguments) => run::run(common, arguments),
+    }
+}
+
+/// The columns of segments, in order.
+const COLUMNS: [&str; 5] = ["number", "newest", "events", "bytes", "why"];
+
+/// What goes: a row a segment and a line of sums, or the whole as JSON.
+fn print(report: &RetentionReport, format: Format, verb: &str) -> anyhow::Result<()> {
+    let mut out = output::stdout();
+    let wire = Retention::from(report);
+    match format {
+        Format::Json | Format::Ndjson => writeln!(out, "{}", serde_json::to_string(&wire)?)?,
+        Format::Csv => {
+            let rows = wire.segments.iter().map(|one| serde_json::json!(one));
+            output::records(&mut out, format, &COLUMNS, rows)?;
+        }
+        Format::Table => {
+            if !wire.segments.is_empty() {
+                let rows = wire.segments.iter().map(|one| serde_json::json!(one));
+                output::records(&mut out, format, &COLUMNS, rows)?;
+            }
+            writeln!(
+                out,
+                "{verb}: {} events in {} segments ({} bytes), {} rejects, {} endpoints, {} closed alerts; {} events are carried on as evidence",
+                report.events(),
+                report.segments.len(),
+                report.bytes(),
+                report.rejects,
+                report.endpoints,
+                report.alerts,
+                report.events_carried,
+            )?;
+            writeln!(
+                out,
+                "left: {} events, {} bytes; the disk is {} % full",
+                report.events_left, report.bytes_left, report.disk_used
+            )?;
+        }
+    }
+    out.flush()?;
+    if !report.postponed.is_empty() {
+        output::complain(&format!("segments stay this time: {}", report.postponed));
+    }
+    Ok(())
+}

@@ -1,0 +1,58 @@
+//! What is old enough to go, and what went.
+
+use crate::stdx::time::Timestamp;
+
+/// A segment of events that goes as a whole.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SegmentGone {
+    /// Its number.
+    pub number: u64,
+    /// Its bytes.
+    pub bytes: u64,
+    /// Events in it.
+    pub events: u64,
+    /// When it was last written or its newest event happened, whichever is later.
+    pub newest: Timestamp,
+    /// `age`, `size` or `disk`.
+    pub why: String,
+}
+
+/// What a run of retention takes away, or took.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RetentionReport {
+    /// Segments of events, oldest first.
+    pub segments: Vec<SegmentGone>,
+    /// Evidence of open alerts in them, which is copied to the newest segment first.
+    pub events_carried: u64,
+    /// Rejected records.
+    pub rejects: u64,
+    /// Endpoints that were not heard of any more.
+    pub endpoints: u64,
+    /// Closed alerts.
+    pub alerts: u64,
+    /// Why segments stay this time, if they do.
+    pub postponed: String,
+    /// Events that stay, and their bytes.
+    pub events_left: u64,
+    /// Bytes of segments that stay.
+    pub bytes_left: u64,
+    /// Per cent of the disk that are in use.
+    pub disk_used: u64,
+}
+
+impl RetentionReport {
+    /// Events that go.
+    pub fn events(&self) -> u64 {
+        self.segments.iter().map(|segment| segment.events).sum()
+    }
+
+    /// Bytes that go.
+    pub fn bytes(&self) -> u64 {
+        self.segments.iter().map(|segment| segment.bytes).sum()
+    }
+
+    /// Does nothing go?
+    pub fn is_empty(&self) -> bool {
+        self.segments.is_empty() && self.rejects + self.endpoints + self.alerts == 0
+    }
+}

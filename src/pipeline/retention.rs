@@ -1,0 +1,144 @@
+//! The thread that lets old things go, watches the disk, and says both.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+
+use crate::model::finding::{Finding, RuleInfo};
+use crate::model::origin::Origin;
+use crate::model::severity::Severity;
+use crate::pipeline::shared::{Health, Shared};
+use crate::stdx::id::IdHasher;
+use crate::stdx::stop::StopToken;
+use crate::stdx::time::Timestamp;
+use crate::store::{By, Store, disk_used};
+
+/// The id that alerts about a filling disk carry in place of a rule's.
+pub const DISK_RULE_ID: &str = "watchfloor-disk-filling";
+/// How often the disk is looked at.
+const LOOK: Duration = Duration::from_secs(5);
+/// The key of the line in the status.
+const TOPIC: &str = "retention";
+/// The key of the problem in the health report.
+const PROBLEM: &str = "disk usage";
+const DAY_S: i64 = 86_400;
+
+/// The daemon's own retention.
+pub(crate) struct Job {
+    pub(crate) store: Arc<Store>,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) runtime: Handle,
+}
+
+impl Job {
+    /// Look after age, size and the disk until `stop`. The policy is the one in force at each look.
+    pub(crate) fn run(self, stop: &StopToken) {
+        let mut last: Option<Timestamp> = None;
+        // What is full already at the start is a problem; an alert is for what happens while we watch.
+        let warn = self.shared.snapshot().retention_config.disk_warn;
+        let mut told = disk_used(self.store.dir()).0 >= warn;
+        let mut sums = [0_i64; 4];
+        loop {
+            let config = self.shared.snapshot().retention_config;
+            let now = Timestamp::now();
+            let (used, _) = disk_used(self.store.dir());
+            self.watch_disk(used, config.disk_warn, &mut told, now);
+            let every = crate::stdx::time::micros(config.every);
+            let is_due = last.is_none_or(|last| now.micros_since(last) >= every);
+            let is_full = used >= config.disk_drop && config.disk_drop < 100;
+            if is_due || is_full {
+                last = Some(now);
+                let by = By { actor: "watchfloor", place: "retention" };
+                match self.runtime.block_on(self.store.retention_run(&config, by, now)) {
+                    Ok(report) => {
+                        self.shared.set_problem(TOPIC, None);
+                        if !report.is_empty() {
+                            tracing::info!(
+                                segments = report.segments.len(),
+                                events = report.events(),
+                                rejects = report.rejects,
+                                "what was old is gone"
+                            );
+                        }
+                        let went = [
+                            report.events(),
+                            report.bytes(),
+                            report.rejects,
+                            report.events_carried,
+                        ];
+                        for (sum, number) in sums.iter_mut().zip(went) {
+                            *sum = sum.saturating_add(i64::try_from(number).unwrap_or(i64::MAX));
+                        }
+                    }
+                    Err(error) => {
+                        let text = format!("what is old cannot be removed: {error}");
+                        self.shared.set_problem(TOPIC, Some((Health::Degraded, text)));
+                    }
+                }
+            }
+            self.show(used, sums);
+            if stop.wait(LOOK) {
+                return;
+            }
+        }
+    }
+
+    fn show(&self, used: u64, [events, bytes, rejects, carried]: [i64; 4]) {
+        let text = format!(
+            "{events} events, {bytes} bytes, {rejects} rejects removed since the start; the disk is {used} % full"
+        );
+        let numbers = vec![
+            ("events_removed", events),
+            ("bytes_removed", bytes),
+            ("rejects_removed", rejects),
+            ("evidence_carried", carried),
+            ("disk_used_percent", i64::try_from(used).unwrap_or(0)),
+        ];
+        self.shared.set_upkeep(TOPIC, text, numbers);
+    }
+
+    fn watch_disk(&self, used: u64, warn: u64, told: &mut bool, now: Timestamp) {
+        if used < warn {
+            *told = false;
+            self.shared.set_problem(PROBLEM, None);
+            return;
+        }
+        let place = self.store.dir().display();
+        let text = format!("the disk of {place} is {used} % full (retention.disk_warn = {warn})");
+        self.shared.set_problem(PROBLEM, Some((Health::Degraded, text)));
+        if !std::mem::replace(told, true) {
+            self.shared.tell(finding(used, now));
+        }
+    }
+}
+
+fn finding(used: u64, now: Timestamp) -> Finding {
+    let day = now.seconds().div_euclid(DAY_S);
+    let rule = RuleInfo {
+        id: DISK_RULE_ID.to_owned(),
+        title: "the disk of Watchfloor fills".to_owned(),
+        level: Severity::Medium,
+        tags: Vec::new(),
+        description: "Behind retention.disk_drop the oldest events go before their time; behind store.free_bytes_min nothing is acknowledged."
+            .to_owned(),
+        false_positives: Vec::new(),
+        file: "builtin:retention".to_owned(),
+        line: 1,
+        group_by: Vec::new(),
+    };
+    Finding {
+        rule: Arc::new(rule),
+        timestamp: now,
+        tenant: "default".into(),
+        host: rustix::system::uname().nodename().to_string_lossy().to_lowercase(),
+        user: String::new(),
+        // One alert a day, however often it goes up and down.
+        event: IdHasher::new("disk").number(day.unsigned_abs()).finish(),
+        contributing: Vec::new(),
+        matched: vec![("disk used".to_owned(), format!("{used} %"))],
+        group: Vec::new(),
+        backfill: false,
+        origin: Origin::default(),
+    }
+}
