@@ -9,6 +9,7 @@ pub mod api;
 pub mod assets;
 pub mod check;
 pub mod limits;
+pub mod listen;
 pub mod mappings;
 pub mod metrics;
 pub mod noise;

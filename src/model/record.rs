@@ -144,6 +144,8 @@ pub struct Delivery {
     pub ticket: Option<Ticket>,
     /// Records that were dropped before this batch by a named rule, where a protocol cannot wait.
     pub shed: u64,
+    /// Records sent again before this batch that the source itself knows: they are counted, not handed on.
+    pub repeated: u64,
 }
 
 /// What the end of a batch means for records that wait for others.
@@ -155,6 +157,13 @@ pub enum Flush {
     Idle,
     /// The stream is over: close everything.
     End,
+}
+
+impl Delivery {
+    /// Is there anything to count beside the records?
+    pub fn counts(&self) -> bool {
+        self.shed > 0 || self.repeated > 0
+    }
 }
 
 impl Batch {

@@ -1,10 +1,17 @@
 //! Bytes in: where records come from. A source reads, splits with a carrier, and hands batches with
 //! their positions down the path; it never saves a position itself, the commit does.
 
+pub mod answers;
 pub mod context;
 pub mod file;
+pub mod forward;
+pub mod incoming;
+pub mod journald;
+pub mod listener;
 pub mod push;
+pub mod relp;
 pub mod stdin;
+pub mod syslog;
 pub mod tls;
 
 use std::io;
@@ -135,5 +142,9 @@ pub fn build(config: &SourceConfig, limits: &LimitsConfig) -> Result<Box<dyn Sou
             Ok(Box::new(file::tail::Tail::new(config, files.clone(), limits)?))
         }
         SourceKind::Stdin => Ok(Box::new(stdin::Stdin::new(config, limits))),
+        SourceKind::Syslog(own) => Ok(Box::new(syslog::Syslog::new(config, own, limits))),
+        SourceKind::Forward(own) => Ok(Box::new(forward::Forward::new(config, own, limits))),
+        SourceKind::Journald(own) => Ok(Box::new(journald::Journald::new(config, own, limits))),
+        SourceKind::Relp(own) => Ok(Box::new(relp::Relp::new(config, own, limits))),
     }
 }

@@ -131,7 +131,7 @@ impl Bench {
     fn files(&mut self) -> &mut FileSource {
         match &mut self.config.kind {
             SourceKind::File(files) => files,
-            SourceKind::Stdin => unreachable!(),
+            _ => unreachable!(),
         }
     }
 

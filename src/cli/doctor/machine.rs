@@ -27,7 +27,11 @@ pub(super) fn sources(config: &Config, findings: &mut Findings) {
     for source in &config.sources {
         let name = &source.name;
         let SourceKind::File(file) = &source.kind else {
-            findings.ok("sources", format!("{name}: standard input"));
+            let what = match source.kind {
+                SourceKind::Stdin => "standard input",
+                _ => "is opened when the daemon starts",
+            };
+            findings.ok("sources", format!("{name}: {what}"));
             continue;
         };
         let found = files_of(&file.paths, &file.exclude);

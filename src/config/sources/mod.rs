@@ -1,6 +1,10 @@
 //! `[[sources]]`: where records come from. One file a kind.
 
 mod file;
+mod forward;
+mod journald;
+mod relp;
+mod syslog;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -10,6 +14,10 @@ use jiff::tz::TimeZone;
 use crate::config::reader::Reader;
 
 pub use file::{FileSource, From};
+pub use forward::ForwardSource;
+pub use journald::JournaldSource;
+pub use relp::RelpSource;
+pub use syslog::{SyslogProtocol, SyslogSource};
 
 /// One configured source.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,6 +45,14 @@ pub enum SourceKind {
     File(FileSource),
     /// Standard input, read to its end.
     Stdin,
+    /// Syslog over UDP, TCP or TLS.
+    Syslog(SyslogSource),
+    /// rsyslog's protocol with acknowledgements.
+    Relp(RelpSource),
+    /// Fluentd's and Fluent Bit's protocol.
+    Forward(ForwardSource),
+    /// The systemd journal, live.
+    Journald(JournaldSource),
 }
 
 /// How to name the host of records that do not say.
@@ -78,9 +94,13 @@ pub fn read(reader: &mut Reader, index: usize) -> SourceConfig {
         let hint = "for example name = \"auth\"".to_owned();
         reader.complain(&key("name"), "every source needs a name".to_owned(), hint);
     }
-    let kinds: [(&str, ReadKind); 2] = [
+    let kinds: [(&str, ReadKind); 6] = [
         ("file", |reader, index| SourceKind::File(file::read(reader, index))),
         ("stdin", |_, _| SourceKind::Stdin),
+        ("syslog", |reader, index| SourceKind::Syslog(syslog::read(reader, index))),
+        ("relp", |reader, index| SourceKind::Relp(relp::read(reader, index))),
+        ("forward", |reader, index| SourceKind::Forward(forward::read(reader, index))),
+        ("journald", |reader, index| SourceKind::Journald(journald::read(reader, index))),
     ];
     let read_kind = reader.choice(&key("type"), "file", &kinds, "What the source is.");
     let kind = read_kind.map_or(SourceKind::Stdin, |read| read(reader, index));
