@@ -3,8 +3,11 @@
 
 pub mod daemon;
 pub mod pty;
+#[path = "services/shippers.rs"]
+pub mod shippers;
 pub mod stub;
 pub mod vocabulary;
+pub mod wire;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
