@@ -6,15 +6,19 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use crate::sources_conformance::{Driver, Stage, assert_once};
-use crate::support::wire::{Certificates, Forward, Relp, SyslogStream, plain};
+use crate::support::wire::{Certificates, Forward, Relp, SyslogStream, SyslogUdp, Wire, plain};
 
 fn await_gauge(stage: &Stage, name: &str, least: i64) {
     stage.wait(name, |books| books["numbers"][name].as_i64() >= Some(least));
 }
 
 /// The other side closes the connection.
-fn is_closed(mut peer: TcpStream) {
-    peer.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+fn is_closed(peer: TcpStream) {
+    is_over(&mut { peer });
+}
+
+fn is_over(peer: &mut dyn Wire) {
+    peer.socket().set_read_timeout(Some(Duration::from_secs(10))).unwrap();
     let mut buffer = [0; 1024];
     loop {
         match peer.read(&mut buffer) {
@@ -182,4 +186,81 @@ fn only_who_knows_the_shared_key_of_forward_is_served() {
     assert_eq!(beat.recv(&mut [0; 8]).unwrap(), 1);
     daemon.stop();
     assert_eq!(stage.count("received"), 0);
+}
+
+fn answered(driver: &mut Relp, until: usize) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while driver.acknowledged(Duration::from_millis(50)).len() < until {
+        assert!(Instant::now() < deadline, "not answered");
+    }
+}
+
+#[test]
+fn a_sender_that_comes_back_beside_its_half_open_connection_is_known() {
+    let mut driver = Relp::default();
+    let stage = Stage::new(|port| driver.section(port));
+    let mut daemon = stage.start();
+    driver.connect(stage.port);
+    driver.send(0..20);
+    answered(&mut driver, 20);
+    // The network ate the connection: we do not know, and it never got the answers to the last twelve.
+    let mut old = driver.half_open().unwrap();
+    driver.forget_answers(8..20);
+    driver.connect(stage.port);
+    driver.send(20..30);
+    answered(&mut driver, 30);
+    is_over(old.as_mut());
+    assert_eq!(stage.count("duplicate"), 12);
+    daemon.stop();
+    assert_once(&stage, 0..30);
+}
+
+#[test]
+fn senders_behind_one_address_are_not_taken_for_each_other() {
+    let (mut one, mut two) = (Relp::default(), Relp::default());
+    let stage = Stage::new(|port| one.section(port));
+    let mut daemon = stage.start();
+    one.connect(stage.port);
+    two.connect(stage.port);
+    for part in 0..5 {
+        one.send(part * 10..part * 10 + 10);
+        two.send(100 + part * 10..110 + part * 10);
+    }
+    answered(&mut one, 50);
+    answered(&mut two, 50);
+    // Both lose their last answers, and come back in the other order.
+    daemon.kill();
+    one.forget_answers(45..50);
+    two.forget_answers(143..150);
+    daemon = stage.start();
+    two.connect(stage.port);
+    one.connect(stage.port);
+    one.send(50..100);
+    answered(&mut one, 100);
+    stage.wait("both are known", |books| books["duplicate"] == 12);
+    daemon.stop();
+    assert_once(&stage, 0..150);
+}
+
+#[test]
+fn datagrams_are_shed_by_a_named_rule_only_when_the_queue_is_full_and_counted() {
+    let mut driver = SyslogUdp::default();
+    let stage = Stage::new(|port| driver.section(port) + "queue_max = 5\n");
+    let mut daemon = stage.start();
+    driver.connect(stage.port);
+    driver.send(0..3);
+    stage.wait("they arrive", |books| books["stored"] == 3);
+    // A hundred wait in the system when we come to read, for a queue of five.
+    let pid = daemon.pid().to_string();
+    std::process::Command::new("kill").args(["-STOP", &pid]).status().unwrap();
+    driver.send(3..103);
+    std::process::Command::new("kill").args(["-CONT", &pid]).status().unwrap();
+    stage.wait("all are counted", |books| books["received"] == 103);
+    let (shed, stored) = (stage.count("shed"), stage.count("stored"));
+    assert!(shed > 0 && shed + stored == 103, "{}", stage.books());
+    assert_eq!(stage.gauge("shed_queue_full").unsigned_abs(), shed);
+    assert_eq!(stage.gauge("kernel_drops"), 0);
+    daemon.stop();
+    assert_eq!(stage.books()["balances"], true);
+    assert_eq!(stage.stored().len() as u64, stored);
 }
