@@ -49,7 +49,7 @@ pub(super) fn read(reader: &mut Reader, index: usize) -> SyslogSource {
     let listen = Listen::take(reader, &prefix, default);
     if protocol == SyslogProtocol::Tls && listen.tls.is_none() {
         let hint = "give tls_cert and tls_key, two files in PEM".to_owned();
-        reader.complain(&key("tls_cert"), "TLS needs a certificate and its key".to_owned(), hint);
+        reader.complain(&key("protocol"), "tls needs a certificate and its key".to_owned(), hint);
     }
     if protocol != SyslogProtocol::Tls && listen.tls.is_some() {
         let hint = "write protocol = \"tls\", or take tls_cert and tls_key out".to_owned();
@@ -74,5 +74,34 @@ pub(super) fn read(reader: &mut Reader, index: usize) -> SyslogSource {
             UDP_RECEIVE_BUFFER,
             "UDP: what the system is asked to keep of datagrams not read yet.",
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    fn problems(text: &str) -> Vec<String> {
+        let mut reader = Reader::default();
+        reader.add_file(Path::new("w.toml"), &format!("[[sources]]\n{text}"));
+        read(&mut reader, 0);
+        reader.finish();
+        reader.problems.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn certificates_and_protocol_must_fit() {
+        assert_eq!(problems("protocol = \"udp\"\n"), Vec::<String>::new());
+        let all = problems("protocol = \"tls\"\n");
+        assert_eq!(
+            all,
+            [
+                "w.toml:2: sources[0].protocol: tls needs a certificate and its key (give tls_cert and tls_key, two files in PEM)"
+            ]
+        );
+        let all = problems("protocol = \"tcp\"\ntls_cert = \"a\"\ntls_key = \"b\"\n");
+        assert!(all.len() == 1 && all[0].starts_with("w.toml:3: "), "{all:?}");
     }
 }

@@ -169,6 +169,11 @@ impl Queue {
         self.filled.notify_one();
     }
 
+    fn show(&self, gauges: &Gauges) {
+        let count = self.waiting.lock().datagrams.len();
+        gauges.set(WAITING, i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
     async fn take(&self) -> Waiting {
         loop {
             {
@@ -191,7 +196,7 @@ async fn hand_on(queue: &Queue, inlet: &Inlet, gauges: &Gauges) {
     let mut number = 0;
     loop {
         let Waiting { datagrams, mut shed, over, .. } = queue.take().await;
-        gauges.set(WAITING, i64::try_from(datagrams.len()).unwrap_or(i64::MAX));
+        queue.show(gauges);
         let mut chunks: BTreeMap<IpAddr, Vec<Chunk>> = BTreeMap::new();
         for (peer, datagram) in datagrams {
             let own = chunks.entry(peer).or_default();
@@ -220,6 +225,7 @@ async fn hand_on(queue: &Queue, inlet: &Inlet, gauges: &Gauges) {
                 return;
             }
         }
+        queue.show(gauges);
         if over {
             return;
         }
