@@ -135,6 +135,11 @@ impl Reader {
         self.given.contains_key(key)
     }
 
+    /// Do not judge the keys that begin so: what they belong to is not known.
+    pub fn pass_over(&mut self, prefix: &str) {
+        self.open.push(prefix.to_owned());
+    }
+
     /// Text.
     pub fn text(&mut self, key: &str, default: &str, doc: &'static str) -> String {
         self.take(

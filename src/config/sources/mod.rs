@@ -103,7 +103,14 @@ pub fn read(reader: &mut Reader, index: usize) -> SourceConfig {
         ("journald", |reader, index| SourceKind::Journald(journald::read(reader, index))),
     ];
     let read_kind = reader.choice(&key("type"), "file", &kinds, "What the source is.");
-    let kind = read_kind.map_or(SourceKind::Stdin, |read| read(reader, index));
+    let kind = match read_kind {
+        Some(read) => read(reader, index),
+        None => {
+            // Which keys a kind has that is not known nobody can say.
+            reader.pass_over(&key(""));
+            SourceKind::Stdin
+        }
+    };
     SourceConfig {
         kind,
         format: reader.text(
