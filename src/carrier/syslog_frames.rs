@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 use memchr::memchr;
 
 use super::gather::Gather;
-use super::{Bounds, Chunk, Sink};
+use super::{Bounds, Chunk, Sink, head_len};
 use crate::model::record::{Framing, Shape};
 
 /// A frame said to be longer than this is damage.
@@ -18,6 +18,8 @@ pub const FRAME_BYTES_MAX: u64 = 16 << 20;
 const DIGITS_MAX: usize = 8;
 /// Said of bytes that belong to no frame.
 const NO_FRAME: &[u8] = b"bytes that are no frame were passed over";
+/// Said before what came of a message.
+const CUT: &[u8] = b"the connection ended within a message, of which came: ";
 
 /// How frames say their length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +28,8 @@ pub enum Frames {
     Counted,
     /// Four bytes, big-endian.
     Prefixed,
+    /// They do not: each message is a line.
+    Lines,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,9 +99,28 @@ impl SyslogFrames {
                 self.message.extend(&held);
                 self.end_message();
             }
-            (Mode::Head, Frames::Prefixed) if self.held.is_empty() => {}
+            (Mode::Head, _) if self.held.is_empty() => {}
             (Mode::Head | Mode::Lost, _) => self.lost(),
             (Mode::Message(_) | Mode::Line, _) => self.end_message(),
+        }
+        sink(self.take())
+    }
+
+    /// The sender went away: what is unfinished is damaged, with what came of it, and the rest is handed on.
+    pub fn cut(&mut self, sink: &mut Sink<'_>) -> ControlFlow<()> {
+        if !self.is_between() {
+            let (at, came) = match self.mode {
+                Mode::Message(_) | Mode::Line => (self.message.offset, self.message.bytes()),
+                Mode::Head | Mode::Lost => {
+                    (self.offset.saturating_sub(self.held.len() as u64), self.held.as_slice())
+                }
+            };
+            let head = came.get(..head_len(came.len())).unwrap_or_default();
+            let said = [CUT, head].concat();
+            self.chunk.push(&said, at, Framing::Damaged, Shape::Line);
+            self.held.clear();
+            self.message.begin(self.offset);
+            self.mode = Mode::Head;
         }
         sink(self.take())
     }
@@ -118,6 +141,7 @@ impl SyslogFrames {
         match (self.mode, self.frames) {
             (Mode::Head, Frames::Counted) => self.count(byte),
             (Mode::Head, Frames::Prefixed) => self.prefix(byte),
+            (Mode::Head, Frames::Lines) => self.line(byte),
             (Mode::Message(left), _) => return self.in_message(rest, left),
             (Mode::Line, _) => {
                 let len = memchr(b'\n', rest);
@@ -171,6 +195,16 @@ impl SyslogFrames {
             return;
         }
         self.held.push(byte);
+    }
+
+    /// The first byte of a line.
+    fn line(&mut self, byte: u8) {
+        if byte.is_ascii_whitespace() || byte == 0 {
+            return;
+        }
+        self.message.begin(self.offset);
+        self.message.push(byte);
+        self.mode = Mode::Line;
     }
 
     fn prefix(&mut self, byte: u8) {
@@ -335,6 +369,30 @@ mod tests {
         assert_eq!(framings, [Whole, Damaged, Whole, Damaged], "{seen:?}");
         assert_eq!(seen[2].0, "<34>two");
         assert_eq!((seen[1].1, seen[2].1), (11, 20));
+    }
+
+    #[test]
+    fn lines_are_lines_whatever_they_begin_with_and_a_cut_one_is_damaged() {
+        assert_eq!(texts(b"<1>a\r\n\n7 <2>b\n<3>c", Frames::Lines), ["<1>a", "7 <2>b", "<3>c"]);
+        for (bytes, frames) in [
+            (&b"<1>a\n<2>hal"[..], Frames::Lines),
+            (b"4 <1>a9 <2>hal", Frames::Counted),
+            (b"4 <1>a12", Frames::Counted),
+        ] {
+            let mut splitter = SyslogFrames::new(Bounds::default(), frames);
+            let mut chunks = Vec::new();
+            let mut sink = |chunk| {
+                chunks.push(chunk);
+                ControlFlow::Continue(())
+            };
+            let _ = splitter.feed(bytes, &mut sink);
+            let _ = splitter.cut(&mut sink);
+            assert!(splitter.is_between());
+            let records = &chunks[0].records;
+            assert_eq!((records.len(), records[0].framing), (2, Framing::Whole));
+            assert_eq!(records[1].framing, Framing::Damaged);
+            assert_eq!(chunks[0].bytes(&records[0]), b"<1>a");
+        }
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! `watchfloor serve`: the headless daemon.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use clap::Args;
@@ -37,6 +39,11 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Outc
     if config.sources.is_empty() {
         output::complain("watchfloor: no [[sources]] are configured: nothing will be read");
     }
+    // From here on a signal asks for a clean stop: sources that listen may have taken something already.
+    let asked_early = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
+        signal_hook::flag::register(signal, Arc::clone(&asked_early))?;
+    }
     let wanted = Wanted { pipeline: true, evidence: None, listen: true };
     let owner = match owner::own_soon(&config, &wanted)? {
         Owned::Ours(owner) => owner,
@@ -48,7 +55,7 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Outc
         version = env!("CARGO_PKG_VERSION"),
         "serving"
     );
-    let asked = owner.runtime.block_on(wait(&owner, &common, config));
+    let asked = owner.runtime.block_on(wait(&owner, &common, config, &asked_early));
     match asked {
         Ended::Signal(name) => tracing::info!(signal = name, "stopping"),
         Ended::Broken => tracing::error!("a stage ended by itself, stopping"),
@@ -68,7 +75,12 @@ enum Ended {
     Broken,
 }
 
-async fn wait(owner: &Owner, common: &Common, mut config: Config) -> Ended {
+async fn wait(
+    owner: &Owner,
+    common: &Common,
+    mut config: Config,
+    asked_early: &AtomicBool,
+) -> Ended {
     let signals = (
         signal(SignalKind::terminate()),
         signal(SignalKind::interrupt()),
@@ -79,6 +91,9 @@ async fn wait(owner: &Owner, common: &Common, mut config: Config) -> Ended {
     };
     let mut stamp = stamp_of(&config);
     loop {
+        if asked_early.load(Ordering::Relaxed) {
+            return Ended::Signal("SIGTERM or SIGINT during the start");
+        }
         tokio::select! {
             _ = hangup.recv() => {
                 stamp = stamp_of(&config);

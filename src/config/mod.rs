@@ -12,6 +12,7 @@ pub mod brokers;
 pub mod check;
 pub mod gaps;
 pub mod limits;
+pub mod listen;
 pub mod mappings;
 pub mod metrics;
 pub mod noise;

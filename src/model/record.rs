@@ -153,6 +153,8 @@ pub struct Delivery {
     pub shed: u64,
     /// The last batch of its shard on this node: another one takes it over when this one is durable.
     pub release: bool,
+    /// Records sent again before this batch that the source itself knows: they are counted, not handed on.
+    pub repeated: u64,
 }
 
 /// What the end of a batch means for records that wait for others.
@@ -164,6 +166,13 @@ pub enum Flush {
     Idle,
     /// The stream is over: close everything.
     End,
+}
+
+impl Delivery {
+    /// Is there anything to count beside the records?
+    pub fn counts(&self) -> bool {
+        self.shed > 0 || self.repeated > 0
+    }
 }
 
 impl Batch {

@@ -172,7 +172,7 @@ impl Analyst {
         for batch in batches {
             commit.positions.extend(batch.positions.iter().cloned());
             release |= batch.delivery.release;
-            if batch.records.is_empty() && batch.flush == Flush::No && batch.delivery.shed == 0 {
+            if batch.records.is_empty() && batch.flush == Flush::No && !batch.delivery.counts() {
                 // Positions of files that gave no records; no stream stands behind them.
                 self.is_new(batch, &mut commit);
                 continue;
@@ -183,8 +183,9 @@ impl Analyst {
                 ..LedgerDelta::default()
             });
             self.heard.insert(Arc::clone(source), Instant::now());
-            delta.received += batch.delivery.shed;
+            delta.received += batch.delivery.shed + batch.delivery.repeated;
             delta.shed += batch.delivery.shed;
+            delta.duplicate += batch.delivery.repeated;
             if !self.is_new(batch, &mut commit) {
                 delta.received += batch.records.len() as u64;
                 delta.duplicate += batch.records.len() as u64;

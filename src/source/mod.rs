@@ -2,14 +2,21 @@
 //! their positions down the path; it never saves a position itself, the commit does.
 
 pub mod amqp;
+pub mod answers;
 pub mod context;
 pub mod file;
+pub mod forward;
 pub mod http;
+pub mod incoming;
+pub mod journald;
 pub mod kafka;
 pub mod keys;
+pub mod listener;
 pub mod push;
+pub mod relp;
 pub mod ssh;
 pub mod stdin;
+pub mod syslog;
 pub mod tls;
 
 use std::io;
@@ -150,5 +157,9 @@ pub fn build(config: &SourceConfig, limits: &LimitsConfig) -> Result<Box<dyn Sou
         SourceKind::Http(http) => {
             Ok(Box::new(http::Http::new(config, http.as_ref().clone(), limits)))
         }
+        SourceKind::Syslog(own) => Ok(Box::new(syslog::Syslog::new(config, own, limits))),
+        SourceKind::Forward(own) => Ok(Box::new(forward::Forward::new(config, own, limits))),
+        SourceKind::Journald(own) => Ok(Box::new(journald::Journald::new(config, own, limits))),
+        SourceKind::Relp(own) => Ok(Box::new(relp::Relp::new(config, own, limits))),
     }
 }

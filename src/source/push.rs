@@ -2,7 +2,10 @@
 //! when they are durable. Network tasks hand batches to an [`Inlet`]; the source's thread passes them on with [`Outlet`].
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
 use super::file::FileSettings;
@@ -15,6 +18,9 @@ use crate::stdx::limits::READ_AHEAD_BATCHES_MAX;
 use crate::stdx::queue;
 use crate::stdx::ticket::{Outcome, Ticket};
 use crate::stdx::time::Timestamp;
+
+/// A pause this long closes what waits for more records.
+const IDLE: Duration = Duration::from_secs(2);
 
 /// The network's end.
 #[derive(Clone, Debug)]
@@ -37,8 +43,27 @@ pub fn pair(config: &SourceConfig, limits: &LimitsConfig) -> (Inlet, Outlet) {
 
 impl Outlet {
     /// Pass on until every inlet is gone (the source's tasks have ended) or the path takes no more.
+    ///
+    /// On a runtime's thread ([`tokio::runtime::Handle::enter`]) a pause closes what waits for more records.
     pub fn pump(mut self, out: &queue::Sender<Batch>) {
-        while let Some(batch) = self.0.blocking_recv() {
+        let runtime = Handle::try_current().ok();
+        let mut last: Option<Arc<Stream>> = None;
+        loop {
+            let next = match (&runtime, &last) {
+                (Some(runtime), Some(_)) => {
+                    runtime.block_on(async { tokio::time::timeout(IDLE, self.0.recv()).await })
+                }
+                _ => Ok(self.0.blocking_recv()),
+            };
+            let batch = match (next, last.take()) {
+                (Ok(Some(batch)), _) => {
+                    last = Some(Arc::clone(&batch.stream));
+                    batch
+                }
+                (Err(_), Some(stream)) => Batch::new(stream, Flush::Idle),
+                (Ok(None), _) => return,
+                (Err(_), None) => continue,
+            };
             if !out.send(batch) {
                 return;
             }
@@ -55,6 +80,16 @@ impl Inlet {
             hasher.bytes(part);
         }
         hasher.finish()
+    }
+
+    /// What events of a connection are named after, where the sender repeats nothing: never the same again.
+    pub fn fresh(&self, peer: &str) -> Id128 {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let mut hasher = IdHasher::new("connection");
+        hasher.text(&self.settings.tenant).text(&self.settings.source).text(peer);
+        hasher.number(Timestamp::now().0.unsigned_abs());
+        hasher.number(u64::from(std::process::id()));
+        hasher.number(NEXT.fetch_add(1, Ordering::Relaxed)).finish()
     }
 
     /// The stream of a delivery from `peer`, a name that a person knows it by. All deliveries of a source share what

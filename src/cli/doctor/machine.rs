@@ -26,28 +26,14 @@ pub(super) fn sources(config: &Config, findings: &mut Findings) {
     let (user, _) = local_actor();
     for source in &config.sources {
         let name = &source.name;
-        let file = match &source.kind {
-            SourceKind::File(file) => file,
-            SourceKind::Stdin => {
-                findings.ok("sources", format!("{name}: standard input"));
-                continue;
-            }
-            SourceKind::Kafka(_) => {
-                findings.ok("sources", format!("{name}: topics of a Kafka cluster"));
-                continue;
-            }
-            SourceKind::Ssh(_) => {
-                findings.ok("sources", format!("{name}: files on other machines"));
-                continue;
-            }
-            SourceKind::Amqp(_) => {
-                findings.ok("sources", format!("{name}: a queue of an AMQP broker"));
-                continue;
-            }
-            SourceKind::Http(http) => {
-                findings.ok("sources", format!("{name}: listens on {}", http.listen));
-                continue;
-            }
+        let SourceKind::File(file) = &source.kind else {
+            let what = match &source.kind {
+                SourceKind::Stdin => "standard input".to_owned(),
+                SourceKind::Http(http) => format!("listens on {}", http.listen),
+                _ => "is opened when the daemon starts".to_owned(),
+            };
+            findings.ok("sources", format!("{name}: {what}"));
+            continue;
         };
         let found = files_of(&file.paths, &file.exclude);
         let refused: Vec<String> = found

@@ -2,9 +2,13 @@
 
 mod amqp;
 mod file;
+mod forward;
 mod http;
+mod journald;
 mod kafka;
+mod relp;
 mod ssh;
+mod syslog;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -15,9 +19,13 @@ use crate::config::reader::Reader;
 
 pub use amqp::AmqpSource;
 pub use file::{FileSource, From};
+pub use forward::ForwardSource;
 pub use http::HttpSource;
+pub use journald::JournaldSource;
 pub use kafka::KafkaSource;
+pub use relp::RelpSource;
 pub use ssh::SshSource;
+pub use syslog::{SyslogProtocol, SyslogSource};
 
 /// One configured source.
 #[derive(Clone, Debug, PartialEq)]
@@ -55,6 +63,14 @@ pub enum SourceKind {
     Stdin,
     /// What others send by HTTP or gRPC.
     Http(Box<HttpSource>),
+    /// Syslog over UDP, TCP or TLS.
+    Syslog(SyslogSource),
+    /// rsyslog's protocol with acknowledgements.
+    Relp(RelpSource),
+    /// Fluentd's and Fluent Bit's protocol.
+    Forward(ForwardSource),
+    /// The systemd journal, live.
+    Journald(JournaldSource),
 }
 
 /// How to name the host of records that do not say.
@@ -97,13 +113,17 @@ pub fn read(reader: &mut Reader, index: usize) -> SourceConfig {
         let hint = "for example name = \"auth\"".to_owned();
         reader.complain(&key("name"), "every source needs a name".to_owned(), hint);
     }
-    let kinds: [(&str, ReadKind); 6] = [
+    let kinds: [(&str, ReadKind); 10] = [
         ("file", |reader, index| SourceKind::File(file::read(reader, index))),
         ("amqp", |reader, index| SourceKind::Amqp(Box::new(amqp::read(reader, index)))),
         ("kafka", |reader, index| SourceKind::Kafka(Box::new(kafka::read(reader, index)))),
         ("ssh", |reader, index| SourceKind::Ssh(ssh::read(reader, index))),
         ("stdin", |_, _| SourceKind::Stdin),
         ("http", |reader, index| SourceKind::Http(Box::new(http::read(reader, index)))),
+        ("syslog", |reader, index| SourceKind::Syslog(syslog::read(reader, index))),
+        ("relp", |reader, index| SourceKind::Relp(relp::read(reader, index))),
+        ("forward", |reader, index| SourceKind::Forward(forward::read(reader, index))),
+        ("journald", |reader, index| SourceKind::Journald(journald::read(reader, index))),
     ];
     let read_kind = reader.choice(&key("type"), "file", &kinds, "What the source is.");
     let kind = match read_kind {

@@ -13,9 +13,12 @@ pub mod proxy;
 pub mod pty;
 #[path = "services/rabbitmq.rs"]
 pub mod rabbitmq;
+#[path = "services/shippers.rs"]
+pub mod shippers;
 pub mod stub;
 pub mod unruly;
 pub mod vocabulary;
+pub mod wire;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
