@@ -284,6 +284,11 @@ impl Reader {
         self.problems.push(ConfigProblem { key: key.to_owned(), origin, message, hint });
     }
 
+    /// Nobody can say which keys belong below this one: report none of them as unknown.
+    pub fn leave(&mut self, key: &str) {
+        self.open.push(format!("{key}."));
+    }
+
     /// Report every key that nobody took.
     pub fn finish(&mut self) {
         let known: Vec<String> = self.taken.iter().cloned().collect();

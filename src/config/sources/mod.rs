@@ -88,6 +88,9 @@ pub fn read(reader: &mut Reader, index: usize) -> SourceConfig {
         ("http", |reader, index| SourceKind::Http(Box::new(http::read(reader, index)))),
     ];
     let read_kind = reader.choice(&key("type"), "file", &kinds, "What the source is.");
+    if read_kind.is_none() {
+        reader.leave(&format!("sources[{index}]"));
+    }
     let kind = read_kind.map_or(SourceKind::Stdin, |read| read(reader, index));
     SourceConfig {
         kind,
