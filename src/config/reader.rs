@@ -284,9 +284,9 @@ impl Reader {
         self.problems.push(ConfigProblem { key: key.to_owned(), origin, message, hint });
     }
 
-    /// Keys under a name of which nothing can be said, because what would read them is not known.
-    pub fn leave(&mut self, name: &str) {
-        self.open.push(format!("{name}."));
+    /// Nobody can say which keys belong below this one: report none of them as unknown.
+    pub fn leave(&mut self, key: &str) {
+        self.open.push(format!("{key}."));
     }
 
     /// Report every key that nobody took.

@@ -126,13 +126,10 @@ pub fn read(reader: &mut Reader, index: usize) -> SourceConfig {
         ("journald", |reader, index| SourceKind::Journald(journald::read(reader, index))),
     ];
     let read_kind = reader.choice(&key("type"), "file", &kinds, "What the source is.");
-    let kind = match read_kind {
-        Some(read) => read(reader, index),
-        None => {
-            reader.leave(&format!("sources[{index}]"));
-            SourceKind::Stdin
-        }
-    };
+    if read_kind.is_none() {
+        reader.leave(&format!("sources[{index}]"));
+    }
+    let kind = read_kind.map_or(SourceKind::Stdin, |read| read(reader, index));
     SourceConfig {
         kind,
         format: reader.text(
