@@ -13,6 +13,7 @@ mod desk_program;
 mod detect_regression;
 mod docs;
 mod ecs;
+mod event_store;
 mod hostile;
 mod hostile_program;
 mod hostile_rules;

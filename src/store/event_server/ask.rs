@@ -201,7 +201,12 @@ fn pieces(name: &str, parts: &[String], start: bool, end: bool) -> Json {
     if let ([one], true, true) = (parts, start, end)
         && one.is_ascii()
     {
-        return json!({"term": {name: {"value": one, "case_insensitive": true}}});
+        // Where there is no case it is not asked for: OpenSearch then finds no empty text.
+        let cased = one.bytes().any(|byte| byte.is_ascii_alphabetic());
+        return match cased {
+            true => json!({"term": {name: {"value": one, "case_insensitive": true}}}),
+            false => json!({"term": {name: {"value": one}}}),
+        };
     }
     let mut pattern = String::new();
     for (number, part) in parts.iter().enumerate() {

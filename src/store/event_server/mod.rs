@@ -9,9 +9,6 @@ mod ask;
 mod setup;
 mod write;
 
-#[cfg(test)]
-mod tests;
-
 use std::time::{Duration, Instant};
 
 use elasticsearch::auth::Credentials;
@@ -42,7 +39,6 @@ pub struct EventServer {
     /// The alias, and what the names of indices begin with.
     index: String,
     transport: Transport,
-    config: EventServerConfig,
     numbers: Gauges,
     state: Mutex<State>,
 }
@@ -119,7 +115,6 @@ impl EventServer {
             url: config.url.clone(),
             index: config.index.clone(),
             transport,
-            config: config.clone(),
             numbers: Gauges::default(),
             state: Mutex::default(),
         })
