@@ -122,7 +122,8 @@ fn read_events(reader: &mut Reader) -> Option<EventServerConfig> {
         reader.complain("store.events", "is no address of a server".to_owned(), hint);
         return None;
     }
-    let letters = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_.".contains(&byte);
+    let letters =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_.".contains(&byte);
     let starts = index.bytes().next().is_some_and(|byte| byte.is_ascii_lowercase());
     if !starts || !index.bytes().all(letters) || index.len() > 200 {
         let message = "is no name of an index".to_owned();

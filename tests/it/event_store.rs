@@ -13,12 +13,13 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use serde_json::{Value as Json, json};
 use watchfloor::config::alert::AlertConfig;
+use watchfloor::config::secret::SecretRef;
 use watchfloor::config::store::{EventServerConfig, StoreConfig};
 use watchfloor::model::event::{Event, Value};
 use watchfloor::model::query::EventFilter;
 use watchfloor::stdx::id::IdHasher;
 use watchfloor::stdx::time::Timestamp;
-use watchfloor::store::{Commit, EventScan, EventStore, Follower, Store};
+use watchfloor::store::{Commit, EventScan, EventStore, Follower, Policy, Store};
 
 use crate::support::services::search::SearchNode;
 
@@ -51,9 +52,8 @@ impl Place {
             }),
             ..StoreConfig::default()
         };
-        let store = runtime
-            .block_on(Store::open(folder.path(), &config, &AlertConfig::default()))
-            .unwrap();
+        let store =
+            runtime.block_on(Store::open(folder.path(), &config, &AlertConfig::default())).unwrap();
         Place { _folder: folder, runtime, store, events: Vec::new() }
     }
 
@@ -99,7 +99,11 @@ impl Place {
         let names = |events: &[&Event]| -> Vec<String> {
             events.iter().map(|event| format!("{} {}", event.timestamp, event.id)).collect()
         };
-        assert_eq!(names(&found.iter().collect::<Vec<_>>()), names(&wanted), "{query} limit {limit}");
+        assert_eq!(
+            names(&found.iter().collect::<Vec<_>>()),
+            names(&wanted),
+            "{query} limit {limit}"
+        );
         for (found, wanted) in found.iter().zip(wanted) {
             assert!(found.iter().eq(wanted.iter()), "{query}: {found:?} is not {wanted:?}");
         }
@@ -178,14 +182,56 @@ fn stored(event: &Event) -> Event {
 
 fn some_queries(runner: &mut TestRunner, count: usize) -> Vec<String> {
     let fields = vec![
-        "host", "user", "process", "cmd", "message", "ip", "port", "code", "source", "registry.path",
-        "winlog.event_data.Odd", "event.original", "process.executable", "class", "id",
+        "host",
+        "user",
+        "process",
+        "cmd",
+        "message",
+        "ip",
+        "port",
+        "code",
+        "source",
+        "registry.path",
+        "winlog.event_data.Odd",
+        "event.original",
+        "process.executable",
+        "class",
+        "id",
     ];
     let values = vec![
-        "web01", "WEB*", "*.exe", "*\\cmd.exe", "c:\\windows\\*", "cmd", "pow?rshell", "/enc/",
-        "/(?-i)NoProfile/", "\"-NoProfile -enc\"", "\"system32\"", "10.0.0.0/8", "2001:db8::/32",
-        "400..500", "root", "\"\"", "größe", "\"GRÖSSE\"", "kelvin", "ſERVICE", "service", "true", "*",
-        "a?b*", "qqq", "abab", "zzzz", "q*", "0.25", "end", "x.example", "\"star*and?mark\"", "0",
+        "web01",
+        "WEB*",
+        "*.exe",
+        "*\\cmd.exe",
+        "c:\\windows\\*",
+        "cmd",
+        "pow?rshell",
+        "/enc/",
+        "/(?-i)NoProfile/",
+        "\"-NoProfile -enc\"",
+        "\"system32\"",
+        "10.0.0.0/8",
+        "2001:db8::/32",
+        "400..500",
+        "root",
+        "\"\"",
+        "größe",
+        "\"GRÖSSE\"",
+        "kelvin",
+        "ſERVICE",
+        "service",
+        "true",
+        "*",
+        "a?b*",
+        "qqq",
+        "abab",
+        "zzzz",
+        "q*",
+        "0.25",
+        "end",
+        "x.example",
+        "\"star*and?mark\"",
+        "0",
     ];
     let term = (
         proptest::sample::select(fields),
@@ -307,6 +353,12 @@ fn on_a_server(kind: &'static str, product: &str) {
     };
     assert_eq!(counted(&status, "events_again"), 110 + 10);
     assert!(counted(&status, "events_refused_kept_as_text") >= 4, "{status:?}");
+    let policy = place.store.event_store().keep_for(std::time::Duration::from_secs(90 * 86_400));
+    assert_eq!(
+        place.runtime.block_on(policy).unwrap(),
+        Some(Policy::None),
+        "the servers here have neither"
+    );
     blocked_by_its_disk(&mut place, &url);
     an_index_goes_away(&mut place, &url);
     old_days_go(&mut place);
@@ -371,7 +423,12 @@ fn old_days_go(place: &mut Place) {
     let old: Vec<Event> = (400..405).map(|number| numbered(number, 30)).collect();
     place.commit(&old);
     let cut = Timestamp(NOW - 20 * DAY);
-    let gone = place.runtime.block_on(place.store.event_store().drop_days_before(cut)).unwrap();
+    let gone =
+        place.runtime.block_on(place.store.event_store().drop_days_before(cut, cut)).unwrap();
+    assert_eq!(gone, 0, "what was stored today stays, whenever it happened");
+    let later = Timestamp(Timestamp::now().micros() + DAY);
+    let store = place.store.event_store();
+    let gone = place.runtime.block_on(store.drop_days_before(cut, later)).unwrap();
     assert_eq!(gone, 1);
     place.events.retain(|event| event.timestamp >= cut || event.timestamp.micros() < 0);
     place.assert_answers("host:numbered", 10_000);
@@ -429,7 +486,9 @@ fn a_busy_server_is_asked_again_and_nothing_is_acknowledged_before() {
             |body| {
                 items(body, |number| match number {
                     0 => json!({"status": 201}),
-                    _ => json!({"status": 429, "error": {"type": "es_rejected_execution_exception", "reason": "queue"}}),
+                    _ => {
+                        json!({"status": 429, "error": {"type": "es_rejected_execution_exception", "reason": "queue"}})
+                    }
                 })
             },
             // Half an answer is none.
@@ -460,7 +519,9 @@ fn an_event_whose_fields_are_refused_is_sent_once_more_as_text() {
         answers: vec![
             |body| {
                 items(body, |number| match number {
-                    2 => json!({"status": 400, "error": {"type": "document_parsing_exception", "reason": "no"}}),
+                    2 => {
+                        json!({"status": 400, "error": {"type": "document_parsing_exception", "reason": "no"}})
+                    }
                     _ => json!({"status": 201}),
                 })
             },
@@ -481,4 +542,158 @@ fn an_event_whose_fields_are_refused_is_sent_once_more_as_text() {
     let status = place.store.event_store().status();
     assert_eq!(status.numbers, [("events_again", 0), ("events_refused_kept_as_text", 1)]);
     assert_eq!(place.store.event_store().totals().0, 12);
+}
+
+/// Answers as the documentation of the two says; neither can be had here as a server.
+#[derive(Default)]
+struct Keeper {
+    opensearch: bool,
+    policy: parking_lot::Mutex<Option<Json>>,
+    template: parking_lot::Mutex<Json>,
+}
+
+async fn keep(State(keeper): State<Arc<Keeper>>, request: Request) -> impl IntoResponse {
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let given = request.uri().query().is_some_and(|query| query.contains("if_seq_no=4"));
+    let body = axum::body::to_bytes(request.into_body(), 1 << 24).await.unwrap();
+    let body: Json = serde_json::from_slice(&body).unwrap_or_default();
+    let known = keeper.policy.lock().clone();
+    let ok = |json: Json| (StatusCode::OK, axum::Json(json));
+    match (method.as_str(), path.as_str()) {
+        ("GET", "/") if keeper.opensearch => {
+            ok(json!({"version": {"number": "3.6.0", "distribution": "opensearch"}}))
+        }
+        ("GET", "/") => ok(json!({"version": {"number": "9.3.2"}})),
+        ("PUT", "/_index_template/wf") => {
+            *keeper.template.lock() = body;
+            ok(json!({"acknowledged": true}))
+        }
+        ("PUT", "/_ilm/policy/wf") => {
+            *keeper.policy.lock() = Some(body);
+            ok(json!({"acknowledged": true}))
+        }
+        ("GET", "/_ilm/policy/wf") => {
+            ok(json!({"wf": {"version": 1, "policy": known.unwrap()["policy"]}}))
+        }
+        ("GET", "/_plugins/_ism/policies/wf") => match known {
+            None => {
+                let reason = "Policy not found";
+                let error =
+                    json!({"error": {"type": "status_exception", "reason": reason}, "status": 404});
+                (StatusCode::NOT_FOUND, axum::Json(error))
+            }
+            Some(known) => ok(
+                json!({"_id": "wf", "_seq_no": 4, "_primary_term": 1, "policy": known["policy"]}),
+            ),
+        },
+        ("PUT", "/_plugins/_ism/policies/wf") if known.is_some() && !given => {
+            (StatusCode::CONFLICT, axum::Json(json!({"error": {"reason": "version conflict"}})))
+        }
+        ("PUT", "/_plugins/_ism/policies/wf") => {
+            *keeper.policy.lock() = Some(body);
+            (StatusCode::CREATED, axum::Json(json!({"_id": "wf"})))
+        }
+        _ => ok(json!({"count": 0})),
+    }
+}
+
+#[test]
+fn the_policies_of_both_engines_are_written_changed_and_read_back() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    for opensearch in [false, true] {
+        let keeper = Arc::new(Keeper { opensearch, ..Keeper::default() });
+        let router = Router::new().fallback(keep).with_state(Arc::clone(&keeper));
+        let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        runtime.spawn(async move { axum::serve(listener, router).await });
+        let place = Place::open(Some(&url), "wf");
+        for days in [90_u64, 30] {
+            let age = std::time::Duration::from_secs(days * 86_400);
+            let policy = place.runtime.block_on(place.store.event_store().keep_for(age)).unwrap();
+            assert_eq!(policy, Some(if opensearch { Policy::Ism } else { Policy::Ilm }));
+            let known = keeper.policy.lock().clone().unwrap();
+            let at = if opensearch {
+                "/policy/states/0/transitions/0/conditions/min_index_age"
+            } else {
+                "/policy/phases/delete/min_age"
+            };
+            assert_eq!(known.pointer(at).unwrap(), &json!(format!("{days}d")));
+        }
+        let named = keeper.template.lock()["template"]["settings"]["index.lifecycle.name"].clone();
+        assert_eq!(named, if opensearch { Json::Null } else { json!("wf") });
+    }
+}
+
+/// A server with TLS of its own authority, which asks for a user.
+#[test]
+fn a_server_with_its_own_authority_and_a_user_is_reached_and_others_are_refused() {
+    use base64::Engine as _;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let (ca, password) = (folder.path().join("ca.pem"), folder.path().join("password"));
+    std::fs::write(&ca, made.cert.pem()).unwrap();
+    let key = rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let tls = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key)
+        .unwrap();
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(tls));
+    let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let wanted = base64::engine::general_purpose::STANDARD.encode("analyst:right");
+    runtime.spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            let (acceptor, wanted) = (acceptor.clone(), format!("Basic {wanted}"));
+            tokio::spawn(async move {
+                let Ok(stream) = acceptor.accept(stream).await else { return };
+                let service = hyper_util::service::TowerToHyperService::new(
+                    Router::new().fallback(move |request: Request| async move {
+                        let given = request.headers().get("authorization");
+                        if given.and_then(|value| value.to_str().ok()) != Some(&wanted) {
+                            return (StatusCode::UNAUTHORIZED, axum::Json(json!({})));
+                        }
+                        let body = json!({"version": {"number": "9.3.2"}, "count": 3});
+                        (StatusCode::OK, axum::Json(body))
+                    }),
+                );
+                let io = hyper_util::rt::TokioIo::new(stream);
+                let builder = hyper_util::server::conn::auto::Builder::new(
+                    hyper_util::rt::TokioExecutor::new(),
+                );
+                let _ = builder.serve_connection(io, service).await;
+            });
+        }
+    });
+    let try_with = |secret: &str, ca: Option<&std::path::PathBuf>| {
+        std::fs::write(&password, secret).unwrap();
+        let mut place = Place::open(None, "");
+        let config = StoreConfig {
+            events: Some(EventServerConfig {
+                url: format!("https://localhost:{port}"),
+                index: "wf".to_owned(),
+                user: Some("analyst".to_owned()),
+                password: Some(SecretRef::File(password.clone())),
+                api_key: None,
+                ca: ca.cloned(),
+            }),
+            ..StoreConfig::default()
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let alert = AlertConfig::default();
+        let opened = Store::open(folder.path(), &config, &alert);
+        place.store = place.runtime.block_on(opened).unwrap();
+        let error = place.try_commit(&[numbered(1, 0)]).unwrap_err();
+        (error, place.store.event_store().status().kind)
+    };
+    let (error, kind) = try_with("right\n", Some(&ca));
+    assert_eq!(kind, "Elasticsearch 9.3.2", "{error}");
+    let (error, _) = try_with("wrong", Some(&ca));
+    assert!(error.contains("store.events_user"), "{error}");
+    let (error, _) = try_with("right", None);
+    assert!(error.to_lowercase().contains("certificate"), "{error}");
 }

@@ -94,7 +94,10 @@ impl EventServer {
         if let (Some(after), Some(body)) = (after, body.as_object_mut()) {
             body.insert("search_after".to_owned(), after.clone());
         }
-        let path = format!("/{}/_search?ignore_unavailable=true&allow_partial_search_results=false", self.everywhere());
+        let path = format!(
+            "/{}/_search?ignore_unavailable=true&allow_partial_search_results=false",
+            self.everywhere()
+        );
         let mut answer = self.must(WHAT, Method::Post, &path, Some(body.to_string())).await?;
         let hits = answer.pointer_mut("/hits/hits").map(Json::take);
         let Some(Json::Array(hits)) = hits else {
@@ -130,7 +133,8 @@ fn question(scan: &EventScan, need: &Need) -> Json {
         filters.push(range(AT, from, to));
     }
     let host = scan.host.as_ref().filter(|host| !host.is_empty());
-    let mut wanted: Vec<Json> = host.map(|host| pieces("host.name", &[host.clone()], true, true)).into_iter().collect();
+    let mut wanted: Vec<Json> =
+        host.map(|host| pieces("host.name", &[host.clone()], true, true)).into_iter().collect();
     wanted.extend(clause(need));
     if !wanted.is_empty() {
         let all = json!({"bool": {"filter": wanted}});
@@ -184,7 +188,9 @@ fn field(name: &str, test: &ValueTest) -> Option<Json> {
     }
     if let Some((address, prefix)) = test.network() {
         let network = format!("{address}/{prefix}");
-        return ADDRESSES.contains(&name).then(|| json!({"term": {format!("{name}.address"): network}}));
+        return ADDRESSES
+            .contains(&name)
+            .then(|| json!({"term": {format!("{name}.address"): network}}));
     }
     match test.shape()? {
         // Its language of patterns is another one.

@@ -94,7 +94,8 @@ impl EventServer {
             return Err(self.error(WHAT, front.reason()));
         }
         let nodes = self.request(WHAT, Method::Get, "/_nodes/_all/version,build", None).await?;
-        let node = nodes.body.get("nodes").and_then(Json::as_object).and_then(|all| all.values().next());
+        let node =
+            nodes.body.get("nodes").and_then(Json::as_object).and_then(|all| all.values().next());
         let number = node.and_then(|node| node.get("version")).and_then(Json::as_str);
         let told = told.or(nodes.product);
         if let Some(number) = number {
@@ -113,6 +114,17 @@ impl EventServer {
 
     /// Every text is one term, so that a filter means the same as elsewhere; ports and addresses are kept twice.
     fn template(&self) -> Json {
+        let mut template = self.plain_template();
+        if self.state.lock().ilm
+            && let Some(settings) =
+                template.pointer_mut("/template/settings").and_then(Json::as_object_mut)
+        {
+            settings.insert("index.lifecycle.name".to_owned(), Json::from(self.index.as_str()));
+        }
+        template
+    }
+
+    fn plain_template(&self) -> Json {
         let text = json!({"type": "keyword", "ignore_above": TERM_LETTERS_MAX});
         let mut fields = json!({
             "@timestamp": {"type": "date", "ignore_malformed": true},
@@ -129,7 +141,9 @@ impl EventServer {
         put(KEY, json!({"type": "keyword"}));
         put(MARK, json!({"type": "boolean"}));
         put(WHOLE, json!({"type": "keyword", "index": false, "doc_values": false}));
-        for (names, sub, kind) in [(&NUMBERS[..], "number", "long"), (&ADDRESSES[..], "address", "ip")] {
+        for (names, sub, kind) in
+            [(&NUMBERS[..], "number", "long"), (&ADDRESSES[..], "address", "ip")]
+        {
             for name in names {
                 let mut both = text.clone();
                 if let Some(both) = both.as_object_mut() {
@@ -180,7 +194,9 @@ fn nested(flat: &Json) -> Json {
                 break;
             }
             let inner = at.entry(part).or_insert_with(|| json!({"properties": {}}));
-            let Some(inner) = inner.get_mut("properties").and_then(Json::as_object_mut) else { break };
+            let Some(inner) = inner.get_mut("properties").and_then(Json::as_object_mut) else {
+                break;
+            };
             at = inner;
         }
     }

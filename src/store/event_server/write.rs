@@ -62,7 +62,13 @@ impl EventServer {
         Ok(())
     }
 
-    fn put(&self, event: &Event, refused: Option<&str>, writer: &mut FlatWriter, body: &mut String) {
+    fn put(
+        &self,
+        event: &Event,
+        refused: Option<&str>,
+        writer: &mut FlatWriter,
+        body: &mut String,
+    ) {
         let id = event.id.to_string();
         let action = json!({"create": {"_index": self.index_of(event.timestamp), "_id": id}});
         body.push_str(&action.to_string());
@@ -73,7 +79,8 @@ impl EventServer {
         let head = json!({AT: event.timestamp.micros(), KEY: id});
         match refused {
             None => {
-                let marked = if is_plain(event) { String::new() } else { format!(",\"{MARK}\":true") };
+                let marked =
+                    if is_plain(event) { String::new() } else { format!(",\"{MARK}\":true") };
                 let own = head.to_string();
                 // Two objects become one: the head's inside before the event's.
                 let own = own.strip_prefix('{').and_then(|own| own.strip_suffix('}'));
@@ -163,13 +170,17 @@ fn fate(item: &Json) -> Fate {
         error.and_then(|error| error.get(key)).and_then(Json::as_str).unwrap_or_default().to_owned()
     };
     let kind = word("type");
-    let cause = error.and_then(|error| error.get("caused_by")).and_then(|cause| cause.get("reason"));
+    let cause =
+        error.and_then(|error| error.get("caused_by")).and_then(|cause| cause.get("reason"));
     let cause = cause.and_then(Json::as_str).unwrap_or_default();
     let why = format!("{kind}: {} {cause}", word("reason"));
     match status {
         200..=299 => Fate::Stored,
         409 => Fate::Again,
-        400 if !kind.contains("block") && !kind.contains("validation") && !kind.contains("index_closed") => {
+        400 if !kind.contains("block")
+            && !kind.contains("validation")
+            && !kind.contains("index_closed") =>
+        {
             Fate::Refused(why)
         }
         status => {
@@ -209,7 +220,9 @@ fn is_plain(event: &Event) -> bool {
             let long = text.len() > TERM_LETTERS_MAX && text.chars().count() > TERM_LETTERS_MAX;
             let odd = !text.is_ascii() && text.contains(['\u{17f}', '\u{212a}']);
             let numeric = !NUMBERS.contains(&field.name())
-                || (!text.is_empty() && text.len() < 16 && text.bytes().all(|byte| byte.is_ascii_digit()));
+                || (!text.is_empty()
+                    && text.len() < 16
+                    && text.bytes().all(|byte| byte.is_ascii_digit()));
             !long && !odd && numeric
         }
         Value::Float(_) => false,

@@ -47,10 +47,7 @@ impl SearchNode {
         let status = Command::new(script)
             .args([verb, self.folder.path().join("node").to_str().unwrap(), &self.port.to_string()])
             .env("SEARCH_KIND", self.kind)
-            .env(
-                "SEARCH_EXTRA",
-                "cluster.routing.allocation.disk.threshold_enabled: false\n",
-            )
+            .env("SEARCH_EXTRA", "cluster.routing.allocation.disk.threshold_enabled: false\n")
             .status();
         status.is_ok_and(|status| status.success())
     }
