@@ -133,8 +133,10 @@ fn question(scan: &EventScan, need: &Need) -> Json {
         filters.push(range(AT, from, to));
     }
     let host = scan.host.as_ref().filter(|host| !host.is_empty());
-    let mut wanted: Vec<Json> =
-        host.map(|host| pieces("host.name", &[host.clone()], true, true)).into_iter().collect();
+    let mut wanted: Vec<Json> = host
+        .map(|host| pieces("host.name", std::slice::from_ref(host), true, true))
+        .into_iter()
+        .collect();
     wanted.extend(clause(need));
     if !wanted.is_empty() {
         let all = json!({"bool": {"filter": wanted}});
