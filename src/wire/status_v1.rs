@@ -364,7 +364,7 @@ mod tests {
                 "groups": 5, "groups_max": 100, "events": 9, "groups_evicted": 1, "groups_discarded": 2,
                 "events_dropped": 3, "duplicates": 4, "late": 6, "ungrouped": 7, "valueless": 8,
             },
-            "alerts": 3, "events": 9,
+            "alerts": 3, "events": 9, "event_store": {"kind": "embedded", "numbers": {"index_events": 9}},
             "store_bytes": 4096, "data_dir": "/var/lib/watchfloor", "lag_us": null,
         });
         let wire: Status = serde_json::from_value(golden.clone()).unwrap();
