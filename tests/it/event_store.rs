@@ -434,11 +434,14 @@ fn old_days_go(place: &mut Place) {
     place.assert_answers("host:numbered", 10_000);
 }
 
+/// What a bulk request with this body gets.
+type Answer = fn(&str) -> (StatusCode, Json);
+
 /// A server that answers bulk requests as its turn says; everything else as a friendly Elasticsearch.
 struct Stub {
     turn: AtomicUsize,
     /// What each bulk request gets; the last for all further ones.
-    answers: Vec<fn(&str) -> (StatusCode, Json)>,
+    answers: Vec<Answer>,
     front: StatusCode,
 }
 
