@@ -18,8 +18,8 @@ pub const AROUND_MINUTES_MAX: u32 = 24 * 60;
 pub const AROUND_EVENTS_MAX: usize = 5_000;
 
 impl Workbench {
-    /// Stored events that the filter lets through, newest first. Reads the whole event log between `from`
-    /// and `to`, both included.
+    /// Stored events that the filter lets through, newest first. `from` and `to` are
+    /// both included.
     pub async fn events_search(
         &self,
         query: &str,

@@ -1,13 +1,14 @@
 //! Where events are: in the data folder, or in a search server. One question and one answer for both.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::config::store::StoreConfig;
 use crate::model::event::{Event, EventId};
 use crate::model::query::EventFilter;
 use crate::stdx::task;
 use crate::stdx::time::Timestamp;
-use crate::store::event_server::EventServer;
+use crate::store::event_server::{EventServer, Policy};
 use crate::store::frame::{self, Hosts};
 use crate::store::{EventReader, EventScan, Found, IndexStatus, StoreError};
 
@@ -108,12 +109,25 @@ impl EventStore {
         }
     }
 
-    /// Forget whole days of events before a time, where that is for the store to do: on a server. How many days went.
-    pub async fn drop_days_before(&self, at: Timestamp) -> Result<u64, StoreError> {
+    /// Forget whole days of events that happened before a time and were stored before another, where that is for the
+    /// store to do: on a server. How many days went.
+    pub async fn drop_days_before(
+        &self,
+        happened: Timestamp,
+        stored: Timestamp,
+    ) -> Result<u64, StoreError> {
         match self {
             // The log's segments go by the books; the index follows.
             EventStore::Embedded(_) => Ok(0),
-            EventStore::Server(server) => server.drop_days_before(at).await,
+            EventStore::Server(server) => server.drop_days_before(happened, stored).await,
+        }
+    }
+
+    /// Have the server delete days by itself as well, if it can. `None`: no server.
+    pub async fn keep_for(&self, age: Duration) -> Result<Option<Policy>, StoreError> {
+        match self {
+            EventStore::Embedded(_) => Ok(None),
+            EventStore::Server(server) => server.keep_for(age).await.map(Some),
         }
     }
 

@@ -44,6 +44,7 @@ pub use commit::{Commit, Committed};
 pub use deliveries::Delivered;
 pub use doctor::{Adopted, adopt_tail};
 pub use error::StoreError;
+pub use event_server::Policy;
 pub use event_store::{EventStatus, EventStore};
 pub use events::{EventReader, EventScan, Found};
 pub use folder::{is_made, owner};

@@ -399,7 +399,7 @@ mod tests {
                 "events_dropped": 3, "duplicates": 4, "late": 6, "ungrouped": 7, "valueless": 8,
             },
             "upkeep": [{"topic": "backup", "text": "none yet", "numbers": {"kept": 0}}],
-            "alerts": 3, "events": 9,
+            "alerts": 3, "events": 9, "event_store": {"kind": "embedded", "numbers": {"index_events": 9}},
             "store_bytes": 4096, "data_dir": "/var/lib/watchfloor", "lag_us": null,
         });
         let wire: Status = serde_json::from_value(golden.clone()).unwrap();

@@ -17,6 +17,7 @@ mod docs;
 mod ecs;
 mod faults;
 mod gaps;
+mod event_store;
 mod hostile;
 mod hostile_program;
 mod hostile_rules;

@@ -133,8 +133,10 @@ fn question(scan: &EventScan, need: &Need) -> Json {
         filters.push(range(AT, from, to));
     }
     let host = scan.host.as_ref().filter(|host| !host.is_empty());
-    let mut wanted: Vec<Json> =
-        host.map(|host| pieces("host.name", &[host.clone()], true, true)).into_iter().collect();
+    let mut wanted: Vec<Json> = host
+        .map(|host| pieces("host.name", std::slice::from_ref(host), true, true))
+        .into_iter()
+        .collect();
     wanted.extend(clause(need));
     if !wanted.is_empty() {
         let all = json!({"bool": {"filter": wanted}});
@@ -207,7 +209,12 @@ fn pieces(name: &str, parts: &[String], start: bool, end: bool) -> Json {
     if let ([one], true, true) = (parts, start, end)
         && one.is_ascii()
     {
-        return json!({"term": {name: {"value": one, "case_insensitive": true}}});
+        // Where there is no case it is not asked for: OpenSearch then finds no empty text.
+        let cased = one.bytes().any(|byte| byte.is_ascii_alphabetic());
+        return match cased {
+            true => json!({"term": {name: {"value": one, "case_insensitive": true}}}),
+            false => json!({"term": {name: {"value": one}}}),
+        };
     }
     let mut pattern = String::new();
     for (number, part) in parts.iter().enumerate() {

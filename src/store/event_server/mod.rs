@@ -6,11 +6,11 @@
 //! filter itself then judges every event that comes back. So the answer is that of the embedded store.
 
 mod ask;
+mod policy;
 mod setup;
 mod write;
 
-#[cfg(test)]
-mod tests;
+pub use policy::Policy;
 
 use std::time::{Duration, Instant};
 
@@ -42,7 +42,6 @@ pub struct EventServer {
     /// The alias, and what the names of indices begin with.
     index: String,
     transport: Transport,
-    config: EventServerConfig,
     numbers: Gauges,
     state: Mutex<State>,
 }
@@ -57,6 +56,8 @@ struct State {
     events: u64,
     /// Something was written that a search may not see yet.
     unseen: bool,
+    /// New indices name a policy of index life-cycle management.
+    ilm: bool,
 }
 
 impl std::fmt::Debug for EventServer {
@@ -119,7 +120,6 @@ impl EventServer {
             url: config.url.clone(),
             index: config.index.clone(),
             transport,
-            config: config.clone(),
             numbers: Gauges::default(),
             state: Mutex::default(),
         })
@@ -218,20 +218,31 @@ impl EventServer {
         Ok(events)
     }
 
-    /// Delete the indices of whole days before a time. How many.
-    pub(crate) async fn drop_days_before(&self, at: Timestamp) -> Result<u64, StoreError> {
+    /// Delete the indices of whole days that happened before a time and were made before another. How many.
+    pub(crate) async fn drop_days_before(
+        &self,
+        happened: Timestamp,
+        stored: Timestamp,
+    ) -> Result<u64, StoreError> {
         const WHAT: &str = "drop old days";
-        let path =
-            format!("/_cat/indices/{}?format=json&h=index&expand_wildcards=all", self.everywhere());
+        let path = format!(
+            "/_cat/indices/{}?format=json&h=index,creation.date&expand_wildcards=all",
+            self.everywhere()
+        );
         let list = self.must(WHAT, Method::Get, &path, None).await?;
-        let Some(oldest) = day_name(at) else { return Ok(0) };
+        let Some(oldest) = day_name(happened) else { return Ok(0) };
         let kept = format!("{}-{oldest}", self.index);
         let mut gone = 0;
         for row in list.as_array().into_iter().flatten() {
             let name = row.get("index").and_then(Json::as_str).unwrap_or_default();
             let ours = name.len() == kept.len() && name.starts_with(&format!("{}-", self.index));
+            let made =
+                row.get("creation.date").and_then(Json::as_str).and_then(|text| text.parse().ok());
+            let made = made.is_some_and(|milliseconds: i64| {
+                milliseconds.saturating_mul(1_000) < stored.micros()
+            });
             // Names of days sort as days do.
-            if ours && name < kept.as_str() && !name.ends_with(REST) {
+            if ours && made && name < kept.as_str() && !name.ends_with(REST) {
                 self.must(WHAT, Method::Delete, &format!("/{name}"), None).await?;
                 gone += 1;
             }

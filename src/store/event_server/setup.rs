@@ -114,6 +114,17 @@ impl EventServer {
 
     /// Every text is one term, so that a filter means the same as elsewhere; ports and addresses are kept twice.
     fn template(&self) -> Json {
+        let mut template = self.plain_template();
+        if self.state.lock().ilm
+            && let Some(settings) =
+                template.pointer_mut("/template/settings").and_then(Json::as_object_mut)
+        {
+            settings.insert("index.lifecycle.name".to_owned(), Json::from(self.index.as_str()));
+        }
+        template
+    }
+
+    fn plain_template(&self) -> Json {
         let text = json!({"type": "keyword", "ignore_above": TERM_LETTERS_MAX});
         let mut fields = json!({
             "@timestamp": {"type": "date", "ignore_malformed": true},

@@ -8,7 +8,9 @@ use tantivy::{DocSet as _, InvertedIndexReader, SegmentReader, TERMINATED, Tanti
 
 use crate::model::query::{Need, Shape, ValueTest};
 use crate::store::index::partition::Fields;
-use crate::store::index::terms::{self, Column as Kept, OTHER, VALUE_BYTES, WORD_BYTES};
+use crate::store::index::terms::{
+    self, Column as Kept, OTHER, VALUE_BYTES, WINDOW_STEP, WORD_BYTES,
+};
 
 /// A word that is looked for inside of others must have this many letters to be worth it.
 const INNER_BYTES_MIN: usize = 3;
@@ -201,7 +203,7 @@ impl Lookup {
                     || std::str::from_utf8(rest).is_ok_and(|text| test.matches_text(text))
             }
             Lookup::Words { start, inside, end, .. } => {
-                if rest.len() >= WORD_BYTES || !start.is_empty() {
+                if !start.is_empty() {
                     return true;
                 }
                 if *end {
@@ -276,8 +278,10 @@ fn word_lookup(code: u8, word: &[u8], open_left: bool, open_right: bool) -> Opti
         if word.len() < INNER_BYTES_MIN {
             return None;
         }
-        let inside = word.to_vec();
-        return Some(Lookup::Words { head, start: Vec::new(), inside, end: !open_right });
+        // What is longer may be cut by the windows of a long word; its beginning is not.
+        let inside = word.get(..WINDOW_STEP).unwrap_or(word);
+        let end = !open_right && inside.len() == word.len();
+        return Some(Lookup::Words { head, start: Vec::new(), inside: inside.to_vec(), end });
     }
     if open_right {
         return Some(Lookup::Words { head, start: cut.to_vec(), inside: Vec::new(), end: false });

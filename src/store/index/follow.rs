@@ -16,6 +16,7 @@ use crate::stdx::time::{SECOND_US, Timestamp};
 use crate::store::StoreError;
 use crate::store::event_log::segment_path;
 use crate::store::events::{EventReader, read_block, walk_frames};
+use crate::store::folder;
 use crate::store::frame::{FIXED_BYTES, Header};
 use crate::store::index::partition::{self, PartitionWriter, Row};
 use crate::store::index::terms::Terms;
@@ -39,6 +40,10 @@ const LOOK: Duration = Duration::from_millis(200);
 const WAIT_LOOKS: u32 = 25;
 /// Days that are open for writing at once: each holds memory.
 const WRITERS_MAX: usize = 3;
+/// So many steps in a row must fail before the index itself is blamed: a full disk looks the same.
+const FAILED_MAX: u32 = 3;
+/// With less space than this the index is never made anew.
+const FREE_BYTES_MIN: u64 = 256 << 20;
 /// Bits of a place for the offset in its segment.
 const OFFSET_BITS: u32 = 40;
 
@@ -53,6 +58,8 @@ pub struct Follower {
     read: Mark,
     /// Events between the two.
     fresh: u64,
+    /// Steps that failed, one after the other.
+    failed: u32,
 }
 
 /// A day that is being written.
@@ -82,7 +89,15 @@ impl Follower {
         let index = reader.index()?;
         let mark = Mark { cursor: Cursor::START, last: 0, check: 0 };
         let reader = reader.clone();
-        Some(Follower { reader, index, writers: BTreeMap::new(), mark, read: mark, fresh: 0 })
+        Some(Follower {
+            reader,
+            index,
+            writers: BTreeMap::new(),
+            mark,
+            read: mark,
+            fresh: 0,
+            failed: 0,
+        })
     }
 
     /// Follow until stopped.
@@ -131,9 +146,9 @@ impl Follower {
 
     /// Find out where the index stands, and whether it belongs to this log.
     pub fn prepare(&mut self, check: bool) {
-        let folder = self.index.folder.clone();
-        let Some(mark) = Mark::read(&folder) else {
-            if folder.exists() {
+        let place = self.index.folder.clone();
+        let Some(mark) = Mark::read(&place) else {
+            if place.exists() {
                 tracing::info!("the index of events is of another version: it is made anew");
             }
             self.restart();
@@ -182,12 +197,12 @@ impl Follower {
     fn make_anew(&mut self, what: &str) {
         self.writers.clear();
         self.index.clear();
-        let folder = self.index.folder.clone();
-        let parent = folder.parent().unwrap_or_else(|| Path::new("."));
+        let place = self.index.folder.clone();
+        let parent = place.parent().unwrap_or_else(|| Path::new("."));
         let aside = parent.join(format!("{SET_ASIDE}{}", Timestamp::now().seconds()));
         tracing::warn!(what, aside = %aside.display(), "the index of events is set aside and made anew");
-        if std::fs::rename(&folder, &aside).is_err() {
-            let _ = std::fs::remove_dir_all(&folder);
+        if std::fs::rename(&place, &aside).is_err() {
+            let _ = std::fs::remove_dir_all(&place);
         }
         forget_old(parent);
         self.begin();
@@ -198,9 +213,9 @@ impl Follower {
 
     fn begin(&mut self) {
         self.mark = Mark { cursor: Cursor::START, last: 0, check: 0 };
-        (self.read, self.fresh) = (self.mark, 0);
+        (self.read, self.fresh, self.failed) = (self.mark, 0, 0);
         self.index.state.lock().damaged = false;
-        let begun = crate::store::folder::make_private(&self.index.folder)
+        let begun = folder::make_private(&self.index.folder)
             .and_then(|()| self.mark.write(&self.index.folder));
         if let Err(error) = begun {
             self.index.say(Some(format!("the index of events cannot be written: {error}")));
@@ -214,25 +229,35 @@ impl Follower {
                 Ok(true) if stop.is_stopped() => return,
                 Ok(true) => {}
                 Ok(false) => {
+                    self.failed = 0;
                     self.index.say(None);
                     return;
                 }
                 Err(Failed::Index(what)) => {
-                    self.make_anew(&what);
+                    self.failed += 1;
+                    let space = folder::check_space(&self.index.folder, FREE_BYTES_MIN).is_ok();
+                    if self.failed >= FAILED_MAX && space {
+                        self.make_anew(&what);
+                    } else {
+                        self.go_back(&what);
+                    }
                     return;
                 }
                 Err(Failed::Log(error)) => {
-                    tracing::warn!(
-                        error = &error as &dyn std::error::Error,
-                        "the index cannot follow"
-                    );
-                    self.writers.clear();
-                    (self.read, self.fresh) = (self.mark, 0);
-                    self.index.say(Some(format!("the index of events cannot follow: {error}")));
+                    let error: &dyn std::error::Error = &error;
+                    tracing::warn!(error, "the index cannot follow");
+                    self.go_back(&error.to_string());
                     return;
                 }
             }
         }
+    }
+
+    /// Back to what is committed, and say why.
+    fn go_back(&mut self, what: &str) {
+        self.writers.clear();
+        (self.read, self.fresh) = (self.mark, 0);
+        self.index.say(Some(format!("the index of events cannot follow: {what}")));
     }
 
     /// Take in the next frames. `false`: nothing is left, and everything is committed.

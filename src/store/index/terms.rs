@@ -15,9 +15,11 @@ use crate::wire::flat_scan::{self, Raw};
 /// A letter outside of ASCII.
 pub(crate) const OTHER: u8 = 0xFE;
 /// Values are cut to this many bytes; one of this length may go on.
-pub(crate) const VALUE_BYTES: usize = 160;
-/// Words are cut to this many bytes.
+pub(crate) const VALUE_BYTES: usize = 512;
+/// A longer word is kept as windows of this many bytes: encoded commands are words of thousands.
 pub(crate) const WORD_BYTES: usize = 40;
+/// Windows begin so many bytes apart: what is no longer than this stands whole in one of them.
+pub(crate) const WINDOW_STEP: usize = WORD_BYTES / 2;
 /// Words of one value that are kept. A value with more gets the empty word, which every search for words lets through.
 pub(crate) const WORDS_MAX: usize = 1_024;
 /// Names of fields that have no column of their own are cut to this.
@@ -246,13 +248,13 @@ impl Terms {
                 self.end();
             }
             Column::Words(code) => {
-                for (count, word) in words(folded).enumerate() {
+                for (count, window) in words(folded).flat_map(windows).enumerate() {
                     self.bytes.push(code);
                     if count == WORDS_MAX {
                         self.end();
                         break;
                     }
-                    self.bytes.extend_from_slice(word.get(..WORD_BYTES).unwrap_or(word));
+                    self.bytes.extend_from_slice(window);
                     self.end();
                 }
             }
@@ -287,6 +289,15 @@ pub(crate) fn in_word(byte: u8) -> bool {
 /// The words of a folded text.
 pub(crate) fn words(folded: &[u8]) -> impl Iterator<Item = &[u8]> {
     folded.split(|byte| !in_word(*byte)).filter(|word| !word.is_empty())
+}
+
+/// A word, or the windows of a long one: the first begins it, the last ends it.
+fn windows(word: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let count = word.len().saturating_sub(WORD_BYTES).div_ceil(WINDOW_STEP) + 1;
+    (0..count).filter_map(move |number| {
+        let start = number * WINDOW_STEP;
+        word.get(start..word.len().min(start + WORD_BYTES))
+    })
 }
 
 /// Fold a text.

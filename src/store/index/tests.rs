@@ -239,7 +239,10 @@ fn numbered(number: u64) -> Event {
     let mut event = Event::with_capacity(4, 64);
     event.id = IdHasher::new("n").number(number).finish();
     event.timestamp = Timestamp(NOW - 1_000_000 * number as i64);
-    event.push_named("host.name", Value::Str(if number % 10 == 0 { "rare" } else { "common" }));
+    event.push_named(
+        "host.name",
+        Value::Str(if number.is_multiple_of(10) { "rare" } else { "common" }),
+    );
     event.push_named("process.command_line", Value::Str(&format!("run job{number} now")));
     event
 }

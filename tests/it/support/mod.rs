@@ -15,6 +15,7 @@ pub mod pty;
 pub mod rabbitmq;
 #[path = "services/shippers.rs"]
 pub mod shippers;
+pub mod services;
 pub mod stub;
 pub mod unruly;
 pub mod vocabulary;

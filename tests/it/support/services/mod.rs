@@ -1,0 +1,3 @@
+//! Real servers for suites: a file a kind.
+
+pub mod search;
