@@ -77,7 +77,7 @@ pub async fn open(config: &Config) -> anyhow::Result<Opening> {
 
 /// Is there a store in the data folder? Touches nothing.
 pub fn store_is_made(config: &Config) -> bool {
-    store::is_made(&config.data_dir)
+    store::is_made(&config.data_dir, &config.store)
 }
 
 /// The process that has the store, if one does. Touches nothing.
@@ -88,7 +88,7 @@ pub fn store_owner(config: &Config) -> Option<u32> {
 /// Take into the books what lies beyond them (`doctor --adopt-tail`). No process may have the store.
 pub async fn adopt_tail(config: &Config, actor: &str, place: &str) -> anyhow::Result<Adopted> {
     let by = By { actor, place };
-    Ok(store::adopt_tail(&config.data_dir, by, Timestamp::now()).await?)
+    Ok(store::adopt_tail(&config.data_dir, &config.store, by, Timestamp::now()).await?)
 }
 
 /// What to run.

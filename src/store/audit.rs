@@ -5,7 +5,7 @@ use hashbrown::HashSet;
 use crate::model::alert::{AlertId, AuditEntry};
 use crate::stdx::time::Timestamp;
 use crate::store::sql::{self, Connection, Row};
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, chain};
 
 /// The hash before the first entry.
 const GENESIS: &str = "0000000000000000000000000000000000000000000000000000000000000000";
@@ -62,6 +62,8 @@ pub(crate) async fn append(
     head: &mut ChainHead,
     entry: NewEntry<'_>,
 ) -> Result<(), StoreError> {
+    // From here on no other node adds entries.
+    chain::take_head(connection, head).await?;
     let sequence = head.sequence + 1;
     let hash = link(&head.hash, sequence, &entry);
     sql::query(
@@ -77,7 +79,7 @@ pub(crate) async fn append(
     .bind(entry.action)
     .bind(entry.detail)
     .bind(hash.as_str())
-    .execute(connection)
+    .execute(&mut *connection)
     .await
     .map_err(|source| StoreError::sql("add to the audit log", source))?;
     *head = ChainHead { sequence, hash };

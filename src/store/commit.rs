@@ -13,7 +13,7 @@ use crate::model::ledger::LedgerDelta;
 use crate::model::lifecycle::{self, Absorbed};
 use crate::model::noise::NoiseChanges;
 use crate::model::record::{Position, Reject};
-use crate::stdx::id::Id128;
+use crate::stdx::id::{Id128, IdHasher};
 use crate::stdx::time::Timestamp;
 use crate::store::audit::{self, ChainHead, NewEntry, PRODUCT};
 use crate::store::board::{Board, BoardRow};
@@ -22,7 +22,7 @@ use crate::store::frame::{Frame, Place};
 use crate::store::recent::EvidenceRow;
 use crate::store::rows::{self, signed};
 use crate::store::sql::{self, Connection, Kind, Table};
-use crate::store::{Delivered, Store, StoreError, bundles, deliveries, folder, noise};
+use crate::store::{Delivered, Store, StoreError, Writer, bundles, deliveries, folder, noise};
 
 const EVIDENCE: Table<7> = Table {
     name: "evidence",
@@ -101,11 +101,24 @@ pub struct Committed {
     pub events: u64,
 }
 
+/// A commit whose end is not known.
+pub(crate) struct Attempt {
+    number: u64,
+    print: Id128,
+}
+
 /// What the alert side of a commit comes to, worked out before anything is written.
 struct Plan {
     rows: Vec<BoardRow>,
     absorbed: Vec<Absorbed>,
     closed: Vec<AlertId>,
+}
+
+/// What a transaction wrote, for memory.
+struct Made {
+    plan: Plan,
+    head: ChainHead,
+    change: i64,
 }
 
 impl Plan {
@@ -129,6 +142,13 @@ impl Store {
         folder::check_space(&self.dir, self.config.free_bytes_min)?;
         let mut guard = self.hold().await?;
         let writer = &mut *guard;
+        if let Some(attempt) = writer.attempt.take()
+            && attempt.number == writer.commits
+            && attempt.print == print(commit)
+        {
+            // It stood when the connection was lost: the database said so when the books were read again.
+            return Ok(self.stands(commit));
+        }
         let appearing = noise::appearing(&mut writer.sql, commit).await?;
         let frame = if commit.events.is_empty() {
             None
@@ -141,35 +161,32 @@ impl Store {
             None => None,
         };
         let stored = frame.as_ref().zip(appended);
-        let plan = self.plan(commit, &appearing);
-        let mut head = writer.head.clone();
         let number = writer.commits + 1;
         let evidence = writer.recent.locate(stored, &wanted(commit));
-        let sql = &mut writer.sql;
-        sql::begin(sql).await.inspect_err(|_| writer.log.discard())?;
+        sql::begin(&mut writer.sql).await.inspect_err(|_| writer.log.discard())?;
         writer.unsure = true;
-        let outcome = async {
-            write_alerts(sql, commit, &plan, &mut head).await?;
-            noise::write(sql, &commit.noise, &plan.closed, commit.at, &mut head).await?;
-            bundles::write(sql, &commit.bundles).await?;
-            bundles::write_counts(sql, &commit.rule_counts).await?;
-            write_events(sql, stored, &evidence).await?;
-            write_states(sql, commit).await?;
-            deliveries::write(sql, &commit.delivered, commit.at, number).await?;
-            write_books(sql, commit, number).await
-        }
-        .await;
-        let written = sql::end(sql, outcome).await;
-        if let Err(error) = written {
+        let mut made = None;
+        let outcome = self.write(writer, commit, &appearing, (stored, &evidence), &mut made).await;
+        let overtaken = matches!(outcome, Err(StoreError::Overtaken));
+        if let Err(error) = sql::end(&mut writer.sql, outcome).await {
             // A failed COMMIT may have reached the disk all the same: the database knows.
-            if commits(&mut writer.sql).await.ok() != Some(number) {
+            let counted = commits(&mut writer.sql).await.ok();
+            if overtaken || (counted.is_none() && !writer.sql.is_sqlite()) {
+                // It does not say yet: the books are read again before anything else is written.
+                writer.attempt = Some(Attempt { number, print: print(commit) });
+                return Err(error);
+            }
+            if counted != Some(number) {
                 writer.log.discard();
                 writer.unsure = false;
                 return Err(error);
             }
         }
+        // It was made before the transaction could end well.
+        let Some(Made { plan, head, change }) = made else { return Err(StoreError::Overtaken) };
         writer.head = head;
         writer.commits = number;
+        self.shared_until(writer, change);
         if let Some((frame, place)) = stored {
             writer.log.confirm(place);
             self.events.confirm(frame, place);
@@ -180,6 +197,54 @@ impl Store {
         let shown = self.show(commit, plan);
         writer.unsure = false;
         Ok(shown)
+    }
+
+    /// The transaction: first what is this node's own, then, where alerts change, what nodes share.
+    async fn write(
+        &self,
+        writer: &mut Writer,
+        commit: &Commit,
+        appearing: &[OpenEpisode],
+        (stored, evidence): (Option<(&Frame, Appended)>, &[EvidenceRow]),
+        made: &mut Option<Made>,
+    ) -> Result<(), StoreError> {
+        let number = writer.commits + 1;
+        let sql = &mut writer.sql;
+        count_on(sql, number).await?;
+        write_events(sql, stored, evidence).await?;
+        write_states(sql, commit).await?;
+        deliveries::write(sql, &commit.delivered, commit.at, number).await?;
+        write_books(sql, commit).await?;
+        bundles::write(sql, &commit.bundles).await?;
+        bundles::write_counts(sql, &commit.rule_counts).await?;
+        let grown = commit.alerts.iter().any(|change| matches!(change, AlertChange::Grown(_)));
+        let change = if grown || !appearing.is_empty() || !commit.noise.released.is_empty() {
+            self.share(writer).await?
+        } else {
+            writer.change
+        };
+        let plan = self.plan(commit, appearing);
+        let mut head = writer.head.clone();
+        let sql = &mut writer.sql;
+        write_alerts(sql, commit, &plan, &mut head).await?;
+        noise::write(sql, &commit.noise, &plan.closed, commit.at, &mut head).await?;
+        *made = Some(Made { plan, head, change });
+        Ok(())
+    }
+
+    /// A commit whose end was not known and that stands: what it changed, as it is now.
+    fn stands(&self, commit: &Commit) -> Committed {
+        let board = self.board.read();
+        let grown = commit.alerts.iter().filter_map(|change| match change {
+            AlertChange::Grown(episode) => board.get(&episode.alert),
+            AlertChange::Closed(_) => None,
+        });
+        let alerts = grown.map(|row| {
+            let new = row.alert.revision <= 1;
+            let absorbed = if new { Absorbed::Created } else { Absorbed::Repeated };
+            (Arc::clone(&row.alert), absorbed)
+        });
+        Committed { alerts: alerts.collect(), events: commit.events.len() as u64 }
     }
 
     /// Merge episodes into the alerts as they are now; the writer is held, so they stay that way.
@@ -233,6 +298,33 @@ pub(crate) async fn commits(connection: &mut Connection) -> Result<u64, StoreErr
         .await
         .map_err(|source| StoreError::sql("say how many commits it has", source))?;
     Ok(text.and_then(|text| text.parse().ok()).unwrap_or(0))
+}
+
+/// Count the commit, from the number before it only: on a server, what a lost connection had begun may end meanwhile.
+async fn count_on(sql: &mut Connection, number: u64) -> Result<(), StoreError> {
+    let done = sql::query("UPDATE meta SET value = $1 WHERE key = 'commits' AND value = $2")
+        .bind(number.to_string())
+        .bind((number - 1).to_string())
+        .execute(sql)
+        .await
+        .map_err(|source| StoreError::sql("count the commit", source))?;
+    if done.rows == 0 { Err(StoreError::Overtaken) } else { Ok(()) }
+}
+
+/// What tells a commit from others: one that is tried again is the same.
+fn print(commit: &Commit) -> Id128 {
+    let mut hasher = IdHasher::new("commit");
+    hasher.number(commit.at.0.unsigned_abs()).number(commit.alerts.len() as u64);
+    for event in &commit.events {
+        hasher.bytes(event.id.as_bytes());
+    }
+    for position in &commit.positions {
+        hasher.text(&position.key).text(position.value.as_deref().unwrap_or_default());
+    }
+    for delta in &commit.ledger {
+        hasher.text(&delta.source).number(delta.received);
+    }
+    hasher.finish()
 }
 
 async fn write_alerts(
@@ -317,7 +409,10 @@ async fn write_events(
     .execute(&mut *sql)
     .await
     .map_err(|source| StoreError::sql("record the durable length", source))?;
-    for (host, summary) in &frame.hosts {
+    // In the order of their names, so that nodes never wait for each other in a circle.
+    let mut hosts: Vec<_> = frame.hosts.iter().collect();
+    hosts.sort_unstable_by_key(|(host, _)| *host);
+    for (host, summary) in hosts {
         sql::query(
             "INSERT INTO endpoints (host, os, events, first_seen, last_seen) VALUES ($1, $2, $3, $4, $5)
              ON CONFLICT (host) DO UPDATE SET
@@ -393,7 +488,7 @@ async fn write_detection(
     Ok(())
 }
 
-async fn write_books(sql: &mut Connection, commit: &Commit, number: u64) -> Result<(), StoreError> {
+async fn write_books(sql: &mut Connection, commit: &Commit) -> Result<(), StoreError> {
     let values = commit.rejects.iter().map(|reject| {
         [
             reject.id.as_bytes().as_slice().into(),
@@ -436,12 +531,5 @@ async fn write_books(sql: &mut Connection, commit: &Commit, number: u64) -> Resu
         .await
         .map_err(|source| StoreError::sql("write the ledger", source))?;
     }
-    let text = "INSERT INTO meta (key, value) VALUES ('commits', $1)
-         ON CONFLICT (key) DO UPDATE SET value = excluded.value";
-    sql::query(text)
-        .bind(number.to_string())
-        .execute(&mut *sql)
-        .await
-        .map_err(|source| StoreError::sql("count the commit", source))?;
     Ok(())
 }

@@ -61,7 +61,12 @@ impl<const N: usize> Table<N> {
                 for chunk in rows.chunks(POSTGRES_ROWS) {
                     let arguments = self.arrays(chunk)?;
                     let text = AssertSqlSafe(self.with_arrays());
-                    sqlx::query_with(text, arguments).execute(link.live()?).await?;
+                    let mut lent = link.lend()?;
+                    let answer = async {
+                        let done = sqlx::query_with(text, arguments).execute(&mut lent).await;
+                        (lent, done)
+                    };
+                    link.settle(answer).await?;
                 }
                 Ok(())
             }
