@@ -6,7 +6,8 @@ use crate::config::reader::Reader;
 use crate::config::secret::SecretRef;
 
 /// What to write instead of what was given.
-const FORMS: &str = "\"sqlite\", \"sqlite:///path/file.db\" or \"postgres://user@host:5432/database\"";
+const FORMS: &str =
+    "\"sqlite\", \"sqlite:///path/file.db\" or \"postgres://user@host:5432/database\"";
 
 /// Where the alert store is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,7 +81,8 @@ fn parse(text: &str, password: Option<SecretRef>) -> Result<AlertsAt, BadPlace> 
     let user = authority.rsplit_once('@').map_or("", |(user, _)| user);
     let option = rest.split_once('?').map_or("", |(_, options)| options);
     if user.contains(':') || option.split('&').any(|pair| pair.starts_with("password=")) {
-        let message = "a password does not stand in the URL: store.alerts_password says where it is";
+        let message =
+            "a password does not stand in the URL: store.alerts_password says where it is";
         return Err(message.into());
     }
     Ok(AlertsAt::Postgres(Server { url: text.to_owned(), password }))

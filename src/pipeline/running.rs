@@ -80,6 +80,11 @@ pub fn store_is_made(config: &Config) -> bool {
     store::is_made(&config.data_dir, &config.store)
 }
 
+/// Settings of the alert store's server that are not as advised. Takes no store, makes none.
+pub async fn store_advice(config: &Config) -> anyhow::Result<Vec<String>> {
+    Ok(store::advice(&config.data_dir, &config.store).await?)
+}
+
 /// The process that has the store, if one does. Touches nothing.
 pub fn store_owner(config: &Config) -> Option<u32> {
     store::owner(&config.data_dir)

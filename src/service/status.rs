@@ -37,7 +37,11 @@ impl Workbench {
         };
         let loaded = snapshot.rules.len().saturating_sub(off + dry_run);
         let mut problems: Vec<String> = core.store.warnings().to_vec();
-        problems.extend(snapshot.problems.values().map(|(_, text)| text.clone()));
+        for (_, text) in snapshot.problems.values() {
+            if !problems.contains(text) {
+                problems.push(text.clone());
+            }
+        }
         Ok(StatusReport {
             health: snapshot.health().to_owned(),
             problems,

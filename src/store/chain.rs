@@ -25,7 +25,10 @@ pub(crate) async fn take(sql: &mut Connection) -> Result<i64, StoreError> {
 }
 
 /// Take what is shared, and the end of the audit log as it is now, where this transaction has not done so yet.
-pub(crate) async fn take_head(sql: &mut Connection, head: &mut ChainHead) -> Result<(), StoreError> {
+pub(crate) async fn take_head(
+    sql: &mut Connection,
+    head: &mut ChainHead,
+) -> Result<(), StoreError> {
     if sql.change().is_none() {
         take(sql).await?;
         *head = audit::read_head(sql).await?;

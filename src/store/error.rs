@@ -169,9 +169,7 @@ impl StoreError {
     /// The same error, saying which file it is about.
     pub(crate) fn of_file(self, path: &Path) -> StoreError {
         match self {
-            StoreError::Corrupt { what, .. } => {
-                StoreError::Corrupt { file: path.to_owned(), what }
-            }
+            StoreError::Corrupt { what, .. } => StoreError::Corrupt { file: path.to_owned(), what },
             other => other,
         }
     }

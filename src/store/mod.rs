@@ -16,6 +16,7 @@ mod event_log;
 mod events;
 mod folder;
 mod frame;
+mod local;
 mod node;
 mod noise;
 mod reads;
@@ -26,6 +27,7 @@ mod schema;
 mod sql;
 #[cfg(test)]
 mod tests;
+mod undo;
 mod verbs;
 
 use std::path::{Path, PathBuf};
@@ -42,6 +44,7 @@ pub use events::{EventReader, EventScan, Found};
 pub use folder::{is_made, owner};
 pub use reads::{Counts, RejectQuery};
 pub use rule_book::{RuleOff, Said};
+pub use sql::advice;
 pub use verbs::{ACTION_ALERTS_MAX, By, NOTE_BYTES_MAX};
 
 use crate::config::alert::AlertConfig;
@@ -115,7 +118,17 @@ impl Store {
         let head = audit::read_head(&mut sql).await?;
         let commits = commit::commits(&mut sql).await?;
         let recent = recent::Recent::default();
-        let writer = Writer { sql, log, packer, head, commits, change, attempt: None, recent, unsure: false };
+        let writer = Writer {
+            sql,
+            log,
+            packer,
+            head,
+            commits,
+            change,
+            attempt: None,
+            recent,
+            unsure: false,
+        };
         let store = Store {
             dir: dir.to_owned(),
             config: config.clone(),

@@ -7,9 +7,9 @@ use crate::model::episode::OpenEpisode;
 use crate::model::severity::Severity;
 use crate::stdx::id::Id128;
 use crate::stdx::time::Timestamp;
-use crate::store::{StoreError, chain};
 use crate::store::board::BoardRow;
 use crate::store::sql::{self, Connection, Kind, Row, Table};
+use crate::store::{StoreError, chain};
 use crate::wire::stored_v1;
 
 /// Ids of one list: few enough for SQLite's limit of bound values.

@@ -61,6 +61,9 @@ macro_rules! on_both {
     };
 }
 
+mod faults;
+mod nodes;
+mod proxy;
 #[path = "../../tests/it/support/services/postgres.rs"]
 #[allow(dead_code, clippy::print_stderr)]
 mod server;

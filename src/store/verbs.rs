@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::{Value as Json, json};
 
 use crate::model::alert::{Action, Alert, AlertId, Pending};
-use crate::model::desk::{Acted, Undone};
+use crate::model::desk::Acted;
 use crate::model::lifecycle;
 use crate::stdx::time::{Timestamp, micros};
 use crate::store::audit::{self, ChainHead, NewEntry};
@@ -45,10 +45,10 @@ struct Asked<'a> {
 }
 
 /// Changes that a transaction has written and the board has not taken in yet.
-struct Work {
-    head: ChainHead,
-    rows: Vec<BoardRow>,
-    done: Vec<u64>,
+pub(super) struct Work {
+    pub(super) head: ChainHead,
+    pub(super) rows: Vec<BoardRow>,
+    pub(super) done: Vec<u64>,
 }
 
 impl Store {
@@ -123,7 +123,7 @@ impl Store {
     }
 
     /// A transaction of a verb has ended. Where it failed with its connection, its end is not known.
-    fn settled(&self, writer: &mut Writer, well: bool) {
+    pub(super) fn settled(&self, writer: &mut Writer, well: bool) {
         writer.unsure = !well && writer.sql.is_lost();
     }
 
@@ -239,118 +239,23 @@ impl Store {
     }
 
     /// An alert as this transaction has left it.
-    fn current(&self, id: &AlertId, work: &Work) -> Option<Arc<Alert>> {
+    pub(super) fn current(&self, id: &AlertId, work: &Work) -> Option<Arc<Alert>> {
         let mine = work.rows.iter().rev().find(|row| row.alert.id == *id);
         mine.map(|row| Arc::clone(&row.alert))
             .or_else(|| self.board.read().get(id).map(|row| Arc::clone(&row.alert)))
     }
 
-    fn take_in(&self, rows: Vec<BoardRow>, done: &[u64]) -> Vec<Arc<Alert>> {
+    pub(super) fn take_in(&self, rows: Vec<BoardRow>, done: &[u64]) -> Vec<Arc<Alert>> {
         let mut board = self.board.write();
         board.remove_pending(done);
         let changed = rows.iter().map(|row| Arc::clone(&row.alert)).collect();
         rows.into_iter().for_each(|row| board.put(row));
         changed
     }
-
-    /// Take an action of `by.actor` back: this one, or the actor's newest. Before its deadline it
-    /// leaves no trace; after it, a counter-action is recorded. Returns the alerts that changed, too.
-    pub async fn undo(
-        &self,
-        id: Option<u64>,
-        by: By<'_>,
-        now: Timestamp,
-    ) -> Result<(Undone, Vec<Arc<Alert>>), StoreError> {
-        self.apply_due(now).await?;
-        let mut guard = self.hold().await?;
-        let writer = &mut *guard;
-        sql::begin(&mut writer.sql).await?;
-        writer.unsure = true;
-        let outcome = self.take_back(writer, id, by, now).await;
-        let ended = sql::end(&mut writer.sql, outcome).await;
-        self.settled(writer, ended.is_ok());
-        let (work, change, mut undone) = ended?;
-        self.shared_until(writer, change);
-        writer.head = work.head;
-        let changed = self.take_in(work.rows, &work.done);
-        if !undone.without_trace {
-            undone.alerts = changed.iter().map(|alert| alert.id).collect();
-        }
-        Ok((undone, changed))
-    }
-
-    async fn take_back(
-        &self,
-        writer: &mut Writer,
-        id: Option<u64>,
-        by: By<'_>,
-        now: Timestamp,
-    ) -> Result<(Work, i64, Undone), StoreError> {
-        let change = self.share(writer).await?;
-        let mut work = Work { head: writer.head.clone(), rows: Vec::new(), done: Vec::new() };
-        let waiting = {
-            let board = self.board.read();
-            let mine = board.pending().iter().filter(|pending| pending.actor == by.actor);
-            mine.filter(|pending| id.is_none_or(|id| pending.id == id))
-                .max_by_key(|pending| pending.id)
-                .cloned()
-        };
-        let sql = &mut writer.sql;
-        if let Some(Pending { id, action, alerts, .. }) = waiting {
-            sql::query("DELETE FROM pending WHERE id = $1")
-                .bind(signed(id))
-                .execute(sql)
-                .await
-                .map_err(|source| StoreError::sql("take an action back", source))?;
-            work.done.push(id);
-            return Ok((work, change, Undone { action, without_trace: true, alerts }));
-        }
-        let applied = read_applied(sql, by.actor, id).await?;
-        let (applied_id, action, before) =
-            applied.ok_or(StoreError::NothingToUndo("there is no action of yours to take back"))?;
-        for side in &before {
-            self.counter(sql, side, &action, by, now, &mut work).await?;
-        }
-        if work.rows.is_empty() && !before.is_empty() {
-            return Err(StoreError::Conflict);
-        }
-        sql::query("DELETE FROM applied WHERE id = $1")
-            .bind(signed(applied_id))
-            .execute(sql)
-            .await
-            .map_err(|source| StoreError::sql("take an action back", source))?;
-        Ok((work, change, Undone { action, without_trace: false, alerts: Vec::new() }))
-    }
-
-    /// Put one alert back, unless somebody else changed it after the action.
-    async fn counter(
-        &self,
-        sql: &mut Connection,
-        side: &HumanSide,
-        action: &Action,
-        by: By<'_>,
-        now: Timestamp,
-        work: &mut Work,
-    ) -> Result<(), StoreError> {
-        let ours =
-            self.board.read().get(&side.alert).is_some_and(|row| &*row.touched_actor == by.actor);
-        let Some(old) = self.current(&side.alert, work).filter(|_| ours) else {
-            return Ok(());
-        };
-        let mut alert = Alert::clone(&old);
-        side.restore(&mut alert, now);
-        let mut detail = describe(action, &old, &alert);
-        if let Some(fields) = detail.as_object_mut() {
-            fields.insert("undoes".to_owned(), Json::from(action.kind()));
-        }
-        let detail = detail.to_string();
-        write_entry(sql, &mut work.head, by, now, &side.alert, "undo", &detail).await?;
-        keep(sql, work, alert, by.actor).await
-    }
 }
 
 /// Write a changed alert and remember it for the board.
-async fn keep(
+pub(super) async fn keep(
     sql: &mut Connection,
     work: &mut Work,
     alert: Alert,
@@ -366,7 +271,7 @@ async fn keep(
     Ok(())
 }
 
-async fn write_entry(
+pub(super) async fn write_entry(
     sql: &mut Connection,
     head: &mut ChainHead,
     by: By<'_>,
@@ -418,28 +323,6 @@ async fn keep_applied(
 /// Alerts with a revision.
 type Seen = Vec<(AlertId, u64)>;
 
-type Applied = (u64, Action, Vec<HumanSide>);
-
-async fn read_applied(
-    sql: &mut Connection,
-    actor: &str,
-    id: Option<u64>,
-) -> Result<Option<Applied>, StoreError> {
-    let row = sql::query(
-        "SELECT id, action, before FROM applied WHERE actor = $1 AND ($2 IS NULL OR id = $2)
-         ORDER BY id DESC LIMIT 1",
-    )
-    .bind(actor)
-    .bind(id.map(signed))
-    .fetch_optional(sql)
-    .await
-    .map_err(|source| StoreError::sql("read the way back", source))?;
-    let Some(row) = row else { return Ok(None) };
-    let action = stored_v1::read_action(row.get("action")).map_err(StoreError::Row)?;
-    let before = stored_v1::read_human(row.get("before")).map_err(StoreError::Row)?;
-    Ok(Some((unsigned(row.get("id")), action, before)))
-}
-
 /// Every action that waits, as the database has it.
 pub(crate) async fn read_pending(sql: &mut Connection) -> Result<Vec<Pending>, StoreError> {
     let rows = sql::query("SELECT * FROM pending ORDER BY id")
@@ -462,7 +345,7 @@ pub(crate) async fn read_pending(sql: &mut Connection) -> Result<Vec<Pending>, S
 }
 
 /// The body of an audit entry: the action, and the old and new value of what it changed.
-fn describe(action: &Action, old: &Alert, new: &Alert) -> Json {
+pub(super) fn describe(action: &Action, old: &Alert, new: &Alert) -> Json {
     let mut detail = match action {
         Action::Note(note) => json!({ "note": note }),
         Action::Verdict(verdict) => json!({

@@ -130,7 +130,8 @@ fn translate(statement: &str) -> String {
 mod tests {
     use super::*;
 
-    const STEP: &str = "-- Words.\nCREATE TABLE meta (key TEXT PRIMARY KEY, n INTEGER) WITHOUT ROWID;
+    const STEP: &str =
+        "-- Words.\nCREATE TABLE meta (key TEXT PRIMARY KEY, n INTEGER) WITHOUT ROWID;
 CREATE TABLE pending (\n    id INTEGER PRIMARY KEY AUTOINCREMENT,\n    value BLOB\n);
 CREATE TRIGGER no_update BEFORE UPDATE ON pending
     BEGIN SELECT RAISE(ABORT, 'never; ever'); END;

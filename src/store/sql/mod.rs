@@ -6,6 +6,7 @@ mod dialect;
 mod postgres;
 mod row;
 mod table;
+mod tuning;
 
 use std::borrow::Cow;
 use std::marker::PhantomData;
@@ -19,6 +20,7 @@ pub(crate) use dialect::for_sqlite;
 pub(crate) use postgres::Server;
 pub(crate) use row::{Get, Row};
 pub(crate) use table::{Kind, Table, list};
+pub use tuning::advice;
 
 /// Characters that PostgreSQL's texts cannot hold, and the mark of a text in which they are written differently.
 const NUL: char = '\0';
@@ -102,10 +104,7 @@ impl<'q> Query<'q> {
     }
 
     /// Run it.
-    pub(crate) async fn execute(
-        self,
-        target: impl Into<Target<'_>>,
-    ) -> Result<Done, sqlx::Error> {
+    pub(crate) async fn execute(self, target: impl Into<Target<'_>>) -> Result<Done, sqlx::Error> {
         let rows = match target.into() {
             Target::Connection(Connection::Sqlite(link)) => {
                 self.for_sqlite()?.execute(link).await?.rows_affected()
@@ -148,9 +147,7 @@ impl<'q> Query<'q> {
                 rows(link.settle(answer).await?)
             }
             Target::Pool(Pool::Sqlite(pool)) => rows(self.for_sqlite()?.fetch_all(pool).await?),
-            Target::Pool(Pool::Postgres(pool)) => {
-                rows(self.for_postgres()?.fetch_all(pool).await?)
-            }
+            Target::Pool(Pool::Postgres(pool)) => rows(self.for_postgres()?.fetch_all(pool).await?),
         })
     }
 

@@ -69,7 +69,7 @@ impl Server {
         format!("postgres://{host}:{}/{database}", self.options.get_port())
     }
 
-    async fn connect(&self) -> Result<PgConnection, StoreError> {
+    pub(super) async fn connect(&self) -> Result<PgConnection, StoreError> {
         let connecting = tokio::time::timeout(CONNECT_MAX, self.options.connect());
         let connected = connecting.await.unwrap_or(Err(sqlx::Error::PoolTimedOut));
         connected.map_err(|source| self.refused(source))
@@ -108,10 +108,10 @@ impl Server {
 
     /// A few connections that read.
     pub(crate) async fn readers(&self) -> Result<Pool, StoreError> {
-        let options = self.options.clone().options([
-            ("default_transaction_read_only", "on"),
-            ("statement_timeout", "60s"),
-        ]);
+        let options = self
+            .options
+            .clone()
+            .options([("default_transaction_read_only", "on"), ("statement_timeout", "60s")]);
         let pool = PgPoolOptions::new()
             .max_connections(READERS)
             .acquire_timeout(CONNECT_MAX)
@@ -124,8 +124,10 @@ impl Server {
     /// Bring the schemas up to date, both in one transaction, one node after the other.
     pub(crate) async fn migrate(&self, connection: &mut PgConnection) -> Result<(), StoreError> {
         let failed = |source| StoreError::sql("be brought up to date", source);
-        let encoding: String =
-            sqlx::query_scalar("SHOW server_encoding").fetch_one(&mut *connection).await.map_err(failed)?;
+        let encoding: String = sqlx::query_scalar("SHOW server_encoding")
+            .fetch_one(&mut *connection)
+            .await
+            .map_err(failed)?;
         if encoding != "UTF8" {
             return Err(StoreError::Invalid(format!(
                 "{} has the encoding {encoding}, the alert store needs UTF8: make the database with createdb --encoding=UTF8 --template=template0",
@@ -138,7 +140,9 @@ impl Server {
             .execute(&mut *steps)
             .await
             .map_err(failed)?;
-        for (whose, schema) in [(Whose::Shared, SHARED.to_owned()), (Whose::Local, schema_of(&self.node))] {
+        for (whose, schema) in
+            [(Whose::Shared, SHARED.to_owned()), (Whose::Local, schema_of(&self.node))]
+        {
             self.migrate_one(&mut steps, whose, &schema).await?;
         }
         self.sign_in(&mut steps).await.map_err(failed)?;
@@ -209,7 +213,8 @@ impl Server {
 
     /// Sentences about settings of the server under which what is acknowledged could be lost.
     pub(crate) async fn dangers(&self, connection: &mut PgConnection) -> Vec<String> {
-        let text = "SELECT name, setting FROM pg_settings WHERE name IN ('fsync', 'full_page_writes')";
+        let text =
+            "SELECT name, setting FROM pg_settings WHERE name IN ('fsync', 'full_page_writes')";
         let rows = sqlx::query(text).fetch_all(connection).await.unwrap_or_default();
         let off = rows.iter().filter(|row| row.get::<&str, _>(1) == "off");
         off.map(|row| {

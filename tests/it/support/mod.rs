@@ -3,6 +3,7 @@
 
 pub mod daemon;
 pub mod pty;
+pub mod services;
 pub mod stub;
 pub mod vocabulary;
 

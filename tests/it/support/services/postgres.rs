@@ -79,10 +79,31 @@ impl Postgres {
         format!("postgres://postgres@127.0.0.1:{}/{name}", self.port)
     }
 
+    /// A copy of a database that nobody uses; its URL.
+    pub fn copy_of(&self, url: &str) -> String {
+        let name = url.rsplit('/').next().unwrap();
+        let copy = self.database();
+        let made = copy.rsplit('/').next().unwrap();
+        self.sql("postgres", &format!("DROP DATABASE {made}"));
+        // Sessions that were closed a moment ago may still be counted: the server waits five seconds for them.
+        self.sql("postgres", &format!("CREATE DATABASE {made} TEMPLATE {name}"));
+        copy
+    }
+
     /// Run statements as the superuser; what they print.
     pub fn sql(&self, database: &str, text: &str) -> String {
         let mut command = Command::new("psql");
-        command.args(["-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-U", "postgres"]);
+        command.args([
+            "-q",
+            "-A",
+            "-t",
+            "-v",
+            "ON_ERROR_STOP=1",
+            "-h",
+            "127.0.0.1",
+            "-U",
+            "postgres",
+        ]);
         command.args(["-p", &self.port.to_string(), "-d", database, "-c", text]);
         let done = command.env("PGPASSWORD", "right").output().unwrap();
         assert!(done.status.success(), "{text}: {}", String::from_utf8_lossy(&done.stderr));

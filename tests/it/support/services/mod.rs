@@ -1,0 +1,3 @@
+//! Real servers for tests, by the scripts in `tests/services`.
+
+pub mod postgres;
