@@ -5,6 +5,7 @@
 //! flags. Only [`check::check`] makes a [`Config`].
 
 pub mod alert;
+pub mod alert_store;
 pub mod api;
 pub mod assets;
 pub mod backup;

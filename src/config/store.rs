@@ -2,12 +2,17 @@
 
 use std::path::PathBuf;
 
+use crate::config::alert_store::{self, AlertsAt};
 use crate::config::reader::Reader;
 use crate::config::secret::SecretRef;
 
 /// The stores.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StoreConfig {
+    /// Where alerts, verdicts and audit are kept.
+    pub alerts: AlertsAt,
+    /// What this node is called beside others that share a database; empty: the host's name.
+    pub node_name: String,
     /// Keep the (redacted) input in `event.original`.
     pub keep_original: bool,
     /// zstd level of event segments.
@@ -43,6 +48,8 @@ pub const EVENTS_INDEX: &str = "watchfloor-events";
 impl Default for StoreConfig {
     fn default() -> StoreConfig {
         StoreConfig {
+            alerts: AlertsAt::DataDir,
+            node_name: String::new(),
             keep_original: true,
             compression_level: 1,
             segment_bytes_max: 64 << 20,
@@ -66,6 +73,12 @@ pub fn read(reader: &mut Reader) -> StoreConfig {
         reader.complain("store.compression_level", "must be 1 to 19".to_owned(), hint);
     }
     StoreConfig {
+        alerts: alert_store::read(reader),
+        node_name: reader.text(
+            "node.name",
+            "",
+            "What this node is called beside others that share a database; empty: the host's name.",
+        ),
         keep_original: reader.truth(
             "store.keep_original",
             default.keep_original,

@@ -85,7 +85,12 @@ pub async fn open(config: &Config) -> anyhow::Result<Opening> {
 
 /// Is there a store in the data folder? Touches nothing.
 pub fn store_is_made(config: &Config) -> bool {
-    store::is_made(&config.data_dir)
+    store::is_made(&config.data_dir, &config.store)
+}
+
+/// Settings of the alert store's server that are not as advised. Takes no store, makes none.
+pub async fn store_advice(config: &Config) -> anyhow::Result<Vec<String>> {
+    Ok(store::advice(&config.data_dir, &config.store).await?)
 }
 
 /// The process that has the store, if one does. Touches nothing.
@@ -96,7 +101,7 @@ pub fn store_owner(config: &Config) -> Option<u32> {
 /// Take into the books what lies beyond them (`doctor --adopt-tail`). No process may have the store.
 pub async fn adopt_tail(config: &Config, actor: &str, place: &str) -> anyhow::Result<Adopted> {
     let by = By { actor, place };
-    Ok(store::adopt_tail(&config.data_dir, by, Timestamp::now()).await?)
+    Ok(store::adopt_tail(&config.data_dir, &config.store, by, Timestamp::now()).await?)
 }
 
 /// Make the index of the stored events anew. `progress` hears how many events are left. No process may have the store.

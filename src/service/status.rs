@@ -40,7 +40,11 @@ impl Workbench {
         let mut problems: Vec<String> = core.store.warnings().to_vec();
         let event_store = core.store.event_store().status();
         problems.extend(event_store.index.iter().filter_map(|index| index.problem.clone()));
-        problems.extend(snapshot.problems.values().map(|(_, text)| text.clone()));
+        for (_, text) in snapshot.problems.values() {
+            if !problems.contains(text) {
+                problems.push(text.clone());
+            }
+        }
         Ok(StatusReport {
             health: snapshot.health().to_owned(),
             problems,

@@ -17,6 +17,10 @@ const STATUS_PAUSE: Duration = Duration::from_millis(500);
 const RETRY_PAUSE: Duration = Duration::from_secs(2);
 /// The key of the problem in the health report.
 const PROBLEM: &str = "actions";
+/// Changes that other nodes made on a shared database are looked for this often.
+const FOLLOW_PAUSE: Duration = Duration::from_secs(1);
+/// The key of that problem.
+const FOLLOWING: &str = "other nodes";
 
 impl Workbench {
     /// Carry out actions at their deadlines and push the status, until `stop`. What is not due then stays
@@ -25,6 +29,12 @@ impl Workbench {
         let mut next_status = Instant::now() + STATUS_PAUSE;
         let mut not_before = Instant::now();
         let mut pushed: Option<StatusReport> = None;
+        let mut next_look = Instant::now() + FOLLOW_PAUSE;
+        let is_shared = self.core.store.is_shared();
+        if is_shared {
+            let store = std::sync::Arc::clone(&self.core.store);
+            crate::stdx::task::spawn("indexes", async move { store.build_indexes().await });
+        }
         loop {
             let due = self.next_due().map(|due| due.max(not_before));
             tokio::select! {
@@ -35,10 +45,29 @@ impl Workbench {
                         not_before = Instant::now() + RETRY_PAUSE;
                     }
                 }
+                () = sleep_until(next_look), if is_shared => {
+                    self.follow().await;
+                    next_look = Instant::now() + FOLLOW_PAUSE;
+                }
                 () = sleep_until(next_status) => {
                     self.push_status(&mut pushed).await;
                     next_status = Instant::now() + STATUS_PAUSE;
                 }
+            }
+        }
+    }
+
+    /// Show what other nodes did.
+    async fn follow(&self) {
+        let shared = &self.core.shared;
+        match self.core.store.follow().await {
+            Ok(changed) => {
+                shared.publish_alerts(changed.iter().map(|alert| alert.as_ref().clone()));
+                shared.set_problem(FOLLOWING, None);
+            }
+            Err(error) => {
+                let text = format!("what other nodes changed is not shown: {error}");
+                shared.set_problem(FOLLOWING, Some((Health::Degraded, text)));
             }
         }
     }

@@ -4,8 +4,8 @@ use hashbrown::HashSet;
 
 use crate::model::alert::{AlertId, AuditEntry};
 use crate::stdx::time::Timestamp;
-use crate::store::sql::{self, Connection, Pool, Row};
-use crate::store::{Store, StoreError};
+use crate::store::sql::{self, Connection, Kind, Pool, Row, Table};
+use crate::store::{Store, StoreError, chain};
 
 /// The hash before the first entry.
 pub(crate) const GENESIS: &str = "0000000000000000000000000000000000000000000000000000000000000000";
@@ -13,6 +13,23 @@ pub(crate) const GENESIS: &str = "0000000000000000000000000000000000000000000000
 const VERIFY_ROWS: i64 = 5_000;
 /// Who the product itself is.
 pub(crate) const PRODUCT: &str = "watchfloor";
+
+const AUDIT: Table<9> = Table {
+    name: "audit",
+    keys: 0,
+    columns: [
+        ("sequence", Kind::Int),
+        ("at", Kind::Int),
+        ("actor", Kind::Text),
+        ("place", Kind::Text),
+        ("subject", Kind::Text),
+        ("subject_id", Kind::Text),
+        ("action", Kind::Text),
+        ("detail", Kind::Text),
+        ("hash", Kind::Text),
+    ],
+    replace: false,
+};
 
 /// The end of the chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,26 +79,39 @@ pub(crate) async fn append(
     head: &mut ChainHead,
     entry: NewEntry<'_>,
 ) -> Result<(), StoreError> {
-    let sequence = head.sequence + 1;
-    let hash = link(&head.hash, sequence, &entry);
-    sql::query(
-        "INSERT INTO audit (sequence, at, actor, place, subject, subject_id, action, detail, hash)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-    )
-    .bind(signed(sequence))
-    .bind(entry.at.0)
-    .bind(entry.actor)
-    .bind(entry.place)
-    .bind(entry.subject)
-    .bind(entry.subject_id)
-    .bind(entry.action)
-    .bind(entry.detail)
-    .bind(hash.as_str())
-    .execute(connection)
-    .await
-    .map_err(|source| StoreError::sql("add to the audit log", source))?;
-    *head = ChainHead { sequence, hash };
-    Ok(())
+    append_all(connection, head, &[entry]).await
+}
+
+/// Add entries, in order, and move `head` as [`append`] does.
+pub(crate) async fn append_all(
+    connection: &mut Connection,
+    head: &mut ChainHead,
+    entries: &[NewEntry<'_>],
+) -> Result<(), StoreError> {
+    if entries.is_empty() {
+        return Ok(());
+    }
+    // From here on no other node adds entries.
+    chain::take_head(connection, head).await?;
+    let mut rows = Vec::with_capacity(entries.len());
+    for entry in entries {
+        let sequence = head.sequence + 1;
+        let hash = link(&head.hash, sequence, entry);
+        rows.push([
+            signed(sequence).into(),
+            entry.at.0.into(),
+            entry.actor.into(),
+            entry.place.into(),
+            entry.subject.into(),
+            entry.subject_id.into(),
+            entry.action.into(),
+            entry.detail.into(),
+            hash.clone().into(),
+        ]);
+        *head = ChainHead { sequence, hash };
+    }
+    let done = AUDIT.put(connection, rows).await;
+    done.map_err(|source| StoreError::sql("add to the audit log", source))
 }
 
 /// BLAKE3 over the hash before and every column, each with its length.

@@ -80,6 +80,11 @@ impl Board {
         self.pending.push(pending);
     }
 
+    /// All of them as the database has them.
+    pub(crate) fn set_pending(&mut self, pending: Vec<Pending>) {
+        self.pending = pending;
+    }
+
     pub(crate) fn remove_pending(&mut self, ids: &[u64]) {
         self.pending.retain(|pending| !ids.contains(&pending.id));
     }

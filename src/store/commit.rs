@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use hashbrown::{HashMap, HashSet};
+use hashbrown::HashSet;
 
 use crate::model::alert::{Action, Alert, AlertId, Status};
 use crate::model::bundle::BundleChange;
@@ -13,53 +13,17 @@ use crate::model::ledger::LedgerDelta;
 use crate::model::lifecycle::{self, Absorbed};
 use crate::model::noise::NoiseChanges;
 use crate::model::record::{Position, Reject};
-use crate::stdx::id::Id128;
+use crate::stdx::id::{Id128, IdHasher};
 use crate::stdx::time::Timestamp;
 use crate::store::audit::{self, ChainHead, NewEntry, PRODUCT};
 use crate::store::board::{Board, BoardRow};
 use crate::store::event_log::Appended;
-use crate::store::frame::{Frame, Hosts, Place};
+use crate::store::frame::{Frame, Hosts};
 use crate::store::recent::EvidenceRow;
-use crate::store::rows::{self, signed};
-use crate::store::sql::{self, Connection, Kind, Table};
-use crate::store::{Delivered, Store, StoreError, bundles, deliveries, folder, noise};
-
-const EVIDENCE: Table<7> = Table {
-    name: "evidence",
-    keys: 1,
-    columns: [
-        ("event", Kind::Bytes),
-        ("segment", Kind::Int),
-        ("block", Kind::Int),
-        ("block_bytes", Kind::Int),
-        ("raw_bytes", Kind::Int),
-        ("start", Kind::Int),
-        ("length", Kind::Int),
-    ],
-    replace: false,
-};
-
-const DETECTION: Table<2> = Table {
-    name: "detection",
-    keys: 1,
-    columns: [("key", Kind::Text), ("value", Kind::Bytes)],
-    replace: true,
-};
-
-const REJECTS: Table<8> = Table {
-    name: "rejects",
-    keys: 1,
-    columns: [
-        ("id", Kind::Bytes),
-        ("source", Kind::Text),
-        ("path", Kind::Text),
-        ("start", Kind::Int),
-        ("at", Kind::Int),
-        ("reason", Kind::Text),
-        ("detail", Kind::Text),
-        ("head", Kind::Bytes),
-    ],
-    replace: false,
+use crate::store::rows;
+use crate::store::sql::{self, Connection};
+use crate::store::{
+    Delivered, Store, StoreError, Writer, bundles, deliveries, folder, local, noise,
 };
 
 /// Everything that becomes real together. After an error nothing of it stands, and the same commit
@@ -107,11 +71,34 @@ pub struct Committed {
     pub events: u64,
 }
 
+/// A commit whose end is not known.
+pub(crate) struct Attempt {
+    number: u64,
+    print: Id128,
+}
+
+/// Where the events of a commit are.
+pub(crate) struct Stored<'a> {
+    /// In the log.
+    pub log: Option<(&'a Frame, Appended)>,
+    /// In another engine: the endpoints that they are of.
+    pub elsewhere: Option<&'a Hosts>,
+    /// Where events of alerts lie.
+    pub evidence: &'a [EvidenceRow],
+}
+
 /// What the alert side of a commit comes to, worked out before anything is written.
 struct Plan {
     rows: Vec<BoardRow>,
     absorbed: Vec<Absorbed>,
     closed: Vec<AlertId>,
+}
+
+/// What a transaction wrote, for memory.
+struct Made {
+    plan: Plan,
+    head: ChainHead,
+    change: i64,
 }
 
 impl Plan {
@@ -137,6 +124,13 @@ impl Store {
         let elsewhere = self.event_store.append(&commit.events).await?;
         let mut guard = self.hold().await?;
         let writer = &mut *guard;
+        if let Some(attempt) = writer.attempt.take()
+            && attempt.number == writer.commits
+            && attempt.print == print(commit)
+        {
+            // It stood when the connection was lost: the database said so when the books were read again.
+            return Ok(self.stands(commit));
+        }
         let appearing = noise::appearing(&mut writer.sql, commit).await?;
         let frame = if commit.events.is_empty() || elsewhere.is_some() {
             None
@@ -149,35 +143,33 @@ impl Store {
             None => None,
         };
         let stored = frame.as_ref().zip(appended);
-        let plan = self.plan(commit, &appearing);
-        let mut head = writer.head.clone();
         let number = writer.commits + 1;
         let evidence = writer.recent.locate(stored, &wanted(commit));
-        let sql = &mut writer.sql;
-        sql::begin(sql).await.inspect_err(|_| writer.log.discard())?;
+        sql::begin(&mut writer.sql).await.inspect_err(|_| writer.log.discard())?;
         writer.unsure = true;
-        let outcome = async {
-            write_alerts(sql, commit, &plan, &mut head).await?;
-            noise::write(sql, &commit.noise, &plan.closed, commit.at, &mut head).await?;
-            bundles::write(sql, &commit.bundles).await?;
-            bundles::write_counts(sql, &commit.rule_counts).await?;
-            write_events(sql, stored, elsewhere.as_ref(), &evidence).await?;
-            write_states(sql, commit).await?;
-            deliveries::write(sql, &commit.delivered, commit.at, number).await?;
-            write_books(sql, commit, number).await
-        }
-        .await;
-        let written = sql::end(sql, outcome).await;
-        if let Err(error) = written {
+        let mut made = None;
+        let stored_at = Stored { log: stored, elsewhere: elsewhere.as_ref(), evidence: &evidence };
+        let outcome = self.write(writer, commit, &appearing, &stored_at, &mut made).await;
+        let overtaken = matches!(outcome, Err(StoreError::Overtaken));
+        if let Err(error) = sql::end(&mut writer.sql, outcome).await {
             // A failed COMMIT may have reached the disk all the same: the database knows.
-            if commits(&mut writer.sql).await.ok() != Some(number) {
+            let counted = commits(&mut writer.sql).await.ok();
+            if overtaken || (counted.is_none() && !writer.sql.is_sqlite()) {
+                // It does not say yet: the books are read again before anything else is written.
+                writer.attempt = Some(Attempt { number, print: print(commit) });
+                return Err(error);
+            }
+            if counted != Some(number) {
                 writer.log.discard();
                 writer.unsure = false;
                 return Err(error);
             }
         }
+        // It was made before the transaction could end well.
+        let Some(Made { plan, head, change }) = made else { return Err(StoreError::Overtaken) };
         writer.head = head;
         writer.commits = number;
+        self.shared_until(writer, change);
         if let Some((frame, place)) = stored {
             writer.log.confirm(place);
             self.events.confirm(frame, place);
@@ -188,6 +180,54 @@ impl Store {
         let shown = self.show(commit, plan);
         writer.unsure = false;
         Ok(shown)
+    }
+
+    /// The transaction: first what is this node's own, then, where alerts change, what nodes share.
+    async fn write(
+        &self,
+        writer: &mut Writer,
+        commit: &Commit,
+        appearing: &[OpenEpisode],
+        stored: &Stored<'_>,
+        made: &mut Option<Made>,
+    ) -> Result<(), StoreError> {
+        let number = writer.commits + 1;
+        let sql = &mut writer.sql;
+        count_on(sql, number).await?;
+        local::write_events(sql, stored).await?;
+        local::write_states(sql, commit).await?;
+        deliveries::write(sql, &commit.delivered, commit.at, number).await?;
+        local::write_books(sql, commit).await?;
+        bundles::write(sql, &commit.bundles).await?;
+        bundles::write_counts(sql, &commit.rule_counts).await?;
+        let grown = commit.alerts.iter().any(|change| matches!(change, AlertChange::Grown(_)));
+        let change = if grown || !appearing.is_empty() || !commit.noise.released.is_empty() {
+            self.share(writer).await?
+        } else {
+            writer.change
+        };
+        let plan = self.plan(commit, appearing);
+        let mut head = writer.head.clone();
+        let sql = &mut writer.sql;
+        write_alerts(sql, commit, &plan, &mut head).await?;
+        noise::write(sql, &commit.noise, &plan.closed, commit.at, &mut head).await?;
+        *made = Some(Made { plan, head, change });
+        Ok(())
+    }
+
+    /// A commit whose end was not known and that stands: what it changed, as it is now.
+    fn stands(&self, commit: &Commit) -> Committed {
+        let board = self.board.read();
+        let grown = commit.alerts.iter().filter_map(|change| match change {
+            AlertChange::Grown(episode) => board.get(&episode.alert),
+            AlertChange::Closed(_) => None,
+        });
+        let alerts = grown.map(|row| {
+            let new = row.alert.revision <= 1;
+            let absorbed = if new { Absorbed::Created } else { Absorbed::Repeated };
+            (Arc::clone(&row.alert), absorbed)
+        });
+        Committed { alerts: alerts.collect(), events: commit.events.len() as u64 }
     }
 
     /// Merge episodes into the alerts as they are now; the writer is held, so they stay that way.
@@ -243,6 +283,33 @@ pub(crate) async fn commits(connection: &mut Connection) -> Result<u64, StoreErr
     Ok(text.and_then(|text| text.parse().ok()).unwrap_or(0))
 }
 
+/// Count the commit, from the number before it only: on a server, what a lost connection had begun may end meanwhile.
+async fn count_on(sql: &mut Connection, number: u64) -> Result<(), StoreError> {
+    let done = sql::query("UPDATE meta SET value = $1 WHERE key = 'commits' AND value = $2")
+        .bind(number.to_string())
+        .bind((number - 1).to_string())
+        .execute(sql)
+        .await
+        .map_err(|source| StoreError::sql("count the commit", source))?;
+    if done.rows == 0 { Err(StoreError::Overtaken) } else { Ok(()) }
+}
+
+/// What tells a commit from others: one that is tried again is the same.
+fn print(commit: &Commit) -> Id128 {
+    let mut hasher = IdHasher::new("commit");
+    hasher.number(commit.at.0.unsigned_abs()).number(commit.alerts.len() as u64);
+    for event in &commit.events {
+        hasher.bytes(event.id.as_bytes());
+    }
+    for position in &commit.positions {
+        hasher.text(&position.key).text(position.value.as_deref().unwrap_or_default());
+    }
+    for delta in &commit.ledger {
+        hasher.text(&delta.source).number(delta.received);
+    }
+    hasher.finish()
+}
+
 async fn write_alerts(
     sql: &mut Connection,
     commit: &Commit,
@@ -260,223 +327,31 @@ async fn write_alerts(
         .collect();
     rows::put_episodes(sql, &episodes).await?;
     rows::delete_episodes(sql, &plan.closed).await?;
-    for (row, absorbed) in plan.rows.iter().zip(&plan.absorbed) {
+    let told = plan.rows.iter().zip(&plan.absorbed).filter_map(|(row, absorbed)| {
         let action = match absorbed {
             Absorbed::Created => "created",
             Absorbed::Reopened => "reopened",
-            Absorbed::Unchanged | Absorbed::Repeated => continue,
+            Absorbed::Unchanged | Absorbed::Repeated => return None,
         };
         let alert = &row.alert;
         let detail = serde_json::json!({
             "rule.id": alert.rule_id, "rule.name": alert.rule_name, "host.name": alert.host,
             "severity": alert.severity.as_str(), "count": alert.count,
-        })
-        .to_string();
-        let entry = NewEntry {
+        });
+        Some((alert.id.to_string(), action, detail.to_string()))
+    });
+    let told: Vec<(String, &str, String)> = told.collect();
+    let entries: Vec<NewEntry<'_>> = told
+        .iter()
+        .map(|(subject_id, action, detail)| NewEntry {
             at: commit.at,
             actor: PRODUCT,
             place: "pipeline",
             subject: "alert",
-            subject_id: &alert.id.to_string(),
+            subject_id,
             action,
-            detail: &detail,
-        };
-        audit::append(sql, head, entry).await?;
-    }
-    Ok(())
-}
-
-/// Where events of alerts lie.
-pub(crate) async fn write_evidence(
-    sql: &mut Connection,
-    evidence: &[EvidenceRow],
-) -> Result<(), StoreError> {
-    let values = evidence.iter().map(|row| {
-        let Place { start, length, .. } = row.place;
-        [
-            row.event.as_bytes().as_slice().into(),
-            signed(row.segment).into(),
-            signed(row.block_offset).into(),
-            i64::from(row.block_bytes).into(),
-            i64::from(row.raw_bytes).into(),
-            i64::from(start).into(),
-            i64::from(length).into(),
-        ]
-    });
-    let done = EVIDENCE.put(sql, values.collect()).await;
-    done.map_err(|source| StoreError::sql("write evidence places", source))?;
-    Ok(())
-}
-
-/// The durable length of the segment that a frame was appended to.
-pub(crate) async fn write_segment(
-    sql: &mut Connection,
-    stored: Option<(&Frame, Appended)>,
-) -> Result<(), StoreError> {
-    let Some((frame, place)) = stored else { return Ok(()) };
-    sql::query(
-        "INSERT INTO segments (number, length, events, raw_bytes, first_us, last_us)
-         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (number) DO UPDATE SET
-           length = excluded.length, events = segments.events + excluded.events,
-           raw_bytes = segments.raw_bytes + excluded.raw_bytes,
-           first_us = CASE WHEN excluded.first_us < segments.first_us
-             THEN excluded.first_us ELSE segments.first_us END,
-           last_us = CASE WHEN excluded.last_us > segments.last_us
-             THEN excluded.last_us ELSE segments.last_us END",
-    )
-    .bind(signed(place.segment))
-    .bind(signed(place.end))
-    .bind(i64::from(frame.header.count))
-    .bind(signed(frame.raw_bytes))
-    .bind(frame.header.first.0)
-    .bind(frame.header.last.0)
-    .execute(&mut *sql)
-    .await
-    .map_err(|source| StoreError::sql("record the durable length", source))?;
-    Ok(())
-}
-
-async fn write_events(
-    sql: &mut Connection,
-    stored: Option<(&Frame, Appended)>,
-    elsewhere: Option<&Hosts>,
-    evidence: &[EvidenceRow],
-) -> Result<(), StoreError> {
-    write_evidence(sql, evidence).await?;
-    write_segment(sql, stored).await?;
-    match stored.map(|(frame, _)| &frame.hosts).or(elsewhere) {
-        Some(hosts) => write_endpoints(sql, hosts).await,
-        None => Ok(()),
-    }
-}
-
-async fn write_endpoints(sql: &mut Connection, hosts: &Hosts) -> Result<(), StoreError> {
-    for (host, summary) in hosts {
-        sql::query(
-            "INSERT INTO endpoints (host, os, events, first_seen, last_seen) VALUES ($1, $2, $3, $4, $5)
-             ON CONFLICT (host) DO UPDATE SET
-               os = CASE WHEN excluded.os = '' THEN endpoints.os ELSE excluded.os END,
-               events = endpoints.events + excluded.events,
-               first_seen = CASE WHEN excluded.first_seen < endpoints.first_seen
-                 THEN excluded.first_seen ELSE endpoints.first_seen END,
-               last_seen = CASE WHEN excluded.last_seen > endpoints.last_seen
-                 THEN excluded.last_seen ELSE endpoints.last_seen END",
-        )
-        .bind(host.as_str())
-        .bind(summary.os.as_str())
-        .bind(signed(summary.events))
-        .bind(summary.first.0)
-        .bind(summary.last.0)
-        .execute(&mut *sql)
-        .await
-        .map_err(|source| StoreError::sql("write endpoints", source))?;
-    }
-    Ok(())
-}
-
-async fn write_states(sql: &mut Connection, commit: &Commit) -> Result<(), StoreError> {
-    write_detection(sql, &commit.detection).await?;
-    write_detection(sql, &commit.counts).await?;
-    for (stream, value) in &commit.decoders {
-        let stream = stream.as_bytes().as_slice();
-        let query = match value {
-            Some(value) => {
-                let text = "INSERT INTO decoders (stream, value) VALUES ($1, $2)
-                     ON CONFLICT (stream) DO UPDATE SET value = excluded.value";
-                sql::query(text).bind(stream).bind(value.as_slice())
-            }
-            None => sql::query("DELETE FROM decoders WHERE stream = $1").bind(stream),
-        };
-        let done = query.execute(&mut *sql).await;
-        done.map_err(|source| StoreError::sql("write decoder state", source))?;
-    }
-    for position in &commit.positions {
-        let (source, key) = (&*position.source, position.key.as_str());
-        let query = match &position.value {
-            Some(value) => sql::query(
-                "INSERT INTO positions (source, key, value) VALUES ($1, $2, $3)
-                 ON CONFLICT (source, key) DO UPDATE SET value = excluded.value",
-            )
-            .bind(source)
-            .bind(key)
-            .bind(value.as_str()),
-            None => sql::query("DELETE FROM positions WHERE source = $1 AND key = $2")
-                .bind(source)
-                .bind(key),
-        };
-        let done = query.execute(&mut *sql).await;
-        done.map_err(|source| StoreError::sql("write positions", source))?;
-    }
-    Ok(())
-}
-
-async fn write_detection(
-    sql: &mut Connection,
-    changes: &[(String, Option<Vec<u8>>)],
-) -> Result<(), StoreError> {
-    let failed = |source| StoreError::sql("write detection state", source);
-    // One key may have changed twice in a commit: the last value counts.
-    let last: HashMap<&str, Option<&[u8]>> =
-        changes.iter().map(|(key, value)| (key.as_str(), value.as_deref())).collect();
-    let kept = last.iter().filter_map(|(key, value)| Some((*key, (*value)?)));
-    let values = kept.map(|(key, value)| [key.into(), value.into()]);
-    DETECTION.put(sql, values.collect()).await.map_err(failed)?;
-    for (key, _) in last.iter().filter(|(_, value)| value.is_none()) {
-        let query = sql::query("DELETE FROM detection WHERE key = $1").bind(*key);
-        query.execute(&mut *sql).await.map_err(failed)?;
-    }
-    Ok(())
-}
-
-async fn write_books(sql: &mut Connection, commit: &Commit, number: u64) -> Result<(), StoreError> {
-    let values = commit.rejects.iter().map(|reject| {
-        [
-            reject.id.as_bytes().as_slice().into(),
-            (&*reject.source).into(),
-            (&*reject.path).into(),
-            signed(reject.offset).into(),
-            reject.at.0.into(),
-            reject.reason.into(),
-            reject.detail.as_str().into(),
-            reject.head.as_slice().into(),
-        ]
-    });
-    let done = REJECTS.put(sql, values.collect()).await;
-    done.map_err(|source| StoreError::sql("write rejects", source))?;
-    for delta in &commit.ledger {
-        sql::query(
-            "INSERT INTO ledger (source, received, stored, rejected, duplicate, shed, in_flight,
-               events, newest_us) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-             ON CONFLICT (source) DO UPDATE SET
-               received = ledger.received + excluded.received,
-               stored = ledger.stored + excluded.stored,
-               rejected = ledger.rejected + excluded.rejected,
-               duplicate = ledger.duplicate + excluded.duplicate,
-               shed = ledger.shed + excluded.shed,
-               in_flight = ledger.in_flight + excluded.in_flight,
-               events = ledger.events + excluded.events,
-               newest_us = CASE WHEN excluded.newest_us > ledger.newest_us
-                 THEN excluded.newest_us ELSE ledger.newest_us END",
-        )
-        .bind(delta.source.as_str())
-        .bind(signed(delta.received))
-        .bind(signed(delta.stored))
-        .bind(signed(delta.rejected))
-        .bind(signed(delta.duplicate))
-        .bind(signed(delta.shed))
-        .bind(delta.in_flight)
-        .bind(signed(delta.events))
-        .bind(delta.newest_event_us)
-        .execute(&mut *sql)
-        .await
-        .map_err(|source| StoreError::sql("write the ledger", source))?;
-    }
-    let text = "INSERT INTO meta (key, value) VALUES ('commits', $1)
-         ON CONFLICT (key) DO UPDATE SET value = excluded.value";
-    sql::query(text)
-        .bind(number.to_string())
-        .execute(&mut *sql)
-        .await
-        .map_err(|source| StoreError::sql("count the commit", source))?;
-    Ok(())
+            detail,
+        })
+        .collect();
+    audit::append_all(sql, head, &entries).await
 }

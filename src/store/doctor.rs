@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use crate::config::store::StoreConfig;
 use crate::stdx::time::Timestamp;
 use crate::store::audit::{self, NewEntry};
 use crate::store::event_log::{self, Tail, find_tails, segment_path};
@@ -26,10 +27,15 @@ pub struct Adopted {
 
 /// Take the whole batches that lie beyond the books into them, and cut what is torn behind them. The
 /// events become searchable; they are not judged again, and the ledger of their sources does not move.
-pub async fn adopt_tail(dir: &Path, by: By<'_>, now: Timestamp) -> Result<Adopted, StoreError> {
+pub async fn adopt_tail(
+    dir: &Path,
+    config: &StoreConfig,
+    by: By<'_>,
+    now: Timestamp,
+) -> Result<Adopted, StoreError> {
     folder::prepare(dir)?;
     let _lock = folder::lock(dir)?;
-    let mut sql = schema::open_writer(&folder::database_path(dir)).await?;
+    let mut sql = schema::open(dir, config).await?.writer;
     let books: Vec<(u64, u64)> = read_segments(&mut sql)
         .await?
         .iter()

@@ -80,6 +80,43 @@ pub enum StoreError {
         /// What it said, and what can be done.
         detail: String,
     },
+    /// The server of the alert store was not reached, or let nobody in.
+    #[error("the alert store {server} cannot be used ({fix})")]
+    Unreachable {
+        /// Which.
+        server: String,
+        /// What to do.
+        fix: &'static str,
+        /// Why not.
+        source: sqlx::Error,
+    },
+    /// Another process is this node.
+    #[error(
+        "the node {node} is at work on {server} in another process: every node needs a data folder of its own, a copied one must lose its file `node`"
+    )]
+    NodeInUse {
+        /// Its id.
+        node: String,
+        /// Where.
+        server: String,
+    },
+    /// The commit counter was moved by what a lost connection had begun: the books are read again and the commit is decided.
+    #[error("the alert store finished an earlier commit only now")]
+    Overtaken,
+    /// The password of the alert store could not be had.
+    #[error("the password of the alert store cannot be read (store.alerts_password)")]
+    Secret(#[source] crate::config::secret::SecretError),
+    /// The database file is damaged.
+    #[error(
+        "the alert store {} is damaged ({what}): stop, keep a copy of the file, and bring back the last backup with `watchfloor restore`",
+        file.display()
+    )]
+    Corrupt {
+        /// The file.
+        file: PathBuf,
+        /// What SQLite says.
+        what: String,
+    },
     /// A row is not what was written.
     #[error("a row of the alert store cannot be read")]
     Row(#[source] StoredError),
@@ -117,21 +154,46 @@ impl StoreError {
 
     /// A database error; a full disk has its own kind.
     pub(crate) fn sql(what: &'static str, source: sqlx::Error) -> StoreError {
-        // SQLITE_FULL is 13; extended codes keep it in the low byte.
+        // SQLITE_CORRUPT, SQLITE_FULL, SQLITE_NOTADB; extended codes keep them in the low byte.
+        const CORRUPT: i64 = 11;
         const FULL: i64 = 13;
-        if let Some(database) = source.as_database_error() {
-            let code = database.code().and_then(|code| code.parse::<i64>().ok());
-            if code.is_some_and(|code| code & 0xff == FULL) {
-                let detail = database.message().to_owned();
-                return StoreError::DiskFull { dir: PathBuf::from("the alert store"), detail };
-            }
+        const NOT_A_DATABASE: i64 = 26;
+        // PostgreSQL's words for it.
+        const SERVER_FULL: &str = "53100";
+        let Some(database) = source.as_database_error() else {
+            return StoreError::Sql { what, source };
+        };
+        let code = database.code().unwrap_or_default();
+        let is_file = database.try_downcast_ref::<sqlx::sqlite::SqliteError>().is_some();
+        let low = code.parse::<i64>().ok().filter(|_| is_file).map(|code| code & 0xff);
+        let detail = database.message().to_owned();
+        if low == Some(FULL) || (!is_file && code == SERVER_FULL) {
+            return StoreError::DiskFull { dir: PathBuf::from("the alert store"), detail };
+        }
+        if matches!(low, Some(CORRUPT | NOT_A_DATABASE)) {
+            return StoreError::Corrupt { file: PathBuf::from("database"), what: detail };
         }
         StoreError::Sql { what, source }
     }
 
+    /// The same error, saying which file it is about.
+    pub(crate) fn of_file(self, path: &Path) -> StoreError {
+        match self {
+            StoreError::Corrupt { what, .. } => StoreError::Corrupt { file: path.to_owned(), what },
+            other => other,
+        }
+    }
+
     /// Will the same call work later, without anything else being changed?
     pub fn is_temporary(&self) -> bool {
-        matches!(self, StoreError::DiskFull { .. } | StoreError::Sql { .. } | StoreError::Io { .. })
+        matches!(
+            self,
+            StoreError::DiskFull { .. }
+                | StoreError::Sql { .. }
+                | StoreError::Io { .. }
+                | StoreError::Unreachable { .. }
+                | StoreError::Overtaken
+        )
     }
 }
 

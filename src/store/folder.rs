@@ -5,8 +5,10 @@ use std::io::{Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use crate::config::store::StoreConfig;
 use crate::store::StoreError;
 use crate::store::event_log::sync_folder;
+use crate::store::node;
 
 /// Holds the store for this process until it is dropped.
 #[derive(Debug)]
@@ -105,9 +107,9 @@ pub(crate) fn lock(dir: &Path) -> Result<FolderLock, StoreError> {
     Ok(FolderLock { _file: file })
 }
 
-/// Is there a store in `dir`? Touches nothing.
-pub fn is_made(dir: &Path) -> bool {
-    database_path(dir).exists()
+/// Is there a store in `dir`? Touches nothing, asks no server.
+pub fn is_made(dir: &Path, config: &StoreConfig) -> bool {
+    config.alerts.file(dir).unwrap_or_else(|| dir.join(node::FILE)).exists()
 }
 
 /// The process that owns the store in `dir`, if one does. Touches nothing.

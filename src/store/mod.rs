@@ -1,4 +1,4 @@
-//! The store stage: one data folder with the alert store (SQLite) and the event log (segments).
+//! The store stage: one data folder with the event log (segments) and the alert store (SQLite there, or PostgreSQL).
 //!
 //! [`Store::commit`] is the one place where a batch becomes real. Alerts are also held in memory, for
 //! lists; the database is what counts. One process owns a store at a time; others go through its socket.
@@ -7,6 +7,7 @@ mod audit;
 pub mod backup;
 mod board;
 mod bundles;
+mod chain;
 mod commit;
 mod deliveries;
 mod desk_rows;
@@ -21,6 +22,8 @@ mod follow;
 mod frame;
 mod index;
 mod keys;
+mod local;
+mod node;
 mod noise;
 mod reads;
 mod recent;
@@ -32,10 +35,12 @@ mod sql;
 mod states;
 #[cfg(test)]
 mod tests;
+mod undo;
 mod upkeep;
 mod verbs;
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use parking_lot::RwLock;
 
@@ -54,6 +59,7 @@ pub use keys::KeyRow;
 pub use reads::{Counts, RejectQuery};
 pub use retention::{SegmentHook, disk_used};
 pub use rule_book::{RuleOff, Said};
+pub use sql::advice;
 pub use verbs::{ACTION_ALERTS_MAX, By, NOTE_BYTES_MAX};
 
 use crate::config::alert::AlertConfig;
@@ -74,6 +80,8 @@ pub struct Store {
     readers: Pool,
     /// Written after a commit or a verb, under the writer's lock; read by every list.
     board: RwLock<Board>,
+    /// The last change of what nodes share that the board knows; see [`chain`].
+    known: AtomicI64,
     events: EventReader,
     /// Where events are, as everybody asks for them.
     event_store: EventStore,
@@ -89,6 +97,10 @@ struct Writer {
     packer: frame::Packer,
     head: audit::ChainHead,
     commits: u64,
+    /// The last change of what nodes share that is taken in.
+    change: i64,
+    /// A commit whose end is not known, because the connection was lost in it.
+    attempt: Option<commit::Attempt>,
     recent: recent::Recent,
     /// A call was abandoned inside a transaction (a caller went away): what is in memory may be older
     /// than the database, and is read again before anything else is written.
@@ -105,9 +117,10 @@ impl Store {
     ) -> Result<Store, StoreError> {
         folder::prepare(dir)?;
         let lock = folder::lock(dir)?;
-        let warnings: Vec<String> = folder::filesystem_warning(dir).into_iter().collect();
-        let database = folder::database_path(dir);
-        let mut sql = schema::open_writer(&database).await?;
+        let mut warnings: Vec<String> = folder::filesystem_warning(dir).into_iter().collect();
+        let opened = schema::open(dir, config).await?;
+        warnings.extend(opened.warnings);
+        let mut sql = opened.writer;
         let segments = read_segments(&mut sql).await?;
         let books: Vec<(u64, u64)> =
             segments.iter().map(|segment| (segment.number, segment.length)).collect();
@@ -120,12 +133,22 @@ impl Store {
         let log = EventLog::open(&events_folder, &books, config.segment_bytes_max)?;
         let packer = frame::Packer::new(config.compression_level)
             .map_err(|source| StoreError::io("set up compression for", dir, source))?;
+        let change = newest_change(&mut sql).await?;
         let board = read_board(&mut sql).await?;
         let head = audit::read_head(&mut sql).await?;
         let commits = commit::commits(&mut sql).await?;
-        let readers = schema::open_readers(&database).await?;
         let recent = recent::Recent::default();
-        let writer = Writer { sql, log, packer, head, commits, recent, unsure: false };
+        let writer = Writer {
+            sql,
+            log,
+            packer,
+            head,
+            commits,
+            change,
+            attempt: None,
+            recent,
+            unsure: false,
+        };
         let events = EventReader::new(events_folder, segments)
             .with_index(index::EventIndex::open(&folder::index_folder(dir)));
         let event_store = EventStore::of(config, &events)?;
@@ -134,8 +157,9 @@ impl Store {
             config: config.clone(),
             alert_config: alert_config.clone(),
             writer: tokio::sync::Mutex::new(writer),
-            readers,
+            readers: opened.readers,
             board: RwLock::new(board),
+            known: AtomicI64::new(change),
             events,
             event_store,
             segment_hooks: RwLock::default(),
@@ -149,7 +173,7 @@ impl Store {
     /// The writer, with memory that agrees with the database.
     async fn hold(&self) -> Result<tokio::sync::MutexGuard<'_, Writer>, StoreError> {
         let mut writer = self.writer.lock().await;
-        if writer.unsure {
+        if writer.unsure || writer.sql.is_lost() {
             self.read_again(&mut writer).await?;
             writer.unsure = false;
         }
@@ -157,7 +181,10 @@ impl Store {
     }
 
     async fn read_again(&self, writer: &mut Writer) -> Result<(), StoreError> {
-        tracing::warn!("a call to the store was abandoned: reading the books again");
+        tracing::warn!("a call to the store was abandoned or cut: reading the books again");
+        // Until everything is read, nothing is sure.
+        writer.unsure = true;
+        writer.sql.connect_again().await?;
         sql::abandon(&mut writer.sql).await;
         let segments = read_segments(&mut writer.sql).await?;
         let books: Vec<(u64, u64)> =
@@ -166,6 +193,8 @@ impl Store {
         writer.log = EventLog::open(&folder, &books, self.config.segment_bytes_max)?;
         writer.head = audit::read_head(&mut writer.sql).await?;
         writer.commits = commit::commits(&mut writer.sql).await?;
+        writer.change = newest_change(&mut writer.sql).await?;
+        self.known.store(writer.change, Ordering::Relaxed);
         self.events.replace(segments);
         let board = read_board(&mut writer.sql).await?;
         *self.board.write() = board;
@@ -198,6 +227,14 @@ impl Store {
         let writer = self.writer.into_inner();
         writer.sql.close().await
     }
+}
+
+/// Read before the board: what is changed meanwhile is read twice.
+async fn newest_change(sql: &mut Connection) -> Result<i64, StoreError> {
+    if sql.is_sqlite() {
+        return Ok(0);
+    }
+    chain::newest_of(sql).await
 }
 
 async fn read_board(sql: &mut Connection) -> Result<Board, StoreError> {

@@ -227,10 +227,11 @@ impl Store {
     /// How much there is.
     pub fn counts(&self) -> Counts {
         let (events, event_bytes) = self.event_store.totals();
-        let database = crate::store::folder::database_path(&self.dir);
-        let log = database.with_extension("db-wal");
+        let database = self.config.alerts.file(&self.dir);
+        let log = database.as_ref().map(|path| path.with_extension("db-wal"));
         let bytes: u64 = [database, log]
             .iter()
+            .flatten()
             .filter_map(|path| std::fs::metadata(path).ok())
             .map(|data| data.len())
             .sum();

@@ -22,7 +22,7 @@ use crate::store::event_log::{segment_path, sync_folder};
 use crate::store::events::Segment;
 use crate::store::recent::EvidenceRow;
 use crate::store::rows::signed;
-use crate::store::{By, Store, StoreError, Writer, commit, folder, read_board, read_segments, sql};
+use crate::store::{By, Store, StoreError, Writer, folder, local, read_board, read_segments, sql};
 
 /// Ids of one question.
 const IDS_AT_ONCE: usize = 500;
@@ -248,8 +248,8 @@ impl Store {
         let outcome = async {
             let link = &mut writer.sql;
             remove_rows(link, plan).await?;
-            commit::write_segment(link, stored).await?;
-            commit::write_evidence(link, &evidence).await?;
+            local::write_segment(link, stored).await?;
+            local::write_evidence(link, &evidence).await?;
             let detail = detail(&plan.report);
             let entry = NewEntry {
                 at: now,

@@ -7,15 +7,15 @@ use crate::model::episode::OpenEpisode;
 use crate::model::severity::Severity;
 use crate::stdx::id::Id128;
 use crate::stdx::time::Timestamp;
-use crate::store::StoreError;
 use crate::store::board::BoardRow;
 use crate::store::sql::{self, Connection, Kind, Row, Table};
+use crate::store::{StoreError, chain};
 use crate::wire::stored_v1;
 
 /// Ids of one list: few enough for SQLite's limit of bound values.
 pub(crate) const ROWS_AT_ONCE: usize = 200;
 
-const ALERTS: Table<23> = Table {
+const ALERTS: Table<24> = Table {
     name: "alerts",
     keys: 1,
     columns: [
@@ -42,6 +42,7 @@ const ALERTS: Table<23> = Table {
         ("touched_revision", Kind::Int),
         ("touched_actor", Kind::Text),
         ("detail", Kind::Text),
+        ("change", Kind::Int),
     ],
     replace: true,
 };
@@ -68,11 +69,15 @@ pub(crate) fn id_at(row: &Row, column: &str) -> Id128 {
     Id128::from_slice(row.get::<&[u8]>(column)).unwrap_or_default()
 }
 
-/// Write alerts as they are now.
+/// Write alerts as they are now, under the change that this transaction has taken.
 pub(crate) async fn put_alerts(
     connection: &mut Connection,
     rows: &[BoardRow],
 ) -> Result<(), StoreError> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let change = chain::take(connection).await?;
     let values = rows.iter().map(|row| {
         let alert = &row.alert;
         [
@@ -99,6 +104,7 @@ pub(crate) async fn put_alerts(
             signed(row.touched_revision).into(),
             (&*row.touched_actor).into(),
             stored_v1::write_detail(alert).into(),
+            change.into(),
         ]
     });
     let done = ALERTS.put(connection, values.collect()).await;
@@ -108,6 +114,19 @@ pub(crate) async fn put_alerts(
 /// Every alert.
 pub(crate) async fn read_alerts(connection: &mut Connection) -> Result<Vec<BoardRow>, StoreError> {
     let rows = sql::query("SELECT * FROM alerts")
+        .fetch_all(connection)
+        .await
+        .map_err(|source| StoreError::sql("read alerts", source))?;
+    rows.iter().map(board_row).collect()
+}
+
+/// Alerts that were written under a later change.
+pub(crate) async fn read_changed(
+    connection: &mut Connection,
+    after: i64,
+) -> Result<Vec<BoardRow>, StoreError> {
+    let rows = sql::query("SELECT * FROM alerts WHERE change > $1")
+        .bind(after)
         .fetch_all(connection)
         .await
         .map_err(|source| StoreError::sql("read alerts", source))?;

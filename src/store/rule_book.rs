@@ -8,7 +8,7 @@ use crate::store::audit::{self, NewEntry};
 use crate::store::rows::{signed, unsigned};
 use crate::store::sql::{self, Connection, Row};
 use crate::store::verbs::By;
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, chain};
 use crate::wire::rules_v1::{BadBook, read_book, write_book};
 
 /// A rule that somebody switched off.
@@ -75,11 +75,14 @@ impl Store {
         change: impl FnOnce(&mut RuleBook) -> bool + Send,
     ) -> Result<Option<RuleChange>, StoreError> {
         let mut guard = self.hold().await?;
-        let mut head = guard.head.clone();
-        sql::begin(&mut guard.sql).await?;
-        guard.unsure = true;
-        let sql = &mut guard.sql;
+        let writer = &mut *guard;
+        let mut head = writer.head.clone();
+        sql::begin(&mut writer.sql).await?;
+        writer.unsure = true;
+        let sql = &mut writer.sql;
         let outcome = async {
+            // One node after the other, so that none changes a book it has not seen.
+            chain::take_head(sql, &mut head).await?;
             let before = newest(sql).await?;
             let mut after = before.clone();
             if !change(&mut after) {
@@ -114,10 +117,10 @@ impl Store {
         }
         .await;
         let ended = sql::end(sql, outcome).await;
-        guard.unsure = false;
+        writer.unsure = ended.is_err() && writer.sql.is_lost();
         let done = ended?;
         if done.is_some() {
-            guard.head = head;
+            writer.head = head;
         }
         Ok(done)
     }

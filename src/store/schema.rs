@@ -9,20 +9,24 @@ use std::time::Duration;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, SqliteConnection};
 
-use crate::store::StoreError;
-use crate::store::sql::{Connection, Pool, begin, end};
+use crate::config::alert_store::AlertsAt;
+use crate::config::store::StoreConfig;
+use crate::store::node::Node;
+use crate::store::sql::{Connection, Pool, Server, begin, end, for_sqlite};
+use crate::store::{StoreError, folder};
 
-/// Schema steps; the database's `user_version` is how many of them it has had.
-const MIGRATIONS: &[&str] = &[
+/// Schema steps, for both dialects; the database's `user_version` is how many of them it has had.
+pub(crate) const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001_first.sql"),
     include_str!("migrations/0002_rule_life.sql"),
     include_str!("migrations/0003_noise.sql"),
     include_str!("migrations/0004_bundles.sql"),
     include_str!("migrations/0005_deliveries.sql"),
     include_str!("migrations/0006_keys.sql"),
+    include_str!("migrations/0007_nodes.sql"),
 ];
 /// "WFLR": says whose database it is.
-const APPLICATION_ID: i64 = 0x5746_4c52;
+pub(crate) const APPLICATION_ID: i64 = 0x5746_4c52;
 /// How long a connection waits for another one's lock.
 const BUSY: Duration = Duration::from_secs(5);
 /// Readers beside the one writer.
@@ -33,11 +37,40 @@ const ROWS_AHEAD: usize = 1_000;
 const CACHE_KIB: &str = "-8192";
 /// Pages of the write-ahead log before it is folded into the database (4 KiB each).
 const CHECKPOINT_PAGES: &str = "4000";
+/// A file up to this size is checked at every start: 0.1 s for each 32 MiB.
+const CHECKED_BYTES_MAX: u64 = 64 << 20;
 /// Where SQLite keeps `user_version` in the first page.
 const USER_VERSION_AT: usize = 60;
 
-/// The writer, connected and migrated.
-pub(crate) async fn open_writer(path: &Path) -> Result<Connection, StoreError> {
+/// An alert store, open.
+pub(crate) struct Opened {
+    pub writer: Connection,
+    pub readers: Pool,
+    pub warnings: Vec<String>,
+}
+
+/// Open what the configuration names, made and brought up to date if need be.
+pub(crate) async fn open(dir: &Path, config: &StoreConfig) -> Result<Opened, StoreError> {
+    let server = match &config.alerts {
+        AlertsAt::Postgres(server) => server,
+        AlertsAt::DataDir | AlertsAt::File(_) => {
+            let path = config.alerts.file(dir).unwrap_or_else(|| folder::database_path(dir));
+            let elsewhere = path.parent().filter(|parent| *parent != dir);
+            let warnings = elsewhere.and_then(folder::filesystem_warning).into_iter().collect();
+            let writer = open_writer(&path).await.map_err(|error| error.of_file(&path))?;
+            return Ok(Opened { writer, readers: open_readers(&path).await?, warnings });
+        }
+    };
+    let server = Server::new(server, Node::of(dir, &config.node_name)?)?;
+    let mut link = server.connect_as_node().await?;
+    server.migrate(&mut link).await?;
+    let warnings = server.dangers(&mut link).await;
+    let readers = server.readers().await?;
+    Ok(Opened { writer: Connection::of_server(link, server), readers, warnings })
+}
+
+/// The writer of a file, connected and migrated.
+async fn open_writer(path: &Path) -> Result<Connection, StoreError> {
     refuse_newer_header(path)?;
     OpenOptions::new()
         .write(true)
@@ -62,6 +95,7 @@ pub(crate) async fn open_writer(path: &Path) -> Result<Connection, StoreError> {
         let what = format!("the write-ahead log cannot be switched on (it is {mode:?})");
         return Err(StoreError::Damaged { file: path.to_owned(), what });
     }
+    check_pages(&mut writer, path).await?;
     let version = user_version(&mut writer).await?;
     let mut writer = Connection::Sqlite(writer);
     migrate(&mut writer, version).await?;
@@ -105,6 +139,23 @@ pub(crate) async fn open_reader(path: &Path) -> Result<SqliteConnection, StoreEr
         .connect()
         .await
         .map_err(|source| StoreError::sql("be opened for reading", source))
+}
+
+/// A small file is read through at every start: a damaged page is found now and not when an alert is wanted. What is
+/// larger is found out where it is read.
+async fn check_pages(writer: &mut SqliteConnection, path: &Path) -> Result<(), StoreError> {
+    if std::fs::metadata(path).is_ok_and(|about| about.len() > CHECKED_BYTES_MAX) {
+        return Ok(());
+    }
+    let found: String = sqlx::query_scalar("PRAGMA quick_check(1)")
+        .fetch_one(writer)
+        .await
+        .map_err(|source| StoreError::sql("be checked", source))?;
+    if found == "ok" {
+        return Ok(());
+    }
+    let what = found.lines().collect::<Vec<_>>().join(" ");
+    Err(StoreError::Corrupt { file: path.to_owned(), what })
 }
 
 /// A few read-only connections.
@@ -179,7 +230,7 @@ async fn migrate_to(writer: &mut Connection, version: i64, steps: usize) -> Resu
         let version = format!("PRAGMA user_version = {}", index + 1);
         let owner = format!("PRAGMA application_id = {APPLICATION_ID}");
         let outcome = async {
-            writer.script(*step).await.map_err(sql)?;
+            writer.script(sqlx::AssertSqlSafe(for_sqlite(step))).await.map_err(sql)?;
             for pragma in [version, owner] {
                 // Numbers of ours only: PRAGMA takes no parameters.
                 let pragma = sqlx::AssertSqlSafe(pragma);

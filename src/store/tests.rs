@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::event_log::Fault;
 use super::*;
+use crate::config::alert_store::{AlertsAt, Server};
 use crate::model::alert::{Action, AlertId};
 use crate::model::episode::{AlertChange, OpenEpisode};
 use crate::model::event::{Event, EventId};
@@ -14,8 +15,68 @@ use crate::model::record::{Position, Reject};
 use crate::model::severity::Severity;
 use crate::stdx::id::{Id128, IdHasher};
 
-async fn open(dir: &Path) -> Store {
-    Store::open(dir, &StoreConfig::default(), &AlertConfig::default()).await.unwrap()
+/// Where a test's store is: a folder, and a database beside it on the server.
+struct Place {
+    dir: tempfile::TempDir,
+    config: StoreConfig,
+}
+
+impl Place {
+    fn sqlite() -> Place {
+        Place { dir: tempfile::tempdir().unwrap(), config: StoreConfig::default() }
+    }
+
+    /// A database of its own; `None`, said aloud, where there is no server.
+    fn postgres() -> Option<Place> {
+        Some(Place::at(&server::shared()?.database()))
+    }
+
+    /// A folder of its own on a database that others use.
+    fn at(url: &str) -> Place {
+        let alerts = AlertsAt::Postgres(Server { url: url.to_owned(), password: None });
+        let config = StoreConfig { alerts, ..StoreConfig::default() };
+        Place { dir: tempfile::tempdir().unwrap(), config }
+    }
+
+    fn path(&self) -> &Path {
+        self.dir.path()
+    }
+}
+
+/// Every test twice, once a database.
+macro_rules! on_both {
+    ($($(#[$with:meta])* $name:ident,)*) => {
+        mod sqlite {
+            $(#[tokio::test] $(#[$with])* async fn $name() {
+                super::$name(super::Place::sqlite()).await;
+            })*
+        }
+        mod postgres {
+            $(#[tokio::test] $(#[$with])* async fn $name() {
+                if let Some(place) = super::Place::postgres() {
+                    super::$name(place).await;
+                }
+            })*
+        }
+    };
+}
+
+mod faults;
+mod nodes;
+mod proxy;
+mod retention;
+#[path = "../../tests/it/support/services/postgres.rs"]
+#[allow(dead_code, clippy::print_stderr)]
+mod server;
+mod speed;
+mod verbs;
+
+async fn open(place: &Place) -> Store {
+    try_open(place).await.unwrap()
+}
+
+async fn try_open(place: &Place) -> Result<Store, StoreError> {
+    Store::open(place.path(), &place.config, &AlertConfig::default()).await
 }
 
 fn event(number: u64) -> Event {
@@ -149,17 +210,15 @@ async fn assert_books(store: &Store, events: u64, commits: u64) {
     assert_eq!(verdict.broken, None);
 }
 
-#[tokio::test]
-async fn a_commit_is_all_there_after_a_restart() {
-    let dir = tempfile::tempdir().unwrap();
+async fn a_commit_is_all_there_after_a_restart(dir: Place) {
     let mut engine = Episodes::default();
-    let store = open(dir.path()).await;
+    let store = open(&dir).await;
     let done = store.commit(&batch(&mut engine, 0..100, &[3, 50])).await.unwrap();
     assert_eq!(done.alerts.len(), 1);
     store.commit(&batch(&mut engine, 100..150, &[120])).await.unwrap();
     drop(store);
 
-    let store = open(dir.path()).await;
+    let store = open(&dir).await;
     assert_books(&store, 150, 2).await;
     let page = store.alerts_page("ana", &|_| true, &crate::model::sort::DEFAULT, 10, 0);
     assert_eq!((page.total, page.matching), (1, 1));
@@ -183,9 +242,9 @@ async fn a_commit_is_all_there_after_a_restart() {
 
 #[tokio::test]
 async fn a_full_disk_leaves_nothing_and_the_same_commit_succeeds_later() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = Place::sqlite();
     let mut engine = Episodes::default();
-    let store = open(dir.path()).await;
+    let store = open(&dir).await;
     store.commit(&batch(&mut engine, 0..10, &[1])).await.unwrap();
     let next = batch(&mut engine, 10..500, &[20, 21]);
 
@@ -219,12 +278,12 @@ async fn a_full_disk_leaves_nothing_and_the_same_commit_succeeds_later() {
     store.commit(&big).await.unwrap();
     assert_books(&store, 500, 2).await;
     drop(store);
-    assert_books(&open(dir.path()).await, 500, 2).await;
+    assert_books(&open(&dir).await, 500, 2).await;
 }
 
 #[tokio::test]
 async fn too_little_space_is_refused_before_anything_is_written() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = Place::sqlite();
     let config = StoreConfig { free_bytes_min: u64::MAX, ..StoreConfig::default() };
     let store = Store::open(dir.path(), &config, &AlertConfig::default()).await.unwrap();
     let mut engine = Episodes::default();
@@ -236,8 +295,8 @@ async fn too_little_space_is_refused_before_anything_is_written() {
 #[tokio::test]
 async fn one_owner_at_a_time_and_files_are_the_owners_alone() {
     use std::os::unix::fs::PermissionsExt;
-    let dir = tempfile::tempdir().unwrap();
-    let store = open(dir.path()).await;
+    let dir = Place::sqlite();
+    let store = open(&dir).await;
     let again = Store::open(dir.path(), &StoreConfig::default(), &AlertConfig::default()).await;
     let Err(StoreError::InUse { pid, .. }) = again else { panic!("opened twice") };
     assert_eq!(pid, Some(std::process::id()));
@@ -260,8 +319,8 @@ async fn one_owner_at_a_time_and_files_are_the_owners_alone() {
 
 #[tokio::test]
 async fn a_newer_store_is_refused_untouched() {
-    let dir = tempfile::tempdir().unwrap();
-    open(dir.path()).await.close().await.unwrap();
+    let dir = Place::sqlite();
+    open(&dir).await.close().await.unwrap();
     let path = folder::database_path(dir.path());
     let mut bytes = std::fs::read(&path).unwrap();
     bytes[60..64].copy_from_slice(&99_u32.to_be_bytes());
@@ -274,7 +333,7 @@ async fn a_newer_store_is_refused_untouched() {
 
 #[tokio::test]
 async fn the_search_skips_by_time_and_host_and_gives_the_newest_first() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = Place::sqlite();
     let config = StoreConfig { segment_bytes_max: 2_000, ..StoreConfig::default() };
     let store = Store::open(dir.path(), &config, &AlertConfig::default()).await.unwrap();
     for round in 0..20_u64 {
@@ -307,11 +366,9 @@ async fn the_search_skips_by_time_and_host_and_gives_the_newest_first() {
     assert!(around.events.is_sorted_by_key(|event| event.timestamp));
 }
 
-#[tokio::test]
-async fn evidence_of_earlier_batches_is_found_by_place_and_by_search() {
-    let dir = tempfile::tempdir().unwrap();
+async fn evidence_of_earlier_batches_is_found_by_place_and_by_search(dir: Place) {
     let mut engine = Episodes::default();
-    let store = open(dir.path()).await;
+    let store = open(&dir).await;
     store.commit(&batch(&mut engine, 0..10, &[])).await.unwrap();
     let mut joined = finding(15, "r");
     // One of them is newer than the match: that one came late.
@@ -329,14 +386,14 @@ async fn evidence_of_earlier_batches_is_found_by_place_and_by_search() {
 
 #[tokio::test]
 async fn a_restored_database_beside_newer_segments_is_refused_until_they_are_adopted() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = Place::sqlite();
     let mut engine = Episodes::default();
-    let store = open(dir.path()).await;
+    let store = open(&dir).await;
     store.commit(&batch(&mut engine, 0..10, &[])).await.unwrap();
     store.close().await.unwrap();
     let path = folder::database_path(dir.path());
     let yesterday = std::fs::read(&path).unwrap();
-    let store = open(dir.path()).await;
+    let store = open(&dir).await;
     for round in 1..4 {
         store.commit(&batch(&mut engine, round * 10..round * 10 + 10, &[])).await.unwrap();
     }
@@ -353,21 +410,19 @@ async fn a_restored_database_beside_newer_segments_is_refused_until_they_are_ado
     assert!(error.to_string().contains("doctor --adopt-tail"), "{error}");
     assert_eq!(std::fs::read(&segment).unwrap(), bytes, "refused means untouched");
     let by = By { actor: "ana", place: "local" };
-    let adopted = adopt_tail(dir.path(), by, Timestamp(9)).await.unwrap();
+    let adopted = adopt_tail(dir.path(), &StoreConfig::default(), by, Timestamp(9)).await.unwrap();
     assert_eq!((adopted.frames, adopted.events), (2, 20));
     assert!(adopted.bytes_cut > 0);
-    let store = open(dir.path()).await;
+    let store = open(&dir).await;
     assert_eq!(all(&store).len(), 30);
     assert_eq!(store.audit_newest(1).await.unwrap()[0].action, "adopt_tail");
     store.commit(&batch(&mut engine, 40..50, &[])).await.unwrap();
     assert_eq!(all(&store).len(), 40);
 }
 
-#[tokio::test]
-async fn a_call_abandoned_at_any_point_is_made_good_by_the_next_one() {
-    let dir = tempfile::tempdir().unwrap();
+async fn a_call_abandoned_at_any_point_is_made_good_by_the_next_one(dir: Place) {
     let mut engine = Episodes::default();
-    let store = open(dir.path()).await;
+    let store = open(&dir).await;
     store.commit(&batch(&mut engine, 0..10, &[1])).await.unwrap();
     let mut done = 10;
     for polls in 0..60 {
@@ -397,6 +452,8 @@ async fn a_call_abandoned_at_any_point_is_made_good_by_the_next_one() {
     assert!(done > 100, "some went through");
 }
 
-mod retention;
-mod speed;
-mod verbs;
+on_both! {
+    a_commit_is_all_there_after_a_restart,
+    evidence_of_earlier_batches_is_found_by_place_and_by_search,
+    a_call_abandoned_at_any_point_is_made_good_by_the_next_one,
+}

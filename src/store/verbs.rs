@@ -6,14 +6,14 @@ use std::sync::Arc;
 use serde_json::{Value as Json, json};
 
 use crate::model::alert::{Action, Alert, AlertId, Pending};
-use crate::model::desk::{Acted, Undone};
+use crate::model::desk::Acted;
 use crate::model::lifecycle;
 use crate::stdx::time::{Timestamp, micros};
 use crate::store::audit::{self, ChainHead, NewEntry};
 use crate::store::board::BoardRow;
 use crate::store::rows::{put_alerts, signed, unsigned};
 use crate::store::sql::{self, Connection};
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, Writer};
 use crate::wire::stored_v1::{self, HumanSide};
 
 /// Bytes of a note.
@@ -36,11 +36,19 @@ pub struct By<'a> {
     pub place: &'a str,
 }
 
+/// An action that was asked for.
+struct Asked<'a> {
+    ids: &'a [(AlertId, Option<u64>)],
+    action: &'a Action,
+    by: By<'a>,
+    now: Timestamp,
+}
+
 /// Changes that a transaction has written and the board has not taken in yet.
-struct Work {
-    head: ChainHead,
-    rows: Vec<BoardRow>,
-    done: Vec<u64>,
+pub(super) struct Work {
+    pub(super) head: ChainHead,
+    pub(super) rows: Vec<BoardRow>,
+    pub(super) done: Vec<u64>,
 }
 
 impl Store {
@@ -55,44 +63,68 @@ impl Store {
     ) -> Result<Acted, StoreError> {
         check_request(ids, &action, by)?;
         let mut guard = self.hold().await?;
+        let writer = &mut *guard;
+        sql::begin(&mut writer.sql).await?;
+        writer.unsure = true;
+        let asked = Asked { ids, action: &action, by, now };
+        let outcome = self.keep_action(writer, asked).await;
+        let ended = sql::end(&mut writer.sql, outcome).await;
+        self.settled(writer, ended.is_ok());
+        let (pending, change, conflicts) = ended?;
+        self.shared_until(writer, change);
+        let (id, deadline, alerts) = (pending.id, pending.deadline, pending.alerts.len());
+        if alerts > 0 {
+            self.board.write().add_pending(pending);
+        }
+        Ok(Acted { pending_id: id, deadline, alerts, conflicts })
+    }
+
+    /// Keep an action, in a transaction: with the alerts that may be changed, the change and the conflicts.
+    async fn keep_action(
+        &self,
+        writer: &mut Writer,
+        asked: Asked<'_>,
+    ) -> Result<(Pending, i64, Seen), StoreError> {
+        let Asked { ids, action, by, now } = asked;
+        let change = self.share(writer).await?;
         let (alerts, conflicts) = self.sort_out(ids, by.actor)?;
-        let deadline = now.plus_micros(micros(self.alert_config.undo));
-        if alerts.is_empty() {
-            return Ok(Acted { pending_id: 0, deadline, alerts: 0, conflicts });
+        let mut pending = Pending {
+            id: 0,
+            actor: by.actor.to_owned(),
+            place: by.place.to_owned(),
+            alerts,
+            action: action.clone(),
+            at: now,
+            deadline: now.plus_micros(micros(self.alert_config.undo)),
+        };
+        if pending.alerts.is_empty() {
+            return Ok((pending, change, conflicts));
         }
         if self.board.read().pending().len() >= PENDING_MAX {
             return Err(StoreError::Invalid(
                 "too many actions are waiting: try again later".into(),
             ));
         }
-        guard.unsure = true;
-        let written: Result<i64, _> = sql::scalar(
+        let id: i64 = sql::scalar(
             "INSERT INTO pending (actor, place, alerts, action, at, deadline)
              VALUES ($1, $2, $3, $4, $5, $6) RETURNING id",
         )
         .bind(by.actor)
         .bind(by.place)
-        .bind(stored_v1::write_ids(&alerts))
-        .bind(stored_v1::write_action(&action))
+        .bind(stored_v1::write_ids(&pending.alerts))
+        .bind(stored_v1::write_action(action))
         .bind(now.0)
-        .bind(deadline.0)
-        .fetch_one(&mut guard.sql)
-        .await;
-        guard.unsure = false;
-        let written = written.map_err(|source| StoreError::sql("keep the action", source))?;
-        let id = unsigned(written);
-        let count = alerts.len();
-        let pending = Pending {
-            id,
-            actor: by.actor.to_owned(),
-            place: by.place.to_owned(),
-            alerts,
-            action,
-            at: now,
-            deadline,
-        };
-        self.board.write().add_pending(pending);
-        Ok(Acted { pending_id: id, deadline, alerts: count, conflicts })
+        .bind(pending.deadline.0)
+        .fetch_one(&mut writer.sql)
+        .await
+        .map_err(|source| StoreError::sql("keep the action", source))?;
+        pending.id = unsigned(id);
+        Ok((pending, change, conflicts))
+    }
+
+    /// A transaction of a verb has ended. Where it failed with its connection, its end is not known.
+    pub(super) fn settled(&self, writer: &mut Writer, well: bool) {
+        writer.unsure = !well && writer.sql.is_lost();
     }
 
     /// Alerts that may be changed, and those that changed under the actor's eyes.
@@ -138,32 +170,39 @@ impl Store {
     async fn apply_where(
         &self,
         now: Timestamp,
-        due: impl Fn(&Pending) -> bool,
+        due: impl Fn(&Pending) -> bool + Sync,
     ) -> Result<Vec<Arc<Alert>>, StoreError> {
         if !self.board.read().pending().iter().any(&due) {
             return Ok(Vec::new());
         }
         let mut guard = self.hold().await?;
+        let writer = &mut *guard;
+        sql::begin(&mut writer.sql).await?;
+        writer.unsure = true;
+        let outcome = self.apply_all(writer, now, &due).await;
+        let ended = sql::end(&mut writer.sql, outcome).await;
+        self.settled(writer, ended.is_ok());
+        let (work, change) = ended?;
+        self.shared_until(writer, change);
+        writer.head = work.head;
+        Ok(self.take_in(work.rows, &work.done))
+    }
+
+    async fn apply_all(
+        &self,
+        writer: &mut Writer,
+        now: Timestamp,
+        due: &(impl Fn(&Pending) -> bool + Sync),
+    ) -> Result<(Work, i64), StoreError> {
+        let change = self.share(writer).await?;
         let mut actions: Vec<Pending> =
             self.board.read().pending().iter().filter(|pending| due(pending)).cloned().collect();
         actions.sort_by_key(|pending| (pending.deadline, pending.id));
-        let mut work = Work { head: guard.head.clone(), rows: Vec::new(), done: Vec::new() };
-        let sql = &mut guard.sql;
-        sql::begin(sql).await?;
-        guard.unsure = true;
-        let sql = &mut guard.sql;
-        let outcome = async {
-            for pending in &actions {
-                self.apply_one(sql, pending, now, &mut work).await?;
-            }
-            Ok(())
+        let mut work = Work { head: writer.head.clone(), rows: Vec::new(), done: Vec::new() };
+        for pending in &actions {
+            self.apply_one(&mut writer.sql, pending, now, &mut work).await?;
         }
-        .await;
-        let ended = sql::end(sql, outcome).await;
-        guard.unsure = false;
-        ended?;
-        guard.head = work.head;
-        Ok(self.take_in(work.rows, &work.done))
+        Ok((work, change))
     }
 
     async fn apply_one(
@@ -173,6 +212,16 @@ impl Store {
         now: Timestamp,
         work: &mut Work,
     ) -> Result<(), StoreError> {
+        work.done.push(pending.id);
+        let gone = sql::query("DELETE FROM pending WHERE id = $1")
+            .bind(signed(pending.id))
+            .execute(&mut *sql)
+            .await
+            .map_err(|source| StoreError::sql("carry out an action", source))?;
+        if gone.rows == 0 {
+            // Another node was faster, or it was taken back there.
+            return Ok(());
+        }
         let by = By { actor: &pending.actor, place: &pending.place };
         let mut before: Vec<HumanSide> = Vec::new();
         for id in &pending.alerts {
@@ -186,120 +235,27 @@ impl Store {
             before.push(HumanSide::of(&old));
             keep(sql, work, alert, by.actor).await?;
         }
-        sql::query("DELETE FROM pending WHERE id = $1")
-            .bind(signed(pending.id))
-            .execute(&mut *sql)
-            .await
-            .map_err(|source| StoreError::sql("carry out an action", source))?;
-        keep_applied(sql, pending, &before).await?;
-        work.done.push(pending.id);
-        Ok(())
+        keep_applied(sql, pending, &before).await
     }
 
     /// An alert as this transaction has left it.
-    fn current(&self, id: &AlertId, work: &Work) -> Option<Arc<Alert>> {
+    pub(super) fn current(&self, id: &AlertId, work: &Work) -> Option<Arc<Alert>> {
         let mine = work.rows.iter().rev().find(|row| row.alert.id == *id);
         mine.map(|row| Arc::clone(&row.alert))
             .or_else(|| self.board.read().get(id).map(|row| Arc::clone(&row.alert)))
     }
 
-    fn take_in(&self, rows: Vec<BoardRow>, done: &[u64]) -> Vec<Arc<Alert>> {
+    pub(super) fn take_in(&self, rows: Vec<BoardRow>, done: &[u64]) -> Vec<Arc<Alert>> {
         let mut board = self.board.write();
         board.remove_pending(done);
         let changed = rows.iter().map(|row| Arc::clone(&row.alert)).collect();
         rows.into_iter().for_each(|row| board.put(row));
         changed
     }
-
-    /// Take an action of `by.actor` back: this one, or the actor's newest. Before its deadline it
-    /// leaves no trace; after it, a counter-action is recorded. Returns the alerts that changed, too.
-    pub async fn undo(
-        &self,
-        id: Option<u64>,
-        by: By<'_>,
-        now: Timestamp,
-    ) -> Result<(Undone, Vec<Arc<Alert>>), StoreError> {
-        self.apply_due(now).await?;
-        let mut guard = self.hold().await?;
-        let waiting = {
-            let board = self.board.read();
-            let mine = board.pending().iter().filter(|pending| pending.actor == by.actor);
-            mine.filter(|pending| id.is_none_or(|id| pending.id == id))
-                .max_by_key(|pending| pending.id)
-                .cloned()
-        };
-        if let Some(pending) = waiting {
-            guard.unsure = true;
-            let gone = sql::query("DELETE FROM pending WHERE id = $1")
-                .bind(signed(pending.id))
-                .execute(&mut guard.sql)
-                .await;
-            guard.unsure = false;
-            gone.map_err(|source| StoreError::sql("take an action back", source))?;
-            self.board.write().remove_pending(&[pending.id]);
-            let Pending { action, alerts, .. } = pending;
-            return Ok((Undone { action, without_trace: true, alerts }, Vec::new()));
-        }
-        let applied = read_applied(&mut guard.sql, by.actor, id).await?;
-        let (applied_id, action, before) =
-            applied.ok_or(StoreError::NothingToUndo("there is no action of yours to take back"))?;
-        let mut work = Work { head: guard.head.clone(), rows: Vec::new(), done: Vec::new() };
-        let sql = &mut guard.sql;
-        sql::begin(sql).await?;
-        guard.unsure = true;
-        let sql = &mut guard.sql;
-        let outcome = async {
-            for side in &before {
-                self.counter(sql, side, &action, by, now, &mut work).await?;
-            }
-            if work.rows.is_empty() && !before.is_empty() {
-                return Err(StoreError::Conflict);
-            }
-            let gone = sql::query("DELETE FROM applied WHERE id = $1")
-                .bind(signed(applied_id))
-                .execute(&mut *sql)
-                .await;
-            gone.map_err(|source| StoreError::sql("take an action back", source))
-        }
-        .await;
-        let ended = sql::end(sql, outcome).await;
-        guard.unsure = false;
-        ended?;
-        guard.head = work.head;
-        let changed = self.take_in(work.rows, &[]);
-        let alerts = changed.iter().map(|alert| alert.id).collect();
-        Ok((Undone { action, without_trace: false, alerts }, changed))
-    }
-
-    /// Put one alert back, unless somebody else changed it after the action.
-    async fn counter(
-        &self,
-        sql: &mut Connection,
-        side: &HumanSide,
-        action: &Action,
-        by: By<'_>,
-        now: Timestamp,
-        work: &mut Work,
-    ) -> Result<(), StoreError> {
-        let ours =
-            self.board.read().get(&side.alert).is_some_and(|row| &*row.touched_actor == by.actor);
-        let Some(old) = self.current(&side.alert, work).filter(|_| ours) else {
-            return Ok(());
-        };
-        let mut alert = Alert::clone(&old);
-        side.restore(&mut alert, now);
-        let mut detail = describe(action, &old, &alert);
-        if let Some(fields) = detail.as_object_mut() {
-            fields.insert("undoes".to_owned(), Json::from(action.kind()));
-        }
-        let detail = detail.to_string();
-        write_entry(sql, &mut work.head, by, now, &side.alert, "undo", &detail).await?;
-        keep(sql, work, alert, by.actor).await
-    }
 }
 
 /// Write a changed alert and remember it for the board.
-async fn keep(
+pub(super) async fn keep(
     sql: &mut Connection,
     work: &mut Work,
     alert: Alert,
@@ -315,7 +271,7 @@ async fn keep(
     Ok(())
 }
 
-async fn write_entry(
+pub(super) async fn write_entry(
     sql: &mut Connection,
     head: &mut ChainHead,
     by: By<'_>,
@@ -367,28 +323,6 @@ async fn keep_applied(
 /// Alerts with a revision.
 type Seen = Vec<(AlertId, u64)>;
 
-type Applied = (u64, Action, Vec<HumanSide>);
-
-async fn read_applied(
-    sql: &mut Connection,
-    actor: &str,
-    id: Option<u64>,
-) -> Result<Option<Applied>, StoreError> {
-    let row = sql::query(
-        "SELECT id, action, before FROM applied WHERE actor = $1 AND ($2 IS NULL OR id = $2)
-         ORDER BY id DESC LIMIT 1",
-    )
-    .bind(actor)
-    .bind(id.map(signed))
-    .fetch_optional(sql)
-    .await
-    .map_err(|source| StoreError::sql("read the way back", source))?;
-    let Some(row) = row else { return Ok(None) };
-    let action = stored_v1::read_action(row.get("action")).map_err(StoreError::Row)?;
-    let before = stored_v1::read_human(row.get("before")).map_err(StoreError::Row)?;
-    Ok(Some((unsigned(row.get("id")), action, before)))
-}
-
 /// Every action that waits, as the database has it.
 pub(crate) async fn read_pending(sql: &mut Connection) -> Result<Vec<Pending>, StoreError> {
     let rows = sql::query("SELECT * FROM pending ORDER BY id")
@@ -411,7 +345,7 @@ pub(crate) async fn read_pending(sql: &mut Connection) -> Result<Vec<Pending>, S
 }
 
 /// The body of an audit entry: the action, and the old and new value of what it changed.
-fn describe(action: &Action, old: &Alert, new: &Alert) -> Json {
+pub(super) fn describe(action: &Action, old: &Alert, new: &Alert) -> Json {
     let mut detail = match action {
         Action::Note(note) => json!({ "note": note }),
         Action::Verdict(verdict) => json!({

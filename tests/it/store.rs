@@ -7,6 +7,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use watchfloor::alert::{Engine, Restored};
 use watchfloor::config::alert::AlertConfig;
+use watchfloor::config::alert_store::{AlertsAt, Server};
 use watchfloor::config::store::StoreConfig;
 use watchfloor::model::alert::Alert;
 use watchfloor::model::event::Event;
@@ -18,6 +19,8 @@ use watchfloor::model::severity::Severity;
 use watchfloor::stdx::id::IdHasher;
 use watchfloor::stdx::time::Timestamp;
 use watchfloor::store::{Commit, EventScan, Store};
+
+use crate::support::services::postgres;
 
 const BATCH: u64 = 7;
 
@@ -65,16 +68,21 @@ fn rule() -> Arc<RuleInfo> {
 struct Run {
     runtime: tokio::runtime::Runtime,
     dir: PathBuf,
+    /// Where alerts are, when they are not in the folder.
+    url: Option<String>,
     store: Option<Store>,
     engine: Engine,
     next: u64,
 }
 
 impl Run {
-    fn open(dir: &Path) -> Run {
+    fn open(dir: &Path, url: Option<String>) -> Run {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         // Small segments, so that a crash also falls on a change of segment.
-        let config = StoreConfig { segment_bytes_max: 1_500, ..StoreConfig::default() };
+        let mut config = StoreConfig { segment_bytes_max: 1_500, ..StoreConfig::default() };
+        if let Some(url) = url.clone() {
+            config.alerts = AlertsAt::Postgres(Server { url, password: None });
+        }
         let (store, rows, next) = runtime.block_on(async {
             let store = Store::open(dir, &config, &AlertConfig::default()).await.unwrap();
             let rows = Restored {
@@ -88,7 +96,7 @@ impl Run {
             (store, rows, next)
         });
         let engine = Engine::new(AlertConfig::default()).restore(rows);
-        Run { runtime, dir: dir.to_owned(), store: Some(store), engine, next }
+        Run { runtime, dir: dir.to_owned(), url, store: Some(store), engine, next }
     }
 
     /// One batch from where the books say.
@@ -127,7 +135,8 @@ impl Run {
         self.runtime.block_on(self.store.take().unwrap().close()).unwrap();
         let (dir, copy) = (self.dir.clone(), tempfile::tempdir().unwrap());
         copy_folder(&dir, copy.path());
-        let mut ahead = Run::open(copy.path());
+        let copied = self.url.as_ref().map(|url| postgres::shared().unwrap().copy_of(url));
+        let mut ahead = Run::open(copy.path(), copied);
         ahead.step();
         ahead.runtime.block_on(ahead.store.take().unwrap().close()).unwrap();
         for entry in std::fs::read_dir(copy.path().join("events")).unwrap() {
@@ -140,7 +149,7 @@ impl Run {
                 std::fs::write(&before, &new[..old.len() + extra]).unwrap();
             }
         }
-        Run::open(&dir)
+        Run::open(&dir, self.url.clone())
     }
 
     fn alerts(&self) -> Vec<Alert> {
@@ -183,6 +192,23 @@ fn copy_folder(from: &Path, to: &Path) {
     }
 }
 
+/// A quiet and a rough life of the same records come to the same.
+fn live(deaths: &[Option<f64>], url: impl Fn() -> Option<String>) {
+    let (quiet, rough) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let mut undisturbed = Run::open(quiet.path(), url());
+    let mut run = Run::open(rough.path(), url());
+    for death in deaths {
+        undisturbed.step();
+        if let Some(part) = death {
+            run = run.die_in_commit(*part);
+        }
+        run.step();
+    }
+    run.check_books();
+    assert_eq!(run.alerts(), undisturbed.alerts());
+    assert!(run.alerts().len() > 1);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 6, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -190,18 +216,19 @@ proptest! {
     fn dying_at_any_moment_changes_nothing(
         deaths in proptest::collection::vec(proptest::option::weighted(0.6, 0.0..=1.0_f64), 12),
     ) {
-        let (quiet, rough) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let mut undisturbed = Run::open(quiet.path());
-        let mut run = Run::open(rough.path());
-        for death in &deaths {
-            undisturbed.step();
-            if let Some(part) = death {
-                run = run.die_in_commit(*part);
-            }
-            run.step();
+        live(&deaths, || None);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn dying_at_any_moment_changes_nothing_on_postgresql(
+        deaths in proptest::collection::vec(proptest::option::weighted(0.6, 0.0..=1.0_f64), 12),
+    ) {
+        if let Some(server) = postgres::shared() {
+            live(&deaths, || Some(server.database()));
         }
-        run.check_books();
-        prop_assert_eq!(run.alerts(), undisturbed.alerts());
-        prop_assert!(run.alerts().len() > 1);
     }
 }

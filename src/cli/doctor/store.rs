@@ -26,6 +26,7 @@ pub(super) fn look(config: &Config, findings: &mut Findings) {
         return;
     }
     let is_ours = modes(dir, findings);
+    server(config, findings);
     if let Some(pid) = running::store_owner(config) {
         in_use(config, pid, findings);
         return;
@@ -46,6 +47,26 @@ pub(super) fn look(config: &Config, findings: &mut Findings) {
     });
     if let Err(error) = checked {
         findings.error("store", &error);
+    }
+}
+
+/// The settings of the alert store's server.
+fn server(config: &Config, findings: &mut Findings) {
+    if config.store.alerts.file(&config.data_dir).is_some() {
+        return;
+    }
+    let asked =
+        owner::runtime().and_then(|runtime| runtime.block_on(running::store_advice(config)));
+    match asked {
+        Ok(advice) if advice.is_empty() => {
+            findings.ok("alert store", "the server's settings are as advised");
+        }
+        Ok(advice) => {
+            for line in advice {
+                findings.warn("alert store", line, "docs/stores.md has the settings");
+            }
+        }
+        Err(error) => findings.error("alert store", &error),
     }
 }
 

@@ -16,6 +16,7 @@ CREATE TRIGGER rule_changes_no_delete BEFORE DELETE ON rule_changes
     BEGIN SELECT RAISE(ABORT, 'the history of rules is append-only'); END;
 
 -- Rules that were switched off one by one, taken over.
+-- sqlite only
 INSERT INTO rule_changes (at, actor, place, kind, subject, reason, before, after)
     SELECT max(at), 'watchfloor', 'new version', 'state', 'rules that were off', 'taken over from an older version', '{}',
         json_object('states', json_group_array(json_object(

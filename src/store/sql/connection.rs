@@ -1,9 +1,15 @@
 //! A connection or a pool of either database, and transactions on a connection.
 
+use std::time::Duration;
+
 use sqlx::postgres::PgConnection;
 use sqlx::{Executor, PgPool, SqlSafeStr, SqliteConnection, SqlitePool};
 
 use crate::store::StoreError;
+use crate::store::sql::postgres::Server;
+
+/// A statement of the writer that the server does not answer for this long is given up with its connection.
+const ANSWER_MAX: Duration = Duration::from_secs(60);
 
 /// The writer's connection.
 pub(crate) enum Connection {
@@ -13,9 +19,13 @@ pub(crate) enum Connection {
     Postgres(Box<Link>),
 }
 
-/// A connection to a server, made again when it is lost.
+/// A connection to a server. It is away while a statement runs: what fails in the middle, or is abandoned there, is closed,
+/// and the server takes back what was open.
 pub(crate) struct Link {
     connection: Option<PgConnection>,
+    pub(super) server: Server,
+    /// The number of the change, where this transaction has taken what nodes share.
+    change: Option<i64>,
 }
 
 /// Connections that only read.
@@ -32,14 +42,6 @@ pub(crate) enum Target<'a> {
     Pool(&'a Pool),
 }
 
-/// The library's own kind of what a statement runs on.
-pub(super) enum Held<'a> {
-    Sqlite(&'a mut SqliteConnection),
-    Postgres(&'a mut PgConnection),
-    SqlitePool(&'a SqlitePool),
-    PostgresPool(&'a PgPool),
-}
-
 impl<'a> From<&'a mut Connection> for Target<'a> {
     fn from(connection: &'a mut Connection) -> Target<'a> {
         Target::Connection(connection)
@@ -52,21 +54,45 @@ impl<'a> From<&'a Pool> for Target<'a> {
     }
 }
 
-impl<'a> Target<'a> {
-    pub(super) fn hold(self) -> Result<Held<'a>, sqlx::Error> {
-        Ok(match self {
-            Target::Connection(Connection::Sqlite(link)) => Held::Sqlite(link),
-            Target::Connection(Connection::Postgres(link)) => Held::Postgres(link.live()?),
-            Target::Pool(Pool::Sqlite(pool)) => Held::SqlitePool(pool),
-            Target::Pool(Pool::Postgres(pool)) => Held::PostgresPool(pool),
-        })
+impl Link {
+    /// The connection, for one statement.
+    pub(super) fn lend(&mut self) -> Result<PgConnection, sqlx::Error> {
+        self.connection.take().ok_or_else(|| lost("the connection to the server was lost"))
+    }
+
+    /// Wait for a statement and keep the connection, unless it is the connection that failed.
+    pub(super) async fn settle<T>(
+        &mut self,
+        answer: impl Future<Output = (PgConnection, Result<T, sqlx::Error>)>,
+    ) -> Result<T, sqlx::Error> {
+        let Ok((connection, outcome)) = tokio::time::timeout(ANSWER_MAX, answer).await else {
+            return Err(lost("the server did not answer in time"));
+        };
+        if !outcome.as_ref().is_err_and(is_cut) {
+            self.connection = Some(connection);
+        }
+        outcome
     }
 }
 
-impl Link {
-    /// The connection, where it is not lost.
-    pub(super) fn live(&mut self) -> Result<&mut PgConnection, sqlx::Error> {
-        self.connection.as_mut().ok_or(sqlx::Error::WorkerCrashed)
+fn lost(what: &'static str) -> sqlx::Error {
+    sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::NotConnected, what))
+}
+
+/// Is the connection gone, or the server going?
+pub(crate) fn is_cut(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Database(database) => database.code().is_some_and(|code| {
+            // Admin shutdown, crash, not yet up, connection exceptions, too many connections, idle for too long.
+            ["57P", "08", "53300", "25P03"].iter().any(|class| code.starts_with(class))
+        }),
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::Protocol(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed => true,
+        _ => false,
     }
 }
 
@@ -78,9 +104,54 @@ impl Pool {
             Pool::Postgres(pool) => pool.close().await,
         }
     }
+
+    /// Is it a server's?
+    pub(crate) fn is_postgres(&self) -> bool {
+        matches!(self, Pool::Postgres(_))
+    }
 }
 
 impl Connection {
+    /// A new connection to a server.
+    pub(crate) fn of_server(connection: PgConnection, server: Server) -> Connection {
+        Connection::Postgres(Box::new(Link { connection: Some(connection), server, change: None }))
+    }
+
+    /// Is it a file's?
+    pub(crate) fn is_sqlite(&self) -> bool {
+        matches!(self, Connection::Sqlite(_))
+    }
+
+    /// Was the connection lost?
+    pub(crate) fn is_lost(&self) -> bool {
+        matches!(self, Connection::Postgres(link) if link.connection.is_none())
+    }
+
+    /// Connect again where the connection was lost.
+    pub(crate) async fn connect_again(&mut self) -> Result<(), StoreError> {
+        if let Connection::Postgres(link) = self
+            && link.connection.is_none()
+        {
+            link.connection = Some(link.server.connect_as_node().await?);
+            link.change = None;
+        }
+        Ok(())
+    }
+
+    /// The number under which this transaction changes what nodes share, once it was taken.
+    pub(crate) fn change(&self) -> Option<i64> {
+        match self {
+            Connection::Sqlite(_) => Some(0),
+            Connection::Postgres(link) => link.change,
+        }
+    }
+
+    pub(crate) fn set_change(&mut self, change: i64) {
+        if let Connection::Postgres(link) = self {
+            link.change = Some(change);
+        }
+    }
+
     /// Close it in good order.
     pub(crate) async fn close(self) -> Result<(), StoreError> {
         let closed = match self {
@@ -98,24 +169,25 @@ impl Connection {
         let text = sqlx::raw_sql(text);
         match self {
             Connection::Sqlite(link) => text.execute(link).await.map(|_| ()),
-            Connection::Postgres(link) => text.execute(link.live()?).await.map(|_| ()),
-        }
-    }
-
-    /// A plain statement without values.
-    async fn plain(&mut self, text: &'static str) -> Result<(), sqlx::Error> {
-        match self {
-            Connection::Sqlite(link) => link.execute(text).await.map(|_| ()),
-            Connection::Postgres(link) => link.live()?.execute(text).await.map(|_| ()),
+            Connection::Postgres(link) => {
+                let mut lent = link.lend()?;
+                let answer = async {
+                    let outcome = text.execute(&mut lent).await.map(|_| ());
+                    (lent, outcome)
+                };
+                link.settle(answer).await
+            }
         }
     }
 
     async fn begin(&mut self) -> Result<(), sqlx::Error> {
-        let text = match self {
-            Connection::Sqlite(_) => "BEGIN IMMEDIATE",
-            Connection::Postgres(_) => "BEGIN",
-        };
-        self.plain(text).await
+        match self {
+            Connection::Sqlite(link) => link.execute("BEGIN IMMEDIATE").await.map(|_| ()),
+            Connection::Postgres(link) => {
+                link.change = None;
+                self.script("BEGIN").await
+            }
+        }
     }
 }
 
@@ -136,10 +208,16 @@ pub(crate) async fn end<T>(
     outcome: Result<T, StoreError>,
 ) -> Result<T, StoreError> {
     let outcome = match outcome {
-        Ok(value) => match sql.plain("COMMIT").await {
-            Ok(()) => return Ok(value),
-            Err(source) => Err(StoreError::sql("commit", source)),
-        },
+        Ok(value) => {
+            let done = match sql {
+                Connection::Sqlite(link) => link.execute("COMMIT").await.map(|_| ()),
+                Connection::Postgres(_) => sql.script("COMMIT").await,
+            };
+            match done {
+                Ok(()) => return Ok(value),
+                Err(source) => Err(StoreError::sql("commit", source)),
+            }
+        }
         Err(error) => Err(error),
     };
     abandon(sql).await;
@@ -148,5 +226,8 @@ pub(crate) async fn end<T>(
 
 /// Roll back whatever is open. Fails when nothing is, or SQLite has done it already: both are well.
 pub(crate) async fn abandon(sql: &mut Connection) {
-    let _ = sql.plain("ROLLBACK").await;
+    let _ = match sql {
+        Connection::Sqlite(link) => link.execute("ROLLBACK").await.map(|_| ()),
+        Connection::Postgres(_) => sql.script("ROLLBACK").await,
+    };
 }

@@ -1,11 +1,12 @@
 //! One way to speak to SQLite and to PostgreSQL: the same statements with `$1` placeholders, three kinds of values, rows
 //! with typed columns. A closed set of two; nothing above this folder knows which one it speaks to.
 
-#![allow(dead_code)] // the server side comes next
-
 mod connection;
+mod dialect;
+mod postgres;
 mod row;
 mod table;
+mod tuning;
 
 use std::borrow::Cow;
 use std::marker::PhantomData;
@@ -14,9 +15,12 @@ use sqlx::postgres::PgArguments;
 use sqlx::sqlite::SqliteArguments;
 use sqlx::{Arguments, SqlSafeStr, SqlStr};
 
-pub(crate) use connection::{Connection, Pool, Target, abandon, begin, end};
+pub(crate) use connection::{Connection, Pool, Target, abandon, begin, end, is_cut};
+pub(crate) use dialect::for_sqlite;
+pub(crate) use postgres::Server;
 pub(crate) use row::{Get, Row};
 pub(crate) use table::{Kind, Table, list};
+pub use tuning::advice;
 
 /// Characters that PostgreSQL's texts cannot hold, and the mark of a text in which they are written differently.
 const NUL: char = '\0';
@@ -101,17 +105,23 @@ impl<'q> Query<'q> {
 
     /// Run it.
     pub(crate) async fn execute(self, target: impl Into<Target<'_>>) -> Result<Done, sqlx::Error> {
-        let rows = match target.into().hold()? {
-            connection::Held::Sqlite(link) => {
+        let rows = match target.into() {
+            Target::Connection(Connection::Sqlite(link)) => {
                 self.for_sqlite()?.execute(link).await?.rows_affected()
             }
-            connection::Held::Postgres(link) => {
-                self.for_postgres()?.execute(link).await?.rows_affected()
+            Target::Connection(Connection::Postgres(link)) => {
+                let mut lent = link.lend()?;
+                let query = self.for_postgres()?;
+                let answer = async {
+                    let outcome = query.execute(&mut lent).await;
+                    (lent, outcome)
+                };
+                link.settle(answer).await?.rows_affected()
             }
-            connection::Held::SqlitePool(pool) => {
+            Target::Pool(Pool::Sqlite(pool)) => {
                 self.for_sqlite()?.execute(pool).await?.rows_affected()
             }
-            connection::Held::PostgresPool(pool) => {
+            Target::Pool(Pool::Postgres(pool)) => {
                 self.for_postgres()?.execute(pool).await?.rows_affected()
             }
         };
@@ -123,13 +133,21 @@ impl<'q> Query<'q> {
         self,
         target: impl Into<Target<'_>>,
     ) -> Result<Vec<Row>, sqlx::Error> {
-        Ok(match target.into().hold()? {
-            connection::Held::Sqlite(link) => rows(self.for_sqlite()?.fetch_all(link).await?),
-            connection::Held::Postgres(link) => rows(self.for_postgres()?.fetch_all(link).await?),
-            connection::Held::SqlitePool(pool) => rows(self.for_sqlite()?.fetch_all(pool).await?),
-            connection::Held::PostgresPool(pool) => {
-                rows(self.for_postgres()?.fetch_all(pool).await?)
+        Ok(match target.into() {
+            Target::Connection(Connection::Sqlite(link)) => {
+                rows(self.for_sqlite()?.fetch_all(link).await?)
             }
+            Target::Connection(Connection::Postgres(link)) => {
+                let mut lent = link.lend()?;
+                let query = self.for_postgres()?;
+                let answer = async {
+                    let outcome = query.fetch_all(&mut lent).await;
+                    (lent, outcome)
+                };
+                rows(link.settle(answer).await?)
+            }
+            Target::Pool(Pool::Sqlite(pool)) => rows(self.for_sqlite()?.fetch_all(pool).await?),
+            Target::Pool(Pool::Postgres(pool)) => rows(self.for_postgres()?.fetch_all(pool).await?),
         })
     }
 
@@ -138,20 +156,15 @@ impl<'q> Query<'q> {
         self,
         target: impl Into<Target<'_>>,
     ) -> Result<Option<Row>, sqlx::Error> {
-        Ok(match target.into().hold()? {
-            connection::Held::Sqlite(link) => {
-                self.for_sqlite()?.fetch_optional(link).await?.map(Row::from)
+        match target.into() {
+            Target::Connection(Connection::Sqlite(link)) => {
+                Ok(self.for_sqlite()?.fetch_optional(link).await?.map(Row::from))
             }
-            connection::Held::Postgres(link) => {
-                self.for_postgres()?.fetch_optional(link).await?.map(Row::from)
+            Target::Pool(Pool::Sqlite(pool)) => {
+                Ok(self.for_sqlite()?.fetch_optional(pool).await?.map(Row::from))
             }
-            connection::Held::SqlitePool(pool) => {
-                self.for_sqlite()?.fetch_optional(pool).await?.map(Row::from)
-            }
-            connection::Held::PostgresPool(pool) => {
-                self.for_postgres()?.fetch_optional(pool).await?.map(Row::from)
-            }
-        })
+            server => Ok(self.fetch_all(server).await?.into_iter().next()),
+        }
     }
 
     /// Its first row.

@@ -28,7 +28,7 @@ pub(crate) enum Kind {
 pub(crate) struct Table<const N: usize> {
     /// Its name.
     pub name: &'static str,
-    /// How many of the columns, the first ones, are the key.
+    /// How many of the columns, the first ones, are the key. 0: a row that is there already is an error.
     pub keys: usize,
     /// The columns.
     pub columns: [(&'static str, Kind); N],
@@ -61,7 +61,12 @@ impl<const N: usize> Table<N> {
                 for chunk in rows.chunks(POSTGRES_ROWS) {
                     let arguments = self.arrays(chunk)?;
                     let text = AssertSqlSafe(self.with_arrays());
-                    sqlx::query_with(text, arguments).execute(link.live()?).await?;
+                    let mut lent = link.lend()?;
+                    let answer = async {
+                        let done = sqlx::query_with(text, arguments).execute(&mut lent).await;
+                        (lent, done)
+                    };
+                    link.settle(answer).await?;
                 }
                 Ok(())
             }
@@ -72,6 +77,9 @@ impl<const N: usize> Table<N> {
     fn around(&self) -> (String, String) {
         let names: Vec<&str> = self.columns.iter().map(|(name, _)| *name).collect();
         let head = format!("INSERT INTO {} ({}) ", self.name, names.join(", "));
+        if self.keys == 0 {
+            return (head, String::new());
+        }
         let (keys, rest) = names.split_at(self.keys.min(names.len()));
         let mut tail = format!(" ON CONFLICT ({}) DO ", keys.join(", "));
         if self.replace && !rest.is_empty() {
@@ -110,6 +118,9 @@ impl<const N: usize> Table<N> {
 
     /// PostgreSQL refuses a statement that touches one row twice.
     fn one_a_key<'q>(&self, rows: Vec<[Value<'q>; N]>) -> Vec<[Value<'q>; N]> {
+        if self.keys == 0 {
+            return rows;
+        }
         let mut kept: Vec<[Value<'q>; N]> = Vec::new();
         let mut places: HashMap<Vec<Value<'q>>, usize> = HashMap::new();
         for row in rows {

@@ -5,11 +5,8 @@ use std::time::Instant;
 use super::*;
 
 /// Alert changes a second of whole commits: a hundred alerts a commit, of which every second one is new.
-#[tokio::test]
-#[ignore = "prints figures"]
-async fn commits_of_alert_changes() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = open(dir.path()).await;
+async fn commits_of_alert_changes(dir: Place) {
+    let store = open(&dir).await;
     let mut engine = Episodes::default();
     let (rounds, a_round) = (60_u64, 200_u64);
     let started = Instant::now();
@@ -30,4 +27,9 @@ async fn commits_of_alert_changes() {
         store.commit(&batch(&mut engine, numbers, &[])).await.unwrap();
     }
     eprintln!("small commits a second: {:.0}", 300.0 / started.elapsed().as_secs_f64());
+}
+
+on_both! {
+    #[ignore = "prints figures"]
+    commits_of_alert_changes,
 }

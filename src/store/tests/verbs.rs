@@ -21,7 +21,7 @@ fn false_positive() -> Action {
     })
 }
 
-async fn with_alerts(dir: &Path, count: u64) -> (Store, Episodes, Vec<AlertId>) {
+async fn with_alerts(dir: &Place, count: u64) -> (Store, Episodes, Vec<AlertId>) {
     let mut engine = Episodes::default();
     let store = open(dir).await;
     let mut commit = batch(&mut engine, 0..count, &[]);
@@ -41,10 +41,8 @@ async fn actions(store: &Store, id: AlertId) -> Vec<String> {
     history.into_iter().map(|entry| format!("{} {}", entry.actor, entry.action)).collect()
 }
 
-#[tokio::test]
-async fn before_the_deadline_only_the_actor_sees_it_and_undo_leaves_no_trace() {
-    let dir = tempfile::tempdir().unwrap();
-    let (store, _, ids) = with_alerts(dir.path(), 1).await;
+async fn before_the_deadline_only_the_actor_sees_it_and_undo_leaves_no_trace(dir: Place) {
+    let (store, _, ids) = with_alerts(&dir, 1).await;
     let now = Timestamp::now();
     let acted = store.act(&[(ids[0], Some(1))], false_positive(), ANA, now).await.unwrap();
     assert_eq!((acted.alerts, acted.deadline), (1, later(now)));
@@ -59,7 +57,7 @@ async fn before_the_deadline_only_the_actor_sees_it_and_undo_leaves_no_trace() {
 
     // It is durable at once, and still nobody else's business.
     drop(store);
-    let store = open(dir.path()).await;
+    let store = open(&dir).await;
     assert_eq!(store.pending("ana").len(), 1);
     assert!(store.undo(None, BOB, now).await.is_err());
     let (undone, changed) = store.undo(None, ANA, now).await.unwrap();
@@ -69,10 +67,8 @@ async fn before_the_deadline_only_the_actor_sees_it_and_undo_leaves_no_trace() {
     assert!(store.apply_due(later(now)).await.unwrap().is_empty());
 }
 
-#[tokio::test]
-async fn after_the_deadline_it_is_applied_for_all_and_undo_is_a_second_entry() {
-    let dir = tempfile::tempdir().unwrap();
-    let (store, _, ids) = with_alerts(dir.path(), 2).await;
+async fn after_the_deadline_it_is_applied_for_all_and_undo_is_a_second_entry(dir: Place) {
+    let (store, _, ids) = with_alerts(&dir, 2).await;
     let now = Timestamp::now();
     let both = [(ids[0], None), (ids[1], None)];
     store.act(&both, false_positive(), ANA, now).await.unwrap();
@@ -82,7 +78,7 @@ async fn after_the_deadline_it_is_applied_for_all_and_undo_is_a_second_entry() {
     assert_eq!(alert.status, Status::FalsePositive);
     assert_eq!(alert.verdict.as_ref().unwrap().note, HOSTILE);
     drop(store);
-    let store = open(dir.path()).await;
+    let store = open(&dir).await;
     assert_eq!(seen(&store, ids[1], "bob"), alert);
     let (undone, changed) = store.undo(None, ANA, later(now)).await.unwrap();
     assert!(!undone.without_trace);
@@ -95,14 +91,12 @@ async fn after_the_deadline_it_is_applied_for_all_and_undo_is_a_second_entry() {
     assert_eq!(store.audit_verify().await.unwrap().entries, 6);
 }
 
-#[tokio::test]
-async fn an_expired_action_is_applied_at_the_next_start() {
-    let dir = tempfile::tempdir().unwrap();
-    let (store, _, ids) = with_alerts(dir.path(), 1).await;
+async fn an_expired_action_is_applied_at_the_next_start(dir: Place) {
+    let (store, _, ids) = with_alerts(&dir, 1).await;
     let long_ago = Timestamp(1);
     store.act(&[(ids[0], None)], Action::Assign(Some("ana".into())), ANA, long_ago).await.unwrap();
     drop(store);
-    let store = open(dir.path()).await;
+    let store = open(&dir).await;
     assert!(store.pending("ana").is_empty());
     assert_eq!(seen(&store, ids[0], "bob").status, Status::Acknowledged);
     let history = store.history("alert", &ids[0].to_string()).await.unwrap();
@@ -110,10 +104,8 @@ async fn an_expired_action_is_applied_at_the_next_start() {
     assert_eq!(history[1].place, "local pid 1");
 }
 
-#[tokio::test]
-async fn somebody_elses_change_is_a_conflict_and_repeats_are_not() {
-    let dir = tempfile::tempdir().unwrap();
-    let (store, mut engine, ids) = with_alerts(dir.path(), 1).await;
+async fn somebody_elses_change_is_a_conflict_and_repeats_are_not(dir: Place) {
+    let (store, mut engine, ids) = with_alerts(&dir, 1).await;
     let now = Timestamp::now();
     let status = |status| Action::Status(status);
     // A repeat moves the revision; what ana saw is still good enough.
@@ -139,10 +131,8 @@ async fn somebody_elses_change_is_a_conflict_and_repeats_are_not() {
     assert_eq!(seen(&store, ids[0], "bob").status, Status::Open);
 }
 
-#[tokio::test]
-async fn a_repeat_reopens_a_resolved_alert_and_leaves_a_false_positive_closed() {
-    let dir = tempfile::tempdir().unwrap();
-    let (store, mut engine, ids) = with_alerts(dir.path(), 2).await;
+async fn a_repeat_reopens_a_resolved_alert_and_leaves_a_false_positive_closed(dir: Place) {
+    let (store, mut engine, ids) = with_alerts(&dir, 2).await;
     let now = Timestamp::now();
     let resolve = Action::Status(Status::Resolved);
     store.act(&[(ids[0], None)], resolve, ANA, now).await.unwrap();
@@ -159,10 +149,8 @@ async fn a_repeat_reopens_a_resolved_alert_and_leaves_a_false_positive_closed() 
     assert_eq!(actions(&store, ids[1]).await.len(), 2);
 }
 
-#[tokio::test]
-async fn limits_and_unknown_alerts_are_refused() {
-    let dir = tempfile::tempdir().unwrap();
-    let (store, _, ids) = with_alerts(dir.path(), 1).await;
+async fn limits_and_unknown_alerts_are_refused(dir: Place) {
+    let (store, _, ids) = with_alerts(&dir, 1).await;
     let now = Timestamp::now();
     let target = [(ids[0], None)];
     let unknown = store.act(&[(Id128([9; 16]), None)], false_positive(), ANA, now).await;
@@ -177,10 +165,8 @@ async fn limits_and_unknown_alerts_are_refused() {
     assert!(store.pending("ana").is_empty());
 }
 
-#[tokio::test]
-async fn hostile_text_comes_back_as_it_went_in() {
-    let dir = tempfile::tempdir().unwrap();
-    let (store, _, ids) = with_alerts(dir.path(), 1).await;
+async fn hostile_text_comes_back_as_it_went_in(dir: Place) {
+    let (store, _, ids) = with_alerts(&dir, 1).await;
     let by = By { actor: HOSTILE, place: HOSTILE };
     store.act(&[(ids[0], None)], Action::Note(HOSTILE.into()), by, Timestamp(1)).await.unwrap();
     store
@@ -192,7 +178,7 @@ async fn hostile_text_comes_back_as_it_went_in() {
     assert!(!store.set_rule_off(HOSTILE, Some(HOSTILE), by, Timestamp(4)).await.unwrap());
     store.save_draft(HOSTILE, ids[0], Some(HOSTILE), Timestamp(5)).await.unwrap();
     drop(store);
-    let store = open(dir.path()).await;
+    let store = open(&dir).await;
     let alert = seen(&store, ids[0], "ana");
     assert_eq!(alert.assignee.as_deref(), Some(HOSTILE));
     assert_eq!(alert.status, Status::Acknowledged, "assigned to oneself");
@@ -208,16 +194,17 @@ async fn hostile_text_comes_back_as_it_went_in() {
     assert!(store.rules_off().await.unwrap().is_empty());
 }
 
-#[tokio::test]
-async fn the_audit_log_refuses_changes_and_finds_forged_ones() {
-    let dir = tempfile::tempdir().unwrap();
-    let (store, _, _) = with_alerts(dir.path(), 3).await;
+async fn the_audit_log_refuses_changes_and_finds_forged_ones(dir: Place) {
+    let (store, _, _) = with_alerts(&dir, 3).await;
     let mut writer = store.writer.lock().await;
     for forbidden in ["UPDATE audit SET actor = 'x'", "DELETE FROM audit"] {
         let error = sql::query(forbidden).execute(&mut writer.sql).await.unwrap_err();
         assert!(error.to_string().contains("append-only"), "{error}");
     }
-    let text = "DROP TRIGGER audit_no_update; DROP TRIGGER audit_no_delete;";
+    let text = match writer.sql.is_sqlite() {
+        true => "DROP TRIGGER audit_no_update; DROP TRIGGER audit_no_delete;",
+        false => "DROP TRIGGER audit_no_update ON audit; DROP TRIGGER audit_no_delete ON audit;",
+    };
     writer.sql.script(text).await.unwrap();
     drop(writer);
     let store = &store;
@@ -228,4 +215,15 @@ async fn the_audit_log_refuses_changes_and_finds_forged_ones() {
     assert_eq!(forge("UPDATE audit SET detail = '{}' WHERE sequence = 3").await, Some(3));
     assert_eq!(forge("UPDATE audit SET actor = 'x' WHERE sequence = 2").await, Some(2));
     assert_eq!(forge("DELETE FROM audit WHERE sequence = 1").await, Some(2));
+}
+
+on_both! {
+    before_the_deadline_only_the_actor_sees_it_and_undo_leaves_no_trace,
+    after_the_deadline_it_is_applied_for_all_and_undo_is_a_second_entry,
+    an_expired_action_is_applied_at_the_next_start,
+    somebody_elses_change_is_a_conflict_and_repeats_are_not,
+    a_repeat_reopens_a_resolved_alert_and_leaves_a_false_positive_closed,
+    limits_and_unknown_alerts_are_refused,
+    hostile_text_comes_back_as_it_went_in,
+    the_audit_log_refuses_changes_and_finds_forged_ones,
 }

@@ -13,9 +13,9 @@ pub mod proxy;
 pub mod pty;
 #[path = "services/rabbitmq.rs"]
 pub mod rabbitmq;
+pub mod services;
 #[path = "services/shippers.rs"]
 pub mod shippers;
-pub mod services;
 pub mod stub;
 pub mod unruly;
 pub mod vocabulary;

@@ -1,3 +1,4 @@
-//! Real servers for suites: a file a kind.
+//! Real servers for suites, by the scripts in `tests/services`: a file a kind.
 
+pub mod postgres;
 pub mod search;
