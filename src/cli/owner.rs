@@ -70,6 +70,8 @@ pub(crate) fn socket(config: &Config) -> PathBuf {
 
 /// Open the store and start what is wanted.
 pub(crate) fn own(config: &Config, wanted: Wanted) -> anyhow::Result<Owned> {
+    // Whatever the store and the libraries under it write is its owner's alone.
+    rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     let runtime = runtime()?;
     let opened = match runtime.block_on(running::open(config))? {
         Opening::Ours(opened) => opened,

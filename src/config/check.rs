@@ -140,7 +140,7 @@ mod tests {
             all,
             [
                 "w.toml:4: ui.theme: expected text, found 5",
-                "w.toml:7: sources[0].type: \"fil\" is none of file, amqp, kafka, ssh, http, stdin, syslog, relp, forward, journald (did you mean file)",
+                "w.toml:7: sources[0].type: \"fil\" is none of file, amqp, kafka, ssh, stdin, http, syslog, relp, forward, journald (did you mean file)",
                 "w.toml:2: alert.dedup: unknown key (did you mean alert.dedupe)",
             ]
         );

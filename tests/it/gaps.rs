@@ -94,8 +94,11 @@ impl Watched {
     }
 }
 
+/// Host, channel and record id of a line.
+type Coordinates = (String, String, u64);
+
 /// A capture of ten logs without a hole: records with computer, channel, record id.
-fn capture() -> Option<(Vec<String>, Vec<(String, String, u64)>)> {
+fn capture() -> Option<(Vec<String>, Vec<Coordinates>)> {
     let folder = data("windows/otrf")?;
     let found = walkdir::WalkDir::new(folder).into_iter().filter_map(Result::ok);
     let path = found
