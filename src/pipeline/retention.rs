@@ -22,6 +22,8 @@ const LOOK: Duration = Duration::from_secs(5);
 const TOPIC: &str = "retention";
 /// The key of the problem in the health report.
 const PROBLEM: &str = "disk usage";
+/// The same of events that another engine keeps.
+const ELSEWHERE: &str = "retention of the event store";
 const DAY_S: i64 = 86_400;
 
 /// The daemon's own retention.
@@ -49,6 +51,7 @@ impl Job {
             let is_full = used >= config.disk_drop && config.disk_drop < 100;
             if is_due || is_full {
                 last = Some(now);
+                self.drop_days_elsewhere(config.events, now);
                 let by = By { actor: "watchfloor", place: "retention" };
                 match self.runtime.block_on(self.store.retention_run(&config, by, now)) {
                     Ok(report) => {
@@ -82,6 +85,26 @@ impl Job {
                 return;
             }
         }
+    }
+
+    /// Where another engine keeps the events, whole days of it go by age.
+    fn drop_days_elsewhere(&self, age: Duration, now: Timestamp) {
+        if age.is_zero() {
+            return;
+        }
+        let until = now.plus_micros(-crate::stdx::time::micros(age));
+        let dropped =
+            self.runtime.block_on(self.store.event_store().drop_days_before(until, until));
+        match dropped {
+            Ok(0) => {}
+            Ok(days) => tracing::info!(days, "old days of events are gone"),
+            Err(error) => {
+                let text = format!("old days of events cannot be removed: {error}");
+                self.shared.set_problem(ELSEWHERE, Some((Health::Degraded, text)));
+                return;
+            }
+        }
+        self.shared.set_problem(ELSEWHERE, None);
     }
 
     fn show(&self, used: u64, [events, bytes, rejects, carried]: [i64; 4]) {

@@ -159,7 +159,7 @@ impl World {
             return "stop".to_owned();
         }
         let feed = &self.feeds[numbers.below(self.feeds.len() as u64) as usize];
-        if kind >= 97 && feed.feeder.kill_server() {
+        if kind >= 98 && feed.feeder.kill_server() {
             return format!("{}: its server killed", feed.name);
         }
         let Some(proxy) = feed.feeder.proxy() else {

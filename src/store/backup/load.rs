@@ -31,8 +31,10 @@ impl Load {
         let mut sql = schema::create_at(path, version).await?;
         // All or nothing; what the migrations put into the tables comes from the backup too.
         sqlx::query("BEGIN IMMEDIATE").execute(&mut sql).await.map_err(failed)?;
-        let made = "SELECT name FROM sqlite_master WHERE type = 'table' AND name IN ('meta', 'chain')";
-        let made: Vec<String> = sqlx::query_scalar(made).fetch_all(&mut sql).await.map_err(failed)?;
+        let made =
+            "SELECT name FROM sqlite_master WHERE type = 'table' AND name IN ('meta', 'chain')";
+        let made: Vec<String> =
+            sqlx::query_scalar(made).fetch_all(&mut sql).await.map_err(failed)?;
         for table in made {
             let text = sqlx::AssertSqlSafe(format!("DELETE FROM \"{table}\""));
             sqlx::query(text).execute(&mut sql).await.map_err(failed)?;
