@@ -213,7 +213,9 @@ impl World {
             assert!(events <= all, "after {fault}: {events} events of {all} records: {sources:#?}");
             if stored == expected && events == all {
                 let attacks: u64 = expected.values().map(|sent| sent.div_ceil(ATTACK_EVERY)).sum();
-                assert_eq!(number(&status, "alerts_count"), attacks, "after {fault}");
+                let missing = || self.without_alert();
+                let alerts = number(&status, "alerts_count");
+                assert!(alerts == attacks, "after {fault}: {alerts} of {attacks}: {:?}", missing());
                 break;
             }
             assert!(
@@ -223,6 +225,24 @@ impl World {
             std::thread::sleep(Duration::from_millis(30));
         }
         self.feeds.iter().for_each(|feed| feed.pause.store(false, Ordering::SeqCst));
+    }
+
+    /// Attacks that have no alert, or alerts that nobody sent.
+    fn without_alert(&self) -> Vec<String> {
+        let arguments = ["alerts", "list", "--limit", "100000", "--format", "ndjson"];
+        let alerts = run_ndjson(&self.config, &arguments);
+        let mut hosts: Vec<String> =
+            alerts.iter().map(|alert| alert["host.name"].as_str().unwrap().to_owned()).collect();
+        for feed in &self.feeds {
+            for number in (0..feed.sent()).step_by(ATTACK_EVERY as usize) {
+                let host = format!("{}-{number}", feed.name);
+                match hosts.iter().position(|known| *known == host) {
+                    Some(at) => drop(hosts.swap_remove(at)),
+                    None => hosts.push(format!("missing {host}")),
+                }
+            }
+        }
+        hosts
     }
 
     /// Every record is there once, and every attack has its alert, with the count of one.
@@ -264,7 +284,9 @@ fn after_every_fault_nothing_is_lost_nothing_is_there_twice_and_the_books_balanc
     let mut kinds: BTreeMap<String, u64> = BTreeMap::new();
     for fault in 0..faults {
         let what = world.disturb(&mut numbers);
+        let began = Instant::now();
         world.check(&format!("fault {fault} of seed {seed} ({what})"));
+        eprintln!("fault {fault}: {what}, agreed after {:?}", began.elapsed());
         *kinds.entry(what).or_default() += 1;
     }
     world.check_all();

@@ -260,7 +260,12 @@ impl Feeder for Forward {
     fn send(&self, first: u64, records: &[String]) -> bool {
         use rmpv::Value;
         let entries = records.iter().map(|text| {
-            let record = Value::Map(vec![("message".into(), text.as_str().into())]);
+            // As Fluentd's own syslog parser takes a line apart.
+            let mut words = text.splitn(4, ' ').skip(1);
+            let host = words.next().unwrap();
+            let message = words.nth(1).unwrap();
+            let fields = [("host", host), ("ident", "app"), ("pid", "7"), ("message", message)];
+            let record = Value::Map(fields.map(|(key, value)| (key.into(), value.into())).to_vec());
             Value::Array(vec![1_795_334_400_u64.into(), record])
         });
         let options = Value::Map(vec![("chunk".into(), format!("chunk-{first}").into())]);
@@ -294,7 +299,7 @@ impl Feeder for Kafka {
 
     fn config(&self) -> String {
         format!(
-            "[[sources]]\nname = \"kafka\"\ntype = \"kafka\"\nbrokers = [\"{}\"]\ntopics = [\"logs\"]\ngroup = \"faults\"\n",
+            "[[sources]]\nname = \"kafka\"\ntype = \"kafka\"\nbrokers = [\"{}\"]\ntopics = [\"logs\"]\ngroup = \"faults\"\nsession_timeout = \"1s\"\n",
             self.broker.address()
         )
     }
