@@ -20,6 +20,10 @@ use feeders::Feeder;
 
 /// Every so many records one is an attack, with a host of its own, so that each makes one alert.
 const ATTACK_EVERY: u64 = 10;
+/// 2026-11-22T08:00:00Z
+const START: i64 = 1_795_334_400;
+/// Records of one source in a second of event time.
+const A_SECOND: u64 = 50;
 /// How long the world may take to agree with the feeders after a fault.
 const SETTLE: Duration = Duration::from_secs(90);
 
@@ -38,7 +42,7 @@ level: high
 
 /// The text of a record: unique, and a syslog line.
 fn record(source: &str, number: u64) -> String {
-    let at = jiff::Timestamp::from_second(1_795_334_400 + (number / 50) as i64).unwrap();
+    let at = jiff::Timestamp::from_second(START + (number / A_SECOND) as i64).unwrap();
     match number % ATTACK_EVERY {
         0 => format!("{at} {source}-{number} app[7]: WFATTACK {source} {number:08}"),
         _ => format!("{at} {source}-host app[7]: record {source} {number:08}"),
@@ -250,7 +254,18 @@ impl World {
         self.feeds.iter().for_each(|feed| feed.pause.store(true, Ordering::SeqCst));
         let all: u64 = self.feeds.iter().map(Feed::sent).sum();
         let limit = (all + 10).to_string();
-        let events = run_ndjson(&self.config, &["events", "search", "", "--limit", &limit]);
+        // A search gives at most 50,000 events: a hundred seconds of records hold fewer.
+        let last = self.feeds.iter().map(Feed::sent).max().unwrap_or(0) / A_SECOND;
+        let mut events = Vec::new();
+        for second in (0..=last).step_by(100) {
+            let at = |second: u64| {
+                jiff::Timestamp::from_second(START + second as i64).unwrap().to_string()
+            };
+            let (from, to) = (at(second), at(second + 99));
+            let arguments =
+                ["events", "search", "", "--limit", "50000", "--from", &from, "--to", &to];
+            events.extend(run_ndjson(&self.config, &arguments));
+        }
         let mut seen: BTreeMap<String, u64> = BTreeMap::new();
         for event in &events {
             let text = event["message"].as_str().unwrap_or_default();
