@@ -23,13 +23,14 @@ pub fn apply(current: &mut Config, new: Config, shared: &Shared) -> Reloaded {
     let differs = |one: &dyn std::fmt::Debug, other: &dyn std::fmt::Debug| {
         format!("{one:?}") != format!("{other:?}")
     };
-    let fixed: [(&'static str, bool); 12] = [
+    let fixed: [(&'static str, bool); 13] = [
         ("data_dir", current.data_dir != new.data_dir),
         ("sources", differs(&current.sources, &new.sources)),
         ("rules", differs(&current.rules, &new.rules)),
         ("signals", differs(&current.signals, &new.signals)),
         ("metrics", differs(&current.metrics, &new.metrics)),
         ("mappings", differs(&current.mappings, &new.mappings)),
+        ("sinks", differs(&current.sinks, &new.sinks)),
         ("store", differs(&current.store, &new.store)),
         ("alert", differs(&current.alert, &new.alert)),
         ("assets", differs(&current.assets, &new.assets)),

@@ -34,6 +34,5 @@ async fn commits_of_alert_changes(dir: Place) {
 }
 
 on_both! {
-    #[ignore = "prints figures"]
     commits_of_alert_changes,
 }
