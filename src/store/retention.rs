@@ -374,13 +374,12 @@ pub(crate) async fn remove_files(
     Ok(())
 }
 
-/// Per cent of the disk in use, rounded down, and its bytes. Unknown: nothing is in use.
+/// Per cent of the disk in use, rounded down, and its bytes, as `df` counts: of what is used and what we may still use. What
+/// is kept for root, or by the layer below, counts as neither. Unknown: nothing is in use.
 pub fn disk_used(dir: &Path) -> (u64, u64) {
     let Ok(disk) = rustix::fs::statvfs(dir) else { return (0, 0) };
-    // What only root may use counts as used.
-    let total = disk.f_blocks.saturating_mul(disk.f_frsize);
-    let free = disk.f_bavail.saturating_mul(disk.f_frsize);
-    let used = total.saturating_sub(free);
+    let used = disk.f_blocks.saturating_sub(disk.f_bfree);
+    let total = used.saturating_add(disk.f_bavail);
     let per_cent = if total == 0 { 0 } else { u128::from(used) * 100 / u128::from(total) };
-    (u64::try_from(per_cent).unwrap_or(0), total)
+    (u64::try_from(per_cent).unwrap_or(0), total.saturating_mul(disk.f_frsize))
 }
