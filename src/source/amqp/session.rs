@@ -12,7 +12,7 @@ use lapin::options::{
 use lapin::tcp::{OwnedIdentity, OwnedTLSConfig};
 use lapin::types::FieldTable;
 use lapin::uri::AMQPUri;
-use lapin::{Acker, Channel, Connection, ConnectionProperties, ErrorKind};
+use lapin::{Acker, Channel, Connection, ConnectionProperties, Consumer, ErrorKind};
 use tokio::sync::oneshot;
 
 use super::recent::Recent;
@@ -68,11 +68,14 @@ pub(super) fn unreachable(config: &AmqpSource, why: &str) -> String {
 /// Is the broker there, with the queue?
 pub(super) async fn look(config: &AmqpSource) -> Result<(), Failed> {
     let connection = connect(config).await?;
-    let channel = connection.create_channel().await?;
-    find_queue(&channel, config).await?;
+    let looking = async {
+        let channel = connection.create_channel().await?;
+        find_queue(&channel, config).await
+    };
+    let found = tokio::time::timeout(CONNECT, looking).await.unwrap_or_else(|_| Err(no_answer()));
     // The answer is known; how the connection ends changes nothing.
-    let _ = connection.close(200, "looked".into()).await;
-    Ok(())
+    let _ = tokio::time::timeout(CONNECT, connection.close(200, "looked".into())).await;
+    found
 }
 
 async fn connect(config: &AmqpSource) -> Result<Connection, Failed> {
@@ -100,8 +103,26 @@ async fn connect(config: &AmqpSource) -> Result<Connection, Failed> {
     let connecting = Connection::connect_uri_with_config(uri, properties, tls, runtime);
     match tokio::time::timeout(CONNECT, connecting).await {
         Ok(connection) => Ok(connection?),
-        Err(_) => Err(Failed::Connection(format!("no answer within {} s", CONNECT.as_secs()))),
+        Err(_) => Err(no_answer()),
     }
+}
+
+fn no_answer() -> Failed {
+    Failed::Connection(format!("no answer within {} s", CONNECT.as_secs()))
+}
+
+/// Begin to take messages of the queue.
+async fn open_queue(
+    connection: &Connection,
+    config: &AmqpSource,
+) -> Result<(Channel, Consumer), Failed> {
+    let channel = connection.create_channel().await?;
+    find_queue(&channel, config).await?;
+    channel.basic_qos(config.prefetch, BasicQosOptions::default()).await?;
+    let (queue, options) = (config.queue.as_str(), BasicConsumeOptions::default());
+    let consumer =
+        channel.basic_consume(queue.into(), "".into(), options, FieldTable::default()).await?;
+    Ok((channel, consumer))
 }
 
 /// A queue is only looked for, unless the configuration says to make it.
@@ -171,14 +192,12 @@ impl Session {
     async fn connected(&mut self) -> Result<(), (bool, Failed)> {
         let early = |failed| (false, failed);
         let connection = connect(&self.config).await.map_err(early)?;
-        let channel = connection.create_channel().await.map_err(|e| early(e.into()))?;
-        find_queue(&channel, &self.config).await.map_err(early)?;
-        let prefetch = channel.basic_qos(self.config.prefetch, BasicQosOptions::default()).await;
-        prefetch.map_err(|error| early(error.into()))?;
-        let (queue, options) = (self.config.queue.as_str(), BasicConsumeOptions::default());
-        let consumer =
-            channel.basic_consume(queue.into(), "".into(), options, FieldTable::default()).await;
-        let mut consumer = consumer.map_err(|error| early(error.into()))?;
+        // A connection may be cut in the middle of these, and nobody answers them then.
+        let opening = open_queue(&connection, &self.config);
+        let (_channel, mut consumer) = match tokio::time::timeout(CONNECT, opening).await {
+            Ok(opened) => opened.map_err(early)?,
+            Err(_) => return Err(early(no_answer())),
+        };
         self.recent.reconnected();
         self.context.trouble(None);
         self.context.gauges.set("connected", 1);
@@ -212,7 +231,8 @@ impl Session {
             }
         };
         let _ = tokio::time::timeout(self.config.stop_wait, drained).await;
-        let _ = connection.close(200, "stopped".into()).await;
+        let closing = connection.close(200, "stopped".into());
+        let _ = tokio::time::timeout(self.config.stop_wait, closing).await;
         Ok(())
     }
 
