@@ -2,7 +2,7 @@
 //! lines are cut, stalled and made deaf, the disk is full, servers die. After each fault everything that was acknowledged
 //! is stored once, every attack has its one alert, and the books balance.
 //!
-//! `WATCHFLOOR_TEST_FAULTS=N` sets how many faults (200; 1,000 with `script/test --full`), `WATCHFLOOR_TEST_SEED` the seed.
+//! `WATCHFLOOR_TEST_FAULTS=N` sets how many faults (100; 1,000 with `script/test --full`), `WATCHFLOOR_TEST_SEED` the seed.
 
 mod feeders;
 
@@ -291,7 +291,7 @@ impl World {
 fn after_every_fault_nothing_is_lost_nothing_is_there_twice_and_the_books_balance() {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     let full = std::env::var_os("WATCHFLOOR_TEST_FULL").is_some();
-    let faults = number("WATCHFLOOR_TEST_FAULTS").unwrap_or(if full { 1_000 } else { 200 });
+    let faults = number("WATCHFLOOR_TEST_FAULTS").unwrap_or(if full { 1_000 } else { 100 });
     let seed = number("WATCHFLOOR_TEST_SEED").unwrap_or(20_261_126);
     let folder = tempfile::tempdir().unwrap();
     let mut world = World::new(folder.path());

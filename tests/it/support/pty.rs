@@ -10,7 +10,7 @@ use portable_pty::{
 use rustix::process::{Pid, Signal};
 
 /// How long anything may take; a busy machine gets its time.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 struct Seen {
     bytes: Vec<u8>,
@@ -79,7 +79,7 @@ impl Session {
         let start = Instant::now();
         std::thread::sleep(Duration::from_millis(15));
         while start.elapsed() < PATIENCE {
-            if self.seen.lock().unwrap().last.elapsed() > Duration::from_millis(60) {
+            if self.seen.lock().unwrap().last.elapsed() > Duration::from_millis(100) {
                 return;
             }
             std::thread::sleep(Duration::from_millis(5));
