@@ -259,14 +259,14 @@ impl Feeder for Forward {
 
     fn send(&self, first: u64, records: &[String]) -> bool {
         use rmpv::Value;
-        let entries = records.iter().map(|text| {
+        let entries = (first..).zip(records).map(|(number, text)| {
             // As Fluentd's own syslog parser takes a line apart.
             let mut words = text.splitn(4, ' ').skip(1);
             let host = words.next().unwrap();
             let message = words.nth(1).unwrap();
             let fields = [("host", host), ("ident", "app"), ("pid", "7"), ("message", message)];
             let record = Value::Map(fields.map(|(key, value)| (key.into(), value.into())).to_vec());
-            Value::Array(vec![1_795_334_400_u64.into(), record])
+            Value::Array(vec![(1_795_334_400 + number / 50).into(), record])
         });
         let options = Value::Map(vec![("chunk".into(), format!("chunk-{first}").into())]);
         let message = Value::Array(vec!["app".into(), Value::Array(entries.collect()), options]);
