@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use hmac::{Hmac, Mac};
-use reqwest::{Certificate, Client, Response, StatusCode};
-use sha2::Sha256;
+use reqwest::{Certificate, Client, Response, StatusCode, Url};
 use tokio::runtime::Handle;
 
 use super::{Outgoing, SinkError};
@@ -13,6 +11,7 @@ use crate::config::sinks::ForwardSink;
 use crate::model::alert::Alert;
 use crate::model::event::Event;
 use crate::stdx::id::IdHasher;
+use crate::stdx::signature::{SIGNATURE_HEADER, Signed, TIMESTAMP_HEADER};
 use crate::stdx::time::Timestamp;
 use crate::wire::event_v1;
 
@@ -103,16 +102,19 @@ impl Forward {
             .client
             .post(&url)
             .header("Content-Type", "application/x-ndjson")
-            .header("Idempotency-Key", key)
+            .header("Idempotency-Key", &key)
             .body(body.to_vec());
         if let Some(api_key) = &self.config.api_key {
             request = request.header("X-API-KEY", self.secret(api_key)?);
         }
         if let Some(secret) = &self.config.secret {
-            let (timestamp, signature) = sign(&self.secret(secret)?, Timestamp::now(), body);
+            let timestamp = Timestamp::now().seconds().to_string();
+            let path = Url::parse(&url).map_or_else(|_| String::new(), |url| url.path().to_owned());
+            let signed =
+                Signed { timestamp: &timestamp, method: "POST", target: &path, key: &key, body };
             request = request
-                .header("X-Watchfloor-Timestamp", timestamp)
-                .header("X-Watchfloor-Signature", signature);
+                .header(SIGNATURE_HEADER, signed.sign(&self.secret(secret)?))
+                .header(TIMESTAMP_HEADER, timestamp.as_str());
         }
         let answer = request.send().await.map_err(|error| {
             // Its text names the address and the cause, never what was sent.
@@ -144,21 +146,6 @@ async fn judge(url: &str, answer: Response) -> Result<Sent, SinkError> {
         Some(seconds) => SinkError::Wait { why, after: Duration::from_secs(seconds) },
         None => SinkError::Later(why),
     })
-}
-
-/// The headers of a signature: HMAC-SHA-256 over the timestamp, a full stop and the body.
-fn sign(secret: &[u8], at: Timestamp, body: &[u8]) -> (String, String) {
-    let timestamp = at.seconds().to_string();
-    // A key of any length is taken.
-    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret) else {
-        return (timestamp, String::new());
-    };
-    mac.update(timestamp.as_bytes());
-    mac.update(b".");
-    mac.update(body);
-    let digest: String =
-        mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
-    (timestamp, format!("sha256={digest}"))
 }
 
 fn chain(error: &reqwest::Error) -> String {
@@ -200,21 +187,5 @@ impl Outgoing for Forward {
 
     fn alerts(&mut self, _: &[Alert]) -> Result<u64, SinkError> {
         Ok(0)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_signature_is_what_others_compute() {
-        // echo -n '1700000000.{"a":1}' | openssl dgst -sha256 -hmac key
-        let (timestamp, signature) = sign(b"key", Timestamp(1_700_000_000_000_000), b"{\"a\":1}");
-        assert_eq!(timestamp, "1700000000");
-        assert_eq!(
-            signature,
-            "sha256=a438e398bfafc57e4396bb7fc2304422f0f768e965d073ca313cb52e22e6ad03"
-        );
     }
 }

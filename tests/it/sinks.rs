@@ -13,6 +13,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::Headers;
 
 use crate::support::daemon::{Daemon, command, run_json, run_ndjson};
+use crate::support::http::Site;
 use crate::support::kafka::Broker;
 use crate::support::path::wait_until;
 
@@ -294,7 +295,7 @@ fn events_are_forwarded_signed_and_chosen_by_label_through_refusals() {
         assert_eq!(header("x-api-key"), "ingest-key");
         assert_eq!(
             header("x-watchfloor-signature"),
-            signature(&header("x-watchfloor-timestamp"), body)
+            signature(&header("x-watchfloor-timestamp"), &header("idempotency-key"), body)
         );
         by_key.insert(header("idempotency-key"), body.clone());
     }
@@ -321,15 +322,45 @@ fn events_are_forwarded_signed_and_chosen_by_label_through_refusals() {
     assert_eq!(peer.asked.lock().unwrap().len(), before + 1);
 }
 
-fn signature(timestamp: &str, body: &[u8]) -> String {
+/// As `docs/sources/http.md` says, computed here and not by the program's code.
+fn signature(timestamp: &str, key: &str, body: &[u8]) -> String {
     use hmac::Mac;
+    use sha2::Digest;
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let hash = hex(&sha2::Sha256::digest(body));
     let mut mac = hmac::Hmac::<sha2::Sha256>::new_from_slice(b"shared-secret").unwrap();
-    mac.update(timestamp.as_bytes());
-    mac.update(b".");
-    mac.update(body);
-    let digest: String =
-        mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("sha256={digest}")
+    mac.update(format!("v1\n{timestamp}\nPOST\n/ingest\n{key}\n{hash}").as_bytes());
+    format!("v1={}", hex(&mac.finalize().into_bytes()))
+}
+
+#[test]
+fn another_watchfloor_takes_what_is_forwarded_signed_and_nothing_under_another_secret() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("theirs"), "shared-secret\n").unwrap();
+    std::fs::write(folder.path().join("hmac"), "another-secret\n").unwrap();
+    let theirs = folder.path().join("theirs");
+    let site = Site::start(&format!("hmac_secret = {{ file = \"{}\" }}", theirs.display()), "");
+    std::fs::write(folder.path().join("key"), &site.key).unwrap();
+    let sink = format!(
+        "[[sinks]]\nname = \"up\"\ntype = \"watchfloor\"\nurl = \"{}\"\ntls_ca = \"{}/cert.pem\"\n\
+         api_key = {{ file = \"{2}/key\" }}\nhmac = {{ file = \"{2}/hmac\" }}",
+        site.base,
+        site.folder.path().display(),
+        folder.path().display()
+    );
+    let config = config(folder.path(), &sink);
+    write_logs(folder.path(), 0, 300);
+    let mut daemon = Daemon::start(&config, &folder.path().join("data"));
+    wait_until("a refusal", || number(&config, "sink up", "failures") >= 1);
+    assert_eq!(
+        site.books()["stored"].as_u64().unwrap_or(0),
+        0,
+        "nothing is taken under another secret"
+    );
+    std::fs::write(folder.path().join("hmac"), "shared-secret\n").unwrap();
+    wait_until("all events", || number(&config, "sink up", "events_sent") == 300);
+    daemon.stop();
+    assert_eq!((&site.books()["stored"], &site.books()["events"]), (&300.into(), &300.into()));
 }
 
 #[test]
