@@ -81,3 +81,21 @@ fn every_named_test_exists_and_done_rows_name_one() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
+
+#[test]
+fn the_page_of_guarantees_names_only_tests_that_exist() {
+    /// What else stands in the page as code has fewer underscores, or is a path.
+    const UNDERSCORES_OF_A_TEST: usize = 3;
+    let code = test_functions();
+    let page = fs::read_to_string(root().join("docs/guarantees.md")).unwrap();
+    let named: Vec<&str> = page
+        .split('`')
+        .skip(1)
+        .step_by(2)
+        .filter(|name| name.matches('_').count() >= UNDERSCORES_OF_A_TEST)
+        .collect();
+    assert!(named.len() > 15, "the page names its tests: {named:?}");
+    let gone: Vec<&&str> =
+        named.iter().filter(|name| !code.contains(&format!("fn {name}("))).collect();
+    assert!(gone.is_empty(), "{gone:?}");
+}

@@ -1,5 +1,5 @@
 //! A seeded runner of faults: while feeders send numbered records through every source, the daemon is killed and stopped,
-//! lines are cut, stalled and made deaf, the disk is full, servers die. After each fault everything that was acknowledged
+//! lines are cut, stalled and made deaf, servers die. After each fault everything that was acknowledged
 //! is stored once, every attack has its one alert, and the books balance.
 //!
 //! `WATCHFLOOR_TEST_FAULTS=N` sets how many faults (100; 1,000 with `script/test --full`), `WATCHFLOOR_TEST_SEED` the seed.
