@@ -14,9 +14,6 @@ pub struct Stream {
     /// What the sender repeats when it delivers the same records again, for a source whose stream has no places of its
     /// own: record offsets count within it, and events are named after it.
     pub delivery: Option<Id128>,
-    /// The part of the state that its records belong to: empty for what only this node reads, else a partition, which
-    /// may move to another node with everything it holds.
-    pub shard: Arc<str>,
     /// The configured source's name: a row in the ledger.
     pub source: Arc<str>,
     /// The path or address a person would know it by.
@@ -44,7 +41,6 @@ impl Stream {
         Stream {
             id: IdHasher::new("stream").text(source).text(path).finish(),
             delivery: None,
-            shard: "".into(),
             source: source.into(),
             path: path.into(),
             tenant: "default".into(),
@@ -151,8 +147,6 @@ pub struct Delivery {
     pub numbering: Option<Arc<str>>,
     /// Records that were dropped before this batch by a named rule, where a protocol cannot wait.
     pub shed: u64,
-    /// The last batch of its shard on this node: another one takes it over when this one is durable.
-    pub release: bool,
     /// Records sent again before this batch that the source itself knows: they are counted, not handed on.
     pub repeated: u64,
 }

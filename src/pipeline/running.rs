@@ -22,9 +22,9 @@ use crate::pipeline::repeats::Repeats;
 use crate::pipeline::retention;
 use crate::pipeline::rule_life::adopt;
 use crate::pipeline::rule_life::reload::Reloader;
-use crate::pipeline::shard::Loader;
 use crate::pipeline::shared::{Health, Shared};
 use crate::pipeline::signal_reload;
+use crate::pipeline::state::State;
 use crate::pipeline::watch::Next;
 use crate::source::keys::KeyCheck;
 use crate::source::{self, Source};
@@ -78,7 +78,7 @@ pub async fn open(config: &Config) -> anyhow::Result<Opening> {
     }
     let muted = Muted::default();
     muted.set_book(book);
-    let rows = store.detection_rows("").await?;
+    let rows = store.detection_rows().await?;
     muted.restore(rows.into_iter().filter(|(key, _)| key.starts_with(muted::KEY_PREFIX)));
     Ok(Opening::Ours(Opened { store: Arc::new(store), shared, muted: Arc::new(muted) }))
 }
@@ -177,12 +177,7 @@ pub async fn start(parts: Parts) -> anyhow::Result<Running> {
         muted.releases().put(release);
     }
     let config = Arc::new(config);
-    let loader = Loader {
-        store: Arc::clone(&store),
-        config: Arc::clone(&config),
-        runtime: Handle::current(),
-    };
-    let own = loader.load("", rules, set).await?;
+    let state = State::load(&store, &config, rules, set).await?;
     let repeats = Repeats::restore(store.deliveries().await?);
     let stop = StopToken::new();
     let mut watchers = watch(reloader, signal_reloader, &settings, &shared, &stop)?;
@@ -190,8 +185,7 @@ pub async fn start(parts: Parts) -> anyhow::Result<Running> {
     watchers.extend(exports::start(sinks, &stop)?);
     let analyst = Analyst::new(
         settings,
-        loader,
-        own,
+        (state, config.limits.clone()),
         (muted, next, next_signals),
         Arc::clone(&shared),
         noise,

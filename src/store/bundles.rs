@@ -62,7 +62,7 @@ pub(crate) async fn write_counts(
 
 impl Store {
     /// Open bundles, for the alert stage.
-    pub async fn bundles(&self, _shard: &str) -> Result<Vec<OpenBundle>, StoreError> {
+    pub async fn bundles(&self) -> Result<Vec<OpenBundle>, StoreError> {
         let texts: Vec<String> = sql::scalar("SELECT value FROM bundles")
             .fetch_all(&self.readers)
             .await
@@ -72,7 +72,7 @@ impl Store {
     }
 
     /// How many alerts there are of each rule on each endpoint, for the alert stage.
-    pub async fn rule_counts(&self, _shard: &str) -> Result<Vec<RuleCount>, StoreError> {
+    pub async fn rule_counts(&self) -> Result<Vec<RuleCount>, StoreError> {
         let rows = sql::query("SELECT tenant, rule_id, host, alerts FROM rule_counts")
             .fetch_all(&self.readers)
             .await

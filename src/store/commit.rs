@@ -30,8 +30,6 @@ use crate::store::{
 /// can be tried again.
 #[derive(Clone, Debug, Default)]
 pub struct Commit {
-    /// The shard whose state this is; empty: the node's own.
-    pub shard: Arc<str>,
     /// When (wall clock): `created` and `updated` of alerts, `at` of audit entries.
     pub at: Timestamp,
     /// Events to store, in order.
@@ -44,10 +42,6 @@ pub struct Commit {
     pub bundles: Vec<BundleChange>,
     /// Counts of alerts by rule and endpoint that changed.
     pub rule_counts: Vec<RuleCount>,
-    /// Counts of rules that are off or in dry run (key, value); they belong to the node, whatever the shard.
-    pub counts: Vec<(String, Option<Vec<u8>>)>,
-    /// The shard goes to another node after this commit.
-    pub release: bool,
     /// Correlation rows that changed (key, value); `None` removes the row.
     pub detection: Vec<(String, Option<Vec<u8>>)>,
     /// Decoder states by stream; `None` removes the row.

@@ -46,7 +46,7 @@ const RELEASES_MAX: i64 = 10_000;
 
 impl Store {
     /// Rows about noise, for the alert stage.
-    pub async fn noise_rows(&self, _shard: &str) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
+    pub async fn noise_rows(&self) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
         let rows = sql::query("SELECT key, value FROM noise ORDER BY key")
             .fetch_all(&self.readers)
             .await
@@ -55,7 +55,7 @@ impl Store {
     }
 
     /// Open episodes of parked rules, for the alert stage.
-    pub async fn held_episodes(&self, _shard: &str) -> Result<Vec<OpenEpisode>, StoreError> {
+    pub async fn held_episodes(&self) -> Result<Vec<OpenEpisode>, StoreError> {
         let texts: Vec<String> = sql::scalar("SELECT value FROM held WHERE open = 1")
             .fetch_all(&self.readers)
             .await

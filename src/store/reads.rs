@@ -239,7 +239,7 @@ impl Store {
     }
 
     /// Open episodes, for the alert stage.
-    pub async fn episodes(&self, _shard: &str) -> Result<Vec<OpenEpisode>, StoreError> {
+    pub async fn episodes(&self) -> Result<Vec<OpenEpisode>, StoreError> {
         let texts: Vec<String> = sql::scalar("SELECT value FROM episodes")
             .fetch_all(&self.readers)
             .await
@@ -249,7 +249,7 @@ impl Store {
     }
 
     /// Correlation rows (key, value), for the detect stage.
-    pub async fn detection_rows(&self, _shard: &str) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
+    pub async fn detection_rows(&self) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
         let rows = sql::query("SELECT key, value FROM detection ORDER BY key")
             .fetch_all(&self.readers)
             .await
@@ -267,7 +267,7 @@ impl Store {
     }
 
     /// Every saved decoder state (stream, value).
-    pub async fn decoder_states(&self, _shard: &str) -> Result<Vec<(Id128, Vec<u8>)>, StoreError> {
+    pub async fn decoder_states(&self) -> Result<Vec<(Id128, Vec<u8>)>, StoreError> {
         let rows = sql::query("SELECT stream, value FROM decoders")
             .fetch_all(&self.readers)
             .await

@@ -86,9 +86,9 @@ impl Run {
         let (store, rows, next) = runtime.block_on(async {
             let store = Store::open(dir, &config, &AlertConfig::default()).await.unwrap();
             let rows = Restored {
-                episodes: store.episodes("").await.unwrap(),
-                bundles: store.bundles("").await.unwrap(),
-                counts: store.rule_counts("").await.unwrap(),
+                episodes: store.episodes().await.unwrap(),
+                bundles: store.bundles().await.unwrap(),
+                counts: store.rule_counts().await.unwrap(),
             };
             let positions = store.positions("auth").await.unwrap();
             let next = positions.first().and_then(|position| position.value.as_ref());

@@ -29,7 +29,6 @@ impl Bench {
         let stream = Stream {
             id: IdHasher::new("test").finish(),
             delivery: None,
-            shard: "".into(),
             source: Arc::from("s"),
             path: Arc::from("/var/log/auth.log"),
             tenant: Arc::from("default"),
