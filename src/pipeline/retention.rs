@@ -41,6 +41,8 @@ impl Job {
         let warn = self.shared.snapshot().retention_config.disk_warn;
         let mut told = disk_used(self.store.dir()).0 >= warn;
         let mut sums = [0_i64; 4];
+        // The age that another engine was told.
+        let mut kept: Option<Duration> = None;
         loop {
             let config = self.shared.snapshot().retention_config;
             let now = Timestamp::now();
@@ -51,6 +53,9 @@ impl Job {
             let is_full = used >= config.disk_drop && config.disk_drop < 100;
             if is_due || is_full {
                 last = Some(now);
+                if kept != Some(config.events) && self.keep_elsewhere(config.events) {
+                    kept = Some(config.events);
+                }
                 self.drop_days_elsewhere(config.events, now);
                 let by = By { actor: "watchfloor", place: "retention" };
                 match self.runtime.block_on(self.store.retention_run(&config, by, now)) {
@@ -83,6 +88,24 @@ impl Job {
             self.show(used, sums);
             if stop.wait(LOOK) {
                 return;
+            }
+        }
+    }
+
+    /// Have another engine, where one keeps the events and can, let go of them by itself as well. Done?
+    fn keep_elsewhere(&self, age: Duration) -> bool {
+        if age.is_zero() {
+            return true;
+        }
+        match self.runtime.block_on(self.store.event_store().keep_for(age)) {
+            Ok(policy) => {
+                tracing::debug!(?policy, "how long events are kept is told");
+                true
+            }
+            Err(error) => {
+                let error: &dyn std::error::Error = &error;
+                tracing::warn!(error, "the event store does not take how long events are kept");
+                false
             }
         }
     }

@@ -7,7 +7,7 @@ use crate::config::store::StoreConfig;
 use crate::stdx::time::Timestamp;
 use crate::store::audit::{self, NewEntry};
 use crate::store::event_log::{self, Tail, find_tails, segment_path};
-use crate::store::rows::signed;
+use crate::store::local::{self, Grown};
 use crate::store::sql::{self, Connection};
 use crate::store::verbs::By;
 use crate::store::{StoreError, folder, read_segments, retention, schema};
@@ -99,25 +99,15 @@ async fn adopt_one(
     };
     let events: u64 = tail.frames.iter().map(|frame| frame.count).sum();
     let raw_bytes: u64 = tail.frames.iter().map(|frame| frame.raw_bytes).sum();
-    sql::query(
-        "INSERT INTO segments (number, length, events, raw_bytes, first_us, last_us)
-         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (number) DO UPDATE SET
-           length = excluded.length, events = segments.events + excluded.events,
-           raw_bytes = segments.raw_bytes + excluded.raw_bytes,
-           first_us = CASE WHEN excluded.first_us < segments.first_us
-             THEN excluded.first_us ELSE segments.first_us END,
-           last_us = CASE WHEN excluded.last_us > segments.last_us
-             THEN excluded.last_us ELSE segments.last_us END",
-    )
-    .bind(signed(tail.number))
-    .bind(signed(tail.whole_end))
-    .bind(signed(events))
-    .bind(signed(raw_bytes))
-    .bind(first)
-    .bind(last)
-    .execute(sql)
-    .await
-    .map_err(|source| StoreError::sql("take in events", source))?;
+    let grown = Grown {
+        number: tail.number,
+        length: tail.whole_end,
+        events,
+        raw_bytes,
+        first_us: first,
+        last_us: last,
+    };
+    local::grow_segment(sql, &grown).await?;
     adopted.segments += 1;
     adopted.frames += tail.frames.len() as u64;
     adopted.events += events;

@@ -90,6 +90,29 @@ pub(crate) async fn write_segment(
     stored: Option<(&Frame, Appended)>,
 ) -> Result<(), StoreError> {
     let Some((frame, place)) = stored else { return Ok(()) };
+    let grown = Grown {
+        number: place.segment,
+        length: place.end,
+        events: u64::from(frame.header.count),
+        raw_bytes: frame.raw_bytes,
+        first_us: frame.header.first.0,
+        last_us: frame.header.last.0,
+    };
+    grow_segment(sql, &grown).await
+}
+
+/// What a segment grew by, and where it ends now.
+pub(crate) struct Grown {
+    pub number: u64,
+    pub length: u64,
+    pub events: u64,
+    pub raw_bytes: u64,
+    pub first_us: i64,
+    pub last_us: i64,
+}
+
+/// Take a segment's growth into the books.
+pub(crate) async fn grow_segment(sql: &mut Connection, grown: &Grown) -> Result<(), StoreError> {
     sql::query(
         "INSERT INTO segments (number, length, events, raw_bytes, first_us, last_us)
          VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (number) DO UPDATE SET
@@ -100,13 +123,13 @@ pub(crate) async fn write_segment(
            last_us = CASE WHEN excluded.last_us > segments.last_us
              THEN excluded.last_us ELSE segments.last_us END",
     )
-    .bind(signed(place.segment))
-    .bind(signed(place.end))
-    .bind(i64::from(frame.header.count))
-    .bind(signed(frame.raw_bytes))
-    .bind(frame.header.first.0)
-    .bind(frame.header.last.0)
-    .execute(&mut *sql)
+    .bind(signed(grown.number))
+    .bind(signed(grown.length))
+    .bind(signed(grown.events))
+    .bind(signed(grown.raw_bytes))
+    .bind(grown.first_us)
+    .bind(grown.last_us)
+    .execute(sql)
     .await
     .map_err(|source| StoreError::sql("record the durable length", source))?;
     Ok(())

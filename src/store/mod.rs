@@ -57,7 +57,7 @@ pub use follow::{AlertsFollowed, Followed, LogPlace};
 pub use index::{Follower, IndexStatus};
 pub use keys::KeyRow;
 pub use reads::{Counts, RejectQuery};
-pub use retention::{SegmentHook, disk_used};
+pub use retention::disk_used;
 pub use rule_book::{RuleOff, Said};
 pub use sql::advice;
 pub use verbs::{ACTION_ALERTS_MAX, By, NOTE_BYTES_MAX};
@@ -85,8 +85,6 @@ pub struct Store {
     events: EventReader,
     /// Where events are, as everybody asks for them.
     event_store: EventStore,
-    /// Who is told when segments go.
-    segment_hooks: RwLock<Vec<SegmentHook>>,
     warnings: Vec<String>,
     _lock: folder::FolderLock,
 }
@@ -162,7 +160,6 @@ impl Store {
             known: AtomicI64::new(change),
             events,
             event_store,
-            segment_hooks: RwLock::default(),
             warnings,
             _lock: lock,
         };

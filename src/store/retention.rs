@@ -6,7 +6,6 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use hashbrown::{HashMap, HashSet};
@@ -31,9 +30,6 @@ const DISK_SLACK: u64 = 5;
 /// Where the transaction says which files are left to remove.
 const LEFT_KEY: &str = "segments_dropped";
 
-/// Is told the numbers of segments that are gone: an index beside them forgets what it knew of their events.
-pub type SegmentHook = Arc<dyn Fn(&[u64]) + Send + Sync>;
-
 /// What goes, with what must be kept of it.
 struct Plan {
     report: RetentionReport,
@@ -49,11 +45,6 @@ fn until(now: Timestamp, age: Duration) -> Option<Timestamp> {
 }
 
 impl Store {
-    /// Tell `hook` about segments that go, from now on.
-    pub fn on_segments_gone(&self, hook: SegmentHook) {
-        self.segment_hooks.write().push(hook);
-    }
-
     /// What a run would take away now.
     pub async fn retention_plan(
         &self,
@@ -280,9 +271,6 @@ impl Store {
         let numbers: Vec<u64> = plan.report.segments.iter().map(|one| one.number).collect();
         self.events.forget(&numbers);
         writer.recent.forget(&numbers);
-        for hook in self.segment_hooks.read().iter() {
-            hook(&numbers);
-        }
         remove_files(&mut writer.sql, &folder::events_folder(&self.dir)).await
     }
 }

@@ -9,7 +9,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use watchfloor::stdx::signature::{SIGNATURE_HEADER, Signed, TIMESTAMP_HEADER};
 
 use crate::support::daemon::{command, run_ndjson, run_text};
-use crate::support::http::{Site, certificate, client, free_port};
+use crate::support::free_port;
+use crate::support::http::{Site, certificate, client};
 
 /// Guesses of a password: they raise an alert.
 fn attack() -> String {

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::process::{Command, Output};
 
 use crate::support::daemon::run_ndjson;
-use crate::support::http::{Site, free_port};
+use crate::support::free_port;
+use crate::support::http::Site;
 use crate::support::root;
 
 /// Where downloads are kept.

@@ -8,7 +8,8 @@ use axum::body::Bytes;
 use axum::routing::post;
 
 use crate::support::daemon::run_json;
-use crate::support::http::{Site, free_port};
+use crate::support::free_port;
+use crate::support::http::Site;
 
 /// Requests at once.
 const CLIENTS: usize = 8;

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::sources_conformance::{Driver, Stage, assert_once};
-use crate::support::shippers::{Proxy, Service, documented};
+use crate::support::proxy::Proxy;
+use crate::support::shippers::{Service, documented};
 use crate::support::wire::{Certificates, Relp, SyslogStream};
 
 /// A log that a shipper follows.

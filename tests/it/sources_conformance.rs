@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use crate::kill::Numbers;
 use crate::support::daemon::{Daemon, command, run_json, run_ndjson, run_text};
+use crate::support::free_port;
 use crate::support::wire::{self, Certificates};
 
 /// A peer of one source. Records are numbers; the source must store the text [`wire::record`] of each.
@@ -62,16 +63,6 @@ pub struct Stage {
     pub config: PathBuf,
     /// Where the source listens.
     pub port: u16,
-}
-
-/// A port that nothing listened on a moment ago, for TCP and UDP.
-pub fn free_port() -> u16 {
-    loop {
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        if std::net::UdpSocket::bind(("127.0.0.1", port)).is_ok() {
-            return port;
-        }
-    }
 }
 
 impl Stage {

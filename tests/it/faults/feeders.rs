@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::sources_conformance::free_port;
+use crate::support::free_port;
 use crate::support::kafka::{self, Broker};
 use crate::support::proxy::Proxy;
 use crate::support::rabbitmq::{self, Rabbit};

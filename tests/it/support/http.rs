@@ -1,6 +1,5 @@
 //! A daemon with a source of type `http`, and a client for it.
 
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -9,11 +8,7 @@ use reqwest::{Body, StatusCode};
 use tokio::runtime::Runtime;
 
 use super::daemon::{Daemon, command, run_json};
-
-/// A port that was free a moment ago.
-pub fn free_port() -> u16 {
-    TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
-}
+use super::free_port;
 
 /// Write a certificate for `localhost` and its key. Returns the certificate.
 pub fn certificate(folder: &Path, expired: bool) -> String {

@@ -62,3 +62,13 @@ pub fn watchfloor(data_dir: &Path) -> Command {
     quiet_disk(&mut command);
     command
 }
+
+/// A port that nothing listened on a moment ago, for TCP and UDP.
+pub fn free_port() -> u16 {
+    loop {
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        if std::net::UdpSocket::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}
