@@ -206,6 +206,29 @@ fn sizes_change_under_way() {
     assert!(session.is_running());
 }
 
+/// A key and a new size that come in the same moment: neither may wait for the next one.
+#[test]
+fn a_key_and_a_size_at_once_are_both_taken() {
+    let mut session = plain(120, 40);
+    for round in 0..200_u16 {
+        let columns = 90 + round % 20;
+        let key = if round % 2 == 0 { "j" } else { "k" };
+        if round % 4 < 2 {
+            session.keys(key);
+            session.resize(columns, 30);
+        } else {
+            session.resize(columns, 30);
+            session.keys(key);
+        }
+        let row = format!("row {}/60", 2 - round % 2);
+        session.wait_until(&format!("{row} at {columns} columns, round {round}"), |session| {
+            // The place in the list stands at the right edge.
+            let edge = usize::from(columns) - 1;
+            session.rows().iter().any(|line| line.ends_with(&row) && line.chars().count() >= edge)
+        });
+    }
+}
+
 #[test]
 fn signals_give_the_terminal_back() {
     for signal in [Signal::TERM, Signal::HUP, Signal::INT] {

@@ -12,6 +12,10 @@ use crate::tui::term::joiner::{Joiner, TermEvent};
 
 /// Events handed over in one piece.
 const EVENTS_MAX: usize = 4_096;
+/// How long more input is awaited before what came is handed over. Not zero: the reader that polls (the one that
+/// waits for edges loses a key that comes in the same moment as a new size) answers "nothing" to a wait of zero
+/// even where keys lie in its own buffer.
+const MORE: Duration = Duration::from_millis(1);
 /// Keys that arrive this soon after a paste belong to it: a text that contains the end-of-paste mark must not
 /// type its rest as commands.
 const AFTER_PASTE: Duration = Duration::from_millis(20);
@@ -44,7 +48,7 @@ pub fn start(
 /// Wait for input, then take all that is there.
 fn read_some(joiner: &mut Joiner, out: &mut Vec<TermEvent>) -> io::Result<()> {
     if let Some(deadline) = joiner.deadline()
-        && !event::poll(deadline.saturating_duration_since(Instant::now()))?
+        && !event::poll(deadline.saturating_duration_since(Instant::now()).max(MORE))?
     {
         joiner.expire(out);
         return Ok(());
@@ -58,7 +62,7 @@ fn read_some(joiner: &mut Joiner, out: &mut Vec<TermEvent>) -> io::Result<()> {
         if pasted {
             skip_after_paste(out)?;
         }
-        if out.len() >= EVENTS_MAX || !event::poll(Duration::ZERO)? {
+        if out.len() >= EVENTS_MAX || !event::poll(MORE)? {
             break;
         }
     }
