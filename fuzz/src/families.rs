@@ -36,6 +36,7 @@ fn stream(format: &str) -> Arc<Stream> {
     Arc::new(Stream {
         id: IdHasher::new("fuzz").finish(),
         delivery: None,
+        shard: "".into(),
         source: Arc::from("fuzz"),
         path: Arc::from("fuzz.log"),
         tenant: Arc::from("default"),

@@ -74,6 +74,20 @@ pub struct LedgerDelta {
 }
 
 impl SourceLedger {
+    /// Rows of several books as one: those of the same source added up, by name.
+    pub fn sum<'b>(books: impl IntoIterator<Item = &'b SourceLedger>) -> Vec<SourceLedger> {
+        let mut sums: std::collections::BTreeMap<&str, SourceLedger> = Default::default();
+        for row in books {
+            let sum = sums.entry(&row.name).or_insert_with(|| SourceLedger {
+                name: row.name.clone(),
+                ..SourceLedger::default()
+            });
+            sum.ledger.add(&row.ledger);
+            sum.newest_event_us = sum.newest_event_us.max(row.newest_event_us);
+        }
+        sums.into_values().collect()
+    }
+
     /// Move the counts as a commit did.
     pub fn apply(&mut self, delta: &LedgerDelta) {
         let ledger = &mut self.ledger;

@@ -14,6 +14,9 @@ pub struct Stream {
     /// What the sender repeats when it delivers the same records again, for a source whose stream has no places of its
     /// own: record offsets count within it, and events are named after it.
     pub delivery: Option<Id128>,
+    /// The key of the shard whose state its records belong to: empty for what only this node reads, else one taking of
+    /// a partition, which may move to another node with everything that is remembered of it.
+    pub shard: Arc<str>,
     /// The configured source's name: a row in the ledger.
     pub source: Arc<str>,
     /// The path or address a person would know it by.
@@ -41,6 +44,7 @@ impl Stream {
         Stream {
             id: IdHasher::new("stream").text(source).text(path).finish(),
             delivery: None,
+            shard: "".into(),
             source: source.into(),
             path: path.into(),
             tenant: "default".into(),

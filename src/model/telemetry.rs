@@ -89,3 +89,48 @@ pub struct SignalReport {
     /// Events of types beyond the bound.
     pub events_other: u64,
 }
+
+impl SignalReport {
+    /// Add what another part of the stream counted under the same signals.
+    pub fn absorb(&mut self, other: SignalReport) {
+        self.rows += other.rows;
+        self.rows_evicted += other.rows_evicted;
+        self.rows_discarded += other.rows_discarded;
+        self.duplicates += other.duplicates;
+        self.late += other.late;
+        self.unlabelled += other.unlabelled;
+        self.forgotten += other.forgotten;
+        self.findings += other.findings;
+        self.clock = self.clock.max(other.clock);
+        // A signal that can say something in one part is not dead.
+        self.dead.retain(|(id, _)| other.dead.iter().any(|(known, _)| known == id));
+        for row in other.results {
+            match self.results.iter_mut().find(|known| known.signal == row.signal) {
+                Some(known) => {
+                    known.counts.iter_mut().zip(row.counts).for_each(|(sum, more)| *sum += more);
+                }
+                None => self.results.push(row),
+            }
+        }
+        for row in other.series {
+            let same = |known: &&mut SignalSeries| {
+                (&known.signal, &known.tenant, &known.labels)
+                    == (&row.signal, &row.tenant, &row.labels)
+            };
+            match self.series.iter_mut().find(same) {
+                Some(known) => known.events += row.events,
+                None => self.series.push(row),
+            }
+        }
+        self.series_left_out += other.series_left_out;
+        self.event_series = self.event_series.max(other.event_series);
+        for (set, action, count) in other.events {
+            let same = |known: &&mut (String, String, u64)| known.0 == set && known.1 == action;
+            match self.events.iter_mut().find(same) {
+                Some(known) => known.2 += count,
+                None => self.events.push((set, action, count)),
+            }
+        }
+        self.events_other += other.events_other;
+    }
+}

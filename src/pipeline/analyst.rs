@@ -1,5 +1,5 @@
 //! The thread in the middle of the path: batches in, commits out. It owns all state that must not be
-//! shared: decoders, correlation rows, open episodes ([`State`]).
+//! shared: the shards, with decoders, correlation rows and open episodes.
 //!
 //! Each commit takes what waits, up to the limits of one batch: under light load that is one line, under
 //! heavy load thousands, so latency and throughput need no setting.
@@ -13,8 +13,7 @@ use ahash::AHashMap;
 use crate::alert::bundle::BUNDLES_MAX;
 use crate::config::limits::LimitsConfig;
 use crate::config::noise::NoiseConfig;
-use crate::detect::{Detector, RuleSet};
-use crate::model::desk::CorrelationReport;
+use crate::detect::RuleSet;
 use crate::model::finding::Finding;
 use crate::model::ledger::LedgerDelta;
 use crate::model::record::{Batch, Flush};
@@ -25,9 +24,10 @@ use crate::pipeline::muted::Muted;
 use crate::pipeline::noise::{self, NoiseRules};
 use crate::pipeline::own_numbers;
 use crate::pipeline::repeats::Repeats;
+use crate::pipeline::report;
 use crate::pipeline::shapes::{REPORT_EVERY_US, Shapes};
+use crate::pipeline::shard::{Loader, Shard};
 use crate::pipeline::shared::{Health, Shared};
-use crate::pipeline::state::State;
 use crate::pipeline::watch::Next;
 use crate::signal::SignalSet;
 use crate::stdx::queue::{self, Received};
@@ -42,7 +42,11 @@ const IDLE_LOOK: Duration = Duration::from_secs(1);
 pub(crate) struct Analyst {
     settings: Arc<Settings>,
     limits: LimitsConfig,
-    state: State,
+    loader: Loader,
+    rules: Arc<RuleSet>,
+    signals: Arc<SignalSet>,
+    /// By key. The node's own, which has none, is always there.
+    shards: BTreeMap<Arc<str>, Shard>,
     noise: NoiseRules,
     muted: Arc<Muted>,
     next: Arc<Next<RuleSet>>,
@@ -53,7 +57,7 @@ pub(crate) struct Analyst {
     /// When something last came from each source; before that, when the path started.
     heard: AHashMap<Arc<str>, Instant>,
     started: Instant,
-    /// When it was last looked whether something fell silent.
+    /// When it was last looked what quiet shards have to say.
     looked: Instant,
     /// Something changed since then.
     unreported: bool,
@@ -65,9 +69,11 @@ pub(crate) struct Analyst {
 }
 
 impl Analyst {
+    /// `own`: the unnamed shard, under the rules and signals that are in force.
     pub(crate) fn new(
         settings: Arc<Settings>,
-        (state, limits): (State, LimitsConfig),
+        loader: Loader,
+        own: Shard,
         rules: (Arc<Muted>, Arc<Next<RuleSet>>, Arc<Next<SignalSet>>),
         shared: Arc<Shared>,
         noise: NoiseConfig,
@@ -77,8 +83,11 @@ impl Analyst {
         let noise = NoiseRules::new(noise, muted.recommended());
         let mut analyst = Analyst {
             settings,
-            limits,
-            state,
+            limits: loader.config.limits.clone(),
+            loader,
+            rules: Arc::clone(own.detector.rules()),
+            signals: Arc::clone(own.signals.set()),
+            shards: BTreeMap::from([("".into(), own)]),
             noise,
             muted,
             next,
@@ -106,8 +115,8 @@ impl Analyst {
             let first = match batches.receive_timeout(IDLE_LOOK) {
                 Received::Item(first) => first,
                 Received::Nothing => {
-                    let commit = self.idle();
-                    if commit.is_some_and(|commit| !commits.send(Ready::new(commit))) {
+                    let mut waiting = self.idle().into_iter().map(Ready::new);
+                    if !waiting.all(|commit| commits.send(commit)) {
                         return;
                     }
                     continue;
@@ -121,20 +130,50 @@ impl Analyst {
                 records += next.records.len();
                 waiting.push(next);
             }
-            let commit = self.analyse(&waiting);
-            // The batches hold tickets of their own: what is dropped before the commit stands is not lost.
-            let tickets = std::mem::take(&mut self.tickets);
-            if !commits.send(Ready { commit, tickets }) {
+            self.take_up();
+            for (key, batches) in by_shard(waiting) {
+                let commit = self.analyse(&key, &batches);
+                // The batches hold tickets of their own: what is dropped before the commit stands is not lost.
+                let tickets = std::mem::take(&mut self.tickets);
+                if commit.is_some_and(|commit| !commits.send(Ready { commit, tickets })) {
+                    return;
+                }
+            }
+            // Shards that are quiet while others are not.
+            let quiet = self.looked.elapsed() >= IDLE_LOOK;
+            if quiet && !self.idle().into_iter().map(Ready::new).all(|it| commits.send(it)) {
                 return;
             }
         }
     }
 
-    /// Everything that follows from these batches, to be made real in one transaction. One set of rules and
-    /// one of signals judge them all.
-    fn analyse(&mut self, batches: &[Batch]) -> Commit {
-        self.take_up();
-        let mut commit = Commit { at: Timestamp::now(), ..Commit::default() };
+    /// The shard with this key, loaded if it is new here. `None`: it cannot be had.
+    fn take_shard(&mut self, key: &Arc<str>) -> Option<Shard> {
+        if let Some(shard) = self.shards.remove(key) {
+            return Some(shard);
+        }
+        let (rules, signals) = (Arc::clone(&self.rules), Arc::clone(&self.signals));
+        let loaded = self.loader.runtime.block_on(self.loader.load(key, rules, signals));
+        let problem = match &loaded {
+            Ok(_) => None,
+            // It went to another node before its first record was here.
+            Err(_) if !self.shared.shards().holds(key) => None,
+            Err(error) => {
+                let text = format!("state of {key} cannot be read: {error:#}");
+                Some((Health::Degraded, text))
+            }
+        };
+        self.shared.set_problem("state of shards", problem);
+        loaded.ok()
+    }
+
+    /// Everything that follows from these batches of one shard, to be made real in one transaction. One set of rules and
+    /// one of signals judge them all. `None`: the shard cannot be had; the batches are lost for now, their source has to
+    /// hand them on again.
+    fn analyse(&mut self, key: &Arc<str>, batches: &[Batch]) -> Option<Commit> {
+        let mut shard = self.take_shard(key)?;
+        let mut commit =
+            Commit { shard: Arc::clone(key), at: Timestamp::now(), ..Commit::default() };
         let mut books: BTreeMap<Arc<str>, LedgerDelta> = BTreeMap::new();
         let mut findings: Vec<Finding> = Vec::new();
         for batch in batches {
@@ -158,23 +197,26 @@ impl Analyst {
                 delta.duplicate += batch.records.len() as u64;
                 continue;
             }
-            let state = &mut self.state;
-            let output = state.decode(batch, &self.settings, delta);
-            self.shapes.see(source, &output, commit.at, state.detector.rules());
-            state.judge(&output.events, batch.stream.backfill, &mut findings);
-            state.gaps.see(batch, &output.events, commit.at);
+            let output = shard.decode(batch, &self.settings, delta);
+            self.shapes.see(source, &output, commit.at, &self.rules);
+            shard.judge(&output.events, batch.stream.backfill, &mut findings);
+            shard.gaps.see(batch, &output.events, commit.at);
             commit.events.extend(output.events);
             commit.rejects.extend(output.rejects);
-            state.save_decoder(batch, &mut commit);
+            shard.save_decoder(batch, &mut commit);
         }
-        if self.looked.elapsed() >= IDLE_LOOK {
-            self.look_for_silence(&mut findings);
+        if shard.looked.elapsed() >= IDLE_LOOK {
+            self.look_for_silence(&mut shard, &mut findings);
         }
-        self.look_at_ourselves(commit.at, &mut findings);
-        self.conclude(&mut commit, findings);
+        shard.gaps.tell(commit.at, &mut findings);
+        if key.is_empty() {
+            findings.extend(self.shared.take_told());
+        }
+        self.conclude(&mut shard, &mut commit, findings);
         commit.ledger = books.into_values().collect();
+        self.shards.insert(Arc::clone(key), shard);
         self.report(commit.at);
-        commit
+        Some(commit)
     }
 
     /// Is the batch met for the first time? Its ticket waits for this commit either way: a first delivery may stand in
@@ -192,64 +234,86 @@ impl Analyst {
         is_new
     }
 
-    /// Go on with sets that were loaded meanwhile, as a whole.
+    /// Go on with sets that were loaded meanwhile, as a whole, and without shards that are not ours any more.
     fn take_up(&mut self) {
+        let held = self.shared.shards();
+        self.shards.retain(|key, _| held.holds(key));
         if let Some(rules) = self.next.take() {
-            self.state.detector.replace_rules(rules);
+            for shard in self.shards.values_mut() {
+                shard.detector.replace_rules(Arc::clone(&rules));
+            }
+            self.rules = rules;
             self.noise.renew(self.muted.recommended());
             self.shared.update(|snapshot| snapshot.rules_reloads += 1);
         }
         if let Some(set) = self.next_signals.take() {
-            self.state.signals.replace(set);
+            for shard in self.shards.values_mut() {
+                shard.signals.replace(Arc::clone(&set));
+            }
+            self.signals = set;
             self.shared.update(|snapshot| snapshot.signals_reloads += 1);
+        }
+        let releases = self.muted.releases().take();
+        if !releases.is_empty() {
+            for shard in self.shards.values_mut() {
+                shard.engine.release(&releases);
+                shard.released = true;
+            }
         }
     }
 
     /// Series of signals may have fallen silent since something came from their source.
-    fn look_for_silence(&mut self, findings: &mut Vec<Finding>) {
-        self.looked = Instant::now();
+    fn look_for_silence(&self, shard: &mut Shard, findings: &mut Vec<Finding>) {
+        shard.looked = Instant::now();
         let (heard, started) = (&self.heard, self.started);
         let idle = |source: &str| heard.get(source).copied().unwrap_or(started).elapsed();
-        self.state.signals.idle(idle, findings);
-    }
-
-    /// Records that are missing, and what the program has to say of itself.
-    fn look_at_ourselves(&mut self, now: Timestamp, findings: &mut Vec<Finding>) {
-        self.state.gaps.tell(now, findings);
-        findings.extend(self.shared.take_told());
+        shard.signals.idle(idle, findings);
     }
 
     /// Nothing came for a while: what follows from that.
-    fn idle(&mut self) -> Option<Commit> {
+    fn idle(&mut self) -> Vec<Commit> {
         self.take_up();
-        let mut findings = Vec::new();
-        self.look_for_silence(&mut findings);
-        let mut commit = Commit { at: Timestamp::now(), ..Commit::default() };
-        self.look_at_ourselves(commit.at, &mut findings);
-        own_numbers::show_gaps(&self.state.gaps, &self.shared, commit.at);
-        let silent = !findings.is_empty() || !self.muted.releases().is_empty();
-        if silent {
-            self.conclude(&mut commit, findings);
+        self.looked = Instant::now();
+        let mut commits = Vec::new();
+        for key in self.shards.keys().cloned().collect::<Vec<_>>() {
+            let Some(mut shard) = self.shards.remove(&key) else { continue };
+            let mut findings = Vec::new();
+            self.look_for_silence(&mut shard, &mut findings);
+            let mut commit =
+                Commit { shard: Arc::clone(&key), at: Timestamp::now(), ..Commit::default() };
+            shard.gaps.tell(commit.at, &mut findings);
+            let mut counted = false;
+            if key.is_empty() {
+                findings.extend(self.shared.take_told());
+                counted = self.muted.has_changes();
+            }
+            if !findings.is_empty() || shard.released || counted {
+                self.conclude(&mut shard, &mut commit, findings);
+                commits.push(commit);
+            }
+            self.shards.insert(key, shard);
         }
+        own_numbers::show_gaps(self.shards.values(), &self.shared, Timestamp::now());
         // What came last may not have been shown yet.
-        if self.unreported || silent {
-            self.report(commit.at);
+        if self.unreported || !commits.is_empty() {
+            self.report(Timestamp::now());
         }
-        silent.then_some(commit)
+        commits
     }
 
     /// Findings become alerts, and all state that changed goes into the same commit.
-    fn conclude(&mut self, commit: &mut Commit, mut findings: Vec<Finding>) {
+    fn conclude(&mut self, shard: &mut Shard, commit: &mut Commit, mut findings: Vec<Finding>) {
         for finding in &findings {
             *self.findings.entry(finding.rule.level).or_default() += 1;
         }
         self.muted.retain(&mut findings);
-        let engine = &mut self.state.engine;
-        engine.release(&self.muted.releases().take());
-        let (alerts, noise) = self.noise.apply(engine, findings, &commit.events);
+        shard.released = false;
+        let (alerts, noise) = self.noise.apply(&mut shard.engine, findings, &commit.events);
         (commit.alerts, commit.noise) = (alerts, noise);
-        self.state.take_changes(commit);
-        commit.detection.extend(self.muted.take_changes());
+        shard.take_changes(commit);
+        if commit.shard.is_empty() {
+            commit.counts = self.muted.take_changes();
+        }
     }
 
     /// Show what records look like, at most once a second.
@@ -260,43 +324,32 @@ impl Analyst {
         }
         self.reported = now;
         let shapes = self.shapes.report(now);
-        let state = &mut self.state;
-        let counts = state.detector.counts();
-        let correlations = correlations(&state.detector, self.limits.correlation_rows_max);
-        let signals = Arc::new(state.signals.report());
-        let noise = state.engine.noise_counts();
-        let bundles = (state.engine.open_bundles().0, BUNDLES_MAX);
+        let sums = report::sums(self.shards.values(), self.limits.correlation_rows_max);
         let findings = self.findings.clone();
+        let problem = sums.correlations_warning.map(|text| (Health::Degraded, text));
         self.shared.update(|snapshot| {
             snapshot.shapes = shapes;
-            snapshot.signals = signals;
+            snapshot.signals = Arc::new(sums.signals);
             snapshot.findings = findings;
-            let groups = (correlations.groups, correlations.groups_max);
-            snapshot.correlations = correlations;
-            snapshot.noise = noise;
+            let groups = (sums.correlations.groups, sums.correlations.groups_max);
+            snapshot.correlations = sums.correlations;
+            snapshot.noise = sums.noise;
             snapshot.queues.insert("correlation groups".to_owned(), groups);
-            snapshot.queues.insert("open bundles".to_owned(), bundles);
+            snapshot.queues.insert("open bundles".to_owned(), (sums.bundles, BUNDLES_MAX));
         });
-        state.gaps.reconfigure(&self.shared.gaps_config());
-        own_numbers::show_gaps(&state.gaps, &self.shared, now);
-        self.shared.set_problem(noise::KEY, noise::problem(noise));
-        let problem = counts.warning().map(|text| (Health::Degraded, text));
+        let gaps = self.shared.gaps_config();
+        self.shards.values_mut().for_each(|shard| shard.gaps.reconfigure(&gaps));
+        own_numbers::show_gaps(self.shards.values(), &self.shared, now);
+        self.shared.set_problem(noise::KEY, noise::problem(sums.noise));
         self.shared.set_problem("correlation groups", problem);
     }
 }
 
-fn correlations(detector: &Detector, groups_max: usize) -> CorrelationReport {
-    let counts = detector.counts();
-    CorrelationReport {
-        groups: detector.rows(),
-        groups_max,
-        events: detector.row_events(),
-        groups_evicted: counts.rows_evicted,
-        groups_discarded: counts.rows_discarded,
-        events_dropped: counts.events_dropped,
-        duplicates: counts.duplicates,
-        late: counts.late,
-        ungrouped: counts.ungrouped,
-        valueless: counts.valueless,
+/// Batches of each shard, in order.
+fn by_shard(batches: Vec<Batch>) -> BTreeMap<Arc<str>, Vec<Batch>> {
+    let mut shards: BTreeMap<Arc<str>, Vec<Batch>> = BTreeMap::new();
+    for batch in batches {
+        shards.entry(Arc::clone(&batch.stream.shard)).or_default().push(batch);
     }
+    shards
 }

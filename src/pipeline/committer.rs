@@ -3,13 +3,14 @@
 //! A commit that cannot be made (a full disk) is tried again until it can: nothing is acknowledged
 //! meanwhile, the queue before it fills, and the sources wait.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 
 use crate::model::alert::Alert;
-use crate::model::ledger::SourceLedger;
+use crate::model::ledger::{LedgerDelta, SourceLedger};
 use crate::model::lifecycle::Absorbed;
 use crate::pipeline::shared::{Health, Shared};
 use crate::stdx::queue;
@@ -24,6 +25,16 @@ const RETRY: (Duration, Duration) = (Duration::from_millis(200), Duration::from_
 const STOP_GRACE: Duration = Duration::from_secs(10);
 /// The key of the problem in the health report.
 const PROBLEM: &str = "store";
+
+/// How a commit ended.
+enum End {
+    /// It is real.
+    Stands,
+    /// Its shard is another node's.
+    Elsewhere,
+    /// A stop was asked for and it could not be done in time.
+    GivenUp,
+}
 
 /// A commit and who waits for it.
 pub(crate) struct Ready {
@@ -45,8 +56,8 @@ pub(crate) struct Committer {
     pub(crate) shared: Arc<Shared>,
     pub(crate) runtime: Handle,
     pub(crate) stop: StopToken,
-    /// The books as the last commit left them.
-    pub(crate) ledger: Vec<SourceLedger>,
+    /// The books as the last commit left them: the node's own, under no key, and those of each shard.
+    pub(crate) books: BTreeMap<Arc<str>, Vec<SourceLedger>>,
 }
 
 impl Committer {
@@ -54,22 +65,27 @@ impl Committer {
     pub(crate) fn run(mut self, commits: &queue::Receiver<Ready>) -> u64 {
         let mut given_up = 0;
         while let Some(Ready { commit, tickets }) = commits.receive() {
-            if self.persist(&commit) {
-                tickets.into_iter().for_each(|(ticket, outcome)| ticket.answer(outcome));
-            } else {
-                drop(tickets);
-                given_up += 1;
-                // Later commits build on this one: making them real without it would break the books.
-                while commits.receive().is_some() {
+            match self.persist(&commit) {
+                End::Stands => {
+                    tickets.into_iter().for_each(|(ticket, outcome)| ticket.answer(outcome));
+                }
+                // Whoever has the shard now reads its records again.
+                End::Elsewhere => self.shared.shards().forget(&commit.shard),
+                End::GivenUp => {
+                    drop(tickets);
                     given_up += 1;
+                    // Later commits build on this one: making them real without it would break the books.
+                    while commits.receive().is_some() {
+                        given_up += 1;
+                    }
                 }
             }
         }
         given_up
     }
 
-    /// Try until it stands. `false`: a stop was asked for and it could not be done in time.
-    fn persist(&mut self, commit: &Commit) -> bool {
+    /// Try until it is decided.
+    fn persist(&mut self, commit: &Commit) -> End {
         let mut pause = RETRY.0;
         let mut stopping: Option<Instant> = None;
         let mut troubled = false;
@@ -81,7 +97,12 @@ impl Committer {
                         self.shared.set_problem(PROBLEM, None);
                     }
                     self.report(commit, &committed.alerts);
-                    return true;
+                    return End::Stands;
+                }
+                Err(StoreError::ShardGone(shard)) => {
+                    tracing::info!(shard, "a commit is left to the node that has the shard now");
+                    self.shared.set_problem(PROBLEM, None);
+                    return End::Elsewhere;
                 }
                 Err(error) => {
                     if !troubled {
@@ -98,7 +119,7 @@ impl Committer {
             if self.stop.is_stopped() {
                 let since = *stopping.get_or_insert_with(Instant::now);
                 if since.elapsed() > STOP_GRACE {
-                    return false;
+                    return End::GivenUp;
                 }
             }
             std::thread::sleep(pause);
@@ -112,16 +133,34 @@ impl Committer {
 
     fn report(&mut self, commit: &Commit, alerts: &[(Arc<Alert>, Absorbed)]) {
         self.shared.publish_alerts(alerts.iter().map(|(alert, _)| alert.as_ref().clone()));
-        for delta in &commit.ledger {
-            match self.ledger.iter_mut().find(|row| row.name == delta.source) {
-                Some(row) => row.apply(delta),
-                None => {
-                    let mut row = SourceLedger { name: delta.source.clone(), ..Default::default() };
-                    row.apply(delta);
-                    self.ledger.push(row);
-                }
+        self.books.retain(|key, _| self.shared.shards().holds(key));
+        match self.books.get_mut(&commit.shard) {
+            Some(rows) => apply(rows, &commit.ledger),
+            None => self.begin_book(&commit.shard),
+        }
+        let sources = SourceLedger::sum(self.books.values().flatten());
+        self.shared.update(|snapshot| snapshot.sources = sources);
+    }
+
+    /// The books of a shard that was taken, this commit in them.
+    fn begin_book(&mut self, shard: &Arc<str>) {
+        match self.runtime.block_on(self.store.shard_ledger(shard)) {
+            Ok(rows) => drop(self.books.insert(Arc::clone(shard), rows)),
+            // They are asked for again at its next commit.
+            Err(error) => tracing::warn!(%error, "the books of a shard are not shown"),
+        }
+    }
+}
+
+fn apply(rows: &mut Vec<SourceLedger>, deltas: &[LedgerDelta]) {
+    for delta in deltas {
+        match rows.iter_mut().find(|row| row.name == delta.source) {
+            Some(row) => row.apply(delta),
+            None => {
+                let mut row = SourceLedger { name: delta.source.clone(), ..Default::default() };
+                row.apply(delta);
+                rows.push(row);
             }
         }
-        self.shared.update(|snapshot| snapshot.sources.clone_from(&self.ledger));
     }
 }

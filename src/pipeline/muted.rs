@@ -103,6 +103,11 @@ impl Muted {
         changed.into_iter().map(row).collect()
     }
 
+    /// Did counts change since they were taken last?
+    pub(crate) fn has_changes(&self) -> bool {
+        !self.inner.read().changed.is_empty()
+    }
+
     /// Which rules their packs recommend, as the rules in use say.
     pub fn set_recommended(&self, recommended: Arc<AHashSet<String>>) {
         self.inner.write().recommended = recommended;

@@ -38,10 +38,6 @@ impl Releases {
         waiting.sort_by_key(|release| release.change);
         waiting
     }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.lock().is_empty()
-    }
 }
 
 /// Budgets and windows of every rule. Belongs to the analyst's thread.

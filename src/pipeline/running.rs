@@ -1,5 +1,6 @@
 //! The running pipeline: check and open happen before, [`start`] spawns, [`Running::stop`] drains.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -22,10 +23,12 @@ use crate::pipeline::repeats::Repeats;
 use crate::pipeline::retention;
 use crate::pipeline::rule_life::adopt;
 use crate::pipeline::rule_life::reload::Reloader;
+use crate::pipeline::shard::Loader;
+use crate::pipeline::shard_keys::ShardDesk;
 use crate::pipeline::shared::{Health, Shared};
 use crate::pipeline::signal_reload;
-use crate::pipeline::state::State;
 use crate::pipeline::watch::Next;
+use crate::source::context::Shards;
 use crate::source::keys::KeyCheck;
 use crate::source::{self, Source};
 use crate::stdx::stop::StopToken;
@@ -78,8 +81,7 @@ pub async fn open(config: &Config) -> anyhow::Result<Opening> {
     }
     let muted = Muted::default();
     muted.set_book(book);
-    let rows = store.detection_rows().await?;
-    muted.restore(rows.into_iter().filter(|(key, _)| key.starts_with(muted::KEY_PREFIX)));
+    muted.restore(store.detection_rows_under(muted::KEY_PREFIX).await?);
     Ok(Opening::Ours(Opened { store: Arc::new(store), shared, muted: Arc::new(muted) }))
 }
 
@@ -173,11 +175,13 @@ pub async fn start(parts: Parts) -> anyhow::Result<Running> {
         Arc::clone(&shared),
         Arc::clone(&next_signals),
     );
-    for release in store.releases().await? {
-        muted.releases().put(release);
-    }
     let config = Arc::new(config);
-    let state = State::load(&store, &config, rules, set).await?;
+    let loader = Loader {
+        store: Arc::clone(&store),
+        config: Arc::clone(&config),
+        runtime: Handle::current(),
+    };
+    let own = loader.load("", rules, set).await?;
     let repeats = Repeats::restore(store.deliveries().await?);
     let stop = StopToken::new();
     let mut watchers = watch(reloader, signal_reloader, &settings, &shared, &stop)?;
@@ -185,7 +189,8 @@ pub async fn start(parts: Parts) -> anyhow::Result<Running> {
     watchers.extend(exports::start(sinks, &stop)?);
     let analyst = Analyst::new(
         settings,
-        (state, config.limits.clone()),
+        loader,
+        own,
         (muted, next, next_signals),
         Arc::clone(&shared),
         noise,
@@ -208,7 +213,7 @@ pub async fn start(parts: Parts) -> anyhow::Result<Running> {
         shared: Arc::clone(&shared),
         runtime: Handle::current(),
         stop: stop.clone(),
-        ledger,
+        books: BTreeMap::from([("".into(), ledger)]),
     };
     let committer = task::thread("commit", move || committer.run(&commits))?;
     let analyst = task::thread("analyse", move || analyst.run(&batches, &commit_sender))?;
@@ -242,6 +247,10 @@ fn open_sources(
     store: &Arc<Store>,
 ) -> anyhow::Result<Vec<Box<dyn Source>>> {
     let keys: Arc<dyn KeyCheck> = Arc::new(KeyRing::new(Arc::clone(store)));
+    let shards = store.is_shared().then(|| -> Arc<dyn Shards> {
+        let (store, keys) = (Arc::clone(store), Arc::clone(shared.shards()));
+        Arc::new(ShardDesk { store, keys, runtime: Handle::current() })
+    });
     let mut sources = Vec::new();
     for section in &config.sources {
         let failed = || format!("cannot set up the source {}", section.name);
@@ -250,7 +259,7 @@ fn open_sources(
         let context = source::Context::new(config.data_dir.clone(), move |trouble| {
             told.set_problem(&key, trouble.map(|text| (Health::Degraded, text)));
         });
-        let context = context.with_keys(Arc::clone(&keys));
+        let context = context.with_keys(Arc::clone(&keys)).with_shards(shards.clone());
         let (store, runtime) = (Arc::clone(store), Handle::current());
         let context = context.with_positions(move |source| {
             let rows = runtime.block_on(store.positions(source));

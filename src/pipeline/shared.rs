@@ -18,6 +18,7 @@ use crate::model::severity::Severity;
 use crate::model::shape::SourceShape;
 use crate::model::telemetry::SignalReport;
 use crate::pipeline::changes::Changes;
+use crate::pipeline::shard_keys::ShardKeys;
 use crate::stdx::gauges::Gauges;
 use crate::stdx::time::Timestamp;
 
@@ -108,6 +109,7 @@ pub struct Shared {
     own_findings: parking_lot::Mutex<Vec<Finding>>,
     /// Numbers of sources, by the source's name.
     gauges: RwLock<BTreeMap<String, Arc<Gauges>>>,
+    shards: Arc<ShardKeys>,
 }
 
 impl Default for Shared {
@@ -119,6 +121,7 @@ impl Default for Shared {
             rules_asked: AtomicU64::new(0),
             own_findings: parking_lot::Mutex::default(),
             gauges: RwLock::default(),
+            shards: Arc::default(),
         }
     }
 }
@@ -149,6 +152,11 @@ impl Shared {
     /// Change a part of what is true.
     pub fn update(&self, change: impl FnOnce(&mut Snapshot)) {
         change(&mut self.snapshot.write());
+    }
+
+    /// The shards that this node holds.
+    pub(crate) fn shards(&self) -> &Arc<ShardKeys> {
+        &self.shards
     }
 
     /// Report a problem under its key, or that it is over.

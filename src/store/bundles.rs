@@ -2,9 +2,9 @@
 
 use crate::model::bundle::{BundleChange, OpenBundle};
 use crate::model::episode::RuleCount;
+use crate::store::StoreError;
 use crate::store::rows::{signed, unsigned};
-use crate::store::sql::{self, Connection, Kind, Table};
-use crate::store::{Store, StoreError};
+use crate::store::sql::{self, Connection, Kind, Table, Target};
 use crate::wire::bundle_v1;
 
 const BUNDLES: Table<2> = Table {
@@ -60,29 +60,27 @@ pub(crate) async fn write_counts(
     done.map_err(|source| StoreError::sql("write counts of rules", source))
 }
 
-impl Store {
-    /// Open bundles, for the alert stage.
-    pub async fn bundles(&self) -> Result<Vec<OpenBundle>, StoreError> {
-        let texts: Vec<String> = sql::scalar("SELECT value FROM bundles")
-            .fetch_all(&self.readers)
-            .await
-            .map_err(|source| StoreError::sql("read bundles", source))?;
-        let bundles = texts.iter().map(|text| bundle_v1::read(text));
-        bundles.collect::<Result<_, _>>().map_err(StoreError::Row)
-    }
+/// Open bundles.
+pub(crate) async fn read(from: Target<'_>) -> Result<Vec<OpenBundle>, StoreError> {
+    let texts: Vec<String> = sql::scalar("SELECT value FROM bundles")
+        .fetch_all(from)
+        .await
+        .map_err(|source| StoreError::sql("read bundles", source))?;
+    let bundles = texts.iter().map(|text| bundle_v1::read(text));
+    bundles.collect::<Result<_, _>>().map_err(StoreError::Row)
+}
 
-    /// How many alerts there are of each rule on each endpoint, for the alert stage.
-    pub async fn rule_counts(&self) -> Result<Vec<RuleCount>, StoreError> {
-        let rows = sql::query("SELECT tenant, rule_id, host, alerts FROM rule_counts")
-            .fetch_all(&self.readers)
-            .await
-            .map_err(|source| StoreError::sql("read counts of rules", source))?;
-        let counts = rows.iter().map(|row| RuleCount {
-            tenant: row.get("tenant"),
-            rule_id: row.get("rule_id"),
-            host: row.get("host"),
-            alerts: unsigned(row.get("alerts")),
-        });
-        Ok(counts.collect())
-    }
+/// How many alerts there are of each rule on each endpoint.
+pub(crate) async fn read_counts(from: Target<'_>) -> Result<Vec<RuleCount>, StoreError> {
+    let rows = sql::query("SELECT tenant, rule_id, host, alerts FROM rule_counts")
+        .fetch_all(from)
+        .await
+        .map_err(|source| StoreError::sql("read counts of rules", source))?;
+    let counts = rows.iter().map(|row| RuleCount {
+        tenant: row.get("tenant"),
+        rule_id: row.get("rule_id"),
+        host: row.get("host"),
+        alerts: unsigned(row.get("alerts")),
+    });
+    Ok(counts.collect())
 }

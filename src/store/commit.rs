@@ -30,6 +30,8 @@ use crate::store::{
 /// can be tried again.
 #[derive(Clone, Debug, Default)]
 pub struct Commit {
+    /// The key of the shard whose state this is (see [`crate::store::Taken`]); empty: the node's own.
+    pub shard: Arc<str>,
     /// When (wall clock): `created` and `updated` of alerts, `at` of audit entries.
     pub at: Timestamp,
     /// Events to store, in order.
@@ -42,6 +44,8 @@ pub struct Commit {
     pub bundles: Vec<BundleChange>,
     /// Counts of alerts by rule and endpoint that changed.
     pub rule_counts: Vec<RuleCount>,
+    /// Counts of rules that are off or in dry run (key, value): in commits of the node's own state only.
+    pub counts: Vec<(String, Option<Vec<u8>>)>,
     /// Correlation rows that changed (key, value); `None` removes the row.
     pub detection: Vec<(String, Option<Vec<u8>>)>,
     /// Decoder states by stream; `None` removes the row.
@@ -67,6 +71,7 @@ pub struct Committed {
 
 /// A commit whose end is not known.
 pub(crate) struct Attempt {
+    shard: Arc<str>,
     number: u64,
     print: Id128,
 }
@@ -95,6 +100,13 @@ struct Made {
     change: i64,
 }
 
+impl Attempt {
+    /// Is it this commit of this shard?
+    pub(crate) fn is(&self, shard: &str, number: u64) -> bool {
+        *self.shard == *shard && self.number == number
+    }
+}
+
 impl Plan {
     /// Merge an episode into its alert.
     fn take(&mut self, board: &Board, episode: &OpenEpisode, at: Timestamp) {
@@ -118,14 +130,15 @@ impl Store {
         let elsewhere = self.event_store.append(&commit.events).await?;
         let mut guard = self.hold().await?;
         let writer = &mut *guard;
+        let shard = &*commit.shard;
+        let counted = writer.commits_of(shard)?;
         if let Some(attempt) = writer.attempt.take()
-            && attempt.number == writer.commits
+            && attempt.is(shard, counted)
             && attempt.print == print(commit)
         {
             // It stood when the connection was lost: the database said so when the books were read again.
             return Ok(self.stands(commit));
         }
-        let appearing = noise::appearing(&mut writer.sql, commit).await?;
         let frame = if commit.events.is_empty() || elsewhere.is_some() {
             None
         } else {
@@ -137,20 +150,21 @@ impl Store {
             None => None,
         };
         let stored = frame.as_ref().zip(appended);
-        let number = writer.commits + 1;
+        let number = counted + 1;
         let evidence = writer.recent.locate(stored, &wanted(commit));
         sql::begin(&mut writer.sql).await.inspect_err(|_| writer.log.discard())?;
         writer.unsure = true;
         let mut made = None;
         let stored_at = Stored { log: stored, elsewhere: elsewhere.as_ref(), evidence: &evidence };
-        let outcome = self.write(writer, commit, &appearing, &stored_at, &mut made).await;
+        let outcome = self.write(writer, commit, number, &stored_at, &mut made).await;
         let overtaken = matches!(outcome, Err(StoreError::Overtaken));
         if let Err(error) = sql::end(&mut writer.sql, outcome).await {
             // A failed COMMIT may have reached the disk all the same: the database knows.
-            let counted = commits(&mut writer.sql).await.ok();
+            let counted = writer.counted(shard).await.ok();
             if overtaken || (counted.is_none() && !writer.sql.is_sqlite()) {
                 // It does not say yet: the books are read again before anything else is written.
-                writer.attempt = Some(Attempt { number, print: print(commit) });
+                let shard = Arc::clone(&commit.shard);
+                writer.attempt = Some(Attempt { shard, number, print: print(commit) });
                 return Err(error);
             }
             if counted != Some(number) {
@@ -162,7 +176,7 @@ impl Store {
         // It was made before the transaction could end well.
         let Some(Made { plan, head, change }) = made else { return Err(StoreError::Overtaken) };
         writer.head = head;
-        writer.commits = number;
+        writer.count(shard, number);
         self.shared_until(writer, change);
         if let Some((frame, place)) = stored {
             writer.log.confirm(place);
@@ -176,17 +190,18 @@ impl Store {
         Ok(shown)
     }
 
-    /// The transaction: first what is this node's own, then, where alerts change, what nodes share.
+    /// The transaction: first what is the node's or the shard's own, then, where alerts change, what nodes share.
     async fn write(
         &self,
         writer: &mut Writer,
         commit: &Commit,
-        appearing: &[OpenEpisode],
+        number: u64,
         stored: &Stored<'_>,
         made: &mut Option<Made>,
     ) -> Result<(), StoreError> {
-        let number = writer.commits + 1;
+        writer.look_in(&commit.shard).await?;
         let sql = &mut writer.sql;
+        let appearing = &*noise::appearing(sql, commit).await?;
         count_on(sql, number).await?;
         local::write_events(sql, stored).await?;
         local::write_states(sql, commit).await?;
@@ -291,6 +306,7 @@ async fn count_on(sql: &mut Connection, number: u64) -> Result<(), StoreError> {
 /// What tells a commit from others: one that is tried again is the same.
 fn print(commit: &Commit) -> Id128 {
     let mut hasher = IdHasher::new("commit");
+    hasher.text(&commit.shard);
     hasher.number(commit.at.0.unsigned_abs()).number(commit.alerts.len() as u64);
     for event in &commit.events {
         hasher.bytes(event.id.as_bytes());

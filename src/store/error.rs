@@ -103,6 +103,9 @@ pub enum StoreError {
     /// The commit counter was moved by what a lost connection had begun: the books are read again and the commit is decided.
     #[error("the alert store finished an earlier commit only now")]
     Overtaken,
+    /// Another node has the shard, or took it meanwhile: what was begun for it here is begun again there.
+    #[error("the shard {0} is not this node's any more")]
+    ShardGone(String),
     /// The password of the alert store could not be had.
     #[error("the password of the alert store cannot be read (store.alerts_password)")]
     Secret(#[source] crate::config::secret::SecretError),

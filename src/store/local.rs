@@ -165,6 +165,7 @@ async fn write_endpoints(sql: &mut Connection, hosts: &Hosts) -> Result<(), Stor
 /// States of stages and positions of sources.
 pub(crate) async fn write_states(sql: &mut Connection, commit: &Commit) -> Result<(), StoreError> {
     write_detection(sql, &commit.detection).await?;
+    write_detection(sql, &commit.counts).await?;
     for (stream, value) in &commit.decoders {
         let stream = stream.as_bytes().as_slice();
         let query = match value {

@@ -31,6 +31,7 @@ mod retention;
 mod rows;
 mod rule_book;
 mod schema;
+mod shards;
 mod sql;
 mod states;
 #[cfg(test)]
@@ -59,7 +60,9 @@ pub use keys::KeyRow;
 pub use reads::{Counts, RejectQuery};
 pub use retention::disk_used;
 pub use rule_book::{RuleOff, Said};
+pub use shards::Taken;
 pub use sql::advice;
+pub use states::Saved;
 pub use verbs::{ACTION_ALERTS_MAX, By, NOTE_BYTES_MAX};
 
 use crate::config::alert::AlertConfig;
@@ -95,6 +98,7 @@ struct Writer {
     packer: frame::Packer,
     head: audit::ChainHead,
     commits: u64,
+    shards: shards::Shards,
     /// The last change of what nodes share that is taken in.
     change: i64,
     /// A commit whose end is not known, because the connection was lost in it.
@@ -142,6 +146,7 @@ impl Store {
             packer,
             head,
             commits,
+            shards: shards::Shards::new(),
             change,
             attempt: None,
             recent,
@@ -181,6 +186,7 @@ impl Store {
         tracing::warn!("a call to the store was abandoned or cut: reading the books again");
         // Until everything is read, nothing is sure.
         writer.unsure = true;
+        let session_is_new = writer.sql.is_lost();
         writer.sql.connect_again().await?;
         sql::abandon(&mut writer.sql).await;
         let segments = read_segments(&mut writer.sql).await?;
@@ -190,6 +196,10 @@ impl Store {
         writer.log = EventLog::open(&folder, &books, self.config.segment_bytes_max)?;
         writer.head = audit::read_head(&mut writer.sql).await?;
         writer.commits = commit::commits(&mut writer.sql).await?;
+        let attempt = writer.attempt.take();
+        let kept = writer.keep_shards(session_is_new, attempt.as_ref()).await;
+        writer.attempt = attempt;
+        kept?;
         writer.change = newest_change(&mut writer.sql).await?;
         self.known.store(writer.change, Ordering::Relaxed);
         self.events.replace(segments);

@@ -10,7 +10,7 @@ use crate::stdx::time::Timestamp;
 use crate::store::audit::{self, ChainHead, NewEntry};
 use crate::store::commit::Commit;
 use crate::store::rows::{ROWS_AT_ONCE, unsigned};
-use crate::store::sql::{self, Connection, Kind, Table};
+use crate::store::sql::{self, Connection, Kind, Table, Target};
 use crate::store::{Store, StoreError};
 use crate::wire::{noise_v1, stored_v1};
 
@@ -45,34 +45,20 @@ const RARITY: Table<2> = Table {
 const RELEASES_MAX: i64 = 10_000;
 
 impl Store {
-    /// Rows about noise, for the alert stage.
-    pub async fn noise_rows(&self) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
-        let rows = sql::query("SELECT key, value FROM noise ORDER BY key")
-            .fetch_all(&self.readers)
-            .await
-            .map_err(|source| StoreError::sql("read budgets of rules", source))?;
-        Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
-    }
-
-    /// Open episodes of parked rules, for the alert stage.
-    pub async fn held_episodes(&self) -> Result<Vec<OpenEpisode>, StoreError> {
-        let texts: Vec<String> = sql::scalar("SELECT value FROM held WHERE open = 1")
-            .fetch_all(&self.readers)
-            .await
-            .map_err(|source| StoreError::sql("read alerts of parked rules", source))?;
-        let episodes = texts.iter().map(|text| stored_v1::read_episode(text));
-        episodes.collect::<Result<_, _>>().map_err(StoreError::Row)
-    }
-
     /// Rules that are parked, by id.
     pub async fn parked_rules(&self) -> Result<Vec<ParkedRule>, StoreError> {
-        let query = "SELECT value FROM noise WHERE key >= 'budget/' AND key < 'budget0'";
-        let rows: Vec<Vec<u8>> = sql::scalar(query)
-            .fetch_all(&self.readers)
-            .await
-            .map_err(|source| StoreError::sql("read budgets of rules", source))?;
-        let read = rows.iter().filter_map(|row| noise_v1::read_rule(row).ok()?.parked);
-        let mut parked: Vec<ParkedRule> = read.collect();
+        let mut parked: Vec<ParkedRule> = Vec::new();
+        for place in self.places().await? {
+            // A name of ours.
+            let text = format!(
+                "SELECT value FROM {place}noise WHERE key >= 'budget/' AND key < 'budget0'"
+            );
+            let rows: Vec<Vec<u8>> = sql::scalar(AssertSqlSafe(text))
+                .fetch_all(&self.readers)
+                .await
+                .map_err(|source| StoreError::sql("read budgets of rules", source))?;
+            parked.extend(rows.iter().filter_map(|row| noise_v1::read_rule(row).ok()?.parked));
+        }
         parked.sort_by(|one, other| (&one.rule, &one.tenant).cmp(&(&other.rule, &other.tenant)));
         Ok(parked)
     }
@@ -87,30 +73,49 @@ impl Store {
         // A note that cannot be read is no reason to hide the alert.
         Ok(text.and_then(|text| noise_v1::read_rarity(&text).ok()).unwrap_or_default())
     }
+}
 
-    /// Releases that no commit has carried out, oldest first.
-    pub async fn releases(&self) -> Result<Vec<Release>, StoreError> {
-        let done: Option<Vec<u8>> = sql::scalar("SELECT value FROM noise WHERE key = 'released'")
-            .fetch_optional(&self.readers)
-            .await
-            .map_err(|source| StoreError::sql("read releases of rules", source))?;
-        let done = done.and_then(|text| String::from_utf8(text).ok()?.parse::<i64>().ok());
-        let rows = sql::query(
-            "SELECT id, actor, subject FROM rule_changes WHERE kind = 'release' AND id > $1
-             ORDER BY id LIMIT $2",
-        )
-        .bind(done.unwrap_or(0))
-        .bind(RELEASES_MAX)
-        .fetch_all(&self.readers)
+/// Rows about noise.
+pub(crate) async fn read_rows(from: Target<'_>) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
+    let rows = sql::query("SELECT key, value FROM noise ORDER BY key")
+        .fetch_all(from)
+        .await
+        .map_err(|source| StoreError::sql("read budgets of rules", source))?;
+    Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+}
+
+/// Open episodes of parked rules.
+pub(crate) async fn held_episodes(from: Target<'_>) -> Result<Vec<OpenEpisode>, StoreError> {
+    let texts: Vec<String> = sql::scalar("SELECT value FROM held WHERE open = 1")
+        .fetch_all(from)
+        .await
+        .map_err(|source| StoreError::sql("read alerts of parked rules", source))?;
+    let episodes = texts.iter().map(|text| stored_v1::read_episode(text));
+    episodes.collect::<Result<_, _>>().map_err(StoreError::Row)
+}
+
+/// Releases that no commit has carried out, oldest first.
+pub(crate) async fn releases(mut from: Target<'_>) -> Result<Vec<Release>, StoreError> {
+    let done: Option<Vec<u8>> = sql::scalar("SELECT value FROM noise WHERE key = 'released'")
+        .fetch_optional(from.again())
         .await
         .map_err(|source| StoreError::sql("read releases of rules", source))?;
-        let releases = rows.iter().map(|row| Release {
-            change: unsigned(row.get("id")),
-            rule: row.get("subject"),
-            actor: row.get("actor"),
-        });
-        Ok(releases.collect())
-    }
+    let done = done.and_then(|text| String::from_utf8(text).ok()?.parse::<i64>().ok());
+    let rows = sql::query(
+        "SELECT id, actor, subject FROM rule_changes WHERE kind = 'release' AND id > $1
+         ORDER BY id LIMIT $2",
+    )
+    .bind(done.unwrap_or(0))
+    .bind(RELEASES_MAX)
+    .fetch_all(from)
+    .await
+    .map_err(|source| StoreError::sql("read releases of rules", source))?;
+    let releases = rows.iter().map(|row| Release {
+        change: unsigned(row.get("id")),
+        rule: row.get("subject"),
+        actor: row.get("actor"),
+    });
+    Ok(releases.collect())
 }
 
 /// Alerts that a commit lets appear: those kept back of the rules it releases, without what it writes itself.

@@ -6,7 +6,6 @@ use sqlx::AssertSqlSafe;
 use crate::model::alert::{Alert, AlertId, Pending};
 use crate::model::desk::AlertPage;
 use crate::model::endpoint::Endpoint;
-use crate::model::episode::OpenEpisode;
 use crate::model::event::{Event, EventId};
 use crate::model::ledger::{Ledger, SourceLedger};
 use crate::model::record::{Position, StoredReject};
@@ -17,9 +16,8 @@ use crate::store::events::EventScan;
 use crate::store::frame::Place;
 use crate::store::recent::EvidenceRow;
 use crate::store::rows::{id_at, signed, unsigned};
-use crate::store::sql::{self, Row};
+use crate::store::sql::{self, Row, Target};
 use crate::store::{Store, StoreError};
-use crate::wire::stored_v1;
 
 /// How far before its alert an event that took part in a correlation is looked for, and how far behind it: the event
 /// that made it may have come late.
@@ -200,28 +198,9 @@ impl Store {
         Ok(endpoints.collect())
     }
 
-    /// The conservation ledger, a row a source, by name.
+    /// The conservation ledger of what this node itself reads, a row a source, by name.
     pub async fn ledger(&self) -> Result<Vec<SourceLedger>, StoreError> {
-        let rows = sql::query("SELECT * FROM ledger ORDER BY source")
-            .fetch_all(&self.readers)
-            .await
-            .map_err(|source| StoreError::sql("read the ledger", source))?;
-        let count = |row: &Row, column| unsigned(row.get(column));
-        let ledgers = rows.iter().map(|row| SourceLedger {
-            name: row.get("source"),
-            ledger: Ledger {
-                received: count(row, "received"),
-                stored: count(row, "stored"),
-                rejected: count(row, "rejected"),
-                duplicate: count(row, "duplicate"),
-                shed: count(row, "shed"),
-                in_flight: count(row, "in_flight"),
-                events: count(row, "events"),
-            },
-            newest_event_us: row.get("newest_us"),
-            numbers: Vec::new(),
-        });
-        Ok(ledgers.collect())
+        ledger_of(Target::Pool(&self.readers)).await
     }
 
     /// How much there is.
@@ -238,25 +217,6 @@ impl Store {
         Counts { alerts: self.board.read().len() as u64, events, bytes: bytes + event_bytes }
     }
 
-    /// Open episodes, for the alert stage.
-    pub async fn episodes(&self) -> Result<Vec<OpenEpisode>, StoreError> {
-        let texts: Vec<String> = sql::scalar("SELECT value FROM episodes")
-            .fetch_all(&self.readers)
-            .await
-            .map_err(|source| StoreError::sql("read episodes", source))?;
-        let episodes = texts.iter().map(|text| stored_v1::read_episode(text));
-        episodes.collect::<Result<_, _>>().map_err(StoreError::Row)
-    }
-
-    /// Correlation rows (key, value), for the detect stage.
-    pub async fn detection_rows(&self) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
-        let rows = sql::query("SELECT key, value FROM detection ORDER BY key")
-            .fetch_all(&self.readers)
-            .await
-            .map_err(|source| StoreError::sql("read detection state", source))?;
-        Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
-    }
-
     /// The saved state of one stream's decoder.
     pub async fn decoder_state(&self, stream: Id128) -> Result<Option<Vec<u8>>, StoreError> {
         sql::scalar("SELECT value FROM decoders WHERE stream = $1")
@@ -264,15 +224,6 @@ impl Store {
             .fetch_optional(&self.readers)
             .await
             .map_err(|source| StoreError::sql("read decoder state", source))
-    }
-
-    /// Every saved decoder state (stream, value).
-    pub async fn decoder_states(&self) -> Result<Vec<(Id128, Vec<u8>)>, StoreError> {
-        let rows = sql::query("SELECT stream, value FROM decoders")
-            .fetch_all(&self.readers)
-            .await
-            .map_err(|source| StoreError::sql("read decoder state", source))?;
-        Ok(rows.iter().map(|row| (id_at(row, "stream"), row.get("value"))).collect())
     }
 
     /// The saved positions of a source.
@@ -289,6 +240,30 @@ impl Store {
         });
         Ok(positions.collect())
     }
+}
+
+/// A ledger, a row a source, by name.
+pub(crate) async fn ledger_of(from: Target<'_>) -> Result<Vec<SourceLedger>, StoreError> {
+    let rows = sql::query("SELECT * FROM ledger ORDER BY source")
+        .fetch_all(from)
+        .await
+        .map_err(|source| StoreError::sql("read the ledger", source))?;
+    let count = |row: &Row, column| unsigned(row.get(column));
+    let ledgers = rows.iter().map(|row| SourceLedger {
+        name: row.get("source"),
+        ledger: Ledger {
+            received: count(row, "received"),
+            stored: count(row, "stored"),
+            rejected: count(row, "rejected"),
+            duplicate: count(row, "duplicate"),
+            shed: count(row, "shed"),
+            in_flight: count(row, "in_flight"),
+            events: count(row, "events"),
+        },
+        newest_event_us: row.get("newest_us"),
+        numbers: Vec::new(),
+    });
+    Ok(ledgers.collect())
 }
 
 fn reject_of(row: &Row) -> StoredReject {

@@ -201,7 +201,7 @@ impl Store {
     ) -> Result<Vec<AlertId>, StoreError> {
         let Some(limit) = until(now, config.closed_alerts) else { return Ok(Vec::new()) };
         let growing: HashSet<AlertId> =
-            self.episodes().await?.iter().map(|episode| episode.alert).collect();
+            self.all_episodes().await?.iter().map(|episode| episode.alert).collect();
         let board = self.board.read();
         let old = board.alerts().filter(|alert| alert.status.is_closed() && alert.updated < limit);
         Ok(old.map(|alert| alert.id).filter(|id| !growing.contains(id)).collect())

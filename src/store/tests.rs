@@ -68,6 +68,7 @@ mod retention;
 #[path = "../../tests/it/support/services/postgres.rs"]
 #[allow(dead_code, clippy::print_stderr)]
 mod server;
+mod shards;
 mod speed;
 mod verbs;
 
@@ -101,7 +102,7 @@ fn finding(number: u64, rule: &str) -> Match {
 }
 
 /// The alert stage as far as the store can tell: one endless episode a rule.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Episodes(BTreeMap<String, OpenEpisode>);
 
 impl Episodes {
@@ -154,6 +155,8 @@ fn batch(engine: &mut Episodes, numbers: std::ops::Range<u64>, found: &[u64]) ->
     let count = numbers.end - numbers.start;
     Commit {
         noise: crate::model::noise::NoiseChanges::default(),
+        shard: "".into(),
+        counts: Vec::new(),
         at: Timestamp(5),
         alerts: engine.apply(found.iter().map(|number| finding(*number, "r")).collect()),
         bundles: Vec::new(),
@@ -224,11 +227,11 @@ async fn a_commit_is_all_there_after_a_restart(dir: Place) {
     let evidence = store.evidence(alert).await.unwrap();
     assert_eq!(evidence, [event(3), event(50), event(120)]);
     let open_episodes: Vec<AlertId> =
-        store.episodes().await.unwrap().iter().map(|episode| episode.alert).collect();
+        store.saved("").await.unwrap().episodes.iter().map(|episode| episode.alert).collect();
     assert_eq!(open_episodes, [alert.id]);
     assert_eq!(store.positions("auth").await.unwrap()[0].value.as_deref(), Some("150"));
     assert_eq!(store.decoder_state(Id128([7; 16])).await.unwrap().as_deref(), Some(&b"open"[..]));
-    assert_eq!(store.detection_rows().await.unwrap().len(), 1);
+    assert_eq!(store.saved("").await.unwrap().detection.len(), 1);
     let history = store.history("alert", &alert.id.to_string()).await.unwrap();
     assert_eq!(history.len(), 1);
     assert_eq!(history[0].action, "created");

@@ -21,7 +21,7 @@ const KILLS_UNOPTIMISED: usize = 12;
 /// Pieces before the first kill, so that there is something half full, and after the last one.
 const PIECES_CALM: usize = 3;
 const LINES_OF_PIECE: usize = 120;
-const ADDRESSES: u64 = 24;
+pub const ADDRESSES: u64 = 24;
 /// A machine that is busy with other tests gets its time.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// 2026-11-22T08:00:00Z
@@ -56,7 +56,7 @@ const CORRELATIONS: [(&str, &str, &str, &str); 12] = [
     ("chain", "temporal_ordered", "", "[again, sum]"),
 ];
 
-fn rules(folder: &Path) {
+pub fn rules(folder: &Path) {
     fs::create_dir_all(folder.join("rules")).unwrap();
     fs::create_dir_all(folder.join("signals")).unwrap();
     let mut text = String::new();
@@ -87,7 +87,7 @@ fn rules(folder: &Path) {
     .unwrap();
 }
 
-fn line(number: usize, numbers: &mut Numbers) -> String {
+pub fn line(number: usize, numbers: &mut Numbers) -> String {
     // Some lines come late, inside the bound.
     let late = if numbers.below(12) == 0 { numbers.below(300) as i64 } else { 0 };
     let at = jiff::Timestamp::from_second(START + 2 * number as i64 - late).unwrap();
@@ -202,7 +202,7 @@ fn wait_for(config: &Path, before: i64) {
 }
 
 /// Everything of every alert but when we made it.
-fn alerts(config: &Path) -> BTreeMap<String, Value> {
+pub fn alerts(config: &Path) -> BTreeMap<String, Value> {
     let folder = config.parent().unwrap().display().to_string();
     let all = run_text(config, &["alerts", "export"]).replace(&folder, "HERE");
     all.lines()

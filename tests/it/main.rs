@@ -7,6 +7,7 @@ mod auditd_scoreboard;
 mod backup;
 mod carriers;
 mod cli;
+mod cluster;
 mod config_reload;
 mod coverage;
 mod demo;

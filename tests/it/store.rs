@@ -85,10 +85,11 @@ impl Run {
         }
         let (store, rows, next) = runtime.block_on(async {
             let store = Store::open(dir, &config, &AlertConfig::default()).await.unwrap();
+            let saved = store.saved("").await.unwrap();
             let rows = Restored {
-                episodes: store.episodes().await.unwrap(),
-                bundles: store.bundles().await.unwrap(),
-                counts: store.rule_counts().await.unwrap(),
+                episodes: saved.episodes,
+                bundles: saved.bundles,
+                counts: saved.rule_counts,
             };
             let positions = store.positions("auth").await.unwrap();
             let next = positions.first().and_then(|position| position.value.as_ref());

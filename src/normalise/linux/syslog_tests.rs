@@ -29,6 +29,7 @@ impl Bench {
         let stream = Stream {
             id: IdHasher::new("test").finish(),
             delivery: None,
+            shard: "".into(),
             source: Arc::from("s"),
             path: Arc::from("/var/log/auth.log"),
             tenant: Arc::from("default"),

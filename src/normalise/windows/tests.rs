@@ -13,6 +13,7 @@ fn stream(format: &str) -> Arc<Stream> {
     Arc::new(Stream {
         id: Id128([7; 16]),
         delivery: None,
+        shard: "".into(),
         source: "test".into(),
         path: "x.json".into(),
         tenant: "default".into(),

@@ -104,6 +104,7 @@ impl FileSettings {
         Stream {
             id,
             delivery: None,
+            shard: "".into(),
             source: self.source.clone(),
             path: path.into(),
             tenant: self.tenant.clone(),

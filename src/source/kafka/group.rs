@@ -13,6 +13,7 @@ use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::seats::{Ack, Mark, Place, Seat, Seats, begin, read_rows};
+use super::shards::{Shards, set_paused};
 use crate::config::sources::From;
 use crate::model::record::Position;
 use crate::stdx::gauges::Gauges;
@@ -34,10 +35,18 @@ pub(super) struct Group {
     pub(super) acks: (Sender<Ack>, Receiver<Ack>),
     pub(super) from: From,
     pub(super) revoke_wait: Duration,
+    /// Where nodes share a store: state that moves with partitions.
+    pub(super) shards: Option<Shards>,
 }
 
 impl Group {
-    pub(super) fn new(ears: Ears, gauges: Arc<Gauges>, from: From, revoke_wait: Duration) -> Group {
+    pub(super) fn new(
+        ears: Ears,
+        gauges: Arc<Gauges>,
+        from: From,
+        revoke_wait: Duration,
+        shards: Option<Shards>,
+    ) -> Group {
         Group {
             ears,
             seats: Mutex::default(),
@@ -47,6 +56,7 @@ impl Group {
             acks: unbounded(),
             from,
             revoke_wait,
+            shards,
         }
     }
 
@@ -96,7 +106,61 @@ impl Group {
         }
     }
 
+    /// Partitions as shards: those whose shard can be had begin, the others wait.
+    fn assign_shards(
+        &self,
+        consumer: &BaseConsumer<Shared>,
+        shards: &Shards,
+        list: &mut TopicPartitionList,
+    ) {
+        let told = consumer.committed_offsets(list.clone(), ASK);
+        if let Err(error) = &told {
+            tracing::warn!(%error, "kafka: the group does not say where partitions begin");
+        }
+        let told = told.ok();
+        let mut waiting = Vec::new();
+        for mut element in list.elements() {
+            let place = Place::new(element.topic(), element.partition());
+            // It is sought when the shard is here.
+            let mut offset = Offset::Beginning;
+            if let Some(taken) = shards.take(&place) {
+                let start = self.start_in(consumer, &place, &taken, told.as_ref());
+                if let Some(mark) = start {
+                    offset = Offset::Offset(mark.next);
+                }
+                self.sit(&place, start, told.as_ref(), &taken);
+            } else {
+                let mut seats = self.seats.lock();
+                let seat = seats.all.entry(place.clone()).or_default();
+                (seat.owned, seat.shard, seat.asked) = (true, None, Some(Instant::now()));
+                waiting.push(place);
+            }
+            let _ = element.set_offset(offset);
+        }
+        if let Err(error) = consumer.incremental_assign(list) {
+            tracing::error!(%error, "kafka: partitions could not be taken");
+        }
+        if !waiting.is_empty() {
+            set_paused(consumer, &waiting.iter().collect::<Vec<_>>(), true);
+        }
+    }
+
+    /// The shards of partitions go to whoever reads these next.
+    pub(super) fn give_shards(&self, places: &[Place]) {
+        let Some(shards) = &self.shards else { return };
+        let keys: Vec<Arc<str>> = {
+            let mut seats = self.seats.lock();
+            let places = places.iter();
+            let keys = places.filter_map(|place| seats.all.get_mut(place)?.shard.take());
+            keys.collect()
+        };
+        keys.iter().for_each(|key| shards.from.give(key));
+    }
+
     fn assign(&self, consumer: &BaseConsumer<Shared>, list: &mut TopicPartitionList) {
+        if let Some(shards) = &self.shards {
+            return self.assign_shards(consumer, shards, list);
+        }
         let recall = Arc::clone(&self.recall.lock());
         let (rows, _) = read_rows(&recall());
         let group = consumer.committed_offsets(list.clone(), ASK);
@@ -176,6 +240,7 @@ impl Group {
             self.tell(consumer, CommitMode::Sync, Some(&places));
         }
         self.seats.lock().give_up(&places);
+        self.give_shards(&places);
         if let Err(error) = consumer.incremental_unassign(list) {
             tracing::error!(%error, "kafka: partitions could not be let go");
         }

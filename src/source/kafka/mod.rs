@@ -1,6 +1,7 @@
 //! Topics of a Kafka cluster, read as a member of a consumer group.
 //!
-//! The position of a partition is a row of our own commit (`topic/partition` → the next offset), and that row is the truth:
+//! The position of a partition is a row of our own commit (`topic/partition` → the next offset), and that row is the truth
+//! (where nodes share a store it lies in the partition's shard):
 //! a partition begins there whatever the group says. The group is told afterwards, so that others see the lag and a member
 //! with another store finds its place. A message's place is topic, partition and offset, so a redelivery makes the same
 //! events. When the path is busy the partitions are paused and the broker is still polled: the session lives for as
@@ -9,6 +10,7 @@
 mod group;
 mod reader;
 mod seats;
+mod shards;
 mod topics;
 
 use std::sync::Arc;
@@ -28,6 +30,7 @@ use crate::stdx::stop::StopToken;
 use group::{Group, Shared};
 use reader::Reader;
 use seats::{STORE_ROW, new_store_name, read_rows};
+use shards::Shards;
 
 /// How long a start waits for the brokers before it goes on without them.
 const OPEN_PATIENCE: Duration = Duration::from_secs(5);
@@ -95,7 +98,10 @@ impl Source for Kafka {
             })
         });
         let gauges = Arc::clone(&context.gauges);
-        let group = Group::new(Ears::new(token), gauges, self.config.from, self.config.revoke_wait);
+        let shards = context.shards.clone();
+        let shards = shards.map(|from| Shards { from, source: Arc::clone(&self.settings.source) });
+        let (from, revoke_wait) = (self.config.from, self.config.revoke_wait);
+        let group = Group::new(Ears::new(token), gauges, from, revoke_wait, shards);
         let group = Arc::new(group);
         let consumer = BaseConsumer::from_config_and_context(&client, Shared(Arc::clone(&group)))
             .map_err(|error| self.wrong(&error))?;

@@ -9,7 +9,7 @@ use rdkafka::{Message, Offset, TopicPartitionList};
 
 use super::group::{Group, Shared};
 use super::seats::{Ack, Mark, Open, Place, Ready, row};
-use super::topics;
+use super::{shards, topics};
 use crate::config::sources::KafkaSource;
 use crate::model::record::{Batch, Flush, Framing, Record, Shape, Stream};
 use crate::source::Context;
@@ -39,6 +39,9 @@ const IDLE: Duration = Duration::from_secs(2);
 const NAME_BYTES_MAX: usize = 255;
 /// How long deleted messages are shown as trouble.
 const LOSS_SHOWN: Duration = Duration::from_secs(3_600);
+
+/// In which era of its offsets a partition is read, and under the key of which shard.
+type Holding = (u32, Option<Arc<str>>);
 
 /// What a reader does next, and when.
 struct Clock {
@@ -117,6 +120,7 @@ impl Reader {
         }
         while !stop.is_stopped() && !self.closed {
             self.group.take_acks();
+            self.group.mend(consumer);
             self.save_beginnings();
             self.hand_on(consumer);
             if self.blocked.is_none() || self.paused {
@@ -130,6 +134,7 @@ impl Reader {
             self.group.wait(&places);
         }
         self.group.tell(consumer, CommitMode::Sync, None);
+        self.group.give_shards(&places);
     }
 
     /// Brokers did not answer at the start, or topics were missing when they did: look until all is there.
@@ -250,9 +255,9 @@ impl Reader {
             seats.close(&place, &self.settings.source);
         }
         let Some(seat) = seats.all.get_mut(&place) else { return };
-        let era = seat.era;
+        let holding = (seat.era, seat.shard.clone());
         let open = seat.open.get_or_insert_with(|| {
-            let stream = self.stream(&place, era, tenant.as_ref(), host.as_ref());
+            let stream = self.stream(&place, holding, tenant.as_ref(), host.as_ref());
             let batch = Batch::new(Arc::new(stream), Flush::No);
             Open { batch, tenant, host, next: offset, since: Instant::now() }
         });
@@ -267,7 +272,11 @@ impl Reader {
     /// Compare the offset with the expected one. `None`: the partition is not ours any more.
     fn step(&self, place: &Place, offset: i64) -> Option<Step> {
         let mut seats = self.group.seats.lock();
+        let sharded = self.group.shards.is_some();
         let seat = seats.all.get_mut(place).filter(|seat| seat.owned)?;
+        if sharded && seat.shard.is_none() {
+            return None;
+        }
         let Some(expected) = seat.expected else { return Some(Step::Next) };
         if offset > expected {
             return Some(Step::Gap(expected));
@@ -337,11 +346,12 @@ impl Reader {
         batch.records.push(Record { start, len, offset, framing, shape: self.shape });
     }
 
-    /// The stream of a partition. Its id knows nothing of the cluster's address, so that a moved cluster is the same one.
+    /// The stream of a partition, in an era of its offsets and under the key of its shard. Its id knows nothing of the
+    /// cluster's address, so that a moved cluster is the same one.
     fn stream(
         &self,
         place: &Place,
-        era: u32,
+        (era, shard): Holding,
         tenant: Option<&Arc<str>>,
         host: Option<&Arc<str>>,
     ) -> Stream {
@@ -351,6 +361,7 @@ impl Reader {
         let stream = self.settings.stream(id.finish(), &place.key(), Timestamp::now());
         Stream {
             live: true,
+            shard: shard.unwrap_or_else(|| "".into()),
             tenant: tenant.cloned().unwrap_or(stream.tenant),
             host: host.cloned().or(stream.host),
             ..stream
@@ -373,18 +384,18 @@ impl Reader {
     /// Where partitions begin that have no row yet.
     fn save_beginnings(&self) {
         let mut seats = self.group.seats.lock();
-        let due: Vec<(Place, Mark)> = seats
+        let due: Vec<(Place, Mark, Option<Arc<str>>)> = seats
             .all
             .iter_mut()
             .filter_map(|(place, seat)| {
                 let due = std::mem::take(&mut seat.unsaved) && seat.owned;
                 let next = seat.expected.filter(|_| due)?;
-                Some((place.clone(), Mark { era: seat.era, next }))
+                Some((place.clone(), Mark { era: seat.era, next }, seat.shard.clone()))
             })
             .collect();
-        for (place, mark) in due {
-            let mut batch =
-                Batch::new(Arc::new(self.stream(&place, mark.era, None, None)), Flush::No);
+        for (place, mark, shard) in due {
+            let stream = self.stream(&place, (mark.era, shard), None, None);
+            let mut batch = Batch::new(Arc::new(stream), Flush::No);
             batch.positions.push(row(&self.settings.source, place.key(), mark.write()));
             seats.ready.push_back(Ready { place, mark: Some(mark), batch });
         }
@@ -405,9 +416,10 @@ impl Reader {
             let Ready { place, mark, mut batch } = next;
             if batch.delivery.ticket.is_none() {
                 let (acks, at) = (self.group.acks.0.clone(), place.clone());
+                let shard = Arc::clone(&batch.stream.shard);
                 batch.delivery.ticket = Some(Ticket::new(move |outcome| {
                     // Nobody listens after the end of the source.
-                    let _ = acks.send(Ack { place: at, mark, outcome });
+                    let _ = acks.send(Ack { place: at, shard, mark, outcome });
                 }));
             }
             match self.out.offer(batch, TURN) {
@@ -446,13 +458,14 @@ impl Reader {
 
     fn set_paused(&self, consumer: &BaseConsumer<Shared>, paused: bool) {
         self.group.gauges.set("paused", i64::from(paused));
-        let done = consumer.assignment().and_then(|all| match paused {
-            true => consumer.pause(&all),
-            false => consumer.resume(&all),
-        });
-        if let Err(error) = done {
-            tracing::warn!(%error, paused, "kafka: partitions could not be paused or resumed");
-        }
+        let seats = self.group.seats.lock();
+        // Those that wait for their shard stay as they are.
+        let sharded = self.group.shards.is_some();
+        let ours = seats.all.iter().filter(|(_, seat)| seat.owned);
+        let ours = ours.filter(|(_, seat)| !sharded || seat.shard.is_some());
+        let places: Vec<Place> = ours.map(|(place, _)| place.clone()).collect();
+        drop(seats);
+        shards::set_paused(consumer, &places.iter().collect::<Vec<_>>(), paused);
     }
 
     /// What is due by the clock.
@@ -483,7 +496,7 @@ impl Reader {
     /// Partitions that are quiet close what waits for more records.
     fn tell_quiet(&self) {
         let mut seats = self.group.seats.lock();
-        let quiet: Vec<(Place, u32)> = seats
+        let quiet: Vec<(Place, Holding)> = seats
             .all
             .iter_mut()
             .filter(|(_, seat)| {
@@ -491,11 +504,11 @@ impl Reader {
             })
             .map(|(place, seat)| {
                 seat.stirred = None;
-                (place.clone(), seat.era)
+                (place.clone(), (seat.era, seat.shard.clone()))
             })
             .collect();
-        for (place, era) in quiet {
-            let batch = Batch::new(Arc::new(self.stream(&place, era, None, None)), Flush::Idle);
+        for (place, holding) in quiet {
+            let batch = Batch::new(Arc::new(self.stream(&place, holding, None, None)), Flush::Idle);
             seats.ready.push_back(Ready { place, mark: None, batch });
         }
     }
@@ -517,6 +530,7 @@ impl Reader {
         }
         let Ok(ends) = consumer.offsets_for_times(ends, ASK) else { return };
         let (mut total, mut worst) = (0_i64, 0);
+        let mut lags = Vec::new();
         for (place, next) in durable {
             let end =
                 ends.find_partition(&place.topic, place.partition).map(|found| found.offset());
@@ -524,6 +538,11 @@ impl Reader {
             let lag = end.saturating_sub(next.unwrap_or(0)).max(0);
             total = total.saturating_add(lag);
             worst = worst.max(lag);
+            lags.push((place, lag));
+        }
+        if let Some(shards) = &self.group.shards {
+            let lags = lags.iter().map(|(place, lag)| (shards.name(place), *lag));
+            shards.from.note_lags(&lags.collect::<Vec<_>>());
         }
         self.group.gauges.set("lag_total", total);
         self.group.gauges.set("lag_worst", worst);

@@ -96,6 +96,12 @@ pub(super) fn begin(own: Option<Mark>, group: Option<(i64, &str)>, store: &str) 
 pub(super) struct Seat {
     /// It is ours now.
     pub(super) owned: bool,
+    /// The key of its shard, where nodes share a store; without one nothing is read.
+    pub(super) shard: Option<Arc<str>>,
+    /// What was handed on under that key was not taken: somebody else has the shard.
+    pub(super) lost: bool,
+    /// When the shard was asked for last.
+    pub(super) asked: Option<Instant>,
     /// The message that is to come; `None` until the first one says.
     pub(super) expected: Option<i64>,
     pub(super) era: u32,
@@ -139,6 +145,8 @@ pub(super) struct Ready {
 #[derive(Debug)]
 pub(super) struct Ack {
     pub(super) place: Place,
+    /// The shard that the batch was handed on under.
+    pub(super) shard: Arc<str>,
     pub(super) mark: Option<Mark>,
     pub(super) outcome: Outcome,
 }
@@ -163,8 +171,12 @@ impl Seats {
     pub(super) fn take(&mut self, ack: &Ack) {
         let Some(seat) = self.all.get_mut(&ack.place) else { return };
         seat.outstanding = seat.outstanding.saturating_sub(1);
-        if ack.outcome.is_safe() {
+        if seat.shard.as_deref().unwrap_or_default() != &*ack.shard {
+            // Of an earlier holding.
+        } else if ack.outcome.is_safe() {
             seat.durable = seat.durable.max(ack.mark);
+        } else {
+            seat.lost = seat.shard.is_some();
         }
     }
 
@@ -204,16 +216,23 @@ impl Seats {
                 && places.contains(&ready.place)
         });
         self.store_is_new |= named;
-        self.ready.retain(|ready| !places.contains(&ready.place));
         for place in places {
+            self.rest(place);
             if let Some(seat) = self.all.get_mut(place) {
                 seat.owned = false;
-                seat.open = None;
-                seat.expected = None;
-                seat.stirred = None;
             }
         }
         self.changed = true;
+    }
+
+    /// Nothing more of a partition is handed on until it begins again.
+    pub(super) fn rest(&mut self, place: &Place) {
+        self.ready.retain(|ready| ready.place != *place);
+        if let Some(seat) = self.all.get_mut(place) {
+            seat.open = None;
+            seat.expected = None;
+            seat.stirred = None;
+        }
     }
 
     /// Bytes that are being gathered.

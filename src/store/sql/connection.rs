@@ -6,6 +6,7 @@ use sqlx::postgres::PgConnection;
 use sqlx::{Executor, PgPool, SqlSafeStr, SqliteConnection, SqlitePool};
 
 use crate::store::StoreError;
+use crate::store::node::Node;
 use crate::store::sql::postgres::Server;
 
 /// A statement of the writer that the server does not answer for this long is given up with its connection.
@@ -36,7 +37,7 @@ pub(crate) enum Pool {
     Postgres(PgPool),
 }
 
-/// Where a statement runs.
+/// Where a statement runs. The writer's connection, or one of those that read.
 pub(crate) enum Target<'a> {
     Connection(&'a mut Connection),
     Pool(&'a Pool),
@@ -51,6 +52,16 @@ impl<'a> From<&'a mut Connection> for Target<'a> {
 impl<'a> From<&'a Pool> for Target<'a> {
     fn from(pool: &'a Pool) -> Target<'a> {
         Target::Pool(pool)
+    }
+}
+
+impl Target<'_> {
+    /// The same for one more statement.
+    pub(crate) fn again(&mut self) -> Target<'_> {
+        match self {
+            Target::Connection(connection) => Target::Connection(connection),
+            Target::Pool(pool) => Target::Pool(pool),
+        }
     }
 }
 
@@ -149,6 +160,45 @@ impl Connection {
     pub(crate) fn set_change(&mut self, change: i64) {
         if let Connection::Postgres(link) = self {
             link.change = Some(change);
+        }
+    }
+
+    /// The node that speaks to a server.
+    pub(crate) fn node(&self) -> Option<&Node> {
+        match self {
+            Connection::Sqlite(_) => None,
+            Connection::Postgres(link) => Some(link.server.node()),
+        }
+    }
+
+    /// Inside a transaction, until its end: tables that lie in `schema` are meant before those of the node.
+    pub(crate) async fn look_in(&mut self, schema: &str) -> Result<(), sqlx::Error> {
+        let Connection::Postgres(link) = self else { return Ok(()) };
+        let text = format!("SET LOCAL search_path TO {}", link.server.path_of(schema));
+        // Names of ours.
+        self.script(sqlx::AssertSqlSafe(text)).await
+    }
+
+    /// Make the tables of a shard, or bring them up to date.
+    pub(crate) async fn prepare_shard(&mut self, schema: &str) -> Result<(), StoreError> {
+        let Connection::Postgres(link) = self else { return Ok(()) };
+        let mut lent = link.lend().map_err(|source| StoreError::sql("take a shard", source))?;
+        let made = tokio::time::timeout(ANSWER_MAX, link.server.migrate_shard(&mut lent, schema));
+        let made = made.await.unwrap_or_else(|_| {
+            let source = lost("the server did not answer in time");
+            Err(StoreError::sql("take a shard", source))
+        });
+        // What failed half way is closed, with all that the session held.
+        if made.is_ok() {
+            link.connection = Some(lent);
+        }
+        made
+    }
+
+    /// Close it at once, with all that the session held.
+    pub(crate) fn hang_up(&mut self) {
+        if let Connection::Postgres(link) = self {
+            link.connection = None;
         }
     }
 

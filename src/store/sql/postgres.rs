@@ -149,6 +149,28 @@ impl Server {
         steps.commit().await.map_err(failed)
     }
 
+    /// Make or bring up to date the schema of a shard.
+    pub(super) async fn migrate_shard(
+        &self,
+        connection: &mut PgConnection,
+        schema: &str,
+    ) -> Result<(), StoreError> {
+        let failed = |source| StoreError::sql("be brought up to date", source);
+        let mut steps = sqlx::Connection::begin(connection).await.map_err(failed)?;
+        self.migrate_one(&mut steps, Whose::Shard, schema).await?;
+        steps.commit().await.map_err(failed)
+    }
+
+    /// The node that speaks.
+    pub(super) fn node(&self) -> &Node {
+        &self.node
+    }
+
+    /// Where statements about a shard look for their tables: first in its own schema.
+    pub(super) fn path_of(&self, schema: &str) -> String {
+        format!("{schema},{},{SHARED}", schema_of(&self.node))
+    }
+
     async fn migrate_one(
         &self,
         steps: &mut PgConnection,

@@ -57,7 +57,7 @@ async fn a_node_sees_what_the_other_does_and_keeps_what_is_its_own() {
     // Segments, positions, the ledger and states are each node's own.
     assert!(west.positions("auth").await.unwrap().is_empty());
     assert!(west.ledger().await.unwrap().is_empty());
-    assert!(west.episodes().await.unwrap().is_empty());
+    assert!(west.saved("").await.unwrap().episodes.is_empty());
     assert_eq!((west.counts().events, west.counts().alerts), (0, 10));
     let mut engine = Episodes::default();
     west.commit(&batch(&mut engine, 500..510, &[])).await.unwrap();

@@ -14,6 +14,7 @@ fn stream() -> Stream {
     Stream {
         id: IdHasher::new("test").finish(),
         delivery: None,
+        shard: "".into(),
         source: Arc::from("s"),
         path: Arc::from("/var/log/audit/audit.log"),
         tenant: Arc::from("default"),

@@ -1,7 +1,11 @@
-//! What the analyst remembers between batches and must not share: rows of rules and signals, open episodes, numbers that
-//! are missing, decoders. All of it is in the commit.
+//! What belongs to one part of the stream: rows of rules and signals, open episodes, decoders. Records of local sources
+//! are one shard, the unnamed one; a partition of a topic is another, which moves between nodes with everything it holds.
 
 use std::sync::Arc;
+use std::time::Instant;
+
+use ahash::AHashMap;
+use tokio::runtime::Handle;
 
 use crate::alert::{Engine, Restored};
 use crate::config::Config;
@@ -17,7 +21,6 @@ use crate::pipeline::muted;
 use crate::signal::{self, SignalSet};
 use crate::stdx::id::Id128;
 use crate::store::{Commit, Store};
-use ahash::AHashMap;
 
 /// One stream's decoder and what the store last heard of it.
 struct Seat {
@@ -26,29 +29,42 @@ struct Seat {
     saved: Option<Vec<u8>>,
 }
 
-/// Owned by the analyst.
-pub(crate) struct State {
+/// The state of one shard, owned by the analyst.
+pub(crate) struct Shard {
     pub(crate) detector: Detector,
     pub(crate) signals: signal::Engine,
     pub(crate) engine: Engine,
     pub(crate) gaps: gaps::Engine,
+    /// A parked rule was released since the last commit.
+    pub(crate) released: bool,
+    /// When it was last looked whether something fell silent.
+    pub(crate) looked: Instant,
     seats: AHashMap<Id128, Seat>,
     /// Decoder states of the last run whose streams have not come up yet.
     restored: AHashMap<Id128, Vec<u8>>,
 }
 
-impl State {
-    /// The state as the last commit left it, under these rules and signals.
+/// Builds shards as the last commit left them.
+pub(crate) struct Loader {
+    pub(crate) store: Arc<Store>,
+    pub(crate) config: Arc<Config>,
+    pub(crate) runtime: Handle,
+}
+
+impl Loader {
+    /// The shard with this key, under these rules and signals.
     pub(crate) async fn load(
-        store: &Store,
-        config: &Config,
+        &self,
+        key: &str,
         rules: Arc<RuleSet>,
         signals: Arc<SignalSet>,
-    ) -> anyhow::Result<State> {
+    ) -> anyhow::Result<Shard> {
+        let (store, config) = (&self.store, &self.config);
         let mut detector = Detector::new(rules, config.limits.correlation_rows_max);
         let mut signals = signal::Engine::new(signals, &config.signals);
-        let rows = store.detection_rows().await?;
-        let rows = rows.into_iter().filter(|(key, _)| !key.starts_with(muted::KEY_PREFIX));
+        let saved = store.saved(key).await?;
+        let rows =
+            saved.detection.into_iter().filter(|(key, _)| !key.starts_with(muted::KEY_PREFIX));
         let (own, rules): (Vec<_>, Vec<_>) =
             rows.partition(|(key, _)| key.starts_with(signal::KEY_PREFIX));
         let (numbers, rules): (Vec<_>, Vec<_>) =
@@ -61,21 +77,31 @@ impl State {
         detector.restore(rules.collect());
         let own = own.into_iter().map(|(key, value)| signal::StateRow { key, value: Some(value) });
         signals.restore(own.collect());
-        let mut episodes = store.episodes().await?;
-        episodes.extend(store.held_episodes().await?);
-        let engine = Engine::new(config.alert.clone())
-            .with_noise(config.rules.noise.rarity, store.noise_rows().await?)
+        let mut engine = Engine::new(config.alert.clone())
+            .with_noise(config.rules.noise.rarity, saved.noise)
             .with_assets(&config.assets)
             .restore(Restored {
-                episodes,
-                bundles: store.bundles().await?,
-                counts: store.rule_counts().await?,
+                episodes: saved.episodes,
+                bundles: saved.bundles,
+                counts: saved.rule_counts,
             });
-        let restored = store.decoder_states().await?.into_iter().collect();
+        engine.release(&saved.releases);
+        let restored = saved.decoders.into_iter().collect();
         let seats = AHashMap::new();
-        Ok(State { detector, signals, engine, gaps, seats, restored })
+        Ok(Shard {
+            detector,
+            signals,
+            engine,
+            gaps,
+            released: !saved.releases.is_empty(),
+            looked: Instant::now(),
+            seats,
+            restored,
+        })
     }
+}
 
+impl Shard {
     /// Judge events in order.
     pub(crate) fn judge(&mut self, events: &[Event], backfill: bool, findings: &mut Vec<Finding>) {
         in_order::judge(&mut self.detector, &mut self.signals, events, backfill, findings);

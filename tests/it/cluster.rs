@@ -1,0 +1,215 @@
+//! Several nodes of one consumer group on one PostgreSQL and one OpenSearch: however many there are and whichever is killed,
+//! the alerts are the same, word for word.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::kill::Numbers;
+use crate::kill_correlations::{alerts, line, rules};
+use crate::support::daemon::{Daemon, run_json};
+use crate::support::kafka::Broker;
+use crate::support::services::postgres::{self, Postgres};
+use crate::support::services::search::SearchNode;
+
+const TOPIC: &str = "web";
+const PARTITIONS: i32 = 6;
+const HOSTS: usize = 12;
+/// Lines that are sent at once.
+const PIECE: usize = 150;
+const PIECES: usize = 40;
+const PATIENCE: Duration = Duration::from_secs(180);
+
+/// What nodes share.
+struct World<'w> {
+    broker: &'w Broker,
+    search: &'w SearchNode,
+    server: &'w Postgres,
+    database: String,
+    index: String,
+    folder: tempfile::TempDir,
+    nodes: Vec<Option<Daemon>>,
+}
+
+impl<'w> World<'w> {
+    fn start(
+        nodes: usize,
+        (broker, search, server): (&'w Broker, &'w SearchNode, &'w Postgres),
+    ) -> World<'w> {
+        broker.create(TOPIC, PARTITIONS);
+        let folder = tempfile::tempdir().unwrap();
+        rules(folder.path());
+        let mut world = World {
+            broker,
+            search,
+            server,
+            database: server.database(),
+            index: format!("nodes-{nodes}"),
+            folder,
+            nodes: Vec::new(),
+        };
+        for number in 0..nodes {
+            let node = Daemon::start(&world.config(number), &world.data(number));
+            world.nodes.push(Some(node));
+        }
+        world
+    }
+
+    fn data(&self, number: usize) -> PathBuf {
+        self.folder.path().join(format!("data{number}"))
+    }
+
+    fn config(&self, number: usize) -> PathBuf {
+        let path = self.folder.path().join(format!("node{number}.toml"));
+        let text = format!(
+            "[store]\nalerts = \"{}\"\nevents = \"{}\"\nevents_index = \"{}\"\n[node]\nname = \"node{number}\"\n\
+             [rules]\npaths = [\"{rules}/rules\"]\n[signals]\npaths = [\"{rules}/signals\"]\n[alert]\nevidence_max = 20\n\
+             [[sources]]\nname = \"web\"\ntype = \"kafka\"\nbrokers = [\"{}\"]\ntopics = [\"{TOPIC}\"]\n\
+             group = \"{}\"\nkey_is_host = true\nsession_timeout = \"6s\"\n",
+            self.database,
+            self.search.url(),
+            self.index,
+            self.broker.address(),
+            self.index,
+            rules = self.folder.path().display(),
+        );
+        if !path.exists() {
+            std::fs::write(&path, text).unwrap();
+        }
+        path
+    }
+
+    fn sql(&self, text: &str) -> String {
+        self.server.sql(self.database.rsplit('/').next().unwrap(), text)
+    }
+
+    /// The sum of a column of the books of all shards.
+    fn books(&self, column: &str) -> i64 {
+        let schemas = self.sql(
+            "SELECT string_agg(nspname, ' ') FROM pg_namespace WHERE nspname LIKE 'watchfloor\\_shard\\_%'",
+        );
+        let sums = schemas.split_whitespace().map(|schema| {
+            let sum = self.sql(&format!("SELECT coalesce(sum({column}), 0) FROM {schema}.ledger"));
+            sum.parse::<i64>().unwrap()
+        });
+        sums.sum()
+    }
+
+    fn wait_for(&self, what: &str, records: usize) {
+        let deadline = Instant::now() + PATIENCE;
+        while self.books("stored") < records as i64 {
+            assert!(
+                Instant::now() < deadline,
+                "{what}: {} of {records} stored; {}",
+                self.books("stored"),
+                self.said()
+            );
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    /// The ends of the nodes' logs.
+    fn said(&self) -> String {
+        let logs = (0..self.nodes.len()).map(|number| {
+            let log = self.config(number).with_extension("log");
+            let text = std::fs::read_to_string(log).unwrap_or_default();
+            let tail: Vec<&str> = text.lines().rev().take(15).collect();
+            format!("node{number}:\n{}\n", tail.into_iter().rev().collect::<Vec<_>>().join("\n"))
+        });
+        logs.collect()
+    }
+
+    /// kill -9, and start again after a while or at once.
+    fn kill(&mut self, number: usize, pause: Duration) {
+        self.nodes[number].take().unwrap().kill();
+        std::thread::sleep(pause);
+        let node = Daemon::spawn(&self.config(number), &self.data(number));
+        self.nodes[number] = Some(node);
+    }
+}
+
+/// Send everything; every so many pieces one node is killed. What was alerted in the end, and by how many nodes it was read.
+fn run(
+    nodes: usize,
+    kill_every: Option<usize>,
+    servers: (&Broker, &SearchNode, &Postgres),
+) -> BTreeMap<String, Value> {
+    let mut world = World::start(nodes, servers);
+    let producer = world.broker.producer();
+    let mut lines = Numbers(5);
+    let mut chance = Numbers(std::process::id().into());
+    let mut kills = 0;
+    for piece in 0..PIECES {
+        for number in piece * PIECE..(piece + 1) * PIECE {
+            let text = line(number, &mut lines);
+            let address: usize = text.split([' ', '.']).nth(3).unwrap().parse().unwrap();
+            let host = address % HOSTS;
+            let partition = host as i32 % PARTITIONS;
+            let key = format!("web{host:02}");
+            let text = text.trim_end().as_bytes();
+            producer.send(TOPIC, partition, Some(key.as_bytes()), Some(text), &[]);
+        }
+        producer.flush();
+        std::thread::sleep(Duration::from_millis(chance.below(120)));
+        if kill_every.is_some_and(|every| piece % every == every - 1) && piece + 1 < PIECES {
+            let victim = kills % nodes;
+            // Sometimes in the middle of what was sent, sometimes after the last owner has caught up.
+            if kills % 2 == 1 {
+                world.wait_for("before a kill", piece * PIECE);
+            }
+            world.kill(victim, Duration::from_millis(chance.below(1_500)));
+            kills += 1;
+        }
+    }
+    let records = PIECES * PIECE;
+    world.wait_for("the end", records);
+    for (column, wanted) in [("received", records), ("duplicate", 0), ("rejected", 0)] {
+        assert_eq!(world.books(column), wanted as i64, "{column}, {nodes} nodes");
+    }
+    let owners = world.sql("SELECT count(*) FROM watchfloor.shards WHERE node <> ''");
+    assert_eq!(owners, PARTITIONS.to_string(), "a partition without a node");
+    assert_eq!(kills > 0, kill_every.is_some());
+    let first = world.nodes[0].as_mut().unwrap();
+    first.wait_listening(&world.folder.path().join("data0"));
+    let config = world.config(0);
+    wait_for_alerts(&config);
+    let found = alerts(&config);
+    for node in world.nodes.iter_mut().flatten() {
+        node.stop();
+    }
+    servers.0.delete(TOPIC);
+    found
+}
+
+/// Wait until the node has seen what the others did.
+fn wait_for_alerts(config: &Path) {
+    let mut last = None;
+    for _ in 0..100 {
+        let status = run_json(config, &["status", "--format", "json"]);
+        let now = status["alerts"].clone();
+        if last.as_ref() == Some(&now) {
+            return;
+        }
+        last = Some(now);
+        std::thread::sleep(Duration::from_millis(1_500));
+    }
+}
+
+#[test]
+fn one_two_and_four_nodes_with_kills_raise_the_same_alerts() {
+    let Some(server) = postgres::shared() else { return };
+    let Some(broker) = Broker::start("") else { return };
+    let Some(search) = SearchNode::start("opensearch") else { return };
+    let servers = (&broker, &search, server);
+    let expected = run(1, None, servers);
+    assert!(expected.len() > 100, "{} alerts are too few to say anything", expected.len());
+    for (nodes, every) in [(1, 16), (2, 7), (4, 5)] {
+        let found = run(nodes, Some(every), servers);
+        for (id, alert) in &expected {
+            assert_eq!(found.get(id), Some(alert), "alert {id} differs with {nodes} nodes");
+        }
+        assert_eq!(found.len(), expected.len(), "more alerts with {nodes} nodes");
+    }
+}
