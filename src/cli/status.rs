@@ -9,7 +9,10 @@ use crate::cli::output::{self, Format};
 use crate::cli::{Common, Outcome, open_desk};
 use crate::model::desk::StatusReport;
 use crate::model::shape::SourceShape;
-use crate::wire::{shape_v1, status_v1};
+use crate::wire::{node_v1, shape_v1, status_v1};
+
+/// A node that was not seen for so long is said to be missing: it shows itself every five.
+const NODE_MISSED_SECONDS: i64 = 20;
 
 #[derive(Args)]
 #[command(after_help = "Examples:
@@ -72,6 +75,7 @@ fn json(status: &StatusReport) -> serde_json::Value {
         "signals_reloads": status.signals_reloads,
         "correlations": status_v1::Correlations::from(status.correlations),
         "upkeep": status.upkeep.iter().map(status_v1::Upkeep::from).collect::<Vec<_>>(),
+        "nodes": status.nodes.iter().map(node_v1::Node::from).collect::<Vec<_>>(),
         "alerts_count": status.alerts, "events": status.events,
         "event_store": {
             "kind": status.event_store.kind,
@@ -79,6 +83,31 @@ fn json(status: &StatusReport) -> serde_json::Value {
         },
         "store_bytes": status.store_bytes, "data_dir": status.data_dir, "lag_us": status.lag_us,
     })
+}
+
+/// Who shares the database: what each reads, and how far behind it is.
+fn nodes(out: &mut impl Write, status: &StatusReport) -> anyhow::Result<()> {
+    for node in &status.nodes {
+        let seconds = status.now.micros_since(node.seen).max(0) / 1_000_000;
+        let seen = match (node.here, seconds) {
+            (true, _) => "this one".to_owned(),
+            (false, 0..NODE_MISSED_SECONDS) => "here".to_owned(),
+            (false, seconds) => format!("NOT SEEN for {seconds} s"),
+        };
+        let lag: i64 = node.shards.iter().map(|shard| shard.lag).sum();
+        let names: Vec<&str> = node.shards.iter().map(|shard| shard.name.as_str()).collect();
+        writeln!(
+            out,
+            "node {} {} {}: {} shards, {lag} records behind{}{}",
+            output::plain(&node.name),
+            output::plain(&node.version),
+            seen,
+            names.len(),
+            if names.is_empty() { "" } else { ": " },
+            output::plain(&names.join(" "))
+        )?;
+    }
+    Ok(())
 }
 
 fn table(out: &mut impl Write, status: &StatusReport) -> anyhow::Result<()> {
@@ -119,6 +148,7 @@ fn table(out: &mut impl Write, status: &StatusReport) -> anyhow::Result<()> {
     for upkeep in &status.upkeep {
         writeln!(out, "{}: {}", upkeep.topic, output::plain(&upkeep.text))?;
     }
+    nodes(out, status)?;
     for (name, depth, capacity) in &status.queues {
         writeln!(out, "queue {name}: {depth} of {capacity}")?;
     }

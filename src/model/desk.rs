@@ -149,6 +149,36 @@ pub struct Upkeep {
     pub numbers: Vec<(String, i64)>,
 }
 
+/// A node among those that share a database.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NodeReport {
+    /// Its id.
+    pub id: String,
+    /// What people call it.
+    pub name: String,
+    /// The version of its program.
+    pub version: String,
+    /// When it started last.
+    pub started: Timestamp,
+    /// When it was here last.
+    pub seen: Timestamp,
+    /// Is it the one that reports?
+    pub here: bool,
+    /// What it reads, by name.
+    pub shards: Vec<ShardReport>,
+}
+
+/// A part of a stream that moves between nodes with everything that is remembered of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ShardReport {
+    /// `source/topic/partition`
+    pub name: String,
+    /// Since when its node has it.
+    pub taken: Timestamp,
+    /// Records that are not yet read.
+    pub lag: i64,
+}
+
 /// The state of the whole program.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct StatusReport {
@@ -186,6 +216,8 @@ pub struct StatusReport {
     pub correlations: CorrelationReport,
     /// What goes on by itself: retention, backups, configuration.
     pub upkeep: Vec<Upkeep>,
+    /// Nodes that share the database, this one among them; empty where it is not shared.
+    pub nodes: Vec<NodeReport>,
     /// Alerts in the store.
     pub alerts: u64,
     /// Events in the store.

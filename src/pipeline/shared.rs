@@ -10,7 +10,7 @@ use parking_lot::RwLock;
 use crate::config::gaps::GapsConfig;
 use crate::config::retention::RetentionConfig;
 use crate::config::rules::RulesConfig;
-use crate::model::desk::{Change, CorrelationReport, Upkeep};
+use crate::model::desk::{Change, CorrelationReport, NodeReport, Upkeep};
 use crate::model::finding::{Finding, RuleInfo};
 use crate::model::ledger::SourceLedger;
 use crate::model::noise::NoiseCounts;
@@ -66,6 +66,8 @@ pub struct Snapshot {
     pub correlations: CorrelationReport,
     /// What goes on by itself, by topic.
     pub upkeep: BTreeMap<&'static str, Upkeep>,
+    /// Nodes that share the database.
+    pub nodes: Vec<NodeReport>,
     /// When missing numbers are called a gap.
     pub gaps_config: GapsConfig,
     /// How long what is kept.

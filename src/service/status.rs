@@ -1,6 +1,6 @@
 //! The state of the whole program in one report.
 
-use crate::model::desk::{EventStoreReport, Problem, StatusReport};
+use crate::model::desk::{EventStoreReport, NodeReport, Problem, StatusReport};
 use crate::model::ledger::SourceLedger;
 use crate::model::telemetry::Telemetry;
 use crate::service::Workbench;
@@ -67,6 +67,7 @@ impl Workbench {
             signals_reloads: snapshot.signals_reloads,
             correlations: snapshot.correlations,
             upkeep: snapshot.upkeep.into_values().collect(),
+            nodes: snapshot.nodes,
             alerts: counts.alerts,
             events: counts.events,
             store_bytes: counts.bytes,
@@ -117,10 +118,17 @@ pub(super) fn differs(one: &StatusReport, other: &StatusReport) -> bool {
         lag_us: 0,
         store_bytes: 0,
         shapes: Vec::new(),
+        nodes: report.nodes.iter().map(without_clock).collect(),
         event_store: EventStoreReport::default(),
         ..report.clone()
     };
     still(one) != still(other)
+}
+
+fn without_clock(node: &NodeReport) -> NodeReport {
+    let mut node = NodeReport { seen: Timestamp::default(), ..node.clone() };
+    node.shards.iter_mut().for_each(|shard| shard.lag = 0);
+    node
 }
 
 #[cfg(test)]

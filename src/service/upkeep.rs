@@ -19,6 +19,8 @@ const RETRY_PAUSE: Duration = Duration::from_secs(2);
 const PROBLEM: &str = "actions";
 /// Changes that other nodes made on a shared database are looked for this often.
 const FOLLOW_PAUSE: Duration = Duration::from_secs(1);
+/// Who the other nodes are is read this often.
+const NODES_PAUSE: Duration = Duration::from_secs(5);
 /// The key of that problem.
 const FOLLOWING: &str = "other nodes";
 
@@ -30,6 +32,7 @@ impl Workbench {
         let mut not_before = Instant::now();
         let mut pushed: Option<StatusReport> = None;
         let mut next_look = Instant::now() + FOLLOW_PAUSE;
+        let mut next_roll = Instant::now();
         let is_shared = self.core.store.is_shared();
         if is_shared {
             let store = std::sync::Arc::clone(&self.core.store);
@@ -48,6 +51,10 @@ impl Workbench {
                 () = sleep_until(next_look), if is_shared => {
                     self.follow().await;
                     next_look = Instant::now() + FOLLOW_PAUSE;
+                    if Instant::now() >= next_roll {
+                        self.call_the_roll().await;
+                        next_roll = Instant::now() + NODES_PAUSE;
+                    }
                 }
                 () = sleep_until(next_status) => {
                     self.push_status(&mut pushed).await;
@@ -69,6 +76,14 @@ impl Workbench {
                 let text = format!("what other nodes changed is not shown: {error}");
                 shared.set_problem(FOLLOWING, Some((Health::Degraded, text)));
             }
+        }
+    }
+
+    /// Show who shares the database, and that we do.
+    async fn call_the_roll(&self) {
+        match self.core.store.nodes(Timestamp::now()).await {
+            Ok(nodes) => self.core.shared.update(|snapshot| snapshot.nodes = nodes),
+            Err(error) => tracing::debug!(%error, "the other nodes are not known"),
         }
     }
 

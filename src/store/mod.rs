@@ -24,6 +24,7 @@ mod index;
 mod keys;
 mod local;
 mod node;
+mod nodes;
 mod noise;
 mod reads;
 mod recent;

@@ -10,6 +10,7 @@ pub mod gaps_v1;
 mod json_text;
 pub mod keys_v1;
 pub mod metrics_v1;
+pub mod node_v1;
 pub mod noise_v1;
 pub mod pack_v1;
 pub mod problem_v1;

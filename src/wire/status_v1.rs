@@ -9,6 +9,7 @@ use crate::model::endpoint;
 use crate::model::ledger;
 use crate::model::severity::Severity;
 use crate::model::shape::SourceShape;
+use crate::wire::node_v1::Node;
 use crate::wire::problem_v1::{WireError, time};
 use crate::wire::shape_v1::Shape;
 
@@ -56,6 +57,9 @@ pub struct Status {
     /// What goes on by itself.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub upkeep: Vec<Upkeep>,
+    /// Nodes that share the database; absent where it is not shared.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub nodes: Vec<Node>,
     /// Alerts in the store.
     pub alerts: u64,
     /// Events in the store.
@@ -256,6 +260,7 @@ impl From<&desk::StatusReport> for Status {
             signals_reloads: report.signals_reloads,
             correlations: report.correlations.into(),
             upkeep: report.upkeep.iter().map(Upkeep::from).collect(),
+            nodes: report.nodes.iter().map(Node::from).collect(),
             alerts: report.alerts,
             events: report.events,
             store_bytes: report.store_bytes,
@@ -295,6 +300,11 @@ impl TryFrom<Status> for desk::StatusReport {
             signals_reloads: wire.signals_reloads,
             correlations: wire.correlations.into(),
             upkeep: wire.upkeep.into_iter().map(desk::Upkeep::from).collect(),
+            nodes: wire
+                .nodes
+                .into_iter()
+                .map(desk::NodeReport::try_from)
+                .collect::<Result<_, _>>()?,
             alerts: wire.alerts,
             events: wire.events,
             store_bytes: wire.store_bytes,
@@ -399,6 +409,9 @@ mod tests {
                 "events_dropped": 3, "duplicates": 4, "late": 6, "ungrouped": 7, "valueless": 8,
             },
             "upkeep": [{"topic": "backup", "text": "none yet", "numbers": {"kept": 0}}],
+            "nodes": [{"id": "0123456789ab", "name": "east", "version": "0.1.0", "started": "2026-11-22T08:00:00.000000Z",
+                "seen": "2026-11-22T08:08:47.000000Z", "here": true, "shards": [{"name": "web/access/0",
+                    "taken": "2026-11-22T08:00:01.000000Z", "lag": 12}]}],
             "alerts": 3, "events": 9, "event_store": {"kind": "embedded", "numbers": {"index_events": 9}},
             "store_bytes": 4096, "data_dir": "/var/lib/watchfloor", "lag_us": null,
         });

@@ -173,6 +173,19 @@ fn run(
     assert_eq!(kills > 0, kill_every.is_some());
     let first = world.nodes[0].as_mut().unwrap();
     first.wait_listening(&world.folder.path().join("data0"));
+    first.wait_ready();
+    // The view of nodes is read every few seconds.
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let shown = run_json(&world.config(0), &["status", "--format", "json"]);
+        let all = shown["nodes"].as_array().unwrap();
+        let shards = all.iter().map(|node| node["shards"].as_array().unwrap().len());
+        if all.len() == nodes && shards.sum::<usize>() == PARTITIONS as usize {
+            break;
+        }
+        assert!(Instant::now() < deadline, "{}", shown["nodes"]);
+        std::thread::sleep(Duration::from_millis(500));
+    }
     let config = world.config(0);
     wait_for_alerts(&config);
     let found = alerts(&config);
@@ -188,7 +201,7 @@ fn wait_for_alerts(config: &Path) {
     let mut last = None;
     for _ in 0..100 {
         let status = run_json(config, &["status", "--format", "json"]);
-        let now = status["alerts"].clone();
+        let now = status["alerts_count"].clone();
         if last.as_ref() == Some(&now) {
             return;
         }
