@@ -7,6 +7,7 @@
 mod ask;
 mod follow;
 mod partition;
+mod pieces;
 mod search;
 mod terms;
 #[cfg(test)]
