@@ -70,8 +70,9 @@ impl Site {
         loop {
             let status = self.status();
             let sources = status["sources"].as_array().unwrap();
-            let row = sources.iter().find(|row| row["name"] == name).unwrap();
-            let stored = row["stored"].as_u64().unwrap();
+            // A source has a row from its first record on.
+            let row = sources.iter().find(|row| row["name"] == name).cloned().unwrap_or_default();
+            let stored = row["stored"].as_u64().unwrap_or(0);
             if stored >= records && stored_after.is_none() {
                 stored_after = Some(began.elapsed());
                 assert_eq!((stored, &row["balances"]), (records, &true.into()), "{row}");
@@ -101,16 +102,14 @@ fn idle(rules: &Path) -> (f64, u64) {
 
 fn measure(rules: &Path, way: &Way, records: &[String], idle_cpu: f64) {
     let mut site = Site::prepare(rules, &way.section());
-    let mut began = Instant::now();
-    let mut before = idle_cpu;
+    let (began, before);
     if way.waits() {
         way.send(records);
-        began = Instant::now();
+        (began, before) = (Instant::now(), idle_cpu);
         site.start();
     } else {
         site.start();
-        before = cpu_seconds(site.pid());
-        began = Instant::now();
+        (began, before) = (Instant::now(), cpu_seconds(site.pid()));
         way.send(records);
     }
     let (stored, indexed) = site.wait("s", records.len() as u64, began);
@@ -169,9 +168,11 @@ fn the_time_from_a_record_to_its_alert_is_measured() {
         let mut site = Site::prepare(&marked, &way.section());
         let text = std::fs::read_to_string(&site.config).unwrap();
         std::fs::write(&site.config, text.replace("[rules]\n", "[rules]\nbudget = 0\n")).unwrap();
-        way.send(&[load::numbered(0, "first")]);
-        site.start();
-        if !way.waits() {
+        if way.waits() {
+            way.send(&[load::numbered(0, "first")]);
+            site.start();
+        } else {
+            site.start();
             way.send(&[load::numbered(0, "first")]);
         }
         site.wait("s", 1, Instant::now());

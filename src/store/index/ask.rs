@@ -199,7 +199,10 @@ enum Lookup {
 enum Pass {
     All,
     /// Those with one of these pieces; no pieces: all. With `ask`, the test itself is asked too.
-    Some { pieces: Vec<Finder>, ask: bool },
+    Some {
+        pieces: Vec<Finder>,
+        ask: bool,
+    },
 }
 
 impl Lookup {
@@ -251,7 +254,11 @@ fn value_lookup(head: Vec<u8>, test: &ValueTest) -> Option<Lookup> {
             if !ask && ways.is_none() {
                 return None;
             }
-            Some(Lookup::Values { head, start: Vec::new(), pass: Pass::Some { pieces: finders, ask } })
+            Some(Lookup::Values {
+                head,
+                start: Vec::new(),
+                pass: Pass::Some { pieces: finders, ask },
+            })
         }
         Shape::Pieces { pieces, start, end, any_gaps } => {
             let mut first = Vec::new();

@@ -31,9 +31,9 @@ pub fn captures(count: usize) -> Option<Vec<String>> {
         let share = (count - records.len()).div_ceil(files.len() - number);
         let packed = std::fs::File::open(path).unwrap();
         let lines = BufReader::new(zstd::stream::read::Decoder::new(packed).unwrap()).lines();
-        let fitting = lines.map(Result::unwrap).filter(|line| {
-            line.starts_with('{') && line.len() <= RECORD_BYTES_MAX
-        });
+        let fitting = lines
+            .map(Result::unwrap)
+            .filter(|line| line.starts_with('{') && line.len() <= RECORD_BYTES_MAX);
         records.extend(fitting.take(share));
     }
     Some(records)

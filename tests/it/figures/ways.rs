@@ -256,7 +256,8 @@ impl Lane {
 fn relp_put(stream: &mut BufReader<TcpStream>, first: u64, command: &str, records: &[String]) {
     let mut bytes = Vec::new();
     for (number, record) in (first..).zip(records) {
-        let head = if record.starts_with('{') { "<134>Nov 22 08:00:00 collector json: " } else { "" };
+        let head =
+            if record.starts_with('{') { "<134>Nov 22 08:00:00 collector json: " } else { "" };
         write!(bytes, "{number} {command} {} {head}{record}\n", head.len() + record.len()).unwrap();
     }
     stream.get_mut().write_all(&bytes).unwrap();
@@ -274,12 +275,13 @@ fn relp_answer(stream: &mut BufReader<TcpStream>) -> String {
     String::from_utf8_lossy(&data).into_owned()
 }
 
-/// A chunk of the forward protocol: lines as Fluent Bit's tail gives them, syslog lines taken apart.
+/// A chunk of the forward protocol: JSON lines and syslog lines taken apart, as Fluent Bit's parsers do.
 fn chunk(id: &str, records: &[String]) -> Vec<u8> {
     let entries = records.iter().map(|text| {
         let mut words = text.splitn(4, ' ').skip(1);
         let fields: Vec<(Value, Value)> = if text.starts_with('{') {
-            vec![("log".into(), text.as_str().into())]
+            let parsed: serde_json::Map<_, _> = serde_json::from_str(text).unwrap();
+            parsed.into_iter().map(|(key, value)| (key.into(), packed(value))).collect()
         } else {
             let (host, message) = (words.next().unwrap(), words.nth(1).unwrap());
             let all = [("host", host), ("ident", "app"), ("pid", "7"), ("message", message)];
@@ -292,6 +294,24 @@ fn chunk(id: &str, records: &[String]) -> Vec<u8> {
     let mut bytes = Vec::new();
     rmpv::encode::write_value(&mut bytes, &message).unwrap();
     bytes
+}
+
+/// A JSON value as MessagePack.
+fn packed(value: serde_json::Value) -> Value {
+    use serde_json::Value as Json;
+    match value {
+        Json::Null => Value::Nil,
+        Json::Bool(flag) => flag.into(),
+        Json::Number(number) => match (number.as_i64(), number.as_f64()) {
+            (Some(whole), _) => whole.into(),
+            (None, other) => other.unwrap_or_default().into(),
+        },
+        Json::String(text) => text.into(),
+        Json::Array(items) => Value::Array(items.into_iter().map(packed).collect()),
+        Json::Object(map) => {
+            Value::Map(map.into_iter().map(|(key, value)| (key.into(), packed(value))).collect())
+        }
+    }
 }
 
 /// The first line of an HTTP message and how long its body is.
@@ -320,6 +340,7 @@ impl Protocol {
 
     /// The other end of the floor: read, acknowledge, forget.
     fn throw_away(self, stream: TcpStream) {
+        stream.set_nodelay(true).unwrap();
         let mut stream = BufReader::with_capacity(64 << 10, stream);
         while stream.fill_buf().is_ok_and(|bytes| !bytes.is_empty()) {
             let answer = match self {
