@@ -2,6 +2,9 @@
 //! and how long a first page takes. `cargo bench --bench events -- [--events N] [--dir DIR] FILE…` (captures,
 //! decompressed). The events of the files are repeated, each time later and with other ids, until there are N of them.
 //! With `--dir` the store is kept there, and one that is there already is only asked.
+//!
+//! With `--alerts N [--database URL]` instead: alert changes a second, a hundred a commit with their audit entries, in
+//! SQLite or in the PostgreSQL database.
 #![allow(clippy::print_stdout, clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
 
 use std::path::{Path, PathBuf};
@@ -9,9 +12,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use watchfloor::config::Config;
+use watchfloor::config::alert_store::{AlertsAt, Server};
+use watchfloor::model::episode::{AlertChange, OpenEpisode};
 use watchfloor::model::event::Event;
+use watchfloor::model::field;
+use watchfloor::model::noise::EpisodeNoise;
 use watchfloor::model::query::EventFilter;
 use watchfloor::model::record::{Batch, Flush, Framing, Record, Shape, Stream};
+use watchfloor::model::severity::Severity;
 use watchfloor::normalise::{Decoder, Output, Settings};
 use watchfloor::stdx::id::IdHasher;
 use watchfloor::stdx::time::Timestamp;
@@ -22,18 +30,23 @@ const COMMIT: usize = 5_000;
 /// A page.
 const PAGE: usize = 100;
 
+#[derive(Default)]
 struct Wanted {
     events: usize,
+    alerts: u64,
+    database: Option<String>,
     dir: Option<PathBuf>,
     files: Vec<String>,
 }
 
 fn main() {
-    let mut wanted = Wanted { events: 0, dir: None, files: Vec::new() };
+    let mut wanted = Wanted::default();
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--events" => wanted.events = arguments.next().unwrap().parse().unwrap(),
+            "--alerts" => wanted.alerts = arguments.next().unwrap().parse().unwrap(),
+            "--database" => wanted.database = arguments.next(),
             "--dir" => wanted.dir = arguments.next().map(PathBuf::from),
             "--bench" => {}
             file => wanted.files.push(file.to_owned()),
@@ -42,7 +55,14 @@ fn main() {
     let scratch = tempfile::tempdir().unwrap();
     let dir = wanted.dir.clone().unwrap_or_else(|| scratch.path().join("store"));
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let config = Config::default();
+    let mut config = Config::default();
+    if wanted.alerts > 0 {
+        if let Some(url) = wanted.database {
+            config.store.alerts = AlertsAt::Postgres(Server { url, password: None });
+        }
+        let store = runtime.block_on(Store::open(&dir, &config.store, &config.alert)).unwrap();
+        return alerts(&runtime, &store, wanted.alerts);
+    }
     let open = || runtime.block_on(Store::open(&dir, &config.store, &config.alert)).unwrap();
     if !dir.join("watchfloor.db").exists() {
         let (events, raw) = read(&wanted.files);
@@ -62,6 +82,67 @@ fn main() {
     let EventStore::Embedded(reader) = store.event_store() else { return };
     println!("{} events stored; index: {:?}", reader.totals().0, reader.index_status());
     ask(&runtime, &store);
+}
+
+/// Alert changes: each commit has two hundred events and a hundred alerts that grow by two of them.
+fn alerts(runtime: &tokio::runtime::Runtime, store: &Store, changes: u64) {
+    const A_COMMIT: u64 = 100;
+    const ALERTS: u64 = 4_000;
+    let mut episodes: Vec<OpenEpisode> = (0..ALERTS).map(episode).collect();
+    let (began, cpu) = (Instant::now(), cpu_nanos());
+    for first in (0..changes).step_by(A_COMMIT as usize) {
+        let mut commit = Commit { at: Timestamp(5), ..Commit::default() };
+        for change in first..first + A_COMMIT {
+            let episode = &mut episodes[(change % ALERTS) as usize];
+            for number in [2 * change, 2 * change + 1] {
+                let mut event = Event::with_capacity(4, 64);
+                event.id = IdHasher::new("event").number(number).finish();
+                event.timestamp = Timestamp(1_790_000_000_000_000 + number as i64);
+                event.push_str(field::HOST_NAME, "web01");
+                event.push_str(
+                    field::MESSAGE,
+                    "Failed password for root from 192.0.2.7 port 22 ssh2",
+                );
+                episode.count += 1;
+                episode.last_seen = event.timestamp;
+                episode.evidence.push(event.id);
+                commit.events.push(event);
+            }
+            commit.alerts.push(AlertChange::Grown(Box::new(episode.clone())));
+        }
+        runtime.block_on(store.commit(&commit)).unwrap();
+    }
+    say("alert changes", changes as usize, began, cpu);
+}
+
+fn episode(number: u64) -> OpenEpisode {
+    let first_seen = Timestamp(1_790_000_000_000_000);
+    OpenEpisode {
+        alert: IdHasher::new("alert").number(number).finish(),
+        key: IdHasher::new("episode").number(number).finish(),
+        tenant: "default".to_owned(),
+        rule_id: format!("rule-{number}"),
+        rule_name: "Failed logons".to_owned(),
+        severity: Severity::High,
+        tags: Vec::new(),
+        host: "web01".to_owned(),
+        user: "root".to_owned(),
+        group: Vec::new(),
+        matched: vec![("message".to_owned(), "Failed password for root".to_owned())],
+        count: 0,
+        first_seen,
+        last_seen: first_seen,
+        evidence: Vec::new(),
+        correlated: false,
+        backfill: false,
+        risk: 60,
+        risk_parts: vec![("level high".to_owned(), 60)],
+        bundle: None,
+        near: 0,
+        fixed_parts: Vec::new(),
+        touched: 1,
+        noise: EpisodeNoise::default(),
+    }
 }
 
 /// The events of the captures and how many bytes they had.
@@ -154,7 +235,8 @@ fn ask(runtime: &tokio::runtime::Runtime, store: &Store) {
     let queries = std::env::var("QUERIES").unwrap_or_else(|_| {
         "process:powershell.exe|host:ws*|user:pgustavo|process.executable:*\\net.exe|cmd:\"-enc\"|\
          cmd:\"net.exe localgroup\"|process.executable:c:\\windows\\system32\\w*|port:5985|port>=50000|ip:10.0.0.0/8|\
-         code:4688 user:pgustavo|class:network_connect port:88|registry.path:*\\run\\*|\
+         code:4688 user:pgustavo|class:network_connect port:88|registry.path:*\\run\\*|cmd~\"bypass\"|cmd~/by.?pass/|cmd~onexistentwor|\
+         file.path:*\\temp\\*.exe|process.executable~/\\\\net1?\\.exe$/|\
          file.path:*.ps1|process:nothing.exe|winlog.event_data.TargetUserName:pgustavo|\
          time>2026-09-23T10:00 time<2026-09-23T11:00 code:1"
             .to_owned()

@@ -20,7 +20,7 @@ use watchfloor::pipeline::inputs::{Inputs, Plan};
 use crate::support;
 
 /// Unpack `archive` of the test data into `folder`.
-fn unpack(archive: &str, folder: &Path) -> Option<()> {
+pub fn unpack(archive: &str, folder: &Path) -> Option<()> {
     let path = support::data(archive)?;
     let mut tar = Command::new("tar")
         .arg("-x")

@@ -27,7 +27,8 @@ const A_SECOND: u64 = 50;
 /// How long the world may take to agree with the feeders after a fault.
 const SETTLE: Duration = Duration::from_secs(90);
 
-const RULE: &str = "title: Marked attack
+/// What the marked records match.
+pub const RULE: &str = "title: Marked attack
 id: 7c1d1b52-5c6a-4f4b-9a55-0d6b3f0a9e11
 status: test
 description: A line that the runner of faults marks

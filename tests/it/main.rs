@@ -18,6 +18,7 @@ mod docs;
 mod ecs;
 mod event_store;
 mod faults;
+mod figures;
 mod gaps;
 mod hostile;
 mod hostile_program;

@@ -8,6 +8,7 @@ use tantivy::{DocSet as _, InvertedIndexReader, SegmentReader, TERMINATED, Tanti
 
 use crate::model::query::{Need, Shape, ValueTest};
 use crate::store::index::partition::Fields;
+use crate::store::index::pieces::{self, Finder, Pieces};
 use crate::store::index::terms::{
     self, Column as Kept, OTHER, VALUE_BYTES, WINDOW_STEP, WORD_BYTES,
 };
@@ -105,15 +106,17 @@ impl Asking<'_> {
                 let mut any = Rows::none(self.rows);
                 for name in names {
                     let Some(lookups) = lookups(name, test) else { return Ok(None) };
-                    let mut all: Option<Rows> = None;
-                    for lookup in lookups {
-                        let found = self.look_up(&lookup, test)?;
-                        match &mut all {
-                            None => all = Some(found),
-                            Some(known) => known.keep(&found),
+                    for way in lookups {
+                        let mut all: Option<Rows> = None;
+                        for lookup in way {
+                            let found = self.look_up(&lookup, test)?;
+                            match &mut all {
+                                None => all = Some(found),
+                                Some(known) => known.keep(&found),
+                            }
                         }
+                        all.into_iter().for_each(|found| any.join(&found));
                     }
-                    all.into_iter().for_each(|found| any.join(&found));
                 }
                 Ok(Some(any))
             }
@@ -134,8 +137,9 @@ impl Asking<'_> {
         let (Lookup::Values { head, .. } | Lookup::Words { head, .. } | Lookup::Exactly(head, _)) =
             lookup;
         let start = match lookup {
-            Lookup::Values { start, .. } => [head.as_slice(), start].concat(),
-            Lookup::Words { start, .. } => [head.as_slice(), start].concat(),
+            Lookup::Values { start, .. } | Lookup::Words { start, .. } => {
+                [head.as_slice(), start].concat()
+            }
             Lookup::Exactly(..) => Vec::new(),
         };
         let mut range = dictionary.range().ge(&start);
@@ -185,82 +189,102 @@ fn after(start: &[u8]) -> Option<Vec<u8>> {
 enum Lookup {
     /// These terms.
     Exactly(Vec<u8>, Option<Vec<u8>>),
-    /// Whole values that begin so and pass the test.
-    Values { head: Vec<u8>, start: Vec<u8>, all: bool },
-    /// Words that begin so, contain this, and end with it if `end`.
-    Words { head: Vec<u8>, start: Vec<u8>, inside: Vec<u8>, end: bool },
+    /// Whole values that begin so and pass.
+    Values { head: Vec<u8>, start: Vec<u8>, pass: Pass },
+    /// Words that begin so, or else have this in them.
+    Words { head: Vec<u8>, start: Vec<u8>, inside: Box<Finder> },
+}
+
+/// Which values pass.
+enum Pass {
+    All,
+    /// Those with one of these pieces; no pieces: all. With `ask`, the test itself is asked too.
+    Some {
+        pieces: Vec<Finder>,
+        ask: bool,
+    },
 }
 
 impl Lookup {
     fn wants(&self, rest: &[u8], test: &ValueTest) -> bool {
         match self {
-            Lookup::Exactly(..) => true,
-            Lookup::Values { all: true, .. } => true,
-            Lookup::Values { .. } => {
-                // What was cut, or has letters that were folded together, is asked again on the event.
-                rest.len() >= VALUE_BYTES
+            Lookup::Exactly(..) | Lookup::Values { pass: Pass::All, .. } => true,
+            // What was cut is asked again on the event.
+            Lookup::Values { .. } if rest.len() >= VALUE_BYTES => true,
+            Lookup::Values { pass: Pass::Some { pieces, ask }, .. } => {
+                if !pieces.is_empty() && !pieces.iter().any(|finder| finder.finds(rest)) {
+                    return false;
+                }
+                // So is what has letters that were folded together.
+                !*ask
                     || memchr::memchr(OTHER, rest).is_some()
                     || std::str::from_utf8(rest).is_ok_and(|text| test.matches_text(text))
             }
-            Lookup::Words { start, inside, end, .. } => {
-                if !start.is_empty() {
-                    return true;
-                }
-                if *end {
-                    rest.ends_with(inside)
-                } else {
-                    memchr::memmem::find(rest, inside).is_some()
-                }
-            }
+            Lookup::Words { start, inside, .. } => !start.is_empty() || inside.finds(rest),
         }
     }
 }
 
-/// What to find for a test of a field: all of it must be there. `None`: the index cannot tell.
-fn lookups(name: &str, test: &ValueTest) -> Option<Vec<Lookup>> {
+/// What to find for a test of a field: all of one of these ways must be there. `None`: the index cannot tell.
+fn lookups(name: &str, test: &ValueTest) -> Option<Vec<Vec<Lookup>>> {
     match terms::column(name.as_bytes()) {
         Kept::Absent => None,
-        Kept::Words(code) => word_lookups(code, test.shape()?),
+        Kept::Words(code) => {
+            let ways = pieces::of(test.shape()?)?;
+            ways.iter().map(|pieces| word_lookups(code, pieces)).collect()
+        }
         Kept::Values(_) | Kept::Named => {
             let head = terms::value_head(name)?;
-            value_lookup(head, test).map(|one| vec![one])
+            value_lookup(head, test).map(|one| vec![vec![one]])
         }
     }
 }
 
 fn value_lookup(head: Vec<u8>, test: &ValueTest) -> Option<Lookup> {
-    let mut first = Vec::new();
-    match test.shape() {
-        None => {}
-        // Inside of a pattern, letters can be made to count in their case.
-        Some(Shape::Regex(source)) if source.contains("(?") => return None,
-        Some(Shape::Regex(_)) => {}
-        Some(Shape::Pieces { pieces, start, end, .. }) => {
+    let Some(shape) = test.shape() else {
+        let pass = Pass::Some { pieces: Vec::new(), ask: true };
+        return Some(Lookup::Values { head, start: Vec::new(), pass });
+    };
+    let ways = pieces::of(shape);
+    let finders = ways.iter().flatten().map(Finder::new).collect();
+    match shape {
+        Shape::Regex(source) => {
+            // Inside of a pattern, letters can be made to count in their case.
+            let ask = !source.contains("(?");
+            if !ask && ways.is_none() {
+                return None;
+            }
+            Some(Lookup::Values {
+                head,
+                start: Vec::new(),
+                pass: Pass::Some { pieces: finders, ask },
+            })
+        }
+        Shape::Pieces { pieces, start, end, any_gaps } => {
+            let mut first = Vec::new();
             if *start && let Some(piece) = pieces.first() {
                 terms::fold(piece, &mut first);
                 first.truncate(VALUE_BYTES);
-                let whole = *end && pieces.len() == 1;
-                if whole {
+                if pieces.len() == 1 && *end {
                     return Some(Lookup::Exactly([head, first].concat(), None));
                 }
-                let all = pieces.len() == 1;
-                return Some(Lookup::Values { head, start: first, all });
+                if pieces.len() == 1 {
+                    return Some(Lookup::Values { head, start: first, pass: Pass::All });
+                }
             }
+            let pass = Pass::Some { pieces: finders, ask: !any_gaps };
+            Some(Lookup::Values { head, start: first, pass })
         }
     }
-    Some(Lookup::Values { head, start: first, all: false })
 }
 
-fn word_lookups(code: u8, shape: &Shape) -> Option<Vec<Lookup>> {
-    let Shape::Pieces { pieces, start, end, .. } = shape else { return None };
+fn word_lookups(code: u8, pieces: &Pieces) -> Option<Vec<Lookup>> {
     let mut found = Vec::new();
-    let last_piece = pieces.len().saturating_sub(1);
-    for (number, piece) in pieces.iter().enumerate() {
-        let mut folded = Vec::new();
-        terms::fold(piece, &mut folded);
-        let begins = *start && number == 0;
-        let ends = *end && number == last_piece;
-        let words: Vec<&[u8]> = terms::words(&folded).collect();
+    let last_piece = pieces.texts.len().saturating_sub(1);
+    for (number, folded) in pieces.texts.iter().enumerate() {
+        let begins = pieces.start && number == 0;
+        let ends = pieces.end && number == last_piece;
+        let words: Vec<&[u8]> = terms::words(folded).collect();
         for (place, word) in words.iter().enumerate() {
             let inner = |byte: Option<&u8>| byte.is_some_and(|byte| terms::in_word(*byte));
             let open_left = place == 0 && !begins && inner(folded.first());
@@ -281,10 +305,13 @@ fn word_lookup(code: u8, word: &[u8], open_left: bool, open_right: bool) -> Opti
         // What is longer may be cut by the windows of a long word; its beginning is not.
         let inside = word.get(..WINDOW_STEP).unwrap_or(word);
         let end = !open_right && inside.len() == word.len();
-        return Some(Lookup::Words { head, start: Vec::new(), inside: inside.to_vec(), end });
+        let pieces = Pieces { texts: vec![inside.to_vec()], start: false, end };
+        let inside = Box::new(Finder::new(&pieces));
+        return Some(Lookup::Words { head, start: Vec::new(), inside });
     }
     if open_right {
-        return Some(Lookup::Words { head, start: cut.to_vec(), inside: Vec::new(), end: false });
+        let inside = Box::new(Finder::new(&Pieces::default()));
+        return Some(Lookup::Words { head, start: cut.to_vec(), inside });
     }
     Some(Lookup::Exactly([head.as_slice(), cut].concat(), Some(head)))
 }

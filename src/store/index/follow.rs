@@ -19,15 +19,15 @@ use crate::store::events::{EventReader, read_block, walk_frames};
 use crate::store::folder;
 use crate::store::frame::{FIXED_BYTES, Header};
 use crate::store::index::partition::{self, PartitionWriter, Row};
-use crate::store::index::terms::Terms;
+use crate::store::index::terms::TermReader;
 use crate::store::index::{
     Cursor, DAYS_MAX, EventIndex, Mark, REST, SET_ASIDE, SET_ASIDE_MAX, partition_name,
     partition_names,
 };
 use crate::wire::event_v1;
 
-/// Events that are held at once, sorted by day.
-const STEP_EVENTS: u64 = 20_000;
+/// Events that are held at once, sorted by day. Their terms take 5 to 10 KB each.
+const STEP_EVENTS: u64 = 5_000;
 /// Events between two commits of the index, so that a restart does not repeat much.
 const COMMIT_EVENTS: u64 = 200_000;
 /// Days of one step that get a partition each; the smaller ones go to the rest.
@@ -60,6 +60,7 @@ pub struct Follower {
     fresh: u64,
     /// Steps that failed, one after the other.
     failed: u32,
+    terms: TermReader,
 }
 
 /// A day that is being written.
@@ -97,6 +98,7 @@ impl Follower {
             read: mark,
             fresh: 0,
             failed: 0,
+            terms: TermReader::default(),
         })
     }
 
@@ -273,7 +275,8 @@ impl Follower {
             let file = File::open(&path).map_err(io)?;
             for (offset, header) in frames {
                 let end = Cursor { segment, offset: offset + header.frame_bytes };
-                read_frame(&file, segment, offset, &header, end, &mut days).map_err(io)?;
+                let place = segment << OFFSET_BITS | offset;
+                self.terms.read_frame(&file, place, &header, end, &mut days).map_err(io)?;
                 events += u64::from(header.count);
                 read = Mark { cursor: end, last: offset, check: header.crc };
             }
@@ -389,44 +392,49 @@ impl Follower {
     }
 }
 
-/// The rows of a frame, by day.
-fn read_frame(
-    file: &File,
-    segment: u64,
-    offset: u64,
-    header: &Header,
-    end: Cursor,
-    days: &mut BTreeMap<String, Vec<(Cursor, Row)>>,
-) -> std::io::Result<()> {
-    let fields = partition::schema().1;
-    let place = segment << OFFSET_BITS | offset;
-    let mut row = 0_u64;
-    let mut day = (i64::MIN, String::new());
-    for block in &header.blocks {
-        let first = row;
-        row += u64::from(block.count);
-        // Damaged blocks are told by searches; there is nothing in them to index.
-        let Some(raw) = read_block(file, offset, block)? else { continue };
-        let lines = raw.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-        for (number, line) in lines.enumerate() {
-            let mut terms = Terms::default();
-            let (Some(at), Some(())) = (event_v1::time_of(line), terms.read(line)) else {
-                continue;
-            };
-            let today = at.micros().div_euclid(86_400 * SECOND_US);
-            if day.0 != today {
-                day = (today, partition_name(at));
-            }
-            let fresh = Row::new(fields, at.micros(), place, first + number as u64, terms);
-            match days.get_mut(&day.1) {
-                Some(rows) => rows.push((end, fresh)),
-                None => {
-                    days.insert(day.1.clone(), vec![(end, fresh)]);
+impl TermReader {
+    /// The rows of the frame at a place, by day.
+    fn read_frame(
+        &mut self,
+        file: &File,
+        place_of: u64,
+        header: &Header,
+        end: Cursor,
+        days: &mut BTreeMap<String, Vec<(Cursor, Row)>>,
+    ) -> std::io::Result<()> {
+        let fields = partition::schema().1;
+        let mut row = 0_u64;
+        let mut day = (i64::MIN, String::new());
+        for block in &header.blocks {
+            let first = row;
+            row += u64::from(block.count);
+            // Damaged blocks are told by searches; there is nothing in them to index.
+            let Some(raw) = read_block(file, place(place_of).1, block)? else { continue };
+            let ends = memchr::memchr_iter(b'\n', &raw).chain(std::iter::once(raw.len()));
+            let lines = ends.scan(0, |from, end| {
+                let line = raw.get(*from..end);
+                *from = end + 1;
+                Some(line.unwrap_or_default())
+            });
+            for (number, line) in lines.filter(|line| !line.is_empty()).enumerate() {
+                let (Some(at), Some(terms)) = (event_v1::time_of(line), self.read(line)) else {
+                    continue;
+                };
+                let today = at.micros().div_euclid(86_400 * SECOND_US);
+                if day.0 != today {
+                    day = (today, partition_name(at));
+                }
+                let fresh = Row::new(fields, at.micros(), place_of, first + number as u64, terms);
+                match days.get_mut(&day.1) {
+                    Some(rows) => rows.push((end, fresh)),
+                    None => {
+                        days.insert(day.1.clone(), vec![(end, fresh)]);
+                    }
                 }
             }
         }
+        Ok(())
     }
-    Ok(())
 }
 
 /// The checksum in the header of a frame.
