@@ -181,6 +181,7 @@ impl Analyst {
             if batch.records.is_empty() && batch.flush == Flush::No && !batch.delivery.counts() {
                 // Positions of files that gave no records; no stream stands behind them.
                 self.is_new(batch, &mut commit);
+                shard.gaps.see(batch, &[], commit.at);
                 continue;
             }
             let source = &batch.stream.source;

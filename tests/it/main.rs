@@ -48,6 +48,7 @@ mod sinks;
 mod source_amqp;
 mod source_evtx;
 mod source_kafka;
+mod source_kafka_gaps;
 mod source_once;
 mod source_peers;
 mod source_shippers;
