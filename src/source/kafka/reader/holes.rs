@@ -39,9 +39,14 @@ impl Reader {
             }
             seat.looked = Some(Instant::now());
         }
-        let low = consumer
-            .fetch_watermarks(&place.topic, place.partition, ASK)
-            .map_or(0, |marks| marks.0);
+        let low = match consumer.fetch_watermarks(&place.topic, place.partition, ASK) {
+            Ok((low, _)) => low,
+            Err(error) => {
+                let (place, last) = (place.key(), offset - 1);
+                tracing::warn!(%error, "{place}: nobody says whether offsets {expected} to {last} were deleted");
+                0
+            }
+        };
         let deleted = (low.min(offset) - expected).max(0);
         self.group.gauges.add("offsets_without_message", offset - expected - deleted);
         if deleted > 0 {
