@@ -7,7 +7,7 @@ use ahash::{AHashMap, AHashSet};
 
 use crate::config::gaps::GapsConfig;
 use crate::gaps::KEY_PREFIX;
-use crate::gaps::number::{self, Kind, Numbered};
+use crate::gaps::number::{self, Kind};
 use crate::gaps::saved::{Saved, Whose};
 use crate::gaps::track::{Hole, Track, Trust, Voice};
 use crate::model::event::{Event, EventId};
@@ -32,6 +32,9 @@ struct Seat {
     complete: bool,
     touched: u64,
 }
+
+/// Source, tenant, host, kind, name.
+type Named<'a> = (&'a str, &'a str, &'a str, Kind, &'a str);
 
 /// All numbered streams.
 pub struct Engine {
@@ -99,29 +102,21 @@ impl Engine {
     /// Records of a batch and the events made of them.
     pub fn see(&mut self, batch: &Batch, events: &[Event], now: Timestamp) {
         let (source, tenant) = (&*batch.stream.source, &*batch.stream.tenant);
-        if let Some(name) = &batch.delivery.numbering {
-            for record in &batch.records {
-                let numbered = Numbered {
-                    kind: Kind::Offset,
-                    name,
-                    host: "",
-                    number: record.offset,
-                    at: None,
-                    event: EventId::default(),
-                    restarts: false,
-                };
-                self.take(source, tenant, &numbered, now);
-            }
+        if let Some(seen) = &batch.delivery.numbering {
+            let whose = (source, &*seen.tenant, "", Kind::Offset, &*seen.name);
+            self.take(whose, |track, trust| track.see_runs(seen, now, trust));
         }
         for event in events {
-            if let Some(numbered) = number::of_event(event) {
-                self.take(source, tenant, &numbered, now);
+            if let Some(seen) = number::of_event(event) {
+                let whose = (source, tenant, seen.host, seen.kind, seen.name);
+                self.take(whose, |track, trust| track.see(&seen, now, trust));
             }
         }
     }
 
-    fn take(&mut self, source: &str, tenant: &str, seen: &Numbered<'_>, now: Timestamp) {
-        let id = id_of(source, tenant, seen.host, seen.kind, seen.name);
+    fn take(&mut self, whose: Named<'_>, see: impl FnOnce(&mut Track, Trust)) {
+        let (source, tenant, host, kind, name) = whose;
+        let id = id_of(source, tenant, host, kind, name);
         if !self.seats.contains_key(&id) {
             self.make_room();
         }
@@ -131,9 +126,9 @@ impl Engine {
             whose: Whose {
                 source: source.to_owned(),
                 tenant: tenant.to_owned(),
-                host: seen.host.to_owned(),
-                kind: seen.kind,
-                name: seen.name.to_owned(),
+                host: host.to_owned(),
+                kind,
+                name: name.to_owned(),
             },
             track: Track::default(),
             complete,
@@ -143,7 +138,7 @@ impl Engine {
         (seat.touched, seat.complete) = (uses, complete);
         self.by_touch.insert(uses, id);
         let trust = Trust { complete, consecutive: self.config.consecutive.max(1) };
-        seat.track.see(seen, now, trust);
+        see(&mut seat.track, trust);
         self.changed.insert(id);
         if seat.track.waits() {
             self.waiting.insert(id);

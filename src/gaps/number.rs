@@ -15,7 +15,7 @@ pub enum Kind {
     AuditSerial,
     /// `sequenceId` of RFC 5424, by host.
     SyslogSequence,
-    /// Places of records that the source says are numbered without holes: offsets of a topic's partition.
+    /// What a carrier numbers: offsets of a topic's partition.
     Offset,
 }
 
@@ -68,15 +68,15 @@ impl Kind {
 pub struct Numbered<'a> {
     /// What is numbered.
     pub kind: Kind,
-    /// The channel, or topic and partition.
+    /// The channel.
     pub name: &'a str,
     /// The endpoint.
     pub host: &'a str,
     /// The number.
     pub number: u64,
-    /// When it happened; `None`: its numbers alone say what came before what.
-    pub at: Option<Timestamp>,
-    /// The event, where there is one.
+    /// When it happened.
+    pub at: Timestamp,
+    /// The event.
     pub event: EventId,
     /// The record says that numbering may begin anew here: a boot, a cleared log.
     pub restarts: bool,
@@ -94,7 +94,7 @@ pub fn of_event(event: &Event) -> Option<Numbered<'_>> {
         name,
         host: event.host(),
         number,
-        at: Some(event.timestamp),
+        at: event.timestamp,
         event: event.id,
         restarts,
     };

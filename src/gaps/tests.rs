@@ -9,7 +9,7 @@ use super::{Engine, HOLES_MAX, RULE_ID, report_of};
 use crate::config::gaps::GapsConfig;
 use crate::model::event::Event;
 use crate::model::field;
-use crate::model::record::{Batch, Flush, Shape, Stream};
+use crate::model::record::{Batch, Flush, Numbering, Shape, Stream};
 use crate::stdx::id::Id128;
 use crate::stdx::time::{SECOND_US, Timestamp};
 use std::sync::Arc;
@@ -23,8 +23,7 @@ fn at(second: i64) -> Timestamp {
 
 fn numbered(kind: Kind, number: u64, second: i64) -> Numbered<'static> {
     let event = Id128([u8::try_from(number % 251).unwrap() + 1; 16]);
-    let at = Some(at(second));
-    Numbered { kind, name: "", host: "web01", number, at, event, restarts: false }
+    Numbered { kind, name: "", host: "web01", number, at: at(second), event, restarts: false }
 }
 
 fn holes(track: &Track) -> Vec<(u64, u64)> {
@@ -103,14 +102,31 @@ fn a_counter_that_wraps_goes_on_and_holes_around_it_are_named_as_written() {
     assert_eq!((written, track.restarts), (vec![2], 0));
 }
 
+fn runs(from: u64, read: &[(u64, u64)]) -> Numbering {
+    Numbering { name: "auth/3".into(), tenant: "default".into(), from, read: read.to_vec() }
+}
+
 #[test]
-fn offsets_that_come_again_are_repeats() {
+fn offsets_that_come_again_are_repeats_and_those_before_the_first_that_was_due_are_not_missing() {
     let mut track = Track::default();
-    for number in [10, 11, 12, 10, 11, 12, 15] {
-        let seen = Numbered { at: None, ..numbered(Kind::Offset, number, 0) };
-        track.see(&seen, at(0), TRUST);
+    for seen in [runs(10, &[(10, 12)]), runs(10, &[(10, 12), (15, 15)])] {
+        track.see_runs(&seen, at(0), TRUST);
     }
-    assert_eq!((holes(&track), track.restarts), (vec![(13, 14)], 0));
+    assert_eq!((holes(&track), track.restarts, track.last()), (vec![(13, 14)], 0, 15));
+    // Another member of the group read those up to 99.
+    track.see_runs(&runs(100, &[(102, 110)]), at(0), TRUST);
+    assert_eq!(holes(&track), [(13, 14), (100, 101)]);
+    // A restored store reads again, and what was missing is there.
+    track.see_runs(&runs(14, &[(14, 100)]), at(0), TRUST);
+    assert_eq!((holes(&track), track.filled), (vec![(13, 13), (101, 101)], 2));
+
+    // What was due and is missing before the first that came, up to the very first offset.
+    for (from, missing) in [(40, (40, 49)), (0, (0, 49)), (50, (9, 9)), (90, (9, 9))] {
+        let mut track = Track::default();
+        track.see_runs(&runs(from, &[(50, 60)]), at(0), TRUST);
+        let wanted = if missing == (9, 9) { vec![] } else { vec![missing] };
+        assert_eq!(holes(&track), wanted, "from {from}");
+    }
 }
 
 #[test]
@@ -219,7 +235,7 @@ fn streams_are_bounded_and_what_is_given_up_is_counted() {
 }
 
 #[test]
-fn offsets_are_numbers_only_where_the_source_says_so() {
+fn offsets_are_numbers_only_where_the_source_says_so_and_belong_to_their_partition() {
     let mut engine = Engine::new(&config(0), ["bus".to_owned()]);
     let mut batch = batch("bus");
     for offset in [5, 6, 9] {
@@ -227,10 +243,16 @@ fn offsets_are_numbers_only_where_the_source_says_so() {
     }
     engine.see(&batch, &[], at(0));
     assert!(engine.take_changes().is_empty());
-    batch.delivery.numbering = Some("auth/3".into());
+    batch.delivery.numbering = Some(runs(5, &[(5, 6), (9, 9)]));
+    engine.see(&batch, &[], at(0));
+    // The records of another tenant stand between.
+    let other = Stream { tenant: "acme".into(), ..(*batch.stream).clone() };
+    batch.stream = Arc::new(other);
+    batch.delivery.numbering = Some(runs(10, &[(10, 11)]));
     engine.see(&batch, &[], at(0));
     let mut findings = Vec::new();
     engine.tell(at(0), &mut findings);
+    assert_eq!(findings.len(), 1);
     assert_eq!(findings[0].rule.title, "records missing on auth/3: 2 between 6 and 9");
 }
 
@@ -282,11 +304,44 @@ proptest! {
         prop_assert_eq!(saved.track, track);
     }
 
+    /// The same of offsets, however they are cut into batches, and with pieces read again.
+    #[test]
+    fn exactly_the_offsets_that_were_left_out_are_missing(
+        start in 0_u64..100,
+        out in prop::collection::btree_set(0_u64..400, 0..60),
+        cuts in prop::collection::vec((1_usize..60, 0_usize..60), 1..60),
+    ) {
+        let kept: Vec<u64> = (0..=400).filter(|n| !out.contains(n)).map(|n| start + n).collect();
+        let (mut track, mut done, mut turn) = (Track::default(), 0, cuts.iter().cycle());
+        while done < kept.len() {
+            let (long, again) = *turn.next().unwrap();
+            // A restart reads some of it again, with the place of then.
+            let begin = done.saturating_sub(again % long);
+            let end = (begin + long).min(kept.len());
+            let due = begin.checked_sub(1).map_or(start, |before| kept[before] + 1);
+            let mut seen = runs(due, &[]);
+            kept[begin..end].iter().for_each(|offset| seen.take(*offset, *offset));
+            track.see_runs(&seen, at(0), TRUST);
+            done = end;
+        }
+        let missing: Vec<u64> = track.holes().flat_map(|hole| hole.from..=hole.to).collect();
+        let last = kept.last().copied().unwrap();
+        let wanted: Vec<u64> = out.iter().map(|n| start + n).filter(|n| *n < last).collect();
+        prop_assert_eq!(missing, wanted);
+        let whose = Whose {
+            source: "s".into(), tenant: "t".into(), host: String::new(),
+            kind: Kind::Offset, name: "auth/3".into(),
+        };
+        let saved = Saved::decode(&Saved::encode(&whose, &track, true, 5)).unwrap();
+        prop_assert_eq!(saved.track, track);
+    }
+
     /// A row from a damaged store never breaks the arithmetic.
     #[test]
     fn any_bytes_are_a_row_or_none(bytes in prop::collection::vec(any::<u8>(), 0..200), number in any::<u64>()) {
         if let Some(mut saved) = Saved::decode(&bytes) {
             saved.track.see(&numbered(Kind::AuditSerial, number, 5), at(0), TRUST);
+            saved.track.see_runs(&runs(number, &[(number, u64::MAX)]), at(0), TRUST);
         }
     }
 }

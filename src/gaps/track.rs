@@ -6,6 +6,7 @@
 use crate::gaps::number::{Kind, Numbered};
 use crate::gaps::{EPOCHS_MAX, FORWARD_MAX, HOLES_MAX, HOLES_TRUSTED_MAX};
 use crate::model::event::EventId;
+use crate::model::record::Numbering;
 use crate::stdx::time::{SECOND_US, Timestamp};
 
 /// Records of one stream carry times that go back and forth by this much at most.
@@ -85,13 +86,46 @@ impl Track {
         };
         let (trusted, kind) = (trust.complete || self.proved, seen.kind);
         let voice = if trusted { Voice::Waits } else { Voice::Silent };
-        let at = seen.at.unwrap_or_default();
-        let hole = Hole { from: 0, to: 0, noticed: now, at, event: seen.event, voice };
+        let hole = Hole { from: 0, to: 0, noticed: now, at: seen.at, event: seen.event, voice };
         let Some(epoch) = self.epochs.get_mut(index) else { return };
         self.filled += u64::from(epoch.take(number, seen.at, hole, kind));
-        if !self.proved && epoch.run() >= trust.consecutive {
-            self.proved = true;
+        self.settle(trusted, trust);
+    }
+
+    /// Numbers of a carrier came. They stand in order and have no times, so one that was there before is a repeat.
+    pub(super) fn see_runs(&mut self, seen: &Numbering, now: Timestamp, trust: Trust) {
+        let trusted = trust.complete || self.proved;
+        let voice = if trusted { Voice::Waits } else { Voice::Silent };
+        let (at, event) = (Timestamp::default(), EventId::default());
+        let hole = Hole { from: 0, to: 0, noticed: now, at, event, voice };
+        if self.epochs.is_empty() {
+            let Some((first, _)) = seen.read.first() else { return };
+            // What was to come first may be missing; the number before it was dealt with.
+            let low = seen.from.min(*first).saturating_sub(1);
+            let mut epoch = Epoch { low, high: low, ..Epoch::default() };
+            if let (0, Some(last)) = (seen.from, first.checked_sub(1)) {
+                epoch.open(0, last, hole, Kind::Offset);
+                epoch.high = last;
+            }
+            self.epochs.push(epoch);
         }
+        let Some(epoch) = self.epochs.last_mut() else { return };
+        epoch.high = epoch.high.max(seen.from.saturating_sub(1));
+        for (first, last) in &seen.read {
+            epoch.low = epoch.low.min(*first);
+            self.filled += epoch.fill_run(*first, *last);
+            if let Some(next) = epoch.high.checked_add(1).filter(|next| next < first) {
+                epoch.open(next, first - 1, hole, Kind::Offset);
+            }
+            epoch.high = epoch.high.max(*last);
+        }
+        self.settle(trusted, trust);
+    }
+
+    /// Is the stream proved now, and are there too many holes?
+    fn settle(&mut self, trusted: bool, trust: Trust) {
+        let run = self.epochs.last().map_or(0, Epoch::run);
+        self.proved |= run >= trust.consecutive;
         let max = if trusted { HOLES_TRUSTED_MAX } else { HOLES_MAX };
         self.bound(max, trust.complete);
     }
@@ -104,11 +138,9 @@ impl Track {
         let each = self.epochs.iter().enumerate().rev();
         let candidates =
             each.map(|(index, epoch)| (index, epoch.unwrapped(seen.number, seen.kind)));
-        let Some(at) = seen.at else {
-            // Without times, numbers that were there before are repeats.
-            return candidates.into_iter().next();
-        };
-        candidates.into_iter().find(|(index, number)| self.fits(*index, *number, at, seen.restarts))
+        candidates
+            .into_iter()
+            .find(|(index, number)| self.fits(*index, *number, seen.at, seen.restarts))
     }
 
     fn fits(&self, index: usize, number: u64, at: Timestamp, restarts: bool) -> bool {
@@ -135,7 +167,7 @@ impl Track {
 
     /// Begin an epoch, in the order of time.
     fn begin(&mut self, seen: &Numbered<'_>) -> usize {
-        let at = seen.at.unwrap_or_default();
+        let at = seen.at;
         if !self.epochs.is_empty() {
             self.restarts += 1;
         }
@@ -210,8 +242,7 @@ impl Epoch {
     }
 
     /// The number came. Did it fill a hole?
-    fn take(&mut self, number: u64, at: Option<Timestamp>, hole: Hole, kind: Kind) -> bool {
-        let at = at.unwrap_or_default();
+    fn take(&mut self, number: u64, at: Timestamp, hole: Hole, kind: Kind) -> bool {
         if number > self.high {
             self.open(self.high + 1, number - 1, hole, kind);
             self.high = number;
@@ -261,6 +292,30 @@ impl Epoch {
             }
         }
         true
+    }
+
+    /// All these numbers came. How many of them filled a hole?
+    fn fill_run(&mut self, first: u64, last: u64) -> u64 {
+        if self.holes.last().is_none_or(|hole| hole.to < first) {
+            return 0;
+        }
+        let mut filled = 0;
+        let holes = std::mem::take(&mut self.holes);
+        for hole in holes {
+            let (from, to) = (hole.from.max(first), hole.to.min(last));
+            if from > to {
+                self.holes.push(hole);
+                continue;
+            }
+            filled += to - from + 1;
+            if hole.from < from {
+                self.holes.push(Hole { to: from - 1, ..hole });
+            }
+            if hole.to > to {
+                self.holes.push(Hole { from: to + 1, ..hole });
+            }
+        }
+        filled
     }
 
     /// Numbers in a row up to the newest.

@@ -144,15 +144,45 @@ pub struct Delivery {
     /// A batch with a key that was committed before is counted as duplicate and not taken again. The same hash as
     /// [`Stream::delivery`] for sources whose senders repeat what was not acknowledged.
     pub key: Option<Id128>,
+    /// The same of each record, in their order, where every record is a delivery of its own that may come again in another
+    /// batch; its events are named after it. Empty: there is `key`, or nothing comes again.
+    pub keys: Vec<Id128>,
     /// Answered when everything derived from the batch is durable.
     pub ticket: Option<Ticket>,
-    /// Whose numbers the offsets of the records are, where their sender numbers records one by one and leaves none out
-    /// (a topic and its partition, `auth/3`): holes in them are shown. `None`: offsets are places, not numbers.
-    pub numbering: Option<Arc<str>>,
+    /// Which numbers came with it, where the carrier numbers what it hands out one by one. `None`: offsets are places, not
+    /// numbers.
+    pub numbering: Option<Numbering>,
+    /// It holds a canary: a record of our own that is sent to see whether the path works, and is no event.
+    pub canary: bool,
     /// Records that were dropped before this batch by a named rule, where a protocol cannot wait.
     pub shed: u64,
     /// Records sent again before this batch that the source itself knows: they are counted, not handed on.
     pub repeated: u64,
+}
+
+/// Numbers of a carrier (offsets of a topic's partition) that were read up to the end of a batch. Holes between them are
+/// shown as missing records.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Numbering {
+    /// Whose numbers they are: `auth/3`.
+    pub name: Arc<str>,
+    /// Whose they are when something is missing; records of one partition may belong to several tenants.
+    pub tenant: Arc<str>,
+    /// The number that was to come first. What lies before it was read before, or by somebody else, and is not missing.
+    pub from: u64,
+    /// First and last of each run of numbers that came, ascending. Numbers that came without a record and those of which it
+    /// is known that there never was one are among them.
+    pub read: Vec<(u64, u64)>,
+}
+
+impl Numbering {
+    /// The numbers from `first` to `last` came, or are accounted for.
+    pub fn take(&mut self, first: u64, last: u64) {
+        match self.read.last_mut() {
+            Some((_, end)) if first <= end.saturating_add(1) => *end = last.max(*end),
+            _ => self.read.push((first, last)),
+        }
+    }
 }
 
 /// What the end of a batch means for records that wait for others.
@@ -203,6 +233,27 @@ impl Batch {
             let offset = self.data.len() as u64;
             self.push(bytes, offset, shape);
         }
+    }
+
+    /// The stream of the record at `index`, where it is a delivery of its own.
+    pub fn own_stream(&self, index: usize) -> Option<Stream> {
+        let key = self.delivery.keys.get(index)?;
+        Some(Stream { delivery: Some(*key), ..(*self.stream).clone() })
+    }
+
+    /// The same without the records at these places.
+    #[must_use]
+    pub fn without(&self, places: &[usize]) -> Batch {
+        let mut rest = self.clone();
+        rest.records.clear();
+        rest.delivery.keys.clear();
+        for (index, record) in self.records.iter().enumerate() {
+            if !places.contains(&index) {
+                rest.records.push(*record);
+                rest.delivery.keys.extend(self.delivery.keys.get(index));
+            }
+        }
+        rest
     }
 
     /// The bytes of a record.

@@ -19,6 +19,7 @@ use crate::model::ledger::LedgerDelta;
 use crate::model::record::{Batch, Flush};
 use crate::model::severity::Severity;
 use crate::normalise::Settings;
+use crate::pipeline::canary;
 use crate::pipeline::committer::Ready;
 use crate::pipeline::muted::Muted;
 use crate::pipeline::noise::{self, NoiseRules};
@@ -66,6 +67,8 @@ pub(crate) struct Analyst {
     repeats: Repeats,
     /// Who waits for the commit under work.
     tickets: Vec<(Ticket, Outcome)>,
+    /// Rows of the commit under work that stand for canaries.
+    canaries: Vec<(String, Option<Vec<u8>>)>,
 }
 
 impl Analyst {
@@ -102,6 +105,7 @@ impl Analyst {
             findings: BTreeMap::new(),
             repeats,
             tickets: Vec::new(),
+            canaries: Vec::new(),
         };
         // What the last commit left is shown from the first look on: a parked rule, groups that are full.
         analyst.report(Timestamp::now());
@@ -177,10 +181,15 @@ impl Analyst {
         let mut books: BTreeMap<Arc<str>, LedgerDelta> = BTreeMap::new();
         let mut findings: Vec<Finding> = Vec::new();
         for batch in batches {
+            if batch.delivery.canary {
+                self.pass_canary(batch);
+                continue;
+            }
             commit.positions.extend(batch.positions.iter().cloned());
             if batch.records.is_empty() && batch.flush == Flush::No && !batch.delivery.counts() {
                 // Positions of files that gave no records; no stream stands behind them.
                 self.is_new(batch, &mut commit);
+                shard.gaps.see(batch, &[], commit.at);
                 continue;
             }
             let source = &batch.stream.source;
@@ -197,6 +206,9 @@ impl Analyst {
                 delta.duplicate += batch.records.len() as u64;
                 continue;
             }
+            let (batch, known) = self.repeats.sift(batch, &mut commit);
+            let batch = &*batch;
+            (delta.received, delta.duplicate) = (delta.received + known, delta.duplicate + known);
             let output = shard.decode(batch, &self.settings, delta);
             self.shapes.see(source, &output, commit.at, &self.rules);
             shard.judge(&output.events, batch.stream.backfill, &mut findings);
@@ -213,10 +225,21 @@ impl Analyst {
             findings.extend(self.shared.take_told());
         }
         self.conclude(&mut shard, &mut commit, findings);
+        commit.detection.append(&mut self.canaries);
         commit.ledger = books.into_values().collect();
         self.shards.insert(Arc::clone(key), shard);
         self.report(commit.at);
         Some(commit)
+    }
+
+    /// A canary goes on to the commit if decoder and rules took it; otherwise its ticket says that it is lost.
+    fn pass_canary(&mut self, batch: &Batch) {
+        let Some(row) = canary::pass(batch, &self.settings, &self.rules) else {
+            return;
+        };
+        self.canaries.push(row);
+        let ticket = batch.delivery.ticket.iter();
+        self.tickets.extend(ticket.map(|ticket| (ticket.clone(), Outcome::Durable)));
     }
 
     /// Is the batch met for the first time? Its ticket waits for this commit either way: a first delivery may stand in

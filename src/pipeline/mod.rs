@@ -5,6 +5,7 @@
 
 mod analyst;
 pub mod backup;
+pub mod canary;
 pub mod changes;
 mod committer;
 pub mod config_reload;

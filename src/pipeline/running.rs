@@ -13,6 +13,7 @@ use crate::model::record::Batch;
 use crate::normalise::Settings;
 use crate::pipeline::analyst::Analyst;
 use crate::pipeline::backup;
+use crate::pipeline::canary;
 use crate::pipeline::committer::{Committer, Ready};
 use crate::pipeline::exports;
 use crate::pipeline::inputs::{Inputs, Plan};
@@ -217,6 +218,10 @@ pub async fn start(parts: Parts) -> anyhow::Result<Running> {
     };
     let committer = task::thread("commit", move || committer.run(&commits))?;
     let analyst = task::thread("analyse", move || analyst.run(&batches, &commit_sender))?;
+    if let Some(job) = canary::Job::new(&config.sources, &shared, &batch_sender) {
+        let own = stop.clone();
+        watchers.push(("canary", task::thread("canary", move || job.run(&own))?));
+    }
     let mut sources = Vec::new();
     for (section, built) in config.sources.iter().zip(built) {
         let saved = store.positions(&section.name).await?;

@@ -16,6 +16,7 @@ use crate::model::finding::Finding;
 use crate::model::ledger::LedgerDelta;
 use crate::model::record::{Batch, Flush};
 use crate::normalise::{Decoder, Output, Settings};
+use crate::pipeline::canary;
 use crate::pipeline::in_order;
 use crate::pipeline::muted;
 use crate::signal::{self, SignalSet};
@@ -63,8 +64,9 @@ impl Loader {
         let mut detector = Detector::new(rules, config.limits.correlation_rows_max);
         let mut signals = signal::Engine::new(signals, &config.signals);
         let saved = store.saved(key).await?;
-        let rows =
-            saved.detection.into_iter().filter(|(key, _)| !key.starts_with(muted::KEY_PREFIX));
+        let other =
+            |key: &str| key.starts_with(muted::KEY_PREFIX) || key.starts_with(canary::KEY_PREFIX);
+        let rows = saved.detection.into_iter().filter(|(key, _)| !other(key));
         let (own, rules): (Vec<_>, Vec<_>) =
             rows.partition(|(key, _)| key.starts_with(signal::KEY_PREFIX));
         let (numbers, rules): (Vec<_>, Vec<_>) =

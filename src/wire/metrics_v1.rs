@@ -156,6 +156,13 @@ fn books(out: &mut Text, telemetry: &Telemetry) {
             out.sample("source_number", &labels, *number as f64);
         }
     }
+    out.family("canary_seconds", "gauge", "How long the canary of a source took or takes.");
+    for source in &status.sources {
+        let found = source.numbers.iter().find(|(name, _)| name == "canary_us");
+        let Some((_, micros)) = found else { continue };
+        let labels = vec![("source", source.name.as_str())];
+        out.sample("canary_seconds", &labels, *micros as f64 / SECOND_US as f64);
+    }
     out.family("queue_depth", "gauge", "Items that wait.");
     for (name, depth, _) in &status.queues {
         out.sample("queue_depth", &vec![("queue", name.as_str())], *depth as f64);

@@ -86,7 +86,8 @@ dropped or came too late has its own counter, so that a rule on `increase(…) >
 ";
 
 /// Labels of families that have no sample before something happened.
-const METRICS_LABELS: [(&str, &str); 8] = [
+const METRICS_LABELS: [(&str, &str); 9] = [
+    ("watchfloor_canary_seconds", "source"),
     ("watchfloor_findings_total", "level"),
     ("watchfloor_records_total", "source, state"),
     ("watchfloor_records_in_flight", "source"),

@@ -191,3 +191,53 @@ fn a_wrong_login_is_trouble_and_tls_is_checked() {
     assert_eq!(running.said(), "");
     running.stop();
 }
+
+#[test]
+fn messages_a_second_are_printed() {
+    if std::env::var_os("WATCHFLOOR_TEST_FULL").is_none() {
+        eprintln!("SKIPPED: figures take WATCHFLOOR_TEST_FULL=1");
+        return;
+    }
+    const MESSAGES: usize = 10_000;
+    let Some(rabbit) = Rabbit::start(|_| String::new()) else { return };
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let (config, data) = (folder.path().join("watchfloor.toml"), folder.path().join("data"));
+    std::fs::write(&config, format!("[[sources]]\nname = \"q\"\n{}\n", section(&rabbit, "logs")))
+        .unwrap();
+    let (_connection, channel) = runtime.block_on(rabbit.channel());
+    runtime.block_on(async {
+        rabbit.declare(&channel, "logs").await;
+        let mut sent = Vec::new();
+        for number in 0..MESSAGES {
+            let properties = lapin::BasicProperties::default().with_delivery_mode(2);
+            let (options, body) = (lapin::options::BasicPublishOptions::default(), line(number));
+            let confirm = channel.basic_publish(
+                "".into(),
+                "logs".into(),
+                options,
+                body.as_bytes(),
+                properties,
+            );
+            sent.push(confirm.await.unwrap());
+        }
+        for confirm in sent {
+            confirm.await.unwrap();
+        }
+    });
+    let mut daemon = Daemon::spawn(&config, &data);
+    daemon.wait_listening(&data);
+    let begun = std::time::Instant::now();
+    let first = runtime.block_on(rabbit.waiting("logs")).unwrap();
+    wait_until("an empty queue", || runtime.block_on(rabbit.waiting("logs")) == Some(0));
+    let took = begun.elapsed().as_secs_f64();
+    let cpu = std::fs::read_to_string(format!("/proc/{}/stat", daemon.pid())).unwrap();
+    let ticks: u64 =
+        cpu.split_whitespace().skip(13).take(2).map(|n| n.parse::<u64>().unwrap()).sum();
+    eprintln!(
+        "{first} messages in {took:.2} s: {:.0}/s; {} ms of CPU in all",
+        f64::from(first) / took,
+        ticks * 10
+    );
+    daemon.stop();
+}

@@ -6,6 +6,9 @@ use super::From;
 use crate::config::brokers::BrokerConfig;
 use crate::config::reader::Reader;
 
+/// Brokers take no longer name of a member.
+const INSTANCE_BYTES_MAX: usize = 249;
+
 /// `type = "kafka"`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct KafkaSource {
@@ -19,6 +22,10 @@ pub struct KafkaSource {
     pub from: From,
     /// Partitions that every topic must have; 0: as many as it has.
     pub partitions: u64,
+    /// Every offset is a message: no transactions write to the topics, and they are not compacted.
+    pub numbered: bool,
+    /// Who we are in the group, the same again after a restart; `None`: nobody in particular.
+    pub instance: Option<String>,
     /// The message header that names the host.
     pub host_header: Option<String>,
     /// The message header that names the tenant.
@@ -71,6 +78,12 @@ pub(super) fn read(reader: &mut Reader, index: usize) -> KafkaSource {
             0,
             "Partitions that every topic must have; 0: as many as it has.",
         ),
+        numbered: reader.truth(
+            &key("numbered"),
+            false,
+            "Every offset of the topics is a message (no transactions, no compaction): any that does not come is missing.",
+        ),
+        instance: read_instance(reader, &key("instance")),
         host_header: reader.optional_text(&key("host_header"), header),
         tenant_header: reader.optional_text(
             &key("tenant_header"),
@@ -97,4 +110,21 @@ pub(super) fn read(reader: &mut Reader, index: usize) -> KafkaSource {
             "How often topics and partition counts are looked at.",
         ),
     }
+}
+
+/// Who we are in the group.
+fn read_instance(reader: &mut Reader, key: &str) -> Option<String> {
+    let doc = "Who this node is in the group, so that it has its partitions again at once after a restart; {host} is the \
+               name of the machine. No two nodes may share one.";
+    let written = reader.optional_text(key, doc)?;
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let name = written.replace("{host}", &host);
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    if name.is_empty() || name.len() > INSTANCE_BYTES_MAX || !name.chars().all(fits) {
+        let hint = "for example instance = \"{host}\" or instance = \"node-1\"".to_owned();
+        let message =
+            format!("{name:?} is no name of 1 to 249 letters, digits, dots, dashes or underscores");
+        reader.complain(key, message, hint);
+    }
+    Some(name)
 }

@@ -12,6 +12,7 @@ mod syslog;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
@@ -26,6 +27,9 @@ pub use kafka::KafkaSource;
 pub use relp::RelpSource;
 pub use ssh::SshSource;
 pub use syslog::{SyslogProtocol, SyslogSource};
+
+/// Canaries come no closer than this.
+const CANARY_MIN: Duration = Duration::from_secs(1);
 
 /// One configured source.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,6 +50,8 @@ pub struct SourceConfig {
     pub labels: BTreeMap<String, String>,
     /// Its senders leave nothing out: a number that is missing is a record that is missing.
     pub complete: bool,
+    /// How often a record of our own is sent down its path; `None`: never.
+    pub canary: Option<Duration>,
 }
 
 /// The kinds of source.
@@ -98,6 +104,7 @@ impl SourceConfig {
             host_aliases: BTreeMap::new(),
             labels: BTreeMap::new(),
             complete: false,
+            canary: None,
         }
     }
 }
@@ -146,8 +153,22 @@ pub fn read(reader: &mut Reader, index: usize) -> SourceConfig {
             false,
             "Its senders leave nothing out: numbers missing in its records raise an alert at once.",
         ),
+        canary: read_canary(reader, &key("canary")),
         name,
     }
+}
+
+fn read_canary(reader: &mut Reader, key: &str) -> Option<Duration> {
+    let doc = "How often a record of our own is sent down the path of the source, to see that it comes through; 0s: never.";
+    let every = reader.duration(key, Duration::ZERO, doc);
+    if every.is_zero() {
+        return None;
+    }
+    if every < CANARY_MIN {
+        let message = "a canary is sent once a second at most".to_owned();
+        reader.complain(key, message, "for example canary = \"30s\"".to_owned());
+    }
+    Some(every)
 }
 
 fn read_host(reader: &mut Reader, index: usize) -> HostRule {

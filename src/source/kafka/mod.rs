@@ -75,6 +75,9 @@ impl Kafka {
             .set("heartbeat.interval.ms", millis(self.config.session_timeout / 10))
             .set("max.poll.interval.ms", millis(poll_interval))
             .set("queued.max.messages.kbytes", PREFETCH_KIB.to_string());
+        if let Some(instance) = &self.config.instance {
+            client.set("group.instance.id", instance);
+        }
         Ok(client)
     }
 

@@ -1,9 +1,12 @@
 //! The loop of the source: messages into batches, batches down the path, answers back to the group.
 
+mod holes;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::message::{BorrowedMessage, Headers};
 use rdkafka::{Message, Offset, TopicPartitionList};
 
@@ -20,6 +23,7 @@ use crate::stdx::queue::{self, Offered};
 use crate::stdx::stop::StopToken;
 use crate::stdx::ticket::Ticket;
 use crate::stdx::time::Timestamp;
+use holes::number;
 
 /// One wait for messages, and one for room.
 const TURN: Duration = Duration::from_millis(100);
@@ -64,6 +68,8 @@ pub(super) struct Reader {
     closed: bool,
     topic_trouble: Option<String>,
     loss: Option<(Instant, String)>,
+    /// The client works no more.
+    end: Option<String>,
     said: Option<String>,
 }
 
@@ -103,6 +109,7 @@ impl Reader {
             closed: false,
             topic_trouble: None,
             loss: None,
+            end: None,
             said: None,
         }
     }
@@ -175,11 +182,14 @@ impl Reader {
         if self.loss.as_ref().is_some_and(|(at, _)| at.elapsed() > LOSS_SHOWN) {
             self.loss = None;
         }
-        let complaint = self.group.ears.complaint().filter(|_| self.topic_trouble.is_none());
+        let alone = self.topic_trouble.is_none() && self.end.is_none();
+        let complaint = self.group.ears.complaint().filter(|_| alone);
         let complaint = complaint.map(|why| topics::unreachable(&self.config, &why));
         let loss = self.loss.as_ref().map(|(_, text)| text.clone());
-        let all: Vec<String> =
-            [self.topic_trouble.clone(), complaint, loss].into_iter().flatten().collect();
+        let all: Vec<String> = [self.end.clone(), self.topic_trouble.clone(), complaint, loss]
+            .into_iter()
+            .flatten()
+            .collect();
         let now = Some(all.join("; ")).filter(|text| !text.is_empty());
         if now != self.said {
             match &now {
@@ -220,10 +230,16 @@ impl Reader {
     fn take(&mut self, consumer: &BaseConsumer<Shared>, message: &BorrowedMessage<'_>) {
         let place = Place::new(message.topic(), message.partition());
         let offset = message.offset();
+        // Where reading went on, and up to where it is known that nothing is missing.
+        let mut seen = (offset, offset);
         match self.step(&place, offset) {
             None => return,
             Some(Step::Next) => {}
-            Some(Step::Gap(expected)) => self.look_at_gap(consumer, &place, expected, offset),
+            Some(Step::Gap(expected)) => {
+                let deleted = self.look_at_gap(consumer, &place, expected, offset);
+                let present = if self.config.numbered { offset } else { expected + deleted };
+                seen = (expected, present);
+            }
             Some(Step::Back) => {
                 let what = format!(
                     "{}: offsets began anew at {offset}: the topic was made again; it is read from there as a new one",
@@ -257,10 +273,15 @@ impl Reader {
         let Some(seat) = seats.all.get_mut(&place) else { return };
         let holding = (seat.era, seat.shard.clone());
         let open = seat.open.get_or_insert_with(|| {
+            let numbering = self.numbering(&place, holding.0, seen.0);
             let stream = self.stream(&place, holding, tenant.as_ref(), host.as_ref());
-            let batch = Batch::new(Arc::new(stream), Flush::No);
+            let mut batch = Batch::new(Arc::new(stream), Flush::No);
+            batch.delivery.numbering = Some(numbering);
             Open { batch, tenant, host, next: offset, since: Instant::now() }
         });
+        if let Some(numbering) = &mut open.batch.delivery.numbering {
+            numbering.take(number(seen.1), number(offset));
+        }
         if counter.is_none() {
             self.push(&mut open.batch, payload, offset);
         }
@@ -291,46 +312,8 @@ impl Reader {
         Some(Step::Back)
     }
 
-    /// Offsets are missing. Markers of transactions and compaction leave such gaps; a broker that deleted what was not read
-    /// yet is said.
-    fn look_at_gap(
-        &mut self,
-        consumer: &BaseConsumer<Shared>,
-        place: &Place,
-        expected: i64,
-        offset: i64,
-    ) {
-        if offset - expected < 2 {
-            return;
-        }
-        {
-            let mut seats = self.group.seats.lock();
-            let Some(seat) = seats.all.get_mut(place) else { return };
-            if seat.looked.is_some_and(|at| at.elapsed() < LAG_EVERY) {
-                return;
-            }
-            seat.looked = Some(Instant::now());
-        }
-        let low = consumer
-            .fetch_watermarks(&place.topic, place.partition, ASK)
-            .map_or(0, |marks| marks.0);
-        if low > expected {
-            let until = low.min(offset);
-            self.group.gauges.add("deleted_unread", until - expected);
-            let what = format!(
-                "{}: the broker deleted {} messages before they were read: offsets {expected} to {}; give the topic a \
-                 longer retention",
-                place.key(),
-                until - expected,
-                until - 1
-            );
-            self.loss = Some((Instant::now(), what));
-            self.say();
-        }
-    }
-
     fn push(&self, batch: &mut Batch, payload: &[u8], offset: i64) {
-        let offset = u64::try_from(offset).unwrap_or(0);
+        let offset = number(offset);
         let long = payload.len() > self.settings.bounds.record_bytes_max;
         let bytes = match (long, self.shape) {
             (true, _) => payload.get(..REJECT_HEAD_BYTES_MAX).unwrap_or(payload),
@@ -474,6 +457,7 @@ impl Reader {
         self.tell_quiet();
         if self.clock.told.elapsed() >= TELL_EVERY {
             self.clock.told = Instant::now();
+            self.end = self.end.take().or_else(|| self.look_for_the_end(consumer));
             self.group.tell(consumer, CommitMode::Async, None);
             self.say();
         }
@@ -491,6 +475,19 @@ impl Reader {
             self.clock.topics = Instant::now();
             self.look_at_topics(consumer);
         }
+    }
+
+    /// Did the client meet something that it cannot go on after?
+    fn look_for_the_end(&self, consumer: &BaseConsumer<Shared>) -> Option<String> {
+        let (code, reason) = consumer.client().fatal_error()?;
+        let instance = self.config.instance.as_deref().unwrap_or_default();
+        Some(match code {
+            RDKafkaErrorCode::FencedInstanceId => format!(
+                "another member of the group is called {instance:?} too and has put this one out, which reads nothing \
+                 until it is started again; give every node an `instance` of its own"
+            ),
+            _ => format!("{reason}: nothing is read until the program is started again"),
+        })
     }
 
     /// Partitions that are quiet close what waits for more records.

@@ -1,6 +1,7 @@
 //! A real Kafka broker of a test: started, killed, restarted, asked; ended when dropped.
 
 use std::collections::BTreeMap;
+use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -155,11 +156,62 @@ impl Broker {
 
     /// Make a topic.
     pub fn create_copied(&self, name: &str, partitions: i32, copies: i32) {
+        self.create_set(NewTopic::new(name, partitions, TopicReplication::Fixed(copies)));
+    }
+
+    /// Make a topic with settings.
+    pub fn create_set(&self, topic: NewTopic<'_>) {
         let admin: AdminClient<DefaultClientContext> = self.client().create().unwrap();
-        let topic = NewTopic::new(name, partitions, TopicReplication::Fixed(copies));
         let options = AdminOptions::new().operation_timeout(Some(PATIENCE));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(admin.create_topics([&topic], &options)).unwrap()[0].as_ref().unwrap();
+    }
+
+    /// Have the broker delete the messages of a partition before an offset. The client library has no call for it.
+    pub fn delete_records(&self, topic: &str, partition: i32, before: i64) {
+        let mut body = Vec::new();
+        body.extend(21_i16.to_be_bytes());
+        body.extend(1_i16.to_be_bytes());
+        body.extend(1_i32.to_be_bytes());
+        body.extend((-1_i16).to_be_bytes());
+        body.extend(1_i32.to_be_bytes());
+        body.extend(i16::try_from(topic.len()).unwrap().to_be_bytes());
+        body.extend(topic.as_bytes());
+        body.extend(1_i32.to_be_bytes());
+        body.extend(partition.to_be_bytes());
+        body.extend(before.to_be_bytes());
+        body.extend(10_000_i32.to_be_bytes());
+        let mut stream = std::net::TcpStream::connect(self.address()).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.write_all(&u32::try_from(body.len()).unwrap().to_be_bytes()).unwrap();
+        stream.write_all(&body).unwrap();
+        let mut head = [0; 4];
+        stream.read_exact(&mut head).unwrap();
+        let mut answer = vec![0; u32::from_be_bytes(head) as usize];
+        stream.read_exact(&mut answer).unwrap();
+        // It ends with where the partition begins now, and an error.
+        let end = &answer[answer.len() - 10..];
+        assert_eq!(end[8..], [0, 0], "DeleteRecords: {answer:?}");
+        assert_eq!(i64::from_be_bytes(end[..8].try_into().unwrap()), before);
+    }
+
+    /// Offsets of the messages that a partition has, those of transactions that were given up left out.
+    pub fn offsets(&self, topic: &str, partition: i32) -> Vec<i64> {
+        let mut config = self.client();
+        config.set("group.id", "offsets").set("enable.auto.commit", "false");
+        config.set("enable.partition.eof", "true").set("isolation.level", "read_committed");
+        let client: BaseConsumer = config.create().unwrap();
+        let mut list = rdkafka::TopicPartitionList::new();
+        list.add_partition_offset(topic, partition, rdkafka::Offset::Beginning).unwrap();
+        client.assign(&list).unwrap();
+        let mut found = Vec::new();
+        loop {
+            match client.poll(PATIENCE).expect("a message or the end") {
+                Ok(message) => found.push(rdkafka::Message::offset(&message)),
+                Err(rdkafka::error::KafkaError::PartitionEOF(_)) => return found,
+                Err(error) => panic!("{error}"),
+            }
+        }
     }
 
     /// Remove a topic.
@@ -175,6 +227,13 @@ impl Broker {
         let mut config = self.client();
         config.set("enable.idempotence", "true").set("linger.ms", "5");
         Feeder(config.create().unwrap())
+    }
+
+    /// A producer of transactions.
+    pub fn transactions(&self, id: &str) -> Feeder {
+        let producer: BaseProducer = self.client().set("transactional.id", id).create().unwrap();
+        producer.init_transactions(PATIENCE).unwrap();
+        Feeder(producer)
     }
 
     /// What a group was told of a topic: the next offset by partition.
@@ -221,6 +280,17 @@ impl Feeder {
     /// Queue one text.
     pub fn text(&self, topic: &str, partition: i32, text: &str) {
         self.send(topic, partition, None, Some(text.as_bytes()), &[]);
+    }
+
+    /// One transaction with these texts, made real or given up.
+    pub fn transaction(&self, topic: &str, texts: &[String], commit: bool) {
+        self.0.begin_transaction().unwrap();
+        texts.iter().for_each(|text| self.text(topic, 0, text));
+        self.flush();
+        match commit {
+            true => self.0.commit_transaction(PATIENCE).unwrap(),
+            false => self.0.abort_transaction(PATIENCE).unwrap(),
+        }
     }
 
     /// Wait until all is taken.
