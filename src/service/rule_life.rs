@@ -13,15 +13,12 @@ use crate::service::Workbench;
 use crate::service::problem::{failed, not_done};
 use crate::stdx::task;
 use crate::stdx::time::Timestamp;
-use crate::store::Said;
+use crate::store::{RELEASE, Said};
 
 /// Changes of a page of history when the caller names no limit, and at most.
 pub const HISTORY_ROWS_DEFAULT: usize = 50;
 /// Changes of a page of history at most: each has two books in it.
 pub const HISTORY_ROWS_MAX: usize = 1_000;
-
-/// The kind of a change that lets a parked rule go on.
-const RELEASE: &str = "release";
 
 impl Workbench {
     /// What was decided, with what was counted under it.

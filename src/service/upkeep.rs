@@ -10,6 +10,7 @@ use crate::pipeline::shared::Health;
 use crate::service::{Workbench, status};
 use crate::stdx::stop::StopToken;
 use crate::stdx::time::Timestamp;
+use crate::store::StoreError;
 
 /// The status is pushed at most this often.
 const STATUS_PAUSE: Duration = Duration::from_millis(500);
@@ -32,6 +33,7 @@ impl Workbench {
         let mut not_before = Instant::now();
         let mut pushed: Option<StatusReport> = None;
         let mut next_look = Instant::now() + FOLLOW_PAUSE;
+        let mut rules_known = None;
         let mut next_roll = Instant::now();
         let is_shared = self.core.store.is_shared();
         if is_shared {
@@ -50,6 +52,7 @@ impl Workbench {
                 }
                 () = sleep_until(next_look), if is_shared => {
                     self.follow().await;
+                    self.follow_rules(&mut rules_known).await;
                     next_look = Instant::now() + FOLLOW_PAUSE;
                     if Instant::now() >= next_roll {
                         self.call_the_roll().await;
@@ -76,6 +79,29 @@ impl Workbench {
                 let text = format!("what other nodes changed is not shown: {error}");
                 shared.set_problem(FOLLOWING, Some((Health::Degraded, text)));
             }
+        }
+    }
+
+    /// Judge as was decided about rules on another node. `known`: the last change that is in force here.
+    async fn follow_rules(&self, known: &mut Option<u64>) {
+        let core = &self.core;
+        let news = async {
+            let (newest, releases) = core.store.rule_news(known.unwrap_or(0)).await?;
+            if Some(newest) == *known {
+                return Ok(());
+            }
+            core.muted.set_book(core.store.rule_book().await?);
+            // The start loaded rules and releases itself.
+            if known.is_some() {
+                core.shared.ask_for_rules();
+                // One that was carried out here already changes nothing.
+                releases.into_iter().for_each(|release| core.muted.releases().put(release));
+            }
+            *known = Some(newest);
+            Ok::<(), StoreError>(())
+        };
+        if let Err(error) = news.await {
+            tracing::warn!(%error, "what other nodes decided about rules is not in force here yet");
         }
     }
 

@@ -60,6 +60,7 @@ pub use index::{Follower, IndexStatus};
 pub use keys::KeyRow;
 pub use reads::{Counts, RejectQuery};
 pub use retention::disk_used;
+pub(crate) use rule_book::RELEASE;
 pub use rule_book::{RuleOff, Said};
 pub use shards::Taken;
 pub use sql::advice;

@@ -1,5 +1,6 @@
 //! What people decided about rules, and every change of it: rows that are only added.
 
+use crate::model::noise::Release;
 use crate::model::rule_life::{
     PACKS_MAX, REASON_BYTES_MAX, RuleBook, RuleChange, RuleState, STATES_MAX, Selector, StateRow,
 };
@@ -10,6 +11,9 @@ use crate::store::sql::{self, Connection, Row};
 use crate::store::verbs::By;
 use crate::store::{Store, StoreError, chain};
 use crate::wire::rules_v1::{BadBook, read_book, write_book};
+
+/// The kind of a change that lets a parked rule go on.
+pub(crate) const RELEASE: &str = "release";
 
 /// A rule that somebody switched off.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +47,24 @@ impl Store {
             .await
             .map_err(|source| StoreError::sql("read the book of rules", source))?;
         row.map_or_else(|| Ok(RuleBook::default()), |row| book(row.get("after")))
+    }
+
+    /// Changes of rules behind one that is known: the newest, and the releases among them, oldest first.
+    pub async fn rule_news(&self, known: u64) -> Result<(u64, Vec<Release>), StoreError> {
+        let text = "SELECT id, kind, actor, subject FROM rule_changes WHERE id > $1 ORDER BY id";
+        let rows = sql::query(text)
+            .bind(signed(known))
+            .fetch_all(&self.readers)
+            .await
+            .map_err(|source| StoreError::sql("say what is new about rules", source))?;
+        let newest = rows.last().map_or(known, |row| unsigned(row.get("id")));
+        let releases = rows.iter().filter(|row| row.get::<&str>("kind") == RELEASE);
+        let releases = releases.map(|row| Release {
+            change: unsigned(row.get("id")),
+            rule: row.get("subject"),
+            actor: row.get("actor"),
+        });
+        Ok((newest, releases.collect()))
     }
 
     /// The newest changes, newest first.

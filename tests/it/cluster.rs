@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::kill::Numbers;
 use crate::kill_correlations::{alerts, line, rules};
-use crate::support::daemon::{Daemon, run_json};
+use crate::support::daemon::{Daemon, run_json, run_text};
 use crate::support::kafka::Broker;
 use crate::support::services::postgres::{self, Postgres};
 use crate::support::services::search::SearchNode;
@@ -224,5 +224,32 @@ fn one_two_and_four_nodes_with_kills_raise_the_same_alerts() {
             assert_eq!(found.get(id), Some(alert), "alert {id} differs with {nodes} nodes");
         }
         assert_eq!(found.len(), expected.len(), "more alerts with {nodes} nodes");
+    }
+}
+
+#[test]
+fn what_is_decided_about_a_rule_on_one_node_is_in_force_on_the_other() {
+    let Some(server) = postgres::shared() else { return };
+    let database = server.database();
+    let folder = tempfile::tempdir().unwrap();
+    let nodes = ["east", "west"].map(|name| {
+        let config = folder.path().join(format!("{name}.toml"));
+        let text = format!("[store]\nalerts = \"{database}\"\n[node]\nname = \"{name}\"\n");
+        std::fs::write(&config, text).unwrap();
+        (Daemon::start(&config, &folder.path().join(name)), config)
+    });
+    let off = |config: &Path| {
+        let status = run_json(config, &["status", "--format", "json"]);
+        status["rules_off"].as_u64().unwrap()
+    };
+    let [(_, east), (_, west)] = &nodes;
+    let rules = run_json(east, &["rules", "list", "--format", "json"]);
+    let id = rules[0]["rule.id"].as_str().unwrap();
+    assert_eq!((off(east), off(west)), (0, 0));
+    run_text(east, &["rules", "disable", id, "--reason", "a test"]);
+    let deadline = Instant::now() + PATIENCE;
+    while off(west) != 1 {
+        assert!(Instant::now() < deadline, "the other node judges by what was before");
+        std::thread::sleep(Duration::from_millis(100));
     }
 }
