@@ -72,10 +72,15 @@ fn written(common: &Common) -> anyhow::Result<Written> {
     Ok(Written { file, env: std::env::vars().collect(), flags })
 }
 
+/// A line of the log that cannot be written (its disk is full too) is lost. Telling so on standard error would be a panic of
+/// whoever wrote the line where that is what cannot be written.
+const LOG_ERRORS: bool = false;
+
 /// Structured logs on standard error. `WATCHFLOOR_LOG` takes the filter syntax of `tracing`.
 pub(crate) fn logging(common: &Common, json: bool) {
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter(common))
+        .log_internal_errors(LOG_ERRORS)
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);
     // A second call (tests in one process) keeps the first subscriber.
@@ -107,7 +112,10 @@ pub(crate) fn logging_beside_desk(common: &Common, data_dir: &Path) {
         let _ = std::fs::rename(&path, data_dir.join("watchfloor.log.1"));
     }
     let Ok(file) = options.open(&path) else { return };
-    let builder = tracing_subscriber::fmt().with_env_filter(filter(common)).with_ansi(false);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter(common))
+        .log_internal_errors(LOG_ERRORS)
+        .with_ansi(false);
     // A second call (tests in one process) keeps the first subscriber.
     let _ = builder.with_writer(std::sync::Mutex::new(file)).with_target(false).try_init();
 }

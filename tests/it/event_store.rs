@@ -37,21 +37,21 @@ struct Place {
 
 impl Place {
     fn open(server: Option<&str>, index: &str) -> Place {
+        Place::open_on(server.map(|url| EventServerConfig {
+            url: url.to_owned(),
+            index: index.to_owned(),
+            ..EventServerConfig::default()
+        }))
+    }
+
+    fn open_on(events: Option<EventServerConfig>) -> Place {
         let folder = tempfile::tempdir().unwrap();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
             .build()
             .unwrap();
-        let config = StoreConfig {
-            segment_bytes_max: 20_000,
-            events: server.map(|url| EventServerConfig {
-                url: url.to_owned(),
-                index: index.to_owned(),
-                ..EventServerConfig::default()
-            }),
-            ..StoreConfig::default()
-        };
+        let config = StoreConfig { segment_bytes_max: 20_000, events, ..StoreConfig::default() };
         let store =
             runtime.block_on(Store::open(folder.path(), &config, &AlertConfig::default())).unwrap();
         Place { _folder: folder, runtime, store, events: Vec::new() }
@@ -341,10 +341,15 @@ fn opensearch_answers_like_plain_judging_and_heals() {
     on_a_server("opensearch", "OpenSearch 3.");
 }
 
+/// TLS, a user and its password; the user may not ask who the server is.
+#[test]
+fn opensearch_with_security_answers_like_plain_judging_and_heals() {
+    on_a_server("opensearch-secure", "OpenSearch");
+}
+
 fn on_a_server(kind: &'static str, product: &str) {
     let Some(node) = SearchNode::start(kind) else { return };
-    let url = node.url();
-    let mut place = Place::open(Some(&url), "wf-events");
+    let mut place = Place::open_on(Some(node.events("wf-events")));
     conforms(&mut place, &|_| ());
     let status = place.store.event_store().status();
     assert!(status.kind.starts_with(product), "{}", status.kind);
@@ -359,39 +364,25 @@ fn on_a_server(kind: &'static str, product: &str) {
         Some(Policy::None),
         "the servers here have neither"
     );
-    blocked_by_its_disk(&mut place, &url);
-    an_index_goes_away(&mut place, &url);
+    blocked_by_its_disk(&mut place, &node);
+    an_index_goes_away(&mut place, &node);
     old_days_go(&mut place);
     // Killed while it has everything: refused, then all of it is there.
     node.kill();
     let fresh: Vec<Event> = (500..520).map(|number| numbered(number, 0)).collect();
     let said = place.try_commit(&fresh).unwrap_err();
-    assert!(said.contains("the event store http://127.0.0.1"), "{said}");
+    assert!(said.contains(&format!("the event store {}", node.url())), "{said}");
     node.start_again();
     place.commit_until_it_stands(&fresh);
     place.assert_answers("host:numbered", 10_000);
     place.assert_answers("", 10_000);
 }
 
-fn http(url: &str, method: reqwest::Method, path: &str, body: Option<Json>) -> Json {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
-        let client = reqwest::Client::builder().no_proxy().build().unwrap();
-        let mut request = client.request(method, format!("{url}{path}"));
-        if let Some(body) = body {
-            request = request.json(&body);
-        }
-        let response = request.send().await.unwrap();
-        assert!(response.status().is_success(), "{path}: {}", response.status());
-        response.json().await.unwrap()
-    })
-}
-
 /// The block that a server sets on its indices when its disk passes the flood stage.
-fn blocked_by_its_disk(place: &mut Place, url: &str) {
+fn blocked_by_its_disk(place: &mut Place, node: &SearchNode) {
     let block = |on: Json| {
         let body = json!({"index.blocks.read_only_allow_delete": on});
-        http(url, reqwest::Method::PUT, "/wf-events-*/_settings", Some(body));
+        node.ask(reqwest::Method::PUT, "/wf-events-*/_settings", Some(body));
     };
     block(json!(true));
     let fresh: Vec<Event> = (200..210).map(|number| numbered(number, 1)).collect();
@@ -404,18 +395,18 @@ fn blocked_by_its_disk(place: &mut Place, url: &str) {
 }
 
 /// Somebody deletes an index, and the template with it, while events come.
-fn an_index_goes_away(place: &mut Place, url: &str) {
+fn an_index_goes_away(place: &mut Place, node: &SearchNode) {
     let day = |event: &Event| event.timestamp.to_string()[..10].replace('-', ".");
     let fresh: Vec<Event> = (300..310).map(|number| numbered(number, 0)).collect();
     place.commit(&fresh);
     let gone = day(&fresh[0]);
-    http(url, reqwest::Method::DELETE, &format!("/wf-events-{gone}"), None);
+    node.ask(reqwest::Method::DELETE, &format!("/wf-events-{gone}"), None);
     place.events.retain(|event| day(event) != gone);
     let more: Vec<Event> = (310..320).map(|number| numbered(number, 0)).collect();
     place.commit(&more);
     place.assert_answers("host:numbered", 10_000);
     place.assert_answers("pid>=310", 10_000);
-    let aliases = http(url, reqwest::Method::GET, "/_alias/wf-events", None);
+    let aliases = node.ask(reqwest::Method::GET, "/_alias/wf-events", None);
     assert!(aliases.get(format!("wf-events-{gone}")).is_some(), "{aliases}");
 }
 

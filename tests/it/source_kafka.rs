@@ -11,6 +11,7 @@ use crate::support::certificates::certificates;
 use crate::support::daemon::{Daemon, command, run_json};
 use crate::support::kafka::{Broker, free_ports};
 use crate::support::path::{self, Books, assert_whole, wait_until};
+use crate::support::proxy::Line;
 
 const TOPIC: &str = "linux-auditd-logs";
 
@@ -222,6 +223,41 @@ fn two_of_us_with_two_stores_share_the_work_and_a_restored_store_reads_again() {
     let records = &old.lock().unwrap().records;
     assert!(records.iter().all(|(path, offset, _)| path == "linux-auditd-logs/0" && *offset >= 10));
     assert_eq!(records.len(), 490);
+}
+
+#[test]
+fn partitions_that_were_paused_when_they_were_lost_are_read_when_they_come_back() {
+    let Some((broker, proxy)) = Broker::behind_a_proxy() else { return };
+    broker.create(TOPIC, 2);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let _guard = runtime.enter();
+    let books = Books::default();
+    let through = section(&broker, "")
+        .replace(&broker.port.to_string(), &proxy.port.to_string())
+        .replace("\"6s\"", "\"1s\"");
+    let running = path::run(&through, &books).unwrap();
+    wait_until("the assignment", || running.context.gauges.get("partitions") == 2);
+    running.blocked.store(true, Ordering::Release);
+    let feeder = broker.producer();
+    // More than what the queues hold.
+    let text = "x".repeat(2_000);
+    (0..10_000).for_each(|n| feeder.text(TOPIC, (n % 2) as i32, &format!("{} {text}", line(n))));
+    feeder.flush();
+    wait_until("the pause", || running.context.gauges.get("paused") == 1);
+    let rebalances = running.context.gauges.get("rebalances");
+    proxy.set(Line::Stall);
+    // The group gives up a member that it does not hear.
+    std::thread::sleep(Duration::from_secs(3));
+    proxy.cut();
+    proxy.set(Line::Open);
+    wait_until("the partitions again", || {
+        let gauges = &running.context.gauges;
+        gauges.get("rebalances") >= rebalances + 2 && gauges.get("partitions") == 2
+    });
+    running.blocked.store(false, Ordering::Release);
+    wait_until("all records", || books.lock().unwrap().records.len() >= 10_000);
+    running.stop();
+    assert_whole(&books, 10_000);
 }
 
 #[test]

@@ -241,6 +241,10 @@ impl Group {
         }
         self.seats.lock().give_up(&places);
         self.give_shards(&places);
+        // A pause outlives the assignment: who gets the partition back while nothing is ready would never hear of it again.
+        if let Err(error) = consumer.resume(list) {
+            tracing::debug!(%error, "kafka: partitions that are let go could not be resumed");
+        }
         if let Err(error) = consumer.incremental_unassign(list) {
             tracing::error!(%error, "kafka: partitions could not be let go");
         }

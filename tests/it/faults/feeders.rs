@@ -4,6 +4,7 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -14,6 +15,8 @@ use crate::support::rabbitmq::{self, Rabbit};
 
 /// How long a sender waits for an answer before it believes that the line is dead.
 const PATIENCE: Duration = Duration::from_millis(1_500);
+/// Between records that wait for no answer of the daemon.
+const LONG_REST: Duration = Duration::from_millis(15);
 /// Partitions of the topic.
 const PARTITIONS: i32 = 3;
 
@@ -25,6 +28,11 @@ pub trait Feeder: Send + Sync {
     /// The `[[sources]]` table.
     fn config(&self) -> String;
 
+    /// How long it rests between sending. Those who need no answer of ours rest longer, or they would outdo all others.
+    fn rest(&self) -> Duration {
+        Duration::from_millis(3)
+    }
+
     /// Send records from number `first` on. `true`: acknowledged, never to be sent again.
     fn send(&self, first: u64, records: &[String]) -> bool;
 
@@ -33,23 +41,30 @@ pub trait Feeder: Send + Sync {
         None
     }
 
-    /// Kill the server between the feeder and the daemon and start it again. `false`: there is none.
-    fn kill_server(&self) -> bool {
+    /// Do to what it writes what others do to it. `false`: there is nothing of that kind.
+    fn rotate(&self) -> bool {
         false
     }
+
+    /// Is there a server between the feeder and the daemon?
+    fn has_server(&self) -> bool {
+        false
+    }
+
+    /// Kill that server and start it again.
+    fn kill_server(&self) {}
 }
 
 /// Every kind that can be had here.
 pub fn all(folder: &Path) -> Vec<Arc<dyn Feeder>> {
     let mut feeders: Vec<Arc<dyn Feeder>> = vec![
-        Arc::new(File { path: folder.join("file.log") }),
+        Arc::new(File { path: folder.join("file.log"), rotated: AtomicU64::new(0) }),
         Arc::new(Http::new()),
         Arc::new(Relp::new()),
         Arc::new(Forward::new()),
     ];
-    if let Some(broker) = Broker::start("") {
-        broker.create("logs", PARTITIONS);
-        feeders.push(Arc::new(Kafka { producer: Mutex::new(broker.producer()), broker }));
+    if let Some(kafka) = Kafka::start() {
+        feeders.push(Arc::new(kafka));
     }
     if let Some(rabbit) = Rabbit::start(|_| String::new()) {
         feeders.push(Arc::new(Amqp::new(rabbit)));
@@ -60,6 +75,8 @@ pub fn all(folder: &Path) -> Vec<Arc<dyn Feeder>> {
 /// A file that grows. What is written counts as acknowledged: the daemon reads it when it can.
 struct File {
     path: PathBuf,
+    /// How often it was renamed and begun again.
+    rotated: AtomicU64,
 }
 
 impl Feeder for File {
@@ -69,12 +86,23 @@ impl Feeder for File {
 
     fn config(&self) -> String {
         let path = self.path.display();
-        format!("[[sources]]\nname = \"file\"\npaths = [\"{path}\"]\nrescan = \"200ms\"\n")
+        format!("[[sources]]\nname = \"file\"\npaths = [\"{path}*\"]\nrescan = \"200ms\"\n")
+    }
+
+    fn rest(&self) -> Duration {
+        LONG_REST
     }
 
     fn send(&self, _first: u64, records: &[String]) -> bool {
         let mut file = std::fs::File::options().create(true).append(true).open(&self.path).unwrap();
         file.write_all((records.join("\n") + "\n").as_bytes()).unwrap();
+        true
+    }
+
+    fn rotate(&self) -> bool {
+        let number = self.rotated.fetch_add(1, Ordering::SeqCst) + 1;
+        // Nothing to rename when nothing was written since.
+        let _ = std::fs::rename(&self.path, self.path.with_extension(format!("log.{number}")));
         true
     }
 }
@@ -286,10 +314,19 @@ impl Feeder for Forward {
     }
 }
 
-/// A topic. What the broker has taken counts as acknowledged.
+/// A topic. What the broker has taken counts as acknowledged; the daemon's line to it can be broken.
 struct Kafka {
     producer: Mutex<kafka::Feeder>,
     broker: Broker,
+    proxy: Proxy,
+}
+
+impl Kafka {
+    fn start() -> Option<Kafka> {
+        let (broker, proxy) = Broker::behind_a_proxy()?;
+        broker.create("logs", PARTITIONS);
+        Some(Kafka { producer: Mutex::new(broker.producer()), broker, proxy })
+    }
 }
 
 impl Feeder for Kafka {
@@ -299,8 +336,8 @@ impl Feeder for Kafka {
 
     fn config(&self) -> String {
         format!(
-            "[[sources]]\nname = \"kafka\"\ntype = \"kafka\"\nbrokers = [\"{}\"]\ntopics = [\"logs\"]\ngroup = \"faults\"\nsession_timeout = \"1s\"\n",
-            self.broker.address()
+            "[[sources]]\nname = \"kafka\"\ntype = \"kafka\"\nbrokers = [\"127.0.0.1:{}\"]\ntopics = [\"logs\"]\ngroup = \"faults\"\nsession_timeout = \"600ms\"\n",
+            self.proxy.port
         )
     }
 
@@ -314,10 +351,17 @@ impl Feeder for Kafka {
         true
     }
 
-    fn kill_server(&self) -> bool {
+    fn proxy(&self) -> Option<&Proxy> {
+        Some(&self.proxy)
+    }
+
+    fn has_server(&self) -> bool {
+        true
+    }
+
+    fn kill_server(&self) {
         self.broker.kill();
         self.broker.restart();
-        true
     }
 }
 
@@ -351,6 +395,10 @@ impl Feeder for Amqp {
         )
     }
 
+    fn rest(&self) -> Duration {
+        LONG_REST
+    }
+
     fn send(&self, first: u64, records: &[String]) -> bool {
         let channel = self.channel.lock().unwrap();
         for (number, record) in (first..).zip(records) {
@@ -364,12 +412,15 @@ impl Feeder for Amqp {
         Some(&self.proxy)
     }
 
-    fn kill_server(&self) -> bool {
+    fn has_server(&self) -> bool {
+        true
+    }
+
+    fn kill_server(&self) {
         // Nothing is sent meanwhile: what was confirmed is on the broker's disk.
         let mut channel = self.channel.lock().unwrap();
         self.rabbit.kill();
         self.rabbit.restart();
         *channel = self.runtime.block_on(self.rabbit.channel());
-        true
     }
 }

@@ -38,13 +38,19 @@ impl Daemon {
 
     /// Start it and return at once. The data folder is written into the configuration.
     pub fn spawn(config: &Path, data: &Path) -> Daemon {
+        Daemon::spawn_by(config, data, |command| command)
+    }
+
+    /// The same by another command made of the usual one; it must become the daemon, not start it.
+    pub fn spawn_by(config: &Path, data: &Path, wrap: impl FnOnce(Command) -> Command) -> Daemon {
         let text = std::fs::read_to_string(config).unwrap();
         if !text.contains("data_dir") {
             let line = format!("data_dir = \"{}\"\n", data.display());
             std::fs::write(config, line + &text).unwrap();
         }
-        let child = command(config)
-            .arg("serve")
+        let mut serve = command(config);
+        serve.arg("serve");
+        let child = wrap(serve)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(std::fs::File::options().create(true).append(true).open(log(config)).unwrap())
@@ -82,6 +88,11 @@ impl Daemon {
             );
             std::thread::sleep(Duration::from_millis(50));
         }
+    }
+
+    /// It ended by itself.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
     }
 
     /// The process id.

@@ -15,6 +15,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::OwnedHeaders;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 
+use crate::support::proxy::Proxy;
 use crate::support::root;
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -78,6 +79,23 @@ impl Broker {
         let broker = Broker { folder, port, environment };
         broker.restart();
         Some(broker)
+    }
+
+    /// One with a second door behind a proxy, through which clients stay on that proxy.
+    pub fn behind_a_proxy() -> Option<(Broker, Proxy)> {
+        let inner = crate::support::free_port();
+        let proxy = Proxy::to(inner);
+        let outer = proxy.port;
+        let broker = Broker::start_with(|_, port| {
+            let lines = format!(
+                "listeners=PLAINTEXT://127.0.0.1:{port},PROXIED://127.0.0.1:{inner},CONTROLLER://127.0.0.1:{}\n\
+                 advertised.listeners=PLAINTEXT://127.0.0.1:{port},PROXIED://127.0.0.1:{outer}\n\
+                 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT,CONTROLLER:PLAINTEXT",
+                port + 1
+            );
+            vec![("KAFKA_EXTRA".to_owned(), lines)]
+        })?;
+        Some((broker, proxy))
     }
 
     /// `host:port`
