@@ -29,6 +29,9 @@ pub(crate) const FORMAT_SERVER: u32 = 2;
 /// Held by whoever reads segments by their names, so that retention does not take them away.
 pub(crate) const LOCK: &str = "segments.lock";
 
+/// Where a restore puts files from outside the data folder.
+const BESIDE: &str = "from-backup";
+
 /// Is told how far it has come: bytes done, bytes expected.
 pub type Progress<'a> = &'a (dyn Fn(u64, u64) + Sync);
 

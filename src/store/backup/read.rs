@@ -13,12 +13,9 @@ use crate::stdx::time::Timestamp;
 use crate::store::backup::load::Load;
 use crate::store::backup::rows::{Filled, Filling};
 use crate::store::backup::{
-    BackupError, FORMAT_SERVER, FileRow, Head, Manifest, Progress, archive, server,
+    BESIDE, BackupError, FORMAT_SERVER, FileRow, Head, Manifest, Progress, archive, server,
 };
 use crate::store::{Store, StoreError, event_log, folder, schema};
-
-/// Where files from outside the data folder are put.
-const BESIDE: &str = "from-backup";
 
 /// What a restore came to.
 #[derive(Clone, Debug, PartialEq, Eq)]

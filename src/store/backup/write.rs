@@ -7,7 +7,7 @@ use crate::config::store::StoreConfig;
 use crate::stdx::time::Timestamp;
 use crate::store::backup::archive::Writer;
 use crate::store::backup::rows::Moment;
-use crate::store::backup::{BackupError, Head, LOCK, Manifest, Progress};
+use crate::store::backup::{BESIDE, BackupError, Head, LOCK, Manifest, Progress};
 use crate::store::{event_log, folder};
 
 /// Files of one named path at most; a rules folder is a few thousand.
@@ -115,13 +115,13 @@ fn to_json(value: &impl serde::Serialize) -> Vec<u8> {
     serde_json::to_vec_pretty(value).unwrap_or_default()
 }
 
-/// What is saved in another way, or belongs to the running process.
+/// What is saved in another way, belongs to the running process, or is what an earlier restore laid beside.
 fn is_of_the_store(dir: &Path, path: &Path) -> bool {
     let Ok(inner) = path.strip_prefix(dir) else { return true };
     let Some(first) = inner.components().next() else { return true };
     let name = first.as_os_str().to_string_lossy();
     name.starts_with("watchfloor.")
-        || matches!(&*name, "events" | "lock" | LOCK | "index" | "backups")
+        || matches!(&*name, "events" | "lock" | LOCK | "index" | "backups" | BESIDE)
 }
 
 /// Add a file, or everything below a folder. Sockets, links and what vanishes meanwhile are left out.
