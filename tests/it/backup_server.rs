@@ -266,8 +266,9 @@ fn a_restore_needs_a_database_for_a_servers_rows_and_none_for_those_of_a_file() 
     place.wait_for_events(10);
     daemon.stop();
     assert!(place.run(&["backup", "--no-verify", "server.tar.zst"]).status.success());
-    let file = place.path("file.toml");
-    fs::write(&file, format!("data_dir = \"{}\"\n", place.path("file").display())).unwrap();
+    // A store in a SQLite file outside of its folder.
+    let at = format!("sqlite://{}", place.path("alerts.db").display());
+    let file = moved(&place, "file.toml", "file", &at);
     let run = |arguments: &[&str]| {
         command(&file).args(arguments).current_dir(place.folder.path()).output().unwrap()
     };
@@ -284,12 +285,17 @@ fn a_restore_needs_a_database_for_a_servers_rows_and_none_for_those_of_a_file() 
     ]);
     assert_eq!(secret.status.code(), Some(2));
     assert!(!said(&secret).contains("hunter2"), "{}", said(&secret));
-    run_text(&file, &["status"]);
-    assert!(run(&["backup", "--no-verify", "file.tar.zst"]).status.success());
+    let mut daemon = Daemon::start(&file, &place.path("file"));
+    wait_for_exactly(&file, 10);
+    daemon.stop();
+    let made = run(&["backup", "file.tar.zst"]);
+    assert!(made.status.success(), "{}", said(&made));
     let refused = run(&["restore", "file.tar.zst", "--to", "new", "--database", &empty]);
     assert_eq!(refused.status.code(), Some(2));
     assert!(said(&refused).contains("of SQLite"), "{}", said(&refused));
     assert!(!place.path("new").exists() && schemas(server, &empty).is_empty());
+    assert!(run(&["restore", "file.tar.zst", "--to", "new"]).status.success());
+    assert!(place.path("new/watchfloor.db").exists());
 }
 
 #[test]
