@@ -61,7 +61,11 @@ pub fn read(reader: &mut Reader) -> AlertsAt {
     })
 }
 
-fn parse(text: &str, password: Option<SecretRef>) -> Result<AlertsAt, BadPlace> {
+/// What a value means.
+///
+/// # Errors
+/// What is wrong with it; never repeats it, because it may hold a password.
+pub fn parse(text: &str, password: Option<SecretRef>) -> Result<AlertsAt, BadPlace> {
     if text == "sqlite" {
         return Ok(AlertsAt::DataDir);
     }
@@ -89,7 +93,7 @@ fn parse(text: &str, password: Option<SecretRef>) -> Result<AlertsAt, BadPlace> 
 }
 
 /// What is wrong with a place, in a sentence.
-type BadPlace = std::borrow::Cow<'static, str>;
+pub type BadPlace = std::borrow::Cow<'static, str>;
 
 #[cfg(test)]
 mod tests {

@@ -14,7 +14,9 @@ use crate::stdx::stop::StopToken;
 use crate::stdx::time::{Timestamp, micros};
 use crate::store::{By, Store};
 
-pub use crate::store::backup::{BackupError, Manifest, Progress, Restored, restore, verify};
+pub use crate::store::backup::{
+    BackupError, Manifest, Progress, RestoreTo, Restored, head_of, restore, verify,
+};
 
 use crate::store::backup::{What, write};
 
@@ -43,7 +45,7 @@ pub fn what(config: &Config) -> What {
     if let Some(SecretRef::File(path)) = &config.redact.key {
         beside.push(("redact-key".to_owned(), path.clone()));
     }
-    What { data_dir: config.data_dir.clone(), beside }
+    What { data_dir: config.data_dir.clone(), store: config.store.clone(), beside }
 }
 
 /// Write an archive of everything to `out`.

@@ -205,26 +205,52 @@ impl Store {
 
 /// Walk the whole chain of a database.
 pub(crate) async fn verify(readers: &Pool) -> Result<AuditVerdict, StoreError> {
-    let mut verdict = AuditVerdict { entries: 0, head: GENESIS.to_owned(), broken: None };
+    let mut verdict = beginning();
     loop {
-        let rows = sql::query("SELECT * FROM audit WHERE sequence > $1 ORDER BY sequence LIMIT $2")
-            .bind(signed(verdict.entries))
-            .bind(VERIFY_ROWS)
-            .fetch_all(readers)
-            .await
-            .map_err(|source| StoreError::sql("read the audit log", source))?;
-        if rows.is_empty() {
+        let rows = page(&verdict).fetch_all(readers).await.map_err(unread)?;
+        if !walk(&mut verdict, &rows) {
             return Ok(verdict);
         }
-        for entry in rows.iter().map(entry_of) {
-            if let Some(fault) = check(&verdict, &entry) {
-                verdict.broken = Some((entry.sequence, fault));
-                return Ok(verdict);
-            }
-            verdict.entries = entry.sequence;
-            verdict.head = entry.hash;
+    }
+}
+
+/// The same inside of a transaction.
+pub(crate) async fn verify_within(sql: &mut Connection) -> Result<AuditVerdict, StoreError> {
+    let mut verdict = beginning();
+    loop {
+        let rows = page(&verdict).fetch_all(&mut *sql).await.map_err(unread)?;
+        if !walk(&mut verdict, &rows) {
+            return Ok(verdict);
         }
     }
+}
+
+fn beginning() -> AuditVerdict {
+    AuditVerdict { entries: 0, head: GENESIS.to_owned(), broken: None }
+}
+
+fn unread(source: sqlx::Error) -> StoreError {
+    StoreError::sql("read the audit log", source)
+}
+
+/// The rows behind what was walked.
+fn page(verdict: &AuditVerdict) -> sql::Query<'static> {
+    sql::query("SELECT * FROM audit WHERE sequence > $1 ORDER BY sequence LIMIT $2")
+        .bind(signed(verdict.entries))
+        .bind(VERIFY_ROWS)
+}
+
+/// Walk over some rows. Is there more to walk?
+fn walk(verdict: &mut AuditVerdict, rows: &[Row]) -> bool {
+    for entry in rows.iter().map(entry_of) {
+        if let Some(fault) = check(verdict, &entry) {
+            verdict.broken = Some((entry.sequence, fault));
+            return false;
+        }
+        verdict.entries = entry.sequence;
+        verdict.head = entry.hash;
+    }
+    !rows.is_empty()
 }
 
 fn check(before: &AuditVerdict, entry: &AuditEntry) -> Option<&'static str> {

@@ -13,12 +13,12 @@ use serde_json::Value;
 use crate::support::daemon::{Daemon, command, run_json, run_text};
 
 /// A folder with a configuration, a followed log and what is in it.
-struct Place {
-    folder: tempfile::TempDir,
+pub struct Place {
+    pub folder: tempfile::TempDir,
 }
 
 impl Place {
-    fn new(more: &str) -> Place {
+    pub fn new(more: &str) -> Place {
         let folder = tempfile::tempdir().unwrap();
         let rules = folder.path().join("sigma");
         fs::create_dir(&rules).unwrap();
@@ -34,15 +34,15 @@ impl Place {
         Place { folder }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    fn config(&self) -> PathBuf {
+    pub fn config(&self) -> PathBuf {
         self.path("w.toml")
     }
 
-    fn append(&self, lines: std::ops::Range<u32>) {
+    pub fn append(&self, lines: std::ops::Range<u32>) {
         let mut log = fs::File::options().append(true).open(self.path("auth.log")).unwrap();
         for n in lines {
             writeln!(
@@ -56,7 +56,7 @@ impl Place {
         }
     }
 
-    fn wait_for_events(&self, least: u64) -> Value {
+    pub fn wait_for_events(&self, least: u64) -> Value {
         let deadline = Instant::now() + Duration::from_secs(60);
         loop {
             let status = run_json(&self.config(), &["status", "--format", "json"]);
@@ -68,7 +68,7 @@ impl Place {
         }
     }
 
-    fn run(&self, arguments: &[&str]) -> Output {
+    pub fn run(&self, arguments: &[&str]) -> Output {
         command(&self.config()).current_dir(self.folder.path()).args(arguments).output().unwrap()
     }
 }
@@ -76,7 +76,7 @@ impl Place {
 const RULE: &str = "title: a refused password\nid: 11111111-1111-4111-8111-111111111111\nstatus: test\n\
 logsource:\n  product: linux\n  service: sshd\ndetection:\n  s:\n    - 'Failed password'\n  condition: s\nlevel: low\n";
 
-fn said(output: &Output) -> String {
+pub fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 

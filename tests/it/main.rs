@@ -5,6 +5,7 @@ mod attack_vectors;
 mod auditd_ausearch;
 mod auditd_scoreboard;
 mod backup;
+mod backup_server;
 mod canary;
 mod carriers;
 mod cli;

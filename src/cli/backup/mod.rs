@@ -93,7 +93,7 @@ pub(super) fn say(
     verified: bool,
 ) -> anyhow::Result<()> {
     let mut out = output::stdout();
-    let alerts = manifest.tables.get("alerts").copied().unwrap_or(0);
+    let alerts = manifest.alerts();
     let how = if verified { "restored and compared" } else { "not verified" };
     let name = output::plain(&file.display().to_string());
     writeln!(

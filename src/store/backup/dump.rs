@@ -30,6 +30,13 @@ pub(super) struct SegmentRow {
     pub events: u64,
 }
 
+impl From<(i64, i64, i64)> for SegmentRow {
+    fn from((number, length, events): (i64, i64, i64)) -> SegmentRow {
+        let whole = |n| u64::try_from(n).unwrap_or(0);
+        SegmentRow { number: whole(number), length: whole(length), events: whole(events) }
+    }
+}
+
 fn failed(source: sqlx::Error) -> StoreError {
     StoreError::sql("be read for a backup", source)
 }
@@ -68,13 +75,7 @@ impl Dump {
                 .fetch_all(&mut self.sql)
                 .await
                 .map_err(failed)?;
-        let number = |n| u64::try_from(n).unwrap_or(0);
-        let rows = rows.into_iter().map(|(n, length, events)| SegmentRow {
-            number: number(n),
-            length: number(length),
-            events: number(events),
-        });
-        Ok(rows.collect())
+        Ok(rows.into_iter().map(SegmentRow::from).collect())
     }
 
     /// The end of the audit log.
@@ -96,28 +97,52 @@ impl Dump {
         // The name comes from the database itself; quoted all the same.
         let text = format!("SELECT * FROM \"{}\"", name.replace('"', "\"\""));
         let mut rows = sqlx::query(sqlx::AssertSqlSafe(text)).fetch(&mut self.sql);
-        let (mut part, mut count) = (Vec::new(), 0);
+        let mut parts = Parts::new(take);
         while let Some(row) = rows.try_next().await.map_err(failed)? {
-            if part.is_empty() {
-                let names: Vec<&str> = row.columns().iter().map(Column::name).collect();
-                line(&mut part, &json!(names));
-            }
-            line(&mut part, &values(&row).map_err(failed)?);
-            count += 1;
-            if part.len() >= PART_BYTES {
-                take(&part)?;
-                part.clear();
-            }
+            let names = || json!(row.columns().iter().map(Column::name).collect::<Vec<_>>());
+            parts.add(names, &values(&row).map_err(failed)?)?;
         }
-        if count == 0 || !part.is_empty() {
-            take(&part)?;
-        }
-        Ok(count)
+        parts.finish()
     }
 
     /// Let the moment go.
     pub(super) async fn close(self) -> Result<(), StoreError> {
         self.sql.close().await.map_err(failed)
+    }
+}
+
+/// Lines, handed on in parts.
+pub(super) struct Parts<'t, E> {
+    take: &'t mut dyn FnMut(&[u8]) -> Result<(), E>,
+    part: Vec<u8>,
+    count: u64,
+}
+
+impl<'t, E> Parts<'t, E> {
+    pub(super) fn new(take: &'t mut dyn FnMut(&[u8]) -> Result<(), E>) -> Parts<'t, E> {
+        Parts { take, part: Vec::new(), count: 0 }
+    }
+
+    /// Add a row. `names`: of its columns.
+    pub(super) fn add(&mut self, names: impl FnOnce() -> Value, row: &Value) -> Result<(), E> {
+        if self.part.is_empty() {
+            line(&mut self.part, &names());
+        }
+        line(&mut self.part, row);
+        self.count += 1;
+        if self.part.len() >= PART_BYTES {
+            (self.take)(&self.part)?;
+            self.part.clear();
+        }
+        Ok(())
+    }
+
+    /// Hand on the rest; one part at least. How many rows there were.
+    pub(super) fn finish(self) -> Result<u64, E> {
+        if self.count == 0 || !self.part.is_empty() {
+            (self.take)(&self.part)?;
+        }
+        Ok(self.count)
     }
 }
 

@@ -9,12 +9,15 @@ use serde_json::Value;
 use sqlx::{Connection, SqliteConnection};
 
 use crate::store::backup::BackupError;
+use crate::store::sql::from_postgres;
 use crate::store::{StoreError, schema};
 
 /// A database being filled.
 pub(super) struct Load {
     sql: SqliteConnection,
     archive: PathBuf,
+    /// Texts come as PostgreSQL holds them.
+    from_server: bool,
 }
 
 fn failed(source: sqlx::Error) -> BackupError {
@@ -39,7 +42,19 @@ impl Load {
             let text = sqlx::AssertSqlSafe(format!("DELETE FROM \"{table}\""));
             sqlx::query(text).execute(&mut sql).await.map_err(failed)?;
         }
-        Ok(Load { sql, archive: archive.to_owned() })
+        Ok(Load { sql, archive: archive.to_owned(), from_server: false })
+    }
+
+    /// The same for the rows of a server, as a trial.
+    pub(super) fn of_server(mut self) -> Load {
+        self.from_server = true;
+        self
+    }
+
+    /// The tables that this version has.
+    pub(super) async fn tables(&mut self) -> Result<Vec<String>, BackupError> {
+        let text = "SELECT name FROM sqlite_master WHERE type = 'table'";
+        sqlx::query_scalar(text).fetch_all(&mut self.sql).await.map_err(failed)
     }
 
     fn damaged(&self, table: &str, what: &str) -> BackupError {
@@ -78,6 +93,7 @@ impl Load {
                         Some(whole) => query.bind(whole),
                         None => query.bind(number.as_f64()),
                     },
+                    Value::String(text) if self.from_server => query.bind(from_postgres(text)),
                     Value::String(text) => query.bind(text),
                     Value::Object(object) => {
                         let text = object.get("b").and_then(Value::as_str).unwrap_or_default();

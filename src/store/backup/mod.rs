@@ -2,12 +2,14 @@
 //!
 //! The database is read in one transaction, so every row is of one moment; event segments are read up to the lengths which
 //! that moment records, and they only ever grow, so both fit together. Rows travel as JSON lines, a table a folder:
-//! `dump` and `load` are the only two files that know the database. `archive` is the file, `write` and `read` use it.
+//! `dump` and `load` know SQLite, `server` knows PostgreSQL, `rows` chooses. `archive` is the file, `write` and `read` use it.
 
 mod archive;
 mod dump;
 mod load;
 mod read;
+mod rows;
+mod server;
 mod write;
 
 use std::collections::BTreeMap;
@@ -16,15 +18,19 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-pub use read::{Restored, restore, verify};
+pub use read::{RestoreTo, Restored, head_of, restore, verify};
 pub use write::{What, write};
 
 use crate::store::StoreError;
 
-/// The form of the archive.
+/// The form of the archive with the rows of a SQLite file, and with those of a server.
 pub(crate) const FORMAT: u32 = 1;
+pub(crate) const FORMAT_SERVER: u32 = 2;
 /// Held by whoever reads segments by their names, so that retention does not take them away.
 pub(crate) const LOCK: &str = "segments.lock";
+
+/// Where a restore puts files from outside the data folder.
+const BESIDE: &str = "from-backup";
 
 /// Is told how far it has come: bytes done, bytes expected.
 pub type Progress<'a> = &'a (dyn Fn(u64, u64) + Sync);
@@ -44,6 +50,31 @@ pub struct Head {
     pub data_dir: String,
     /// Bytes that will follow, about.
     pub bytes: u64,
+    /// The server, where the rows are of one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server: Option<ServerHead>,
+}
+
+/// A PostgreSQL database as it was.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServerHead {
+    /// Where it was, without user and password.
+    pub at: String,
+    /// The schema of the node whose data folder is in the archive.
+    pub own: String,
+    /// Every schema of ours.
+    pub schemas: BTreeMap<String, SchemaHead>,
+}
+
+/// A schema as it was.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SchemaHead {
+    /// The version of its tables.
+    pub version: i64,
+    /// Its tables.
+    pub tables: Vec<String>,
+    /// The last number of each sequence that was used.
+    pub sequences: BTreeMap<String, i64>,
 }
 
 /// The last entry: what must have come.
@@ -51,7 +82,7 @@ pub struct Head {
 pub struct Manifest {
     /// The first entry again.
     pub head: Head,
-    /// Rows by table.
+    /// Rows by table; those of a server as `SCHEMA.TABLE`.
     pub tables: BTreeMap<String, u64>,
     /// Event segments.
     pub segments: u64,
@@ -61,6 +92,14 @@ pub struct Manifest {
     pub audit: (u64, String),
     /// Every entry but this one.
     pub files: Vec<FileRow>,
+}
+
+impl Manifest {
+    /// How many alerts there are.
+    pub fn alerts(&self) -> u64 {
+        let key = if self.head.server.is_some() { "watchfloor.alerts" } else { "alerts" };
+        self.tables.get(key).copied().unwrap_or(0)
+    }
 }
 
 /// One entry of the archive.
@@ -100,6 +139,14 @@ pub enum BackupError {
         path: PathBuf,
         /// What to do.
         hint: String,
+    },
+    /// This database is not restored into.
+    #[error("{database} {why}")]
+    Refused {
+        /// Which.
+        database: String,
+        /// Why not, and what to do.
+        why: String,
     },
     /// A newer version wrote it.
     #[error("{} was written by version {version} (form {form}, tables {tables}), which is newer than this program: use that version", file.display())]

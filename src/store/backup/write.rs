@@ -3,10 +3,11 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
+use crate::config::store::StoreConfig;
 use crate::stdx::time::Timestamp;
 use crate::store::backup::archive::Writer;
-use crate::store::backup::dump::Dump;
-use crate::store::backup::{BackupError, FORMAT, Head, LOCK, Manifest, Progress};
+use crate::store::backup::rows::Moment;
+use crate::store::backup::{BESIDE, BackupError, Head, LOCK, Manifest, Progress};
 use crate::store::{event_log, folder};
 
 /// Files of one named path at most; a rules folder is a few thousand.
@@ -19,6 +20,8 @@ const FILE_BYTES_MAX: u64 = 64 << 20;
 pub struct What {
     /// The data folder.
     pub data_dir: PathBuf,
+    /// Where alerts are.
+    pub store: StoreConfig,
     /// Files and folders elsewhere: the configuration, rules, keys. (A name of ours, the path.)
     pub beside: Vec<(String, PathBuf)>,
 }
@@ -64,22 +67,22 @@ async fn write_to(
     // Shared with other backups, against retention; closed with the file.
     let lock = folder::lock_file(&dir.join(LOCK))?;
     lock.lock_shared().map_err(BackupError::io("lock", &dir.join(LOCK)))?;
-    let mut dump = Dump::open(&folder::database_path(dir)).await?;
+    let mut dump = Moment::open(dir, &what.store).await?;
     let segments = dump.segments().await?;
     let bytes = dump.bytes().await? + segments.iter().map(|segment| segment.length).sum::<u64>();
-    let head = Head {
-        format: FORMAT,
+    let mut head = Head {
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        schema: dump.version,
         made: Timestamp::now().to_string(),
         data_dir: dir.display().to_string(),
         bytes,
+        ..Head::default()
     };
+    dump.describe(&mut head);
     let mut archive = Writer::create(partial, progress)?;
     archive.expect(bytes);
     archive.add("head.json", &to_json(&head))?;
     let mut manifest = Manifest { head, audit: dump.audit_head().await?, ..Manifest::default() };
-    for table in dump.tables.clone() {
+    for table in dump.tables() {
         let mut number = 0;
         let mut add = |part: &[u8]| {
             number += 1;
@@ -88,6 +91,8 @@ async fn write_to(
         let rows = dump.table::<BackupError>(&table, &mut add).await?;
         manifest.tables.insert(table, rows);
     }
+    // Segments only grow, and the lock keeps them: the database need not wait for their copies.
+    dump.close().await?;
     for segment in &segments {
         let path = event_log::segment_path(&folder::events_folder(dir), segment.number);
         let mut file = File::open(&path).map_err(BackupError::io("open", &path))?;
@@ -96,7 +101,6 @@ async fn write_to(
         manifest.segments += 1;
         manifest.events += segment.events;
     }
-    dump.close().await?;
     add_folder(&mut archive, "data", dir, &|path| !is_of_the_store(dir, path))?;
     for (name, path) in &what.beside {
         add_folder(&mut archive, &format!("beside/{name}"), path, &|_| true)?;
@@ -111,13 +115,13 @@ fn to_json(value: &impl serde::Serialize) -> Vec<u8> {
     serde_json::to_vec_pretty(value).unwrap_or_default()
 }
 
-/// What is saved in another way, or belongs to the running process.
+/// What is saved in another way, belongs to the running process, or is what an earlier restore laid beside.
 fn is_of_the_store(dir: &Path, path: &Path) -> bool {
     let Ok(inner) = path.strip_prefix(dir) else { return true };
     let Some(first) = inner.components().next() else { return true };
     let name = first.as_os_str().to_string_lossy();
     name.starts_with("watchfloor.")
-        || matches!(&*name, "events" | "lock" | LOCK | "index" | "backups")
+        || matches!(&*name, "events" | "lock" | LOCK | "index" | "backups" | BESIDE)
 }
 
 /// Add a file, or everything below a folder. Sockets, links and what vanishes meanwhile are left out.

@@ -17,7 +17,7 @@ use sqlx::{Arguments, SqlSafeStr, SqlStr};
 
 pub(crate) use connection::{Connection, Pool, Target, abandon, begin, end, is_cut};
 pub(crate) use dialect::for_sqlite;
-pub(crate) use postgres::Server;
+pub(crate) use postgres::{SHARED, Server, schema_of};
 pub(crate) use row::{Get, Row};
 pub(crate) use table::{Kind, Table, list};
 pub use tuning::advice;
@@ -259,7 +259,7 @@ fn to_postgres(text: Cow<'_, str>) -> String {
 }
 
 /// A text as it was before [`to_postgres`].
-fn from_postgres(text: String) -> String {
+pub(crate) fn from_postgres(text: String) -> String {
     let Some(rest) = text.strip_prefix(MARK) else { return text };
     let mut out = String::with_capacity(rest.len());
     let mut letters = rest.chars();

@@ -10,13 +10,13 @@ use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
 use sqlx::{AssertSqlSafe, ConnectOptions, Row};
 
 use crate::config::alert_store;
-use crate::store::schema::{APPLICATION_ID, MIGRATIONS};
+use crate::store::schema::{APPLICATION_ID, MIGRATIONS, newest};
 use crate::store::sql::dialect::{self, Whose};
 use crate::store::sql::{Pool, is_cut};
 use crate::store::{StoreError, node::Node};
 
 /// What all nodes share.
-const SHARED: &str = "watchfloor";
+pub(crate) const SHARED: &str = "watchfloor";
 /// How long a connection may take to come.
 const CONNECT_MAX: Duration = Duration::from_secs(10);
 /// Readers beside the one writer.
@@ -69,7 +69,7 @@ impl Server {
         format!("postgres://{host}:{}/{database}", self.options.get_port())
     }
 
-    pub(super) async fn connect(&self) -> Result<PgConnection, StoreError> {
+    pub(crate) async fn connect(&self) -> Result<PgConnection, StoreError> {
         let connecting = tokio::time::timeout(CONNECT_MAX, self.options.connect());
         let connected = connecting.await.unwrap_or(Err(sqlx::Error::PoolTimedOut));
         connected.map_err(|source| self.refused(source))
@@ -124,16 +124,7 @@ impl Server {
     /// Bring the schemas up to date, both in one transaction, one node after the other.
     pub(crate) async fn migrate(&self, connection: &mut PgConnection) -> Result<(), StoreError> {
         let failed = |source| StoreError::sql("be brought up to date", source);
-        let encoding: String = sqlx::query_scalar("SHOW server_encoding")
-            .fetch_one(&mut *connection)
-            .await
-            .map_err(failed)?;
-        if encoding != "UTF8" {
-            return Err(StoreError::Invalid(format!(
-                "{} has the encoding {encoding}, the alert store needs UTF8: make the database with createdb --encoding=UTF8 --template=template0",
-                self.describe()
-            )));
-        }
+        self.check_encoding(connection).await?;
         let mut steps = sqlx::Connection::begin(connection).await.map_err(failed)?;
         sqlx::query("SELECT pg_advisory_xact_lock($1)")
             .bind(APPLICATION_ID)
@@ -143,7 +134,7 @@ impl Server {
         for (whose, schema) in
             [(Whose::Shared, SHARED.to_owned()), (Whose::Local, schema_of(&self.node))]
         {
-            self.migrate_one(&mut steps, whose, &schema).await?;
+            self.migrate_one(&mut steps, whose, &schema, newest()).await?;
         }
         self.sign_in(&mut steps).await.map_err(failed)?;
         steps.commit().await.map_err(failed)
@@ -171,14 +162,43 @@ impl Server {
         format!("{schema},{},{SHARED}", schema_of(&self.node))
     }
 
+    /// Texts are UTF-8.
+    pub(crate) async fn check_encoding(
+        &self,
+        connection: &mut PgConnection,
+    ) -> Result<(), StoreError> {
+        let encoding: String = sqlx::query_scalar("SHOW server_encoding")
+            .fetch_one(connection)
+            .await
+            .map_err(|source| StoreError::sql("be brought up to date", source))?;
+        if encoding == "UTF8" {
+            return Ok(());
+        }
+        Err(StoreError::Invalid(format!(
+            "{} has the encoding {encoding}, the alert store needs UTF8: make the database with createdb --encoding=UTF8 --template=template0",
+            self.describe()
+        )))
+    }
+
+    /// Inside a transaction: make a schema of ours with the tables of a version, to be filled.
+    pub(crate) async fn make_schema(
+        &self,
+        steps: &mut PgConnection,
+        schema: &str,
+        version: i64,
+    ) -> Result<(), StoreError> {
+        let whose = if schema == SHARED { Whose::Shared } else { Whose::Local };
+        self.migrate_one(steps, whose, schema, version).await
+    }
+
     async fn migrate_one(
         &self,
         steps: &mut PgConnection,
         whose: Whose,
         schema: &str,
+        known: i64,
     ) -> Result<(), StoreError> {
         let failed = |source| StoreError::sql("be brought up to date", source);
-        let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
         let there: bool = sqlx::query_scalar("SELECT to_regclass($1) IS NOT NULL")
             .bind(format!("{schema}.version"))
             .fetch_one(&mut *steps)
@@ -207,7 +227,7 @@ impl Server {
             return Ok(());
         }
         let done = usize::try_from(found).unwrap_or(0);
-        let wanted = MIGRATIONS.iter().skip(done);
+        let wanted = MIGRATIONS.iter().take(usize::try_from(known).unwrap_or(0)).skip(done);
         run(steps, wanted.flat_map(|step| dialect::for_postgres(step, whose)).collect())
             .await
             .map_err(failed)?;
@@ -250,7 +270,8 @@ impl Server {
     }
 }
 
-fn schema_of(node: &Node) -> String {
+/// The schema of what is a node's own.
+pub(crate) fn schema_of(node: &Node) -> String {
     format!("{SHARED}_node_{}", node.id)
 }
 
