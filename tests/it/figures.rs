@@ -64,6 +64,18 @@ impl Site {
         run_json(&self.config, &["status", "--format", "json"])
     }
 
+    /// Wait until it has loaded its rules and rests; the processor time until then.
+    fn rest(&self) -> f64 {
+        loop {
+            let before = cpu_seconds(self.pid());
+            std::thread::sleep(Duration::from_millis(1_000));
+            let now = cpu_seconds(self.pid());
+            if now - before < 0.15 {
+                return now;
+            }
+        }
+    }
+
     /// Wait until so many records of the source are stored; then until the index has them. How long each took.
     fn wait(&self, name: &str, records: u64, began: Instant) -> (Duration, Duration) {
         let mut stored_after = None;
@@ -96,8 +108,7 @@ fn rules(folder: &Path) -> Option<PathBuf> {
 fn idle(rules: &Path) -> (f64, u64) {
     let mut site = Site::prepare(rules, "");
     site.start();
-    std::thread::sleep(Duration::from_millis(500));
-    (cpu_seconds(site.pid()), memory(site.pid()).0)
+    (site.rest(), memory(site.pid()).0)
 }
 
 fn measure(rules: &Path, way: &Way, records: &[String], idle_cpu: f64) {
@@ -109,7 +120,8 @@ fn measure(rules: &Path, way: &Way, records: &[String], idle_cpu: f64) {
         site.start();
     } else {
         site.start();
-        (began, before) = (Instant::now(), cpu_seconds(site.pid()));
+        before = site.rest();
+        began = Instant::now();
         way.send(records);
     }
     let (stored, indexed) = site.wait("s", records.len() as u64, began);
