@@ -3,7 +3,7 @@
 //!
 //! `WATCHFLOOR_TEST_FULL=1 WATCHFLOOR_BIN=target/release/watchfloor cargo test --test it figures -- --nocapture --test-threads=1`
 //! measures; without the first a short run only checks that every record is in the books.
-//! `WATCHFLOOR_FIGURES_EVENTS`, `_RATE` (records a second), `_SECONDS` (of the latencies) and `_MINUTES` (of the soak) change the sizes.
+//! `WATCHFLOOR_TEST_EVENTS`, `_RATE` (records a second), `_SECONDS` (of the latencies) and `_MINUTES` (of the soak) change the sizes.
 
 mod load;
 mod ways;
@@ -27,7 +27,7 @@ fn full() -> bool {
 
 /// A size from the environment.
 fn size(name: &str, whole: u64, short: u64) -> u64 {
-    let given = std::env::var(format!("WATCHFLOOR_FIGURES_{name}")).ok();
+    let given = std::env::var(format!("WATCHFLOOR_TEST_{name}")).ok();
     given.and_then(|text| text.parse().ok()).unwrap_or(if full() { whole } else { short })
 }
 
@@ -159,7 +159,7 @@ fn every_transport_is_measured_from_the_record_to_the_searchable_event() {
         "| way | events/CPU-s | stored/s | stored after | indexed after | memory, most | alerts | floor |"
     );
     eprintln!("| --- | --- | --- | --- | --- | --- | --- | --- |");
-    let wanted = std::env::var("WATCHFLOOR_FIGURES_WAYS").unwrap_or_default();
+    let wanted = std::env::var("WATCHFLOOR_TEST_WAYS").unwrap_or_default();
     for way in ways::all(folder.path(), full()) {
         if wanted.is_empty() || wanted.split(',').any(|name| name == way.name()) {
             measure(&rules, &way, &records, idle_cpu);
