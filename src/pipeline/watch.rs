@@ -11,6 +11,10 @@ use parking_lot::Mutex;
 
 /// How often a wish to stop or a change by the workbench is looked at; looks at files are not closer either.
 pub(crate) const TICK: Duration = Duration::from_millis(20);
+/// Looking at files takes one part in so many of the time: thousands of rule files are looked at less often.
+const LOOK_SHARE: u32 = 100;
+/// But at least this often.
+const PAUSE_MAX: Duration = Duration::from_secs(30);
 /// Folders deeper than this are not followed.
 const DEPTH_MAX: usize = 32;
 
@@ -51,6 +55,11 @@ pub(crate) fn refused<P: std::fmt::Display>(what: &str, broken: &[P]) -> Option<
     ))
 }
 
+/// How long to wait after a look that took so long, if looks are wished for `every` so often.
+pub(crate) fn pause_after(took: Duration, every: Duration) -> Duration {
+    every.max((took * LOOK_SHARE).min(PAUSE_MAX))
+}
+
 /// Files as a look sees them: path, size, times of change, inode.
 pub(crate) type Seen = Vec<(PathBuf, u64, i64, i64, u64)>;
 
@@ -66,5 +75,19 @@ pub(crate) fn see(path: &Path, follow: bool, seen: &mut Seen) {
         let times =
             (about.mtime().saturating_mul(1_000_000_000) + about.mtime_nsec(), about.ctime_nsec());
         seen.push((entry.into_path(), about.len(), times.0, times.1, about.ino()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_look_that_takes_long_is_followed_by_a_longer_pause() {
+        let (second, milli) = (Duration::from_secs(1), Duration::from_millis(1));
+        assert_eq!(pause_after(milli, second), second);
+        assert_eq!(pause_after(milli * 50, second), second * 5);
+        assert_eq!(pause_after(second * 9, second), PAUSE_MAX);
+        assert_eq!(pause_after(second, second * 60), second * 60);
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! `WATCHFLOOR_TEST_FULL=1 WATCHFLOOR_BIN=target/release/watchfloor cargo test --test it figures -- --nocapture --test-threads=1`
 //! measures; without the first a short run only checks that every record is in the books.
-//! `WATCHFLOOR_FIGURES_EVENTS`, `_RATE` (records a second), `_SECONDS` (of the latencies) and `_MINUTES` (of the soak) change the sizes.
+//! `WATCHFLOOR_TEST_EVENTS`, `_RATE` (records a second), `_SECONDS` (of the latencies) and `_MINUTES` (of the soak) change the sizes.
 
 mod load;
 mod ways;
@@ -27,7 +27,7 @@ fn full() -> bool {
 
 /// A size from the environment.
 fn size(name: &str, whole: u64, short: u64) -> u64 {
-    let given = std::env::var(format!("WATCHFLOOR_FIGURES_{name}")).ok();
+    let given = std::env::var(format!("WATCHFLOOR_TEST_{name}")).ok();
     given.and_then(|text| text.parse().ok()).unwrap_or(if full() { whole } else { short })
 }
 
@@ -64,6 +64,18 @@ impl Site {
         run_json(&self.config, &["status", "--format", "json"])
     }
 
+    /// Wait until it has loaded its rules and rests; the processor time until then.
+    fn rest(&self) -> f64 {
+        loop {
+            let before = cpu_seconds(self.pid());
+            std::thread::sleep(Duration::from_millis(1_000));
+            let now = cpu_seconds(self.pid());
+            if now - before < 0.15 {
+                return now;
+            }
+        }
+    }
+
     /// Wait until so many records of the source are stored; then until the index has them. How long each took.
     fn wait(&self, name: &str, records: u64, began: Instant) -> (Duration, Duration) {
         let mut stored_after = None;
@@ -96,8 +108,7 @@ fn rules(folder: &Path) -> Option<PathBuf> {
 fn idle(rules: &Path) -> (f64, u64) {
     let mut site = Site::prepare(rules, "");
     site.start();
-    std::thread::sleep(Duration::from_millis(500));
-    (cpu_seconds(site.pid()), memory(site.pid()).0)
+    (site.rest(), memory(site.pid()).0)
 }
 
 fn measure(rules: &Path, way: &Way, records: &[String], idle_cpu: f64) {
@@ -109,7 +120,8 @@ fn measure(rules: &Path, way: &Way, records: &[String], idle_cpu: f64) {
         site.start();
     } else {
         site.start();
-        (began, before) = (Instant::now(), cpu_seconds(site.pid()));
+        before = site.rest();
+        began = Instant::now();
         way.send(records);
     }
     let (stored, indexed) = site.wait("s", records.len() as u64, began);
@@ -147,7 +159,7 @@ fn every_transport_is_measured_from_the_record_to_the_searchable_event() {
         "| way | events/CPU-s | stored/s | stored after | indexed after | memory, most | alerts | floor |"
     );
     eprintln!("| --- | --- | --- | --- | --- | --- | --- | --- |");
-    let wanted = std::env::var("WATCHFLOOR_FIGURES_WAYS").unwrap_or_default();
+    let wanted = std::env::var("WATCHFLOOR_TEST_WAYS").unwrap_or_default();
     for way in ways::all(folder.path(), full()) {
         if wanted.is_empty() || wanted.split(',').any(|name| name == way.name()) {
             measure(&rules, &way, &records, idle_cpu);

@@ -15,7 +15,7 @@ use crate::detect::{Loaded, RuleProblem, RuleSet};
 use crate::pipeline::muted::Muted;
 use crate::pipeline::rule_life::resolve::with_packs;
 use crate::pipeline::shared::{Health, Shared};
-use crate::pipeline::watch::{Next, Seen, TICK, refused, see};
+use crate::pipeline::watch::{Next, Seen, TICK, pause_after, refused, see};
 use crate::stdx::stop::StopToken;
 
 /// The key in the health report of rules that do not run.
@@ -95,7 +95,7 @@ impl Reloader {
     pub(crate) fn watch(mut self, stop: &StopToken) {
         let mut before = self.look();
         let every = self.config.watch;
-        let mut last = Instant::now();
+        let (mut last, mut pause) = (Instant::now(), every);
         while !stop.is_stopped() {
             std::thread::sleep(TICK);
             let asked = self.shared.rules_asked();
@@ -104,11 +104,12 @@ impl Reloader {
                 self.reload();
                 continue;
             }
-            if every.is_zero() || last.elapsed() < every {
+            if every.is_zero() || last.elapsed() < pause {
                 continue;
             }
             last = Instant::now();
             let now = self.look();
+            pause = pause_after(last.elapsed(), every);
             let still = now == before;
             before = now;
             if still && self.loaded.as_ref() != Some(&before) {
