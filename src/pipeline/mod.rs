@@ -6,6 +6,7 @@
 mod analyst;
 pub mod backup;
 pub mod changes;
+mod collect;
 mod committer;
 pub mod config_reload;
 mod exports;
@@ -18,6 +19,7 @@ pub mod muted;
 pub mod noise;
 pub mod normalise;
 mod own_numbers;
+mod pending;
 mod repeats;
 mod retention;
 pub mod retry;

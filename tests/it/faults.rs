@@ -4,7 +4,7 @@
 //!
 //! `WATCHFLOOR_TEST_FAULTS=N` sets how many faults (100; 1,000 with `script/test --full`), `WATCHFLOOR_TEST_SEED` the seed.
 
-mod feeders;
+pub mod feeders;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
