@@ -10,6 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::cli::owner::{self, Owned, Owner, Wanted};
 use crate::cli::{Common, Outcome, load, output};
 use crate::config::Config;
+use crate::config::collect::Roles;
 use crate::model::desk::{Problem, ProblemKind};
 use crate::pipeline::config_reload;
 
@@ -20,6 +21,8 @@ const WATCH: Duration = Duration::from_millis(500);
 #[command(after_help = "Examples:
   watchfloor serve --config /etc/watchfloor/watchfloor.toml
   watchfloor serve --data-dir /srv/watchfloor --set rules.min_level=low
+  watchfloor serve --roles collect            take records and write them to Kafka (docs/roles.md)
+  watchfloor serve --roles analyse,export     read them there, judge, store, send on
 
 SIGHUP, or a changed file: the configuration is read again; what needs a restart is named in watchfloor status.
 SIGTERM or SIGINT: the sources stop, what was read is committed, then the program ends.
@@ -28,6 +31,9 @@ pub(crate) struct Arguments {
     /// Logs as JSON lines on standard error
     #[arg(long)]
     log_json: bool,
+    /// Which parts of the path run here, instead of all: collect, analyse, export (also: the key `roles`)
+    #[arg(long, value_name = "ROLE,...", value_delimiter = ',')]
+    roles: Vec<String>,
 }
 
 pub(crate) fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Outcome> {
@@ -35,9 +41,21 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Outc
     // A daemon says what it does; the one-shot commands are quiet.
     common.verbose = common.verbose.max(1);
     load::logging(&common, arguments.log_json);
+    if !arguments.roles.is_empty() {
+        common.set.push(format!("roles={}", arguments.roles.join(",")));
+    }
     let config = load::config(&common)?;
     if config.sources.is_empty() {
         output::complain("watchfloor: no [[sources]] are configured: nothing will be read");
+    } else if !config.sources.iter().any(|source| config.roles.runs(&source.kind)) {
+        let roles = config.roles.names().join(", ");
+        output::complain(&format!(
+            "watchfloor: none of the [[sources]] runs with the roles {roles}: nothing will be read; \
+             analyse alone reads Kafka and AMQP"
+        ));
+    }
+    if config.roles != Roles::default() && config.roles.export && config.sinks.is_empty() {
+        output::complain("watchfloor: the role export has no [[sinks]]: nothing will be sent");
     }
     // From here on a signal asks for a clean stop: sources that listen may have taken something already.
     let asked_early = Arc::new(AtomicBool::new(false));

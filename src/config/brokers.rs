@@ -78,13 +78,20 @@ enum Mechanism {
 impl BrokerConfig {
     /// Take the keys under `prefix`. Brokers are needed.
     pub fn take(reader: &mut Reader, prefix: &str) -> BrokerConfig {
+        let config = BrokerConfig::read(reader, prefix);
+        if config.brokers.is_empty() {
+            let hint = "for example brokers = [\"kafka1:9092\"]".to_owned();
+            let message = "at least one broker is needed".to_owned();
+            reader.complain(&format!("{prefix}.brokers"), message, hint);
+        }
+        config
+    }
+
+    /// The same where a cluster need not be named.
+    pub fn read(reader: &mut Reader, prefix: &str) -> BrokerConfig {
         let key = |name: &str| format!("{prefix}.{name}");
         let brokers =
             reader.texts(&key("brokers"), &[], "host:port of some brokers of the cluster.");
-        if brokers.is_empty() {
-            let hint = "for example brokers = [\"kafka1:9092\"]".to_owned();
-            reader.complain(&key("brokers"), "at least one broker is needed".to_owned(), hint);
-        }
         for broker in brokers.iter().filter(|broker| broker.contains("://") || broker.contains(','))
         {
             let message = format!("{broker:?} is no host:port");

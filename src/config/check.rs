@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use crate::config::reader::{ConfigProblem, Origin, Reader, Shown};
 use crate::config::{Config, places::Places};
 use crate::config::{
-    alert, api, assets, backup, gaps, limits, mappings, metrics, redact, retention, rules, signals,
-    sinks, sources, store, ui,
+    alert, api, assets, backup, collect, gaps, limits, mappings, metrics, redact, retention, rules,
+    signals, sinks, sources, store, ui,
 };
 
 /// Names with our prefix that are not configuration keys; those of tests ([`TEST_ENV_PREFIX`]) neither.
@@ -81,6 +81,8 @@ fn read(reader: &mut Reader) -> Config {
         &default_dir.to_string_lossy(),
         "Stores, positions and audit; made owner-only.",
     );
+    let sinks = sinks::read(reader);
+    let (roles, collect) = collect::read(reader, &sinks);
     let config = Config {
         file: None,
         data_dir: PathBuf::from(data_dir),
@@ -98,7 +100,9 @@ fn read(reader: &mut Reader) -> Config {
         gaps: gaps::read(reader),
         limits: limits::read(reader),
         ui: ui::read(reader),
-        sinks: sinks::read(reader),
+        roles,
+        collect,
+        sinks,
         sources: (0..reader.tables("sources")).map(|index| sources::read(reader, index)).collect(),
     };
     let mut names = BTreeSet::new();

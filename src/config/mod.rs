@@ -11,6 +11,7 @@ pub mod assets;
 pub mod backup;
 pub mod brokers;
 pub mod check;
+pub mod collect;
 pub mod gaps;
 pub mod limits;
 pub mod listen;
@@ -39,6 +40,10 @@ pub struct Config {
     pub file: Option<PathBuf>,
     /// Stores, positions, audit; owner-only. Empty until the places are resolved.
     pub data_dir: PathBuf,
+    /// Which parts of the path run here.
+    pub roles: collect::Roles,
+    /// Where a collector writes what it takes.
+    pub collect: collect::CollectConfig,
     /// Where records come from.
     pub sources: Vec<sources::SourceConfig>,
     /// Where our own stream goes.

@@ -114,16 +114,7 @@ impl ToKafka {
             if there.contains_key(name) {
                 continue;
             }
-            let near = match nearest(name, there.keys().map(String::as_str).collect()) {
-                hint if hint.is_empty() => String::new(),
-                hint => format!(" ({hint})"),
-            };
-            let why = format!(
-                "is not on {}{near}; a topic is never made by accident: correct the name, or make it with \
-                 `watchfloor topics create`",
-                self.config.cluster.brokers.join(",")
-            );
-            return Err(SinkError::Start { what: format!("topic {name:?}"), why });
+            return Err(missing_topic(name, &self.config.cluster.brokers, there));
         }
         Ok(())
     }
@@ -188,6 +179,24 @@ impl ToKafka {
     fn begin(&self) {
         *self.shared.deliveries.lock() = Deliveries::default();
     }
+}
+
+/// The topic is not there: what it may have been meant to be, and what to do.
+pub(super) fn missing_topic(
+    name: &str,
+    brokers: &[String],
+    there: &BTreeMap<String, Topic>,
+) -> SinkError {
+    let near = match nearest(name, there.keys().map(String::as_str).collect()) {
+        hint if hint.is_empty() => String::new(),
+        hint => format!(" ({hint})"),
+    };
+    let why = format!(
+        "is not on {}{near}; a topic is never made by accident: correct the name, or make it with \
+         `watchfloor topics create`",
+        brokers.join(",")
+    );
+    SinkError::Start { what: format!("topic {name:?}"), why }
 }
 
 /// Which partition: all of an endpoint stands in one.

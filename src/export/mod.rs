@@ -6,6 +6,7 @@
 
 mod forward;
 mod kafka;
+pub mod raw;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

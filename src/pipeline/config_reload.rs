@@ -23,8 +23,10 @@ pub fn apply(current: &mut Config, new: Config, shared: &Shared) -> Reloaded {
     let differs = |one: &dyn std::fmt::Debug, other: &dyn std::fmt::Debug| {
         format!("{one:?}") != format!("{other:?}")
     };
-    let fixed: [(&'static str, bool); 13] = [
+    let fixed: [(&'static str, bool); 15] = [
         ("data_dir", current.data_dir != new.data_dir),
+        ("roles", current.roles != new.roles),
+        ("collect", current.collect != new.collect),
         ("sources", differs(&current.sources, &new.sources)),
         ("rules", differs(&current.rules, &new.rules)),
         ("signals", differs(&current.signals, &new.signals)),

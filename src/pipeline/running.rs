@@ -8,12 +8,14 @@ use anyhow::Context;
 use tokio::runtime::Handle;
 
 use crate::config::Config;
+use crate::config::collect::Roles;
 use crate::config::sources::{SourceConfig, SourceKind};
 use crate::model::record::Batch;
 use crate::normalise::Settings;
 use crate::pipeline::analyst::Analyst;
 use crate::pipeline::backup;
 use crate::pipeline::canary;
+use crate::pipeline::collect::{Collector, Gate};
 use crate::pipeline::committer::{Committer, Ready};
 use crate::pipeline::exports;
 use crate::pipeline::inputs::{Inputs, Plan};
@@ -39,6 +41,8 @@ use crate::store::{self, Adopted, By, EventStore, Follower, Store, StoreError};
 
 /// Commits that may wait while one is made: with one, reading and judging go on during the disk's sync.
 const COMMITS_WAITING_MAX: usize = 1;
+/// Small batches that may wait where they weigh little.
+const SMALL_BATCHES_WAITING_MAX: usize = 4_096;
 
 /// The store is open and ours; nothing runs yet.
 pub struct Opened {
@@ -152,9 +156,19 @@ pub struct Running {
 
 /// Restore all state from the store, then start every thread. Call on a runtime.
 pub async fn start(parts: Parts) -> anyhow::Result<Running> {
-    let Parts { config, opened: Opened { store, shared, muted }, evidence } = parts;
+    let Parts { mut config, opened: Opened { store, shared, muted }, evidence } = parts;
+    if evidence.is_some() {
+        // Who looks at logs wants to see what is in them.
+        config.roles = Roles::default();
+    }
+    let roles = config.roles;
+    if roles.only_collects() {
+        // Nothing is judged here.
+        (config.rules.paths, config.signals.paths) = (Vec::new(), Vec::new());
+    }
+    shared.set_upkeep("roles", roles.names().join(", "), Vec::new());
     let built = open_sources(&config, &shared, &store)?;
-    let sinks = exports::open(&config, &store, &shared)?;
+    let sinks = if roles.export { exports::open(&config, &store, &shared)? } else { Vec::new() };
     warn_without_keys(&config, &store).await?;
     let mut noise = config.rules.noise.clone();
     if evidence.is_some() {
@@ -185,6 +199,11 @@ pub async fn start(parts: Parts) -> anyhow::Result<Running> {
     let own = loader.load("", rules, set).await?;
     let repeats = Repeats::restore(store.deliveries().await?);
     let stop = StopToken::new();
+    let collector = match roles.only_collects() {
+        true => Some(Collector::open(&config, &store, &shared, &settings, &stop).await?),
+        false => None,
+    };
+    let gate = collector.as_ref().map(Collector::gate);
     let mut watchers = watch(reloader, signal_reloader, &settings, &shared, &stop)?;
     watchers.extend(upkeep(&config, &store, &shared, &stop)?);
     watchers.extend(exports::start(sinks, &stop)?);
@@ -198,12 +217,12 @@ pub async fn start(parts: Parts) -> anyhow::Result<Running> {
         repeats,
     );
 
-    let (batch_sender, batches) = queue::bounded("batches", limits::READ_AHEAD_BATCHES_MAX);
+    let (batch_sender, batches) = batch_queue(&config);
     let (commit_sender, commits) = queue::bounded::<Ready>("commits", COMMITS_WAITING_MAX);
     let ledger = store.ledger().await?;
     shared.update(|snapshot| {
         for (name, capacity) in
-            [("batches", limits::READ_AHEAD_BATCHES_MAX), ("commits", COMMITS_WAITING_MAX)]
+            [("batches", batch_sender.capacity()), ("commits", COMMITS_WAITING_MAX)]
         {
             snapshot.queues.insert(name.to_owned(), (0, capacity));
         }
@@ -217,15 +236,22 @@ pub async fn start(parts: Parts) -> anyhow::Result<Running> {
         books: BTreeMap::from([("".into(), ledger)]),
     };
     let committer = task::thread("commit", move || committer.run(&commits))?;
-    let analyst = task::thread("analyse", move || analyst.run(&batches, &commit_sender))?;
-    if let Some(job) = canary::Job::new(&config.sources, &shared, &batch_sender) {
+    let analyst = match collector {
+        Some(collector) => {
+            task::thread("collect", move || collector.run(&batches, &commit_sender))?
+        }
+        None => task::thread("analyse", move || analyst.run(&batches, &commit_sender))?,
+    };
+    // A collector judges nothing, so there is nothing that a canary could come out of.
+    let judges = !roles.only_collects();
+    if judges && let Some(job) = canary::Job::new(&config.sources, &shared, &batch_sender) {
         let own = stop.clone();
         watchers.push(("canary", task::thread("canary", move || job.run(&own))?));
     }
     let mut sources = Vec::new();
-    for (section, built) in config.sources.iter().zip(built) {
+    for (section, built) in sources_here(&config).zip(built) {
         let saved = store.positions(&section.name).await?;
-        let run = SourceRun { shared: Arc::clone(&shared), stop: stop.clone() };
+        let run = SourceRun { shared: Arc::clone(&shared), stop: stop.clone(), gate: gate.clone() };
         let sender = batch_sender.clone();
         let name = section.name.clone();
         let thread =
@@ -245,6 +271,24 @@ pub async fn start(parts: Parts) -> anyhow::Result<Running> {
     Ok(Running { stop, sources, analyst, committer, watchers })
 }
 
+/// The sources that the roles of this process run.
+fn sources_here(config: &Config) -> impl Iterator<Item = &SourceConfig> {
+    config.sources.iter().filter(|source| config.roles.runs(&source.kind))
+}
+
+/// What waits for the middle of the path: two batches. Where records of many senders come one by one, as many as weigh as
+/// much: else each commit would hold a handful.
+fn batch_queue(config: &Config) -> (queue::Sender<Batch>, queue::Receiver<Batch>) {
+    let collected = |source: &SourceConfig| matches!(&source.kind, SourceKind::Kafka(kafka) if kafka.from_collectors);
+    if !config.roles.only_collects() && !sources_here(config).any(collected) {
+        return queue::bounded("batches", limits::READ_AHEAD_BATCHES_MAX);
+    }
+    let bytes = limits::READ_AHEAD_BATCHES_MAX * limits::BATCH_BYTES_MAX;
+    queue::weighed("batches", SMALL_BATCHES_WAITING_MAX, bytes, |batch: &Batch| {
+        std::mem::size_of::<Batch>() + batch.data.len() + std::mem::size_of_val(&*batch.records)
+    })
+}
+
 /// Set up every source, before anything runs.
 fn open_sources(
     config: &Config,
@@ -257,7 +301,7 @@ fn open_sources(
         Arc::new(ShardDesk { store, keys, runtime: Handle::current() })
     });
     let mut sources = Vec::new();
-    for section in &config.sources {
+    for section in sources_here(config) {
         let failed = || format!("cannot set up the source {}", section.name);
         let mut source = source::build(section, &config.limits).with_context(failed)?;
         let (key, told) = (format!("source {}", section.name), Arc::clone(shared));
@@ -284,7 +328,7 @@ fn open_sources(
 /// A source that asks for keys refuses everybody while there is none.
 async fn warn_without_keys(config: &Config, store: &Store) -> anyhow::Result<()> {
     let asks = |source: &&SourceConfig| matches!(&source.kind, SourceKind::Http(it) if it.keys);
-    let Some(source) = config.sources.iter().find(asks) else { return Ok(()) };
+    let Some(source) = sources_here(config).find(asks) else { return Ok(()) };
     if store.keys().await?.iter().all(|row| row.key.revoked.is_some()) {
         tracing::warn!(
             source = source.name,
@@ -352,6 +396,8 @@ fn watch(
 struct SourceRun {
     shared: Arc<Shared>,
     stop: StopToken,
+    /// What it waits at before it begins.
+    gate: Option<Arc<Gate>>,
 }
 
 impl SourceRun {
@@ -362,6 +408,13 @@ impl SourceRun {
         out: queue::Sender<Batch>,
     ) {
         let name = source.name().to_owned();
+        let saved = match &self.gate {
+            None => saved,
+            Some(gate) => match gate.positions(&name, &self.stop) {
+                Some(saved) => saved,
+                None => return,
+            },
+        };
         if let Err(error) = source.run(saved, out, self.stop) {
             let text = format!("{:#}", anyhow::Error::from(error));
             tracing::error!(source = name, error = text, "a source stopped");

@@ -15,12 +15,10 @@ use crate::model::ledger::SourceLedger;
 use crate::model::record::Position;
 use crate::stdx::time::Timestamp;
 use crate::store::commit::Attempt;
-use crate::store::sql::{self, Connection, Target};
+use crate::store::sql::{self, Connection, SHARDS, Target};
 use crate::store::states::Saved;
 use crate::store::{Store, StoreError, Writer, commit, reads};
 
-/// What begins the names of their schemas.
-const SCHEMA: &str = "watchfloor_shard_";
 /// Hexadecimal digits of a schema's name behind that.
 const SCHEMA_DIGITS: usize = 16;
 
@@ -51,7 +49,7 @@ impl Held {
         let hash = blake3::hash(format!("watchfloor shard {name}").as_bytes());
         let digits: String = hash.to_hex().chars().take(SCHEMA_DIGITS).collect();
         let lock = hash.as_bytes().last_chunk().map_or(0, |bytes| i64::from_le_bytes(*bytes));
-        Held { schema: format!("{SCHEMA}{digits}"), lock, commits: 0 }
+        Held { schema: format!("{SHARDS}{digits}"), lock, commits: 0 }
     }
 }
 
@@ -229,7 +227,7 @@ impl Store {
         if self.is_shared() {
             let text = "SELECT nspname::text FROM pg_namespace WHERE starts_with(nspname::text, $1) ORDER BY 1";
             let schemas: Vec<String> = sql::scalar(text)
-                .bind(SCHEMA)
+                .bind(SHARDS)
                 .fetch_all(&self.readers)
                 .await
                 .map_err(|source| StoreError::sql("name its shards", source))?;

@@ -2,6 +2,7 @@
 
 pub mod alert_v1;
 pub mod bundle_v1;
+pub mod collected_v1;
 pub mod desk_v1;
 pub mod event_v1;
 pub mod explain_v1;

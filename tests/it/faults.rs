@@ -6,7 +6,7 @@
 
 mod disk;
 mod feed;
-mod feeders;
+pub mod feeders;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::net::UnixStream;

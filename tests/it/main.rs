@@ -38,6 +38,7 @@ mod normalise_linux;
 mod normalise_windows;
 mod privacy;
 mod pty;
+mod roles;
 mod rule_life;
 mod rule_noise;
 mod rule_pack;

@@ -119,6 +119,9 @@ fn clusters(config: &Config) -> Vec<Wanted> {
         let partitions = Some(kafka.partitions).filter(|count| *count > 0);
         add(&mut wanted, &kafka.cluster, kafka.topics.iter(), partitions);
     }
+    if !config.collect.cluster.brokers.is_empty() {
+        add(&mut wanted, &config.collect.cluster, std::iter::once(&config.collect.topic), None);
+    }
     for sink in &config.sinks {
         let SinkKind::Kafka(kafka) = &sink.kind else { continue };
         let topics = [&kafka.events_topic, &kafka.alerts_topic].into_iter().flatten();

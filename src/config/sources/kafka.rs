@@ -32,6 +32,8 @@ pub struct KafkaSource {
     pub tenant_header: Option<String>,
     /// The message key names the host.
     pub key_is_host: bool,
+    /// The messages are records of our own collectors, whose headers say where they come from.
+    pub from_collectors: bool,
     /// After this long without a sign the group gives our partitions away.
     pub session_timeout: Duration,
     /// After this long without asking for messages the group gives our partitions away.
@@ -62,11 +64,17 @@ pub(super) fn read(reader: &mut Reader, index: usize) -> KafkaSource {
     let key_is_host =
         reader.truth(&key("key_is_host"), false, "The key of a message names its host.");
     let header = "The header of a message that names its host.";
+    let from_collectors = reader.truth(
+        &key("from_collectors"),
+        false,
+        "Collectors of ours write the topics: source, tenant, host and labels stand in the headers. Only where nobody else may write.",
+    );
     KafkaSource {
         cluster,
         topics,
         from,
         key_is_host,
+        from_collectors,
         group: reader.text(
             &key("group"),
             "watchfloor",

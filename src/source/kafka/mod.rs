@@ -7,6 +7,7 @@
 //! events. When the path is busy the partitions are paused and the broker is still polled: the session lives for as
 //! long as it takes.
 
+mod collected;
 mod group;
 mod reader;
 mod seats;

@@ -10,6 +10,7 @@ use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::message::{BorrowedMessage, Headers};
 use rdkafka::{Message, Offset, TopicPartitionList};
 
+use super::collected::{self, Collected};
 use super::group::{Group, Shared};
 use super::seats::{Ack, Mark, Open, Place, Ready, row};
 use super::{shards, topics};
@@ -61,6 +62,7 @@ pub(super) struct Reader {
     context: Context,
     out: queue::Sender<Batch>,
     shape: Shape,
+    collected: Collected,
     clock: Clock,
     blocked: Option<Instant>,
     paused: bool,
@@ -103,6 +105,7 @@ impl Reader {
             context,
             out,
             shape,
+            collected: Collected::default(),
             clock: Clock { told: now, lag: now, topics: now },
             blocked: None,
             paused: false,
@@ -249,6 +252,16 @@ impl Reader {
             }
         }
         let payload = message.payload().unwrap_or_default();
+        if self.config.from_collectors
+            && let Some(piece) = collected::read(message)
+        {
+            let mut seats = self.group.seats.lock();
+            let at = (&mut *seats, &place, &self.settings.source);
+            let next = offset.saturating_add(1);
+            if self.collected.gather(at, (payload, next), &piece, &self.settings.bounds) {
+                return;
+            }
+        }
         let counter = match message.payload() {
             None => Some("tombstones"),
             Some(bytes) if bytes.trim_ascii().is_empty() => Some("empty"),
@@ -344,7 +357,7 @@ impl Reader {
         let stream = self.settings.stream(id.finish(), &place.key(), Timestamp::now());
         Stream {
             live: true,
-            shard: shard.unwrap_or_else(|| "".into()),
+            shard: shard.unwrap_or_default(),
             tenant: tenant.cloned().unwrap_or(stream.tenant),
             host: host.cloned().or(stream.host),
             ..stream
@@ -455,6 +468,7 @@ impl Reader {
     fn chores(&mut self, consumer: &BaseConsumer<Shared>) {
         self.close_all(LINGER);
         self.tell_quiet();
+        self.collected.tell_quiet(&mut self.group.seats.lock(), Instant::now());
         if self.clock.told.elapsed() >= TELL_EVERY {
             self.clock.told = Instant::now();
             self.end = self.end.take().or_else(|| self.look_for_the_end(consumer));
@@ -532,6 +546,8 @@ impl Reader {
             let end =
                 ends.find_partition(&place.topic, place.partition).map(|found| found.offset());
             let Some(Offset::Offset(end)) = end else { continue };
+            // Behind the last record of a collector stands the mark of its transaction.
+            let end = end - i64::from(self.config.from_collectors);
             let lag = end.saturating_sub(next.unwrap_or(0)).max(0);
             total = total.saturating_add(lag);
             worst = worst.max(lag);

@@ -17,7 +17,7 @@ use sqlx::{Arguments, SqlSafeStr, SqlStr};
 
 pub(crate) use connection::{Connection, Pool, Target, abandon, begin, end, is_cut};
 pub(crate) use dialect::for_sqlite;
-pub(crate) use postgres::{SHARED, Server, schema_of};
+pub(crate) use postgres::{SHARDS, SHARED, Server, schema_of};
 pub(crate) use row::{Get, Row};
 pub(crate) use table::{Kind, Table, list};
 pub use tuning::advice;

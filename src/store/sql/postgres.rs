@@ -17,6 +17,8 @@ use crate::store::{StoreError, node::Node};
 
 /// What all nodes share.
 pub(crate) const SHARED: &str = "watchfloor";
+/// What begins the names of shards' schemas.
+pub(crate) const SHARDS: &str = "watchfloor_shard_";
 /// How long a connection may take to come.
 const CONNECT_MAX: Duration = Duration::from_secs(10);
 /// Readers beside the one writer.
@@ -148,7 +150,7 @@ impl Server {
     ) -> Result<(), StoreError> {
         let failed = |source| StoreError::sql("be brought up to date", source);
         let mut steps = sqlx::Connection::begin(connection).await.map_err(failed)?;
-        self.migrate_one(&mut steps, Whose::Shard, schema).await?;
+        self.migrate_one(&mut steps, Whose::Shard, schema, newest()).await?;
         steps.commit().await.map_err(failed)
     }
 
@@ -187,7 +189,11 @@ impl Server {
         schema: &str,
         version: i64,
     ) -> Result<(), StoreError> {
-        let whose = if schema == SHARED { Whose::Shared } else { Whose::Local };
+        let whose = match schema {
+            SHARED => Whose::Shared,
+            shard if shard.starts_with(SHARDS) => Whose::Shard,
+            _ => Whose::Local,
+        };
         self.migrate_one(steps, whose, schema, version).await
     }
 

@@ -55,14 +55,19 @@ pub trait Feeder: Send + Sync {
     fn kill_server(&self) {}
 }
 
-/// Every kind that can be had here.
-pub fn all(folder: &Path) -> Vec<Arc<dyn Feeder>> {
-    let mut feeders: Vec<Arc<dyn Feeder>> = vec![
+/// The kinds that need no server: a file, and senders that wait for answers.
+pub fn plain(folder: &Path) -> Vec<Arc<dyn Feeder>> {
+    vec![
         Arc::new(File { path: folder.join("file.log"), rotated: AtomicU64::new(0) }),
         Arc::new(Http::new()),
         Arc::new(Relp::new()),
         Arc::new(Forward::new()),
-    ];
+    ]
+}
+
+/// Every kind that can be had here.
+pub fn all(folder: &Path) -> Vec<Arc<dyn Feeder>> {
+    let mut feeders = plain(folder);
     if let Some(kafka) = Kafka::start() {
         feeders.push(Arc::new(kafka));
     }

@@ -258,7 +258,7 @@ fn relp_put(stream: &mut BufReader<TcpStream>, first: u64, command: &str, record
     for (number, record) in (first..).zip(records) {
         let head =
             if record.starts_with('{') { "<134>Nov 22 08:00:00 collector json: " } else { "" };
-        write!(bytes, "{number} {command} {} {head}{record}\n", head.len() + record.len()).unwrap();
+        writeln!(bytes, "{number} {command} {} {head}{record}", head.len() + record.len()).unwrap();
     }
     stream.get_mut().write_all(&bytes).unwrap();
 }
