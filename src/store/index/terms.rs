@@ -380,17 +380,7 @@ fn put_bare(word: &[u8], out: &mut Vec<u8>) {
 
 /// Is the byte part of a word?
 pub(crate) fn in_word(byte: u8) -> bool {
-    const TABLE: [bool; 256] = {
-        let mut table = [false; 256];
-        let mut byte = 0;
-        while byte < 256 {
-            let letter = byte as u8;
-            table[byte] = letter.is_ascii_alphanumeric() || letter == b'_';
-            byte += 1;
-        }
-        table
-    };
-    TABLE.get(usize::from(byte)).copied().unwrap_or_default()
+    byte.is_ascii_alphanumeric() || byte == b'_'
 }
 
 /// The words of a folded text.
