@@ -1,14 +1,15 @@
 //! The loop of the source: messages into batches, batches down the path, answers back to the group.
 
 mod holes;
+mod lag;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rdkafka::Message;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::message::{BorrowedMessage, Headers};
-use rdkafka::{Message, Offset, TopicPartitionList};
 
 use super::collected::{self, Collected};
 use super::group::{Group, Shared};
@@ -522,43 +523,6 @@ impl Reader {
             let batch = Batch::new(Arc::new(self.stream(&place, holding, None, None)), Flush::Idle);
             seats.ready.push_back(Ready { place, mark: None, batch });
         }
-    }
-
-    /// How far behind the ends of its partitions the durable state is.
-    fn measure_lag(&self, consumer: &BaseConsumer<Shared>) {
-        let mut ends = TopicPartitionList::new();
-        let mut durable = Vec::new();
-        for (place, seat) in self.group.seats.lock().all.iter().filter(|(_, seat)| seat.owned) {
-            // The end's own mark in place of a time asks for the end.
-            if ends.add_partition_offset(&place.topic, place.partition, Offset::End).is_ok() {
-                durable.push((place.clone(), seat.durable.map(|mark| mark.next)));
-            }
-        }
-        if durable.is_empty() {
-            self.group.gauges.set("lag_total", 0);
-            self.group.gauges.set("lag_worst", 0);
-            return;
-        }
-        let Ok(ends) = consumer.offsets_for_times(ends, ASK) else { return };
-        let (mut total, mut worst) = (0_i64, 0);
-        let mut lags = Vec::new();
-        for (place, next) in durable {
-            let end =
-                ends.find_partition(&place.topic, place.partition).map(|found| found.offset());
-            let Some(Offset::Offset(end)) = end else { continue };
-            // Behind the last record of a collector stands the mark of its transaction.
-            let end = end - i64::from(self.config.from_collectors);
-            let lag = end.saturating_sub(next.unwrap_or(0)).max(0);
-            total = total.saturating_add(lag);
-            worst = worst.max(lag);
-            lags.push((place, lag));
-        }
-        if let Some(shards) = &self.group.shards {
-            let lags = lags.iter().map(|(place, lag)| (shards.name(place), *lag));
-            shards.from.note_lags(&lags.collect::<Vec<_>>());
-        }
-        self.group.gauges.set("lag_total", total);
-        self.group.gauges.set("lag_worst", worst);
     }
 }
 
