@@ -299,6 +299,11 @@ impl Analyst {
         self.looked = Instant::now();
         let mut commits = Vec::new();
         for key in self.shards.keys().cloned().collect::<Vec<_>>() {
+            let unrested = self.shards.get(&key).map(Shard::unrested).unwrap_or_default();
+            if !unrested.is_empty() {
+                commits.extend(self.analyse(&key, &unrested));
+                continue;
+            }
             let Some(mut shard) = self.shards.remove(&key) else { continue };
             let mut findings = Vec::new();
             self.look_for_silence(&mut shard, &mut findings);

@@ -14,7 +14,7 @@ use crate::gaps;
 use crate::model::event::Event;
 use crate::model::finding::Finding;
 use crate::model::ledger::LedgerDelta;
-use crate::model::record::{Batch, Flush};
+use crate::model::record::{Batch, Flush, Stream};
 use crate::normalise::{Decoder, Output, Settings};
 use crate::pipeline::canary;
 use crate::pipeline::in_order;
@@ -28,6 +28,8 @@ struct Seat {
     decoder: Decoder,
     source: Arc<str>,
     saved: Option<Vec<u8>>,
+    /// The stream fell quiet while something was too young to be closed: it is looked at again.
+    restless: Option<Arc<Stream>>,
 }
 
 /// The state of one shard, owned by the analyst.
@@ -123,13 +125,16 @@ impl Shard {
             if let Some(state) = &saved {
                 decoder.restore(state);
             }
-            Seat { decoder, source: Arc::clone(&batch.stream.source), saved }
+            let source = Arc::clone(&batch.stream.source);
+            Seat { decoder, source, saved, restless: None }
         });
         debug_assert_eq!(seat.source, batch.stream.source, "a stream belongs to one source");
         let open_before = seat.decoder.open_records();
         let mut output = Output::default();
         seat.decoder.decode(batch, &mut output);
         let open = seat.decoder.open_records();
+        let restless = batch.flush == Flush::Idle && open > 0;
+        seat.restless = restless.then(|| Arc::clone(&batch.stream));
         delta.received += output.received;
         delta.stored += output.stored;
         delta.rejected += output.rejected;
@@ -138,6 +143,12 @@ impl Shard {
         let newest = output.events.iter().map(|event| event.timestamp.micros()).max();
         delta.newest_event_us = delta.newest_event_us.max(newest.unwrap_or(0));
         output
+    }
+
+    /// What closes records of quiet streams that were too young when their sources said so: a source says it once.
+    pub(crate) fn unrested(&self) -> Vec<Batch> {
+        let streams = self.seats.values().filter_map(|seat| seat.restless.as_ref());
+        streams.map(|stream| Batch::new(Arc::clone(stream), Flush::Idle)).collect()
     }
 
     /// Hand the decoder's state to the commit if it changed; forget the decoder of a finished stream.

@@ -20,6 +20,8 @@ use watchfloor::stdx::queue::{self, Received, Receiver};
 use watchfloor::stdx::stop::StopToken;
 use watchfloor::stdx::task;
 
+use crate::support::daemon::{Daemon, run_json};
+
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What a store would hold: the lines of every committed batch and the positions saved with them.
@@ -718,5 +720,36 @@ fn kills_while_a_writer_rotates_and_compresses() {
 fn kills_while_a_writer_rotates_by_copying() {
     for (seed, pattern) in [(7, "a.log*"), (8, "a.log*"), (9, "a.log")] {
         writer_against_kills(Rotator::CopyAndCut, pattern, seed);
+    }
+}
+
+/// A source says once that a file is quiet, and says it before the last records are old enough to be an event.
+#[test]
+fn the_last_event_of_a_log_that_falls_quiet_is_not_left_open() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("audit.log");
+    let record =
+        |kind: &str, rest: &str| format!("type={kind} msg=audit(1795334400.123:77): {rest}\n");
+    let text = record(
+        "SYSCALL",
+        "arch=c000003e syscall=59 success=yes exit=0 ppid=1 pid=2 uid=0 comm=\"id\" exe=\"/usr/bin/id\"",
+    ) + &record("EXECVE", "argc=1 a0=\"id\"");
+    std::fs::write(&log, text).unwrap();
+    let config = folder.path().join("watchfloor.toml");
+    let section = format!(
+        "[[sources]]\nname = \"audit\"\npaths = [\"{}\"]\nhost = \"web01\"\nidle = \"100ms\"\nrescan = \"100ms\"\n",
+        log.display()
+    );
+    std::fs::write(&config, section).unwrap();
+    let _daemon = Daemon::start(&config, &folder.path().join("data"));
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        let status = run_json(&config, &["status", "--format", "json"]);
+        let source = &status["sources"][0];
+        if source["stored"] == 2 && source["in_flight"] == 0 && source["events"] == 1 {
+            return;
+        }
+        assert!(Instant::now() < deadline, "it waits for a record that never comes: {source}");
+        std::thread::sleep(Duration::from_millis(100));
     }
 }
