@@ -97,10 +97,8 @@ impl Decoder {
         let stream = &batch.stream;
         let settings = Arc::clone(&self.settings);
         let mark = Mark::of(out);
-        for (index, record) in batch.records.iter().enumerate() {
+        for record in &batch.records {
             let bytes = batch.bytes(record);
-            let own = batch.own_stream(index);
-            let stream = own.as_ref().unwrap_or(stream);
             let context =
                 Context { stream, record, bytes, settings: &settings, ingested, envelope: None };
             out.received += 1;

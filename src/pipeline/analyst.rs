@@ -206,9 +206,6 @@ impl Analyst {
                 delta.duplicate += batch.records.len() as u64;
                 continue;
             }
-            let (batch, known) = self.repeats.sift(batch, &mut commit);
-            let batch = &*batch;
-            (delta.received, delta.duplicate) = (delta.received + known, delta.duplicate + known);
             let output = shard.decode(batch, &self.settings, delta);
             self.shapes.see(source, &output, commit.at, &self.rules);
             shard.judge(&output.events, batch.stream.backfill, &mut findings);

@@ -1,6 +1,5 @@
 //! A queue of an AMQP 0-9-1 broker: messages are answered when they are durable, and come again until then.
 
-mod gather;
 mod recent;
 mod session;
 

@@ -43,9 +43,6 @@ impl Recent {
             let (body, key) = value.split_once(' ')?;
             Some(Entry { body: Id128::parse(body)?, key: Id128::parse(key)?, matched: false })
         });
-        // One that came again has a second row.
-        let mut keys = std::collections::BTreeSet::new();
-        let entries = entries.filter(|entry| keys.insert(entry.key));
         let entries: VecDeque<Entry> = entries.take(max).collect();
         let run = u64::try_from(Timestamp::now().0).unwrap_or(0);
         Recent { entries, max, run, count: 0 }
@@ -58,15 +55,12 @@ impl Recent {
 
     /// The key of a delivery of this body.
     pub(super) fn key(&mut self, body: Id128, redelivered: bool) -> Id128 {
-        self.count += 1;
-        let fits = |entry: &Entry| redelivered && entry.body == body && !entry.matched;
-        if let Some(entry) =
-            self.entries.iter().position(fits).and_then(|at| self.entries.remove(at))
-        {
-            // It is one of the newest again, with a row of its own: those after it must not push it out.
-            self.entries.push_back(Entry { matched: true, ..entry });
+        let known = self.entries.iter_mut().find(|entry| entry.body == body && !entry.matched);
+        if let Some(entry) = known.filter(|_| redelivered) {
+            entry.matched = true;
             return entry.key;
         }
+        self.count += 1;
         let mut hasher = IdHasher::new("amqp delivery");
         hasher.bytes(body.as_bytes()).number(self.run).number(self.count);
         let key = hasher.finish();

@@ -4,22 +4,27 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use futures_util::future::BoxFuture;
-use futures_util::stream::FuturesOrdered;
+use futures_util::stream::FuturesUnordered;
 use lapin::message::Delivery;
-use lapin::options::{BasicConsumeOptions, BasicQosOptions, QueueDeclareOptions};
+use lapin::options::{
+    BasicAckOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions, QueueDeclareOptions,
+};
 use lapin::tcp::{OwnedIdentity, OwnedTLSConfig};
 use lapin::types::FieldTable;
 use lapin::uri::AMQPUri;
-use lapin::{Channel, Connection, ConnectionProperties, Consumer, ErrorKind};
-use tokio::time::Instant;
+use lapin::{Acker, Channel, Connection, ConnectionProperties, Consumer, ErrorKind};
+use tokio::sync::oneshot;
 
-use super::gather::{Open, Sent};
 use super::recent::Recent;
+use crate::carrier::Chunk;
 use crate::config::sources::AmqpSource;
+use crate::model::record::{Framing, Shape};
 use crate::source::Context;
 use crate::source::push::Inlet;
+use crate::stdx::id::IdHasher;
+use crate::stdx::limits::REJECT_HEAD_BYTES_MAX;
 use crate::stdx::stop::StopToken;
+use crate::stdx::ticket::Outcome;
 
 /// How long a connection may take.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -102,10 +107,6 @@ async fn connect(config: &AmqpSource) -> Result<Connection, Failed> {
     }
 }
 
-fn gone() -> Failed {
-    Failed::Connection("the queue or the connection is gone".to_owned())
-}
-
 fn no_answer() -> Failed {
     Failed::Connection(format!("no answer within {} s", CONNECT.as_secs()))
 }
@@ -149,6 +150,9 @@ async fn find_queue(channel: &Channel, config: &AmqpSource) -> Result<(), Failed
         _ => error.into(),
     })
 }
+
+/// One message under way.
+type Waiting = (Acker, oneshot::Receiver<Outcome>);
 
 /// What the task of the source needs.
 pub(super) struct Session {
@@ -197,32 +201,31 @@ impl Session {
         self.recent.reconnected();
         self.context.trouble(None);
         self.context.gauges.set("connected", 1);
-        let (mut open, mut waiting) = (None::<Open>, FuturesOrdered::new());
-        let mut unanswered = 0;
+        let late = |failed| (true, failed);
+        let mut waiting = FuturesUnordered::new();
         loop {
-            let due = open.as_ref().map(|open| open.due(waiting.is_empty()));
             tokio::select! {
                 () = self.stop.stopped() => break,
-                Some(sent) = waiting.next(), if !waiting.is_empty() => {
-                    unanswered -= answer(&sent).await.map_err(late)?;
+                Some((acker, outcome)) = waiting.next(), if !waiting.is_empty() => {
+                    answer(&acker, outcome).await.map_err(|error| late(error.into()))?;
                 }
-                () = tokio::time::sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
-                    waiting.extend(self.hand_on(&mut open).await.map_err(late)?);
-                }
-                next = consumer.next() => {
-                    let Some(delivery) = next else { return Err(late(gone())) };
-                    let delivery = delivery.map_err(|error| late(error.into()))?;
-                    unanswered += 1;
-                    waiting.extend(self.take(delivery, &mut open).await.map_err(late)?);
-                }
+                next = consumer.next() => match next {
+                    None => return Err(late(Failed::Connection("the queue or the connection is gone".to_owned()))),
+                    Some(Err(error)) => return Err(late(error.into())),
+                    Some(Ok(delivery)) => {
+                        // Waits while the path is busy; the broker stops at its prefetch.
+                        if let Some((acker, end)) = self.take(delivery).await.map_err(late)? {
+                            waiting.push(async move { (acker, end.await.unwrap_or(Outcome::Lost)) });
+                        }
+                    }
+                },
             }
-            self.context.gauges.set("unanswered", unanswered);
+            self.context.gauges.set("unanswered", i64::try_from(waiting.len()).unwrap_or(i64::MAX));
         }
         let drained = async {
-            waiting.extend(self.hand_on(&mut open).await.unwrap_or_default());
-            while let Some(sent) = waiting.next().await {
+            while let Some((acker, outcome)) = waiting.next().await {
                 // What cannot be answered any more comes again, and is known then.
-                if answer(&sent).await.is_err() {
+                if answer(&acker, outcome).await.is_err() {
                     return;
                 }
             }
@@ -233,35 +236,33 @@ impl Session {
         Ok(())
     }
 
-    /// Gather a message. What is complete is handed on.
-    async fn take(
-        &mut self,
-        delivery: Delivery,
-        open: &mut Option<Open>,
-    ) -> Result<Vec<BoxFuture<'static, Sent>>, Failed> {
-        let peer = self.peer(&delivery);
-        let mut handed = Vec::new();
-        let fits = |open: &Open| open.has_room(&peer, delivery.data.len(), &self.inlet);
-        if !open.as_ref().is_none_or(fits) {
-            handed.extend(self.hand_on(open).await?);
+    /// Hand a message on. `None`: it is answered already.
+    async fn take(&mut self, delivery: Delivery) -> Result<Option<Waiting>, Failed> {
+        let gauges = &self.context.gauges;
+        if delivery.redelivered {
+            gauges.add("redelivered", 1);
         }
-        let gathering = open.get_or_insert_with(|| Open::new(delivery.acker.clone()));
-        let parts = (&self.inlet, &mut self.recent, &*self.config);
-        gathering.take(delivery, &peer, parts, &self.context.gauges);
-        if gathering.is_full(&self.config) {
-            handed.extend(self.hand_on(open).await?);
+        if delivery.data.trim_ascii().is_empty() {
+            gauges.add("empty", 1);
+            delivery.acker.ack(BasicAckOptions::default()).await?;
+            return Ok(None);
         }
-        Ok(handed)
-    }
-
-    /// Hand on what is gathered, waiting while the path is busy; the broker stops at its prefetch.
-    async fn hand_on(
-        &self,
-        open: &mut Option<Open>,
-    ) -> Result<Option<BoxFuture<'static, Sent>>, Failed> {
-        let Some(open) = open.take() else { return Ok(None) };
-        match open.send(&self.inlet).await {
-            Some(sent) => Ok(Some(sent)),
+        let body = IdHasher::new("amqp body").bytes(&delivery.data).finish();
+        let id = delivery.properties.message_id().as_ref().map(|id| id.as_str().to_owned());
+        let queue = self.config.queue.as_bytes();
+        let (key, row) = match id {
+            // The body is part of it: a sender that uses an id twice hides nothing.
+            Some(id) => (self.inlet.key("amqp id", &[queue, id.as_bytes(), body.as_bytes()]), None),
+            None => {
+                let key = self.recent.key(body, delivery.redelivered);
+                let row = self.recent.row(&self.inlet.settings.source, body, key);
+                (self.inlet.key("amqp", &[queue, key.as_bytes()]), Some(row))
+            }
+        };
+        let mut batch = self.inlet.batch(&self.peer(&delivery), key, self.chunk(&delivery.data));
+        batch.positions.extend(row);
+        match self.inlet.send(batch).await {
+            Some(end) => Ok(Some((delivery.acker, end))),
             None => Err(Failed::Connection("the path has ended".to_owned())),
         }
     }
@@ -275,15 +276,29 @@ impl Session {
             }
         }
     }
+
+    fn chunk(&self, data: &[u8]) -> Chunk {
+        let shape = match &*self.inlet.settings.format {
+            "otlp_protobuf" => Shape::Otlp,
+            "journal_export" => Shape::JournalExport,
+            _ => Shape::Line,
+        };
+        let mut chunk = Chunk::default();
+        if data.len() > self.inlet.settings.bounds.record_bytes_max {
+            let head = data.get(..REJECT_HEAD_BYTES_MAX).unwrap_or(data);
+            chunk.push(head, 0, Framing::TooLong, shape);
+        } else {
+            let text = if shape == Shape::Line { data.trim_ascii_end() } else { data };
+            chunk.push(text, 0, Framing::Whole, shape);
+        }
+        chunk
+    }
 }
 
-/// Messages could be had before this failed.
-fn late(failed: Failed) -> (bool, Failed) {
-    (true, failed)
-}
-
-/// Tell the broker what became of a batch. How many messages it had.
-async fn answer(sent: &Sent) -> Result<i64, Failed> {
-    sent.answer().await?;
-    Ok(i64::try_from(sent.messages).unwrap_or(i64::MAX))
+/// Tell the broker what became of a message.
+async fn answer(acker: &Acker, outcome: Outcome) -> lapin::Result<bool> {
+    if outcome.is_safe() {
+        return acker.ack(BasicAckOptions::default()).await;
+    }
+    acker.nack(BasicNackOptions { requeue: true, ..BasicNackOptions::default() }).await
 }

@@ -102,12 +102,7 @@ fn enter(batch: &Batch, books: &Books) -> Outcome {
         books.repeats += batch.records.len();
         return Outcome::Repeated;
     }
-    for (index, record) in batch.records.iter().enumerate() {
-        let key = batch.delivery.keys.get(index);
-        if key.is_some_and(|key| !books.keys.insert(*key)) {
-            books.repeats += 1;
-            continue;
-        }
+    for record in &batch.records {
         let path = batch.stream.path.to_string();
         books.records.push((path, record.offset, batch.bytes(record).to_vec()));
     }
