@@ -188,6 +188,8 @@ fn run(
     }
     let config = world.config(0);
     wait_for_alerts(&config);
+    // What was stored a moment ago is found a moment later.
+    servers.1.ask(reqwest::Method::POST, "/_refresh", None);
     let found = alerts(&config);
     for node in world.nodes.iter_mut().flatten() {
         node.stop();

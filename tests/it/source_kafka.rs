@@ -520,3 +520,25 @@ fn a_leader_that_dies_costs_nothing() {
     running.stop();
     assert_whole(&books, MESSAGES);
 }
+
+#[test]
+fn what_a_killed_node_left_open_of_a_quiet_partition_becomes_an_event() {
+    let Some(broker) = Broker::start("group.min.session.timeout.ms=1000") else { return };
+    broker.create(TOPIC, 1);
+    let folder = tempfile::tempdir().unwrap();
+    let section = section(&broker, "format = \"auditd\"\nhost = \"web01\"\n");
+    let config = write_config(folder.path(), &section.replace("\"6s\"", "\"1s\""));
+    let data = folder.path().join("data");
+    let daemon = Daemon::start(&config, &data);
+    let source = || run_json(&config, &["status", "--format", "json"])["sources"][0].clone();
+    let feeder = broker.producer();
+    let record = "type=SYSCALL msg=audit(1795334400.123:77): arch=c000003e syscall=59 success=yes exit=0 ppid=1 pid=2 uid=0 comm=\"id\" exe=\"/usr/bin/id\"";
+    feeder.text(TOPIC, 0, record);
+    feeder.flush();
+    // An event may have more records, so this one waits for two seconds.
+    wait_until("the open record", || source()["in_flight"] == 1);
+    daemon.kill();
+    let _daemon = Daemon::start(&config, &data);
+    wait_until("its event", || source()["in_flight"] == 0 && source()["events"] == 1);
+    assert_eq!(source()["stored"], 1, "{}", source());
+}

@@ -207,6 +207,8 @@ impl Group {
                 told: told.map(|(next, _)| next),
                 // Else a restart before the first record would begin somewhere else.
                 unsaved: start.is_some() && known.is_none(),
+                // What was left open is looked at when nothing more comes.
+                stirred: start.map(|_| Instant::now()),
                 ..Seat::default()
             };
         }

@@ -401,14 +401,16 @@ impl Reader {
     /// Hand on what is ready, as far as there is room.
     fn hand_on(&mut self, consumer: &BaseConsumer<Shared>) {
         loop {
-            let next = {
+            let (next, before) = {
                 let mut seats = self.group.seats.lock();
                 let Some(next) = seats.ready.pop_front() else { break };
+                let mut before = None;
                 if let Some(seat) = seats.all.get_mut(&next.place) {
                     seat.outstanding += 1;
+                    before = seat.handed;
                     seat.handed = seat.handed.max(next.mark);
                 }
-                next
+                (next, before)
             };
             let Ready { place, mark, mut batch } = next;
             if batch.delivery.ticket.is_none() {
@@ -429,6 +431,8 @@ impl Reader {
                     let mut seats = self.group.seats.lock();
                     if let Some(seat) = seats.all.get_mut(&place) {
                         seat.outstanding = seat.outstanding.saturating_sub(1);
+                        // It waits here and would go with the partition.
+                        seat.handed = before;
                     }
                     seats.ready.push_front(Ready { place, mark, batch });
                     drop(seats);

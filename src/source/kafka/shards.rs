@@ -150,6 +150,8 @@ impl Group {
         seat.era = start.map_or(seat.era, |mark| mark.era);
         // What an earlier holder handed on counts only as far as it stands in the rows.
         (seat.handed, seat.durable, seat.told) = (start, start, told);
+        // What the last holder left open is looked at when nothing more comes.
+        seat.stirred = start.map(|_| Instant::now());
         seat.unsaved = start.is_some() && !rows.contains_key(place);
         seats.changed = true;
     }
