@@ -406,7 +406,8 @@ impl Reader {
                 let Some(next) = seats.ready.pop_front() else { break };
                 let mut before = None;
                 if let Some(seat) = seats.all.get_mut(&next.place) {
-                    seat.outstanding += 1;
+                    // As many as there are tickets: one that waits here has its own already, which is answered once.
+                    seat.outstanding += usize::from(next.batch.delivery.ticket.is_none());
                     before = seat.handed;
                     seat.handed = seat.handed.max(next.mark);
                 }
@@ -430,7 +431,6 @@ impl Reader {
                 Offered::Full(batch) => {
                     let mut seats = self.group.seats.lock();
                     if let Some(seat) = seats.all.get_mut(&place) {
-                        seat.outstanding = seat.outstanding.saturating_sub(1);
                         // It waits here and would go with the partition.
                         seat.handed = before;
                     }
