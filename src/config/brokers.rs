@@ -1,9 +1,11 @@
 //! Keys of a connection to Kafka brokers: the same for a source, a sink and `watchfloor topics`.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::config::reader::Reader;
 use crate::config::secret::{SecretError, SecretRef};
+use crate::stdx::kafka::TokenSource;
 
 /// The topics of the data path by their standard names: raw records in, our own stream out.
 pub const TOPICS: [&str; 8] = [
@@ -152,12 +154,14 @@ impl BrokerConfig {
         Ok(settings)
     }
 
-    /// Where the bearer token is, if that is how we log in.
-    pub fn token(&self) -> Option<&SecretRef> {
-        match &self.sasl {
-            Some(Sasl::Bearer { token }) => Some(token),
-            _ => None,
-        }
+    /// Reads the bearer token whenever a client asks for it, if that is how we log in.
+    pub fn token_source(&self) -> Option<TokenSource> {
+        let Some(Sasl::Bearer { token }) = &self.sasl else { return None };
+        let token = token.clone();
+        Some(Arc::new(move || {
+            let bytes = token.read().map_err(std::io::Error::other)?;
+            Ok(String::from_utf8_lossy(&bytes).into_owned())
+        }))
     }
 
     fn protocol(&self) -> &'static str {

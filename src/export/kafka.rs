@@ -97,12 +97,7 @@ impl ToKafka {
             .set("linger.ms", "5")
             .set("queue.buffering.max.kbytes", "65536")
             .set("message.timeout.ms", DELIVER.as_millis().to_string());
-        let token = config.cluster.token().cloned().map(|token| -> kafka::TokenSource {
-            Arc::new(move || {
-                let bytes = token.read().map_err(std::io::Error::other)?;
-                Ok(String::from_utf8_lossy(&bytes).into_owned())
-            })
-        });
+        let token = config.cluster.token_source();
         let shared = Shared { ears: Ears::new(token), deliveries: Arc::default() };
         let producer = BaseProducer::from_config_and_context(&client, shared.clone())
             .map_err(|error| wrong(error.to_string()))?;

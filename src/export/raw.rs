@@ -130,12 +130,7 @@ impl RawTopic {
         let name = self.config.cluster.brokers.join(",");
         let wrong = |why: String| SinkError::Start { what: name.clone(), why };
         let settings = self.config.cluster.settings().map_err(|error| wrong(error.to_string()))?;
-        let token = self.config.cluster.token().cloned().map(|token| -> kafka::TokenSource {
-            Arc::new(move || {
-                let bytes = token.read().map_err(std::io::Error::other)?;
-                Ok(String::from_utf8_lossy(&bytes).into_owned())
-            })
-        });
+        let token = self.config.cluster.token_source();
         let mut asking = kafka::config(&settings);
         asking.set("group.id", &self.id).set("isolation.level", "read_committed");
         let mut writing = kafka::config(&settings);

@@ -127,13 +127,7 @@ impl Analyst {
                 }
                 Received::Closed => return,
             };
-            let mut waiting = vec![first];
-            let mut records: usize = waiting.iter().map(|batch| batch.records.len()).sum();
-            while records < self.limits.batch_records_max {
-                let Some(next) = batches.try_receive() else { break };
-                records += next.records.len();
-                waiting.push(next);
-            }
+            let waiting = with_waiting(first, batches, self.limits.batch_records_max);
             self.take_up();
             for (key, batches) in by_shard(waiting) {
                 let commit = self.analyse(&key, &batches);
@@ -368,6 +362,22 @@ impl Analyst {
         self.shared.set_problem(noise::KEY, noise::problem(sums.noise));
         self.shared.set_problem("correlation groups", problem);
     }
+}
+
+/// A batch and what waits behind it, up to so many records: what goes into one commit.
+pub(crate) fn with_waiting(
+    first: Batch,
+    batches: &queue::Receiver<Batch>,
+    records_max: usize,
+) -> Vec<Batch> {
+    let mut records = first.records.len();
+    let mut waiting = vec![first];
+    while records < records_max {
+        let Some(next) = batches.try_receive() else { break };
+        records += next.records.len();
+        waiting.push(next);
+    }
+    waiting
 }
 
 /// Batches of each shard, in order.

@@ -21,6 +21,7 @@ use crate::model::ledger::LedgerDelta;
 use crate::model::record::{Batch, Flush, Framing, Position, Record, Reject, Shape, Stream};
 use crate::normalise::Settings;
 use crate::normalise::linux::header;
+use crate::pipeline::analyst::with_waiting;
 use crate::pipeline::committer::Ready;
 use crate::pipeline::repeats::Repeats;
 use crate::pipeline::shared::{Health, Shared};
@@ -167,13 +168,7 @@ impl Collector {
                 }
                 Received::Closed => return,
             };
-            let mut waiting = vec![first];
-            let mut records: usize = waiting.iter().map(|batch| batch.records.len()).sum();
-            while records < self.limits.batch_records_max {
-                let Some(next) = batches.try_receive() else { break };
-                records += next.records.len();
-                waiting.push(next);
-            }
+            let waiting = with_waiting(first, batches, self.limits.batch_records_max);
             let Some(ready) = self.take(waiting) else { return };
             if !commits.send(ready) {
                 return;

@@ -151,12 +151,7 @@ fn add<'t>(
 fn ask(cluster: &BrokerConfig) -> anyhow::Result<(Asking, BTreeMap<String, Topic>)> {
     let name = cluster.brokers.join(",");
     let settings = cluster.settings().with_context(|| format!("cannot log in at {name}"))?;
-    let token = cluster.token().cloned().map(|token| -> kafka::TokenSource {
-        std::sync::Arc::new(move || {
-            let bytes = token.read().map_err(std::io::Error::other)?;
-            Ok(String::from_utf8_lossy(&bytes).into_owned())
-        })
-    });
+    let token = cluster.token_source();
     let asking = Asking::new(kafka::config(&settings), Ears::new(token))
         .with_context(|| format!("cannot connect to {name}"))?;
     let there = asking.topics(PATIENCE).with_context(|| name.clone())?;

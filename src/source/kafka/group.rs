@@ -13,7 +13,7 @@ use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::seats::{Ack, Mark, Place, Seat, Seats, begin, read_rows};
-use super::shards::{Shards, set_paused};
+use super::shards::{Shards, offset_of, set_paused, told_at};
 use crate::config::sources::From;
 use crate::model::record::Position;
 use crate::stdx::gauges::Gauges;
@@ -125,9 +125,7 @@ impl Group {
             let mut offset = Offset::Beginning;
             if let Some(taken) = shards.take(&place) {
                 let start = self.start_in(consumer, &place, &taken, told.as_ref());
-                if let Some(mark) = start {
-                    offset = Offset::Offset(mark.next);
-                }
+                offset = offset_of(start, told.is_some());
                 self.sit(&place, start, told.as_ref(), &taken);
             } else {
                 let mut seats = self.seats.lock();
@@ -172,12 +170,8 @@ impl Group {
         let store = seats.store.clone();
         for mut element in list.elements() {
             let place = Place::new(element.topic(), element.partition());
-            let told =
-                group.as_ref().and_then(|list| list.find_partition(&place.topic, place.partition));
-            let told = told.as_ref().and_then(|told| match told.offset() {
-                Offset::Offset(next) => Some((next, told.metadata())),
-                _ => None,
-            });
+            let told = told_at(group.as_ref(), &place);
+            let told = told.as_ref().map(|(next, by)| (*next, by.as_str()));
             let seat = seats.all.get(&place);
             // What is under way is not in the rows yet and must not be read again.
             let handed = seat.filter(|seat| seat.outstanding > 0).and_then(|seat| seat.handed);
@@ -189,13 +183,7 @@ impl Group {
                 let ends = consumer.fetch_watermarks(&place.topic, place.partition, ASK);
                 start = ends.ok().map(|(_, high)| Mark { era: 0, next: high });
             }
-            let offset = match (start, &group) {
-                (Some(mark), _) => Offset::Offset(mark.next),
-                (None, Some(_)) => Offset::Beginning,
-                // The client asks the group again by itself.
-                (None, None) => Offset::Stored,
-            };
-            let _ = element.set_offset(offset);
+            let _ = element.set_offset(offset_of(start, group.is_some()));
             let seat = seats.all.entry(place).or_default();
             *seat = Seat {
                 owned: true,

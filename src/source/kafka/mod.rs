@@ -25,7 +25,7 @@ use super::{Context, Source, SourceError};
 use crate::config::limits::LimitsConfig;
 use crate::config::sources::{KafkaSource, SourceConfig};
 use crate::model::record::{Batch, Position};
-use crate::stdx::kafka::{self, Ears, TokenSource};
+use crate::stdx::kafka::{self, Ears};
 use crate::stdx::queue;
 use crate::stdx::stop::StopToken;
 use group::{Group, Shared};
@@ -94,13 +94,7 @@ impl Source for Kafka {
 
     fn open(&mut self, context: &Context) -> Result<(), SourceError> {
         let client = self.client_config()?;
-        let token = self.config.cluster.token().cloned();
-        let token = token.map(|token| -> TokenSource {
-            Arc::new(move || {
-                let bytes = token.read().map_err(std::io::Error::other)?;
-                Ok(String::from_utf8_lossy(&bytes).into_owned())
-            })
-        });
+        let token = self.config.cluster.token_source();
         let gauges = Arc::clone(&context.gauges);
         let shards = context.shards.clone();
         let shards = shards.map(|from| Shards { from, source: Arc::clone(&self.settings.source) });

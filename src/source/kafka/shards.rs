@@ -92,7 +92,7 @@ impl Group {
         one.add_partition(&place.topic, place.partition);
         let told = consumer.committed_offsets(one, ASK).ok();
         let start = self.start_in(consumer, place, taken, told.as_ref());
-        let offset = start.map_or(Offset::Beginning, |mark| Offset::Offset(mark.next));
+        let offset = offset_of(start, told.is_some());
         if let Err(error) = consumer.seek(&place.topic, place.partition, offset, ASK) {
             tracing::warn!(%error, partition = place.key(), "it cannot begin; it is tried again");
             shards.from.give(&taken.key);
@@ -112,12 +112,10 @@ impl Group {
         told: Option<&TopicPartitionList>,
     ) -> Option<Mark> {
         let (rows, _) = read_rows(&taken.positions);
-        let told_here = told.and_then(|list| list.find_partition(&place.topic, place.partition));
-        let told_here = told_here.as_ref().and_then(|told| match told.offset() {
-            Offset::Offset(next) => Some((next, told.metadata())),
-            _ => None,
-        });
-        let start = begin(rows.get(place).copied(), told_here, &taken.cluster);
+        let own = rows.get(place).copied();
+        let here = told_at(told, place);
+        let here = here.as_ref().map(|(next, by)| (*next, by.as_str()));
+        let start = begin(own, here, &taken.cluster);
         if start.is_some() || told.is_none() || self.from != From::End {
             return start;
         }
@@ -133,11 +131,7 @@ impl Group {
         told: Option<&TopicPartitionList>,
         taken: &TakenShard,
     ) {
-        let told = told.and_then(|list| list.find_partition(&place.topic, place.partition));
-        let told = told.and_then(|told| match told.offset() {
-            Offset::Offset(next) => Some(next),
-            _ => None,
-        });
+        let told = told_at(told, place).map(|(next, _)| next);
         let (rows, _) = read_rows(&taken.positions);
         let mut seats = self.seats.lock();
         seats.store.clone_from(&taken.cluster);
@@ -154,6 +148,24 @@ impl Group {
         seat.stirred = start.map(|_| Instant::now());
         seat.unsaved = start.is_some() && !rows.contains_key(place);
         seats.changed = true;
+    }
+}
+
+/// What a group was told of a partition: the next offset, and by which store.
+pub(super) fn told_at(told: Option<&TopicPartitionList>, place: &Place) -> Option<(i64, String)> {
+    let found = told?.find_partition(&place.topic, place.partition)?;
+    match found.offset() {
+        Offset::Offset(next) => Some((next, found.metadata().to_owned())),
+        _ => None,
+    }
+}
+
+/// Where the client begins. Without a mark of ours it asks the group again by itself, if that did not answer.
+pub(super) fn offset_of(start: Option<Mark>, group_said: bool) -> Offset {
+    match start {
+        Some(mark) => Offset::Offset(mark.next),
+        None if group_said => Offset::Beginning,
+        None => Offset::Stored,
     }
 }
 

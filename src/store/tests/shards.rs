@@ -54,6 +54,15 @@ async fn cut(store: &Store, by: &Store) {
     panic!("the session lives on");
 }
 
+/// The first try finds that the session is gone, the next that the shard is.
+async fn assert_gone(store: &Store, late: &Commit) {
+    let mut outcome = store.commit(late).await;
+    if !matches!(outcome, Err(StoreError::ShardGone(_))) {
+        outcome = store.commit(late).await;
+    }
+    assert!(matches!(outcome, Err(StoreError::ShardGone(_))), "{outcome:?}");
+}
+
 #[tokio::test]
 async fn a_shard_goes_to_another_node_with_everything_that_is_remembered_of_it() {
     let Some((place, other)) = nodes() else { return };
@@ -99,12 +108,7 @@ async fn who_lost_his_session_and_the_shard_writes_nothing_more_of_it() {
     let theirs = take(&west).await.expect("the lock outlived the session");
     west.commit(&sharded(&theirs.key, &mut engine.clone(), 10..20, &[])).await.unwrap();
     let late = sharded(&mine.key, &mut engine, 10..20, &[15]);
-    // The first try finds that the session is gone, the next that the shard is.
-    let mut outcome = east.commit(&late).await;
-    if !matches!(outcome, Err(StoreError::ShardGone(_))) {
-        outcome = east.commit(&late).await;
-    }
-    assert!(matches!(outcome, Err(StoreError::ShardGone(_))), "{outcome:?}");
+    assert_gone(&east, &late).await;
     assert_eq!(west.shard_ledger(&theirs.key).await.unwrap()[0].ledger.received, 22);
     // What is the node's own goes on.
     east.commit(&batch(&mut engine, 500..510, &[])).await.unwrap();
@@ -137,10 +141,6 @@ async fn a_shard_that_passed_through_other_hands_meanwhile_is_not_written_under_
     west.commit(&sharded(&theirs.key, &mut engine.clone(), 0..10, &[])).await.unwrap();
     west.give_shard(&theirs.key).await.unwrap();
     let late = sharded(&mine.key, &mut engine, 0..10, &[]);
-    let mut outcome = east.commit(&late).await;
-    if !matches!(outcome, Err(StoreError::ShardGone(_))) {
-        outcome = east.commit(&late).await;
-    }
-    assert!(matches!(outcome, Err(StoreError::ShardGone(_))), "{outcome:?}");
+    assert_gone(&east, &late).await;
     assert!(take(&west).await.is_some(), "it was left locked");
 }
