@@ -1,5 +1,6 @@
 //! `watchfloor serve`: the headless daemon.
 
+use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
@@ -44,6 +45,9 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Outc
     if !arguments.roles.is_empty() {
         common.set.push(format!("roles={}", arguments.roles.join(",")));
     }
+    // Before anything is read: what is written from here on, also during the start, is a change.
+    let early = Early::listen()?;
+    let stamp = stamp_of(&common);
     let config = load::config(&common)?;
     if config.sources.is_empty() {
         output::complain("watchfloor: no [[sources]] are configured: nothing will be read");
@@ -57,11 +61,6 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Outc
     if config.roles != Roles::default() && config.roles.export && config.sinks.is_empty() {
         output::complain("watchfloor: the role export has no [[sinks]]: nothing will be sent");
     }
-    // From here on a signal asks for a clean stop: sources that listen may have taken something already.
-    let asked_early = Arc::new(AtomicBool::new(false));
-    for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
-        signal_hook::flag::register(signal, Arc::clone(&asked_early))?;
-    }
     let wanted = Wanted { pipeline: true, evidence: None, listen: true };
     let owner = match owner::own_soon(&config, &wanted)? {
         Owned::Ours(owner) => owner,
@@ -73,7 +72,7 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Outc
         version = env!("CARGO_PKG_VERSION"),
         "serving"
     );
-    let asked = owner.runtime.block_on(wait(&owner, &common, config, &asked_early));
+    let asked = owner.runtime.block_on(wait(&owner, &common, config, stamp, &early));
     match asked {
         Ended::Signal(name) => tracing::info!(signal = name, "stopping"),
         Ended::Broken => tracing::error!("a stage ended by itself, stopping"),
@@ -87,6 +86,23 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Outc
     Ok(Outcome::Done)
 }
 
+/// What signals asked for before the daemon waits for them: sources that listen may have taken something already.
+struct Early {
+    stop: Arc<AtomicBool>,
+    reload: Arc<AtomicBool>,
+}
+
+impl Early {
+    fn listen() -> std::io::Result<Early> {
+        let early = Early { stop: Arc::default(), reload: Arc::default() };
+        for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
+            signal_hook::flag::register(signal, Arc::clone(&early.stop))?;
+        }
+        signal_hook::flag::register(signal_hook::consts::SIGHUP, Arc::clone(&early.reload))?;
+        Ok(early)
+    }
+}
+
 #[derive(Clone, Copy)]
 enum Ended {
     Signal(&'static str),
@@ -97,7 +113,8 @@ async fn wait(
     owner: &Owner,
     common: &Common,
     mut config: Config,
-    asked_early: &AtomicBool,
+    mut stamp: Option<Stamp>,
+    early: &Early,
 ) -> Ended {
     let signals = (
         signal(SignalKind::terminate()),
@@ -107,23 +124,24 @@ async fn wait(
     let (Ok(mut terminate), Ok(mut interrupt), Ok(mut hangup)) = signals else {
         return Ended::Broken;
     };
-    let mut stamp = stamp_of(&config);
     loop {
-        if asked_early.load(Ordering::Relaxed) {
-            return Ended::Signal("SIGTERM or SIGINT during the start");
+        if early.stop.load(Ordering::Relaxed) {
+            return Ended::Signal("SIGTERM or SIGINT");
+        }
+        // The flag is raised by every SIGHUP, also by those that the select below hears of.
+        if early.reload.swap(false, Ordering::Relaxed) {
+            stamp = stamp_of(common);
+            reload(owner, common, &mut config);
         }
         tokio::select! {
-            _ = hangup.recv() => {
-                stamp = stamp_of(&config);
-                reload(owner, common, &mut config);
-            }
+            _ = hangup.recv() => {}
             _ = terminate.recv() => return Ended::Signal("SIGTERM"),
             _ = interrupt.recv() => return Ended::Signal("SIGINT"),
             () = tokio::time::sleep(WATCH) => {
                 if owner.is_broken() {
                     return Ended::Broken;
                 }
-                let now = stamp_of(&config);
+                let now = stamp_of(common);
                 // A file that is gone for a moment is being replaced.
                 if now.is_some() && now != stamp {
                     stamp = now;
@@ -135,9 +153,16 @@ async fn wait(
 }
 
 /// By which a changed file is known.
-fn stamp_of(config: &Config) -> Option<(SystemTime, u64)> {
-    let meta = std::fs::metadata(config.file.as_ref()?).ok()?;
-    Some((meta.modified().ok()?, meta.len()))
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Stamp {
+    modified: SystemTime,
+    bytes: u64,
+    inode: u64,
+}
+
+fn stamp_of(common: &Common) -> Option<Stamp> {
+    let meta = std::fs::metadata(load::file(common)?).ok()?;
+    Some(Stamp { modified: meta.modified().ok()?, bytes: meta.len(), inode: meta.ino() })
 }
 
 /// All or nothing: a wrong key leaves everything as it is.

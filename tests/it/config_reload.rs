@@ -59,3 +59,31 @@ fn a_changed_configuration_is_in_force_or_refused_as_a_whole() {
     wait(&asks, "nothing waits", |status, _| !status["problems"].to_string().contains("restart"));
     daemon.stop();
 }
+
+#[test]
+fn what_is_changed_or_asked_for_during_the_start_is_taken_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let (config, asks) = (dir.path().join("w.toml"), dir.path().join("asks.toml"));
+    let data = dir.path().join("data");
+    let head = format!("data_dir = \"{}\"\n", data.display());
+    // Somebody has the store for a moment: the daemon has read its configuration and is still starting.
+    fs::create_dir(&data).unwrap();
+    let lock = fs::File::create(data.join("lock")).unwrap();
+    lock.lock().unwrap();
+    let first =
+        format!("{head}[rules]\npaths = []\n[signals]\npaths = []\n[gaps]\ngrace = \"2m\"\n");
+    fs::write(&config, &first).unwrap();
+    fs::write(&asks, &first).unwrap();
+    let mut daemon = Daemon::spawn(&config, &data);
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !daemon.said().contains("no [[sources]] are configured") {
+        assert!(Instant::now() < deadline, "{}", daemon.said());
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    fs::write(&config, first.replace("2m", "90s")).unwrap();
+    Command::new("kill").args(["-HUP", &daemon.pid().to_string()]).status().unwrap();
+    drop(lock);
+    daemon.wait_listening(&data);
+    wait(&asks, "in force", |_, text| text == "in force: gaps");
+    daemon.stop();
+}

@@ -59,14 +59,19 @@ impl Daemon {
         Daemon { child, config: config.to_owned() }
     }
 
+    /// What it wrote to its standard error until now.
+    pub fn said(&self) -> String {
+        std::fs::read_to_string(log(&self.config)).unwrap_or_default()
+    }
+
     /// Wait for its socket, so that what asks next is answered by it and does not open the store itself.
     pub fn wait_listening(&mut self, data: &Path) {
         let socket = watchfloor::config::Config::default().api.socket_path(data);
         let deadline = Instant::now() + Duration::from_secs(60);
         while std::os::unix::net::UnixStream::connect(&socket).is_err() {
-            let said = || std::fs::read_to_string(log(&self.config)).unwrap_or_default();
-            assert!(self.child.try_wait().unwrap().is_none(), "the daemon ended: {}", said());
-            assert!(Instant::now() < deadline, "{} does not answer: {}", socket.display(), said());
+            let ended = self.child.try_wait().unwrap();
+            assert!(ended.is_none(), "the daemon ended: {}", self.said());
+            assert!(Instant::now() < deadline, "{} is silent: {}", socket.display(), self.said());
             std::thread::sleep(Duration::from_millis(20));
         }
     }
