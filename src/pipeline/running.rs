@@ -217,7 +217,7 @@ pub async fn start(parts: Parts) -> anyhow::Result<Running> {
         repeats,
     );
 
-    let (batch_sender, batches) = batch_queue(&config);
+    let (batch_sender, batches) = batch_queue();
     let (commit_sender, commits) = queue::bounded::<Ready>("commits", COMMITS_WAITING_MAX);
     let ledger = store.ledger().await?;
     shared.update(|snapshot| {
@@ -276,13 +276,9 @@ fn sources_here(config: &Config) -> impl Iterator<Item = &SourceConfig> {
     config.sources.iter().filter(|source| config.roles.runs(&source.kind))
 }
 
-/// What waits for the middle of the path: two batches. Where records of many senders come one by one, as many as weigh as
-/// much: else each commit would hold a handful.
-fn batch_queue(config: &Config) -> (queue::Sender<Batch>, queue::Receiver<Batch>) {
-    let collected = |source: &SourceConfig| matches!(&source.kind, SourceKind::Kafka(kafka) if kafka.from_collectors);
-    if !config.roles.only_collects() && !sources_here(config).any(collected) {
-        return queue::bounded("batches", limits::READ_AHEAD_BATCHES_MAX);
-    }
+/// What waits for the middle of the path: as many batches as weigh no more than two full ones. Where records of many
+/// senders come one by one, or a sender waits for answers, a commit would hold a handful otherwise.
+fn batch_queue() -> (queue::Sender<Batch>, queue::Receiver<Batch>) {
     let bytes = limits::READ_AHEAD_BATCHES_MAX * limits::BATCH_BYTES_MAX;
     queue::weighed("batches", SMALL_BATCHES_WAITING_MAX, bytes, |batch: &Batch| {
         std::mem::size_of::<Batch>() + batch.data.len() + std::mem::size_of_val(&*batch.records)

@@ -30,7 +30,7 @@ use partition::{AT, Fields, Partition};
 pub use follow::Follower;
 
 /// What terms are made of, and how. Another number here makes every index anew.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 /// Events of days beyond this many go into one partition for the rest.
 const DAYS_MAX: usize = 800;
 /// The partition of events whose day has none of its own.
