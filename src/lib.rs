@@ -13,6 +13,7 @@ pub mod desk;
 pub mod detect;
 pub mod export;
 pub mod gaps;
+pub mod infer;
 pub mod model;
 pub mod normalise;
 pub mod pipeline;

@@ -16,6 +16,7 @@ mod gaps;
 mod keymap;
 mod keys;
 mod load;
+mod model;
 mod normalise;
 mod normalise_explain;
 mod open_desk;
@@ -114,6 +115,8 @@ enum Command {
     Simulate(simulate::Arguments),
     /// Check and list Sigma rules
     Rules(rules::Arguments),
+    /// The models that judge endpoints: check, evaluate, make features for training
+    Model(model::Arguments),
     /// Keys of the programs that send to the daemon: make, list, revoke
     Keys(keys::Arguments),
     /// Check, list and test signals
@@ -182,6 +185,7 @@ fn run(arguments: Arguments) -> anyhow::Result<Outcome> {
         Some(Command::Scan(arguments)) => scan::run(&common, &arguments),
         Some(Command::Normalise(arguments)) => normalise::run(&common, &arguments),
         Some(Command::Rules(arguments)) => rules::run(&common, &arguments),
+        Some(Command::Model(arguments)) => model::run(&common, &arguments),
         Some(Command::Keys(arguments)) => keys::run(&common, &arguments),
         Some(Command::Signals(arguments)) => signals::run(&common, &arguments),
         Some(Command::Topics(arguments)) => topics::run(&common, &arguments),

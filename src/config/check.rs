@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use crate::config::reader::{ConfigProblem, Origin, Reader, Shown};
 use crate::config::{Config, places::Places};
 use crate::config::{
-    alert, api, assets, backup, collect, gaps, limits, mappings, metrics, redact, retention, rules,
-    signals, sinks, sources, store, ui,
+    alert, api, assets, backup, collect, gaps, infer, limits, mappings, metrics, redact, retention,
+    rules, signals, sinks, sources, store, ui,
 };
 
 /// Names with our prefix that are not configuration keys; those of tests ([`TEST_ENV_PREFIX`]) neither.
@@ -88,6 +88,7 @@ fn read(reader: &mut Reader) -> Config {
         data_dir: PathBuf::from(data_dir),
         rules: rules::read(reader),
         signals: signals::read(reader),
+        infer: infer::read(reader),
         mappings: mappings::read(reader),
         store: store::read(reader),
         alert: alert::read(reader),

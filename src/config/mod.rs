@@ -13,6 +13,7 @@ pub mod brokers;
 pub mod check;
 pub mod collect;
 pub mod gaps;
+pub mod infer;
 pub mod limits;
 pub mod listen;
 pub mod mappings;
@@ -52,6 +53,8 @@ pub struct Config {
     pub rules: rules::RulesConfig,
     /// Which signals run.
     pub signals: signals::SignalsConfig,
+    /// Which models judge endpoints.
+    pub infer: infer::InferConfig,
     /// Who may read the counters.
     pub metrics: metrics::MetricsConfig,
     /// Log formats as data.

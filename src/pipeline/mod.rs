@@ -12,6 +12,7 @@ mod committer;
 pub mod config_reload;
 mod exports;
 pub mod failed_logins;
+pub mod features;
 mod in_order;
 pub mod inputs;
 mod keys;

@@ -255,3 +255,62 @@ fn pages_link_only_to_files_that_are_there() {
     assert!(found > 10, "the search found too few links: {found}");
     assert!(dead.is_empty(), "{}", dead.join("\n"));
 }
+
+const FEATURES_HEAD: &str = "# What the graph model sees
+
+The tables are generated. `WATCHFLOOR_BLESS=1 cargo test --test it docs` writes them again.
+
+`watchfloor model features PATH... --out DIR` writes what is described here for training; live windows go through the same code. A file is a
+capture with empty state; its events are taken in order of time. A window is the last 180 s of one endpoint, and one ends every 30 s at which an
+event of the graph lies in it. `windows.ndjson` has a line a window, `manifest.json` the names of the columns in order and the hashes of all files.
+
+**What is never a feature**: names of hosts, accounts, programs and files, addresses, GUIDs, process ids, clock time, rule results. A test
+renames and shifts all of them through whole captures and compares every bit. Texts are read through a mask in which all lower-case letters are alike, all
+upper-case letters and all digits. What is read as it is: the operating systems' own words (folders, endings, parts of registry keys, pipes of services,
+account classes, event codes), and classes of ports and addresses. So a program is known by where it lies, how it is called in form, who started it, and
+how rare that is, not by being called `powershell.exe`.
+
+**Nodes**: process, file (also libraries, pipes, shares), script, network (an address with a port, or a resolved name), registry (a key), user, syscall (an
+act without an object: a log cleared, a right used, a fork). **Edges**: spawned, wrote, read, executed, loaded, connected_to, resolved, set, accessed,
+logged_on, performed; each also backward, as kind + 11.
+
+**Processes** are known by the sensor's id, else by number: a sight without an id joins the process that has the number; a start, an end, another program or
+another id begins a new one. 256 processes of an endpoint are remembered for 30 minutes, so that a window knows the command line of a process that
+started before it.
+
+**How rare** something is, is counted by hashes of what makes it alike elsewhere (a program: class of its folder and its name with numbers as one mark; a
+connection: who, class of address, port; a registry key: its path without accounts, GUIDs and numbers), in pairs of day and endpoint of a history
+(`--history`), and in earlier intervals of the same endpoint that no longer lie in the window. A capture of the history is counted without the
+captures of its own day (`--leave-out file`: without files of its name).
+
+**Bounds.** A window has at most 256 nodes and 2,048 edges. Repeats are merged first. Then nodes of one kind and label are a group, and every group
+keeps the same number, as many as fit: only the commonest lose any. In a group those with the most different edges stay, of equals the first. Edges of nodes
+that went go with them; if there are still too many, they are grouped by kind and the labels of both ends in the same way, and those with the highest count
+stay. A pane (30 s) is brought to 256 nodes by the same rule when it has over 512. What went is counted (`nodes_dropped`, `edges_dropped`).
+
+**Time.** An event whose windows are all closed is counted as late. After 64 of them in a row the clock went back for good: the endpoint's windows are closed
+and it begins anew. An event whose time is more than a minute after we got it closes no window, so that one from a clock that is ahead makes no other late.
+
+Values are between about 0 and 5: amounts are log2(1 + amount) / 3, shares are 0 to 1, facts are 0 or 1.
+
+";
+
+fn features() -> String {
+    use watchfloor::infer::features::{FEATURE_VERSION, names};
+    let mut out = FEATURES_HEAD.to_owned();
+    let tables = [("Nodes", names::node()), ("Edges", names::edge())];
+    for (title, columns) in tables {
+        let count = columns.len();
+        writeln!(out, "## {title}: {count} columns of version {FEATURE_VERSION}\n\n| column | what |\n| --- | --- |").unwrap();
+        for (name, what) in columns {
+            writeln!(out, "| `{name}` | {} |", cell(&what)).unwrap();
+        }
+        out.push('\n');
+    }
+    out
+}
+
+#[test]
+fn the_list_of_features_is_what_models_read() {
+    compare("docs/model-features.md", &features());
+}

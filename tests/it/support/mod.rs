@@ -7,6 +7,7 @@ pub mod daemon;
 pub mod http;
 #[path = "services/kafka.rs"]
 pub mod kafka;
+pub mod onnxruntime;
 #[path = "services/path.rs"]
 pub mod path;
 pub mod proxy;
@@ -17,6 +18,7 @@ pub mod services;
 #[path = "services/shippers.rs"]
 pub mod shippers;
 pub mod stub;
+pub mod tiny_model;
 pub mod unruly;
 pub mod vocabulary;
 pub mod wire;

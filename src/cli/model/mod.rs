@@ -1,0 +1,36 @@
+//! `watchfloor model`: everything that is done with models from the command line, one file a verb.
+
+mod check;
+mod features;
+
+use clap::{Args, Subcommand};
+
+use crate::cli::{Common, Outcome};
+
+#[derive(Args)]
+#[command(after_help = "Examples:
+  watchfloor model check
+  watchfloor model check my-model/
+  watchfloor model features captures/ --out features/
+  watchfloor model features captures/ --out features/ --track reduced --history captures/
+
+docs/model-runtime.md says what a model is made of and what runs it, docs/model-features.md what it sees.")]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Check a model and every runtime that can be had (exit 1 if anything is wrong)
+    Check(check::Arguments),
+    /// Write the training tensors of log files
+    Features(features::Arguments),
+}
+
+pub(crate) fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Outcome> {
+    match &arguments.verb {
+        Verb::Check(arguments) => check::run(common, arguments),
+        Verb::Features(arguments) => features::run(common, arguments),
+    }
+}

@@ -1,0 +1,227 @@
+//! `[infer]`: which models judge endpoints, what runs them, and how many alerts they may make.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::config::reader::Reader;
+
+/// Alerts of an endpoint in a day, where nobody says otherwise.
+const BUDGET_DEFAULT: u64 = 1;
+/// More alerts a day than this are no budget.
+const BUDGET_MAX: u64 = 48;
+/// Windows are at most this long.
+const WINDOW_MAX: Duration = Duration::from_secs(3_600);
+/// Event times are at most this much late.
+const LATENESS_MAX: Duration = Duration::from_secs(3_600);
+/// Threads that score, where nobody says otherwise: a window takes milliseconds.
+const WORKERS_DEFAULT: u64 = 1;
+/// More threads than this only wait for each other.
+const WORKERS_MAX: u64 = 64;
+/// Nodes of a window, where nobody says otherwise.
+const NODES_DEFAULT: u64 = 256;
+/// Edges of a window, where nobody says otherwise.
+const EDGES_DEFAULT: u64 = 2_048;
+
+/// What runs a model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Runtime {
+    /// ONNX Runtime where a library is found, else tract.
+    Auto,
+    /// tract, which is part of the program.
+    Tract,
+    /// ONNX Runtime, from a library.
+    OnnxRuntime,
+}
+
+/// Where a model runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Device {
+    /// On the processor.
+    Cpu,
+    /// On the first graphics card, by ONNX Runtime.
+    Cuda,
+}
+
+/// Models, their runtime, windows and budget.
+#[derive(Clone, Debug, PartialEq)]
+pub struct InferConfig {
+    /// Are endpoints judged at all?
+    pub enabled: bool,
+    /// `builtin`, or a folder.
+    pub models: String,
+    /// What runs them.
+    pub runtime: Runtime,
+    /// The library of ONNX Runtime, or the folder it lies in.
+    pub library: Option<PathBuf>,
+    /// Where they run.
+    pub device: Device,
+    /// Event time of one window.
+    pub window: Duration,
+    /// Event time between two windows.
+    pub interval: Duration,
+    /// How long a window waits for late events, in event time.
+    pub lateness: Duration,
+    /// Threads that score.
+    pub workers: usize,
+    /// Model alerts of an endpoint in a day of event time.
+    pub budget: u64,
+    /// Nodes of one window.
+    pub nodes_max: usize,
+    /// Edges of one window.
+    pub edges_max: usize,
+}
+
+impl Default for InferConfig {
+    fn default() -> InferConfig {
+        InferConfig {
+            enabled: true,
+            models: "builtin".to_owned(),
+            runtime: Runtime::Auto,
+            library: None,
+            device: Device::Cpu,
+            window: Duration::from_secs(180),
+            interval: Duration::from_secs(30),
+            lateness: Duration::from_secs(10),
+            workers: count(WORKERS_DEFAULT),
+            budget: BUDGET_DEFAULT,
+            nodes_max: count(NODES_DEFAULT),
+            edges_max: count(EDGES_DEFAULT),
+        }
+    }
+}
+
+impl InferConfig {
+    /// Windows of a day that do not overlap.
+    pub fn blocks_a_day(&self) -> u64 {
+        86_400 / self.window.as_secs().max(1)
+    }
+}
+
+fn count(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+/// Take the section's keys.
+pub fn read(reader: &mut Reader) -> InferConfig {
+    let default = InferConfig::default();
+    let enabled = reader.truth(
+        "infer.enabled",
+        default.enabled,
+        "Judge the last minutes of every endpoint with a model. Rules run either way.",
+    );
+    let models = reader.text(
+        "infer.models",
+        &default.models,
+        "`builtin`, or a folder: one model with its manifest.toml, or one folder a model. `watchfloor model check` tells what is wrong with it.",
+    );
+    let mut config = InferConfig { enabled, models, ..default };
+    runtime(reader, &mut config);
+    windows(reader, &mut config);
+    bounds(reader, &mut config);
+    config
+}
+
+fn runtime(reader: &mut Reader, config: &mut InferConfig) {
+    let runtimes =
+        [("auto", Runtime::Auto), ("tract", Runtime::Tract), ("onnxruntime", Runtime::OnnxRuntime)];
+    let doc = "What runs models: `tract` is part of the program, `onnxruntime` is a library and faster, `auto` takes the library where one is found. What is named here and cannot be had stops the start.";
+    config.runtime =
+        reader.choice("infer.runtime", "auto", &runtimes, doc).unwrap_or(Runtime::Auto);
+    let doc = "The library of ONNX Runtime (1.17 or newer) or its folder. Without it: ORT_DYLIB_PATH, beside the program, the system's folders.";
+    config.library = reader.optional_text("infer.library", doc).map(PathBuf::from);
+    let devices = [("cpu", Device::Cpu), ("cuda", Device::Cuda)];
+    let doc = "`cuda` runs models on the first graphics card, with a library of ONNX Runtime that was built for it.";
+    config.device = reader.choice("infer.device", "cpu", &devices, doc).unwrap_or(Device::Cpu);
+    if config.runtime == Runtime::Tract && config.device == Device::Cuda {
+        let hint = "infer.runtime = \"onnxruntime\", or infer.device = \"cpu\"".to_owned();
+        reader.complain("infer.device", "tract runs on the processor only".to_owned(), hint);
+    }
+    if config.runtime == Runtime::Tract && config.library.is_some() {
+        let hint = "infer.runtime = \"onnxruntime\" or \"auto\", or leave the library out";
+        let message = "a library is named and would not be used".to_owned();
+        reader.complain("infer.library", message, hint.to_owned());
+    }
+}
+
+fn windows(reader: &mut Reader, config: &mut InferConfig) {
+    let doc = "Event time that one window spans, in whole seconds. A model is made for one length.";
+    config.window = reader.duration("infer.window", config.window, doc);
+    let doc = "Event time from one window to the next; it divides infer.window. A model is made for one interval.";
+    config.interval = reader.duration("infer.interval", config.interval, doc);
+    let doc = "How much event time must pass after a window's end before it is judged: later events are not in it.";
+    config.lateness = reader.duration("infer.lateness", config.lateness, doc);
+    let whole = |time: Duration| time.subsec_nanos() == 0 && !time.is_zero();
+    let (window, interval) = (config.window, config.interval);
+    if !whole(window) || window > WINDOW_MAX {
+        let message = "a window is 1 second to 1 hour, in whole seconds".to_owned();
+        reader.complain("infer.window", message, "infer.window = \"3m\"".to_owned());
+        config.window = InferConfig::default().window;
+    }
+    if !whole(interval) || !window.as_secs().is_multiple_of(interval.as_secs().max(1)) {
+        let message = "the interval does not divide infer.window".to_owned();
+        reader.complain("infer.interval", message, "infer.interval = \"30s\"".to_owned());
+        config.interval = config.window;
+    }
+    if config.lateness > LATENESS_MAX {
+        let message = "nothing waits longer than an hour".to_owned();
+        reader.complain("infer.lateness", message, "infer.lateness = \"10s\"".to_owned());
+    }
+}
+
+fn bounds(reader: &mut Reader, config: &mut InferConfig) {
+    let mut within = |key: &str, default: u64, most: u64, doc| {
+        let given = reader.number(key, default, 1, doc);
+        if given > most {
+            let message = format!("{given} is more than {most}");
+            reader.complain(key, message, format!("1 to {most}"));
+        }
+        given.min(most)
+    };
+    let doc = "Threads that score windows. One does some hundred windows a second.";
+    config.workers = count(within("infer.workers", WORKERS_DEFAULT, WORKERS_MAX, doc));
+    let doc = "Alerts that models may make about one endpoint in a day of event time. What is over it is kept, counted and listed, and makes no alert.";
+    config.budget = within("infer.budget", BUDGET_DEFAULT, BUDGET_MAX, doc);
+    let doc = "Nodes of one window; over it the commonest are dropped and counted.";
+    config.nodes_max = count(within("infer.nodes_max", NODES_DEFAULT, 100_000, doc));
+    let doc = "Edges of one window, repeats merged; over it the commonest are dropped and counted.";
+    config.edges_max = count(within("infer.edges_max", EDGES_DEFAULT, 1_000_000, doc));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::reader::Origin;
+
+    fn config_of(keys: &[(&str, &str)]) -> (InferConfig, Vec<String>) {
+        let mut reader = Reader::default();
+        for (key, value) in keys {
+            reader.set(key, value, Origin::Default);
+        }
+        let config = read(&mut reader);
+        (config, reader.problems.iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn an_empty_section_is_the_default() {
+        let (config, problems) = config_of(&[]);
+        assert_eq!((config, problems), (InferConfig::default(), Vec::new()));
+        assert_eq!(InferConfig::default().blocks_a_day(), 480);
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_refused_with_its_key() {
+        let refused = |keys: &[(&str, &str)], key: &str| {
+            let (_, problems) = config_of(keys);
+            assert!(problems.len() == 1 && problems[0].contains(key), "{keys:?}: {problems:?}");
+        };
+        refused(&[("infer.runtime", "torch")], "infer.runtime");
+        refused(&[("infer.runtime", "tract"), ("infer.device", "cuda")], "infer.device");
+        refused(&[("infer.runtime", "tract"), ("infer.library", "/x.so")], "infer.library");
+        refused(&[("infer.interval", "50s")], "infer.interval");
+        refused(&[("infer.interval", "0s")], "infer.interval");
+        refused(&[("infer.window", "90m")], "infer.window");
+        refused(&[("infer.budget", "1000")], "infer.budget");
+        refused(&[("infer.workers", "0")], "infer.workers");
+        refused(&[("infer.lateness", "2h")], "infer.lateness");
+    }
+}

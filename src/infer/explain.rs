@@ -1,0 +1,296 @@
+//! Why a window scored as it did, by exact ablation: a part is taken out, the rest is scored again, the drop is what the part
+//! was worth. No gradient and no attention weight is read, so what is shown is what the model does.
+//!
+//! What other nodes' numbers say about a part (how many neighbours they have) stays as it was: the question is what the model would
+//! say had it not been shown the part, not had it not happened.
+
+use std::time::Instant;
+
+use crate::infer::Tensors;
+use crate::infer::scorer::{ScoreError, Scorer, Wants};
+
+/// Parts that are tried at most.
+pub const CANDIDATES_MAX: usize = 40;
+/// Factors from which the curves are drawn, and nodes that are shown on opening.
+pub const SHOWN_MAX: usize = 15;
+
+/// What can be taken out of a window.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Part {
+    /// A node with all its edges.
+    Node(usize),
+    /// Forward edges, by their numbers, with their twins.
+    Edges(Vec<usize>),
+}
+
+/// A part and what it was worth.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Factor {
+    /// The part.
+    pub part: Part,
+    /// How much lower the score is without it; negative: it spoke against.
+    pub drop: f32,
+}
+
+/// Why a window scored as it did.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Explanation {
+    /// The score of the whole window.
+    pub score: f32,
+    /// Parts that were tried, the largest drop first.
+    pub factors: Vec<Factor>,
+    /// Parts that there were.
+    pub of: usize,
+    /// Mean score while the factors are taken out one after the other, the most important first: the lower, the truer.
+    pub deletion: f32,
+    /// Mean score while they are put back into the window without them: the higher, the truer.
+    pub insertion: f32,
+    /// Windows that were scored for it.
+    pub runs: usize,
+    /// How long it took.
+    pub milliseconds: f32,
+}
+
+/// Parts to try: nodes by `weight` (contributing events first; equal ones by their edges), then edges of one kind from one node.
+pub fn candidates(window: &Tensors, weight: impl Fn(usize) -> f32) -> Vec<Part> {
+    let forward = window.edges / 2;
+    let ends = |edge: usize| {
+        let end =
+            |at: usize| window.edge_index.get(at).and_then(|node| usize::try_from(*node).ok());
+        Some((end(edge)?, end(window.edges + edge)?))
+    };
+    let mut degree = vec![0_usize; window.nodes];
+    let mut groups: Vec<((usize, i64), Vec<usize>)> = Vec::new();
+    for edge in 0..forward {
+        let Some((source, target)) = ends(edge) else { continue };
+        for node in [source, target] {
+            if let Some(count) = degree.get_mut(node) {
+                *count += 1;
+            }
+        }
+        let key = (source, window.edge_type.get(edge).copied().unwrap_or(-1));
+        match groups.iter_mut().find(|(known, _)| *known == key) {
+            Some((_, edges)) => edges.push(edge),
+            None => groups.push((key, vec![edge])),
+        }
+    }
+    let mut nodes: Vec<usize> = (0..window.nodes).collect();
+    let edges_of = |node: usize| degree.get(node).copied().unwrap_or(0);
+    nodes.sort_by(|a, b| {
+        weight(*b).total_cmp(&weight(*a)).then(edges_of(*b).cmp(&edges_of(*a))).then(a.cmp(b))
+    });
+    groups.sort_by(|a, b| weight(b.0.0).total_cmp(&weight(a.0.0)).then(b.1.len().cmp(&a.1.len())));
+    let nodes = nodes.into_iter().map(Part::Node);
+    nodes.chain(groups.into_iter().map(|(_, edges)| Part::Edges(edges))).collect()
+}
+
+/// The window without these parts. Nodes keep their order.
+pub fn without(window: &Tensors, parts: &[&Part]) -> Tensors {
+    let forward = window.edges / 2;
+    let (mut gone, mut cut) = (vec![false; window.nodes], vec![false; forward]);
+    for part in parts {
+        match part {
+            Part::Node(node) => gone.get_mut(*node).into_iter().for_each(|gone| *gone = true),
+            Part::Edges(edges) => {
+                edges
+                    .iter()
+                    .for_each(|edge| cut.get_mut(*edge).into_iter().for_each(|cut| *cut = true));
+            }
+        }
+    }
+    let is_gone = |node: usize| gone.get(node).copied().unwrap_or(true);
+    let mut place = vec![0_i64; window.nodes];
+    let mut kept_nodes = Vec::new();
+    for (node, place) in place.iter_mut().enumerate() {
+        *place = i64::try_from(kept_nodes.len()).unwrap_or(i64::MAX);
+        if !is_gone(node) {
+            kept_nodes.push(node);
+        }
+    }
+    let end = |at: usize| window.edge_index.get(at).and_then(|node| usize::try_from(*node).ok());
+    let stays = |edge: &usize| {
+        let twin = if forward == 0 { 0 } else { edge % forward };
+        let ends = [end(*edge), end(window.edges + edge)];
+        !cut.get(twin).copied().unwrap_or(true)
+            && ends.iter().all(|end| end.is_some_and(|node| !is_gone(node)))
+    };
+    let kept_edges: Vec<usize> = (0..window.edges).filter(stays).collect();
+    let moved = |at: usize| end(at).and_then(|node| place.get(node)).copied().unwrap_or(0);
+    let sources = kept_edges.iter().map(|edge| moved(*edge));
+    let targets = kept_edges.iter().map(|edge| moved(window.edges + edge));
+    Tensors {
+        nodes: kept_nodes.len(),
+        edges: kept_edges.len(),
+        node_features: rows(&window.node_features, window.nodes, &kept_nodes),
+        node_type: rows(&window.node_type, window.nodes, &kept_nodes),
+        edge_index: sources.chain(targets).collect(),
+        edge_type: rows(&window.edge_type, window.edges, &kept_edges),
+        edge_features: rows(&window.edge_features, window.edges, &kept_edges),
+    }
+}
+
+fn rows<T: Copy>(from: &[T], rows: usize, kept: &[usize]) -> Vec<T> {
+    let width = from.len().checked_div(rows).unwrap_or(0);
+    let row = |at: &usize| from.get(at * width..(at + 1) * width).unwrap_or(&[]);
+    kept.iter().flat_map(row).copied().collect()
+}
+
+/// Explain a window: try the first [`CANDIDATES_MAX`] parts that leave a graph.
+pub fn explain(
+    scorer: &mut dyn Scorer,
+    window: &Tensors,
+    parts: &[Part],
+) -> Result<Explanation, ScoreError> {
+    let begun = Instant::now();
+    let mut runs = 0;
+    let mut score = |parts: &[&Part]| -> Result<Option<f32>, ScoreError> {
+        let rest = without(window, parts);
+        if rest.nodes < 2 {
+            return Ok(None);
+        }
+        runs += 1;
+        scorer.score(&rest, Wants::default()).map(|scores| Some(scores.score))
+    };
+    let whole = score(&[])?.ok_or(ScoreError::Window(
+        crate::infer::scorer::feed::BadTensors::TooFewNodes(window.nodes),
+    ))?;
+    let mut factors = Vec::new();
+    for part in parts {
+        if factors.len() == CANDIDATES_MAX {
+            break;
+        }
+        if let Some(rest) = score(&[part])? {
+            factors.push(Factor { part: part.clone(), drop: whole - rest });
+        }
+    }
+    factors.sort_by(|a, b| b.drop.total_cmp(&a.drop));
+    let order: Vec<&Part> = factors.iter().take(SHOWN_MAX).map(|factor| &factor.part).collect();
+    let (mut deletion, mut insertion) = (vec![whole], Vec::new());
+    for taken in 1..=order.len() {
+        let (first, rest) = order.split_at(taken.min(order.len()));
+        deletion.extend(score(first)?);
+        // Without everything from here on: the parts before it were put back.
+        insertion.extend(score(rest)?);
+    }
+    let (deletion, insertion) = (mean(&deletion), mean(&insertion));
+    let milliseconds = begun.elapsed().as_secs_f32() * 1_000.0;
+    Ok(Explanation {
+        score: whole,
+        factors,
+        of: parts.len(),
+        deletion,
+        insertion,
+        runs,
+        milliseconds,
+    })
+}
+
+fn mean(numbers: &[f32]) -> f32 {
+    numbers.iter().sum::<f32>() / numbers.len().max(1) as f32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::infer::scorer::Scores;
+    use proptest::prelude::*;
+
+    /// Scores by the nodes and edges that are left: a node is worth its feature, an edge of kind 1 a tenth.
+    struct Sum;
+
+    impl Scorer for Sum {
+        fn model(&self) -> &str {
+            "sum"
+        }
+
+        fn runtime(&self) -> &str {
+            "test"
+        }
+
+        fn score(&mut self, window: &Tensors, _: Wants) -> Result<Scores, ScoreError> {
+            let nodes: f32 = window.node_features.iter().sum();
+            let edges = window.edge_type.iter().filter(|kind| **kind == 1).count() as f32;
+            Ok(Scores { score: nodes + edges / 10.0, ..Scores::default() })
+        }
+    }
+
+    fn window(features: &[f32], edges: &[(i64, i64, i64)]) -> Tensors {
+        let (sources, targets): (Vec<i64>, Vec<i64>) = edges.iter().map(|e| (e.0, e.1)).unzip();
+        let kinds = edges.iter().map(|edge| edge.2);
+        Tensors {
+            nodes: features.len(),
+            edges: 2 * edges.len(),
+            node_features: features.to_vec(),
+            node_type: (0..features.len() as i64).map(|at| at % 7).collect(),
+            edge_index: [&*sources, &*targets, &*targets, &*sources].concat(),
+            edge_type: kinds.clone().chain(kinds.map(|kind| kind + 11)).collect(),
+            edge_features: (0..2 * edges.len()).map(|at| at as f32).collect(),
+        }
+    }
+
+    #[test]
+    fn the_drop_of_a_part_is_what_the_score_loses_without_it() {
+        let window = window(&[0.0, 0.3, 0.0, 0.05], &[(0, 1, 0), (1, 2, 1), (1, 3, 1), (0, 3, 2)]);
+        let parts = candidates(&window, |node| if node == 3 { 1.0 } else { 0.0 });
+        assert_eq!(parts[0], Part::Node(3), "contributing ones come first");
+        assert!(
+            parts.contains(&Part::Edges(vec![1, 2])),
+            "edges of one kind from one node: {parts:?}"
+        );
+        let explained = explain(&mut Sum, &window, &parts).unwrap();
+        assert!((explained.score - 0.55).abs() < 1e-6);
+        assert_eq!(explained.factors[0].part, Part::Node(1), "{:?}", explained.factors);
+        assert!((explained.factors[0].drop - 0.5).abs() < 1e-6, "0.3 and two edges");
+        let edges = explained.factors.iter().find(|factor| factor.part == Part::Edges(vec![1, 2]));
+        assert!((edges.unwrap().drop - 0.2).abs() < 1e-6);
+        assert!(explained.deletion < explained.insertion, "{explained:?}");
+        assert_eq!(explained.of, parts.len());
+    }
+
+    #[test]
+    fn no_more_parts_are_tried_than_the_limit_and_a_graph_is_always_left() {
+        let features = vec![0.01; 100];
+        let edges: Vec<(i64, i64, i64)> = (0..99).map(|at| (at, at + 1, at % 11)).collect();
+        let window = window(&features, &edges);
+        let explained = explain(&mut Sum, &window, &candidates(&window, |_| 0.0)).unwrap();
+        assert_eq!(explained.factors.len(), CANDIDATES_MAX);
+        assert!(explained.runs <= 1 + CANDIDATES_MAX + 2 * SHOWN_MAX);
+        let two = self::window(&[0.1, 0.2], &[(0, 1, 1)]);
+        let explained = explain(&mut Sum, &two, &candidates(&two, |_| 0.0)).unwrap();
+        assert_eq!(explained.factors.len(), 1, "without a node there is no graph: {explained:?}");
+        assert!(explain(&mut Sum, &Tensors::default(), &[]).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_left_is_a_window_again(
+            nodes in 1_usize..12,
+            edges in prop::collection::vec((0_i64..12, 0_i64..12, 0_i64..11), 0..30),
+            gone in prop::collection::vec(0_usize..14, 0..5),
+            cut in prop::collection::vec(0_usize..40, 0..5),
+        ) {
+            let inside = |end: i64| end % nodes as i64;
+            let edges: Vec<_> = edges.iter().map(|e| (inside(e.0), inside(e.1), e.2)).collect();
+            let window = window(&vec![0.5; nodes], &edges);
+            let mut parts: Vec<Part> = gone.iter().map(|node| Part::Node(*node)).collect();
+            parts.push(Part::Edges(cut.clone()));
+            let rest = without(&window, &parts.iter().collect::<Vec<_>>());
+            let left = (0..nodes).filter(|node| !gone.contains(node)).count();
+            prop_assert_eq!(rest.nodes, left);
+            let stays = edges.iter().enumerate().filter(|(at, (s, t, _))| {
+                !cut.contains(at) && !gone.contains(&(*s as usize)) && !gone.contains(&(*t as usize))
+            });
+            prop_assert_eq!(rest.edges, 2 * stays.count());
+            if left >= 2 {
+                let inputs = crate::infer::artifact::manifest::Inputs {
+                    node_features: 1,
+                    edge_features: if rest.edges == 0 { 0 } else { 1 },
+                    node_kinds: 7,
+                    edge_kinds: 22,
+                    window_features: 0,
+                };
+                prop_assert_eq!(crate::infer::scorer::feed::check(&rest, &inputs), Ok(()));
+            }
+        }
+    }
+}

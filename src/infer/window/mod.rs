@@ -1,0 +1,253 @@
+//! Sliding windows of event time for all endpoints.
+//!
+//! A pane is one interval (`infer.interval`, 30 s) of one endpoint, aligned to the epoch; a window is the panes of the last
+//! `infer.window` (180 s) before its end. An event goes into its pane once. A window closes when the endpoint's newest event
+//! time is `infer.lateness` (10 s) past its end, or when its source rests and somebody calls [`Windows::finish`].
+
+pub mod endpoint;
+pub mod pane;
+pub mod reduce;
+pub mod seen;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use ahash::AHashMap;
+
+use crate::infer::features::rarity::Snapshot;
+use crate::infer::features::{self, Tensors};
+use crate::infer::graph::{Graph, Observation, observe};
+use crate::infer::platform::Platform;
+use crate::infer::shape::memo::Memo;
+use crate::model::event::Event;
+use crate::model::field;
+
+pub use endpoint::{Endpoint, Timing};
+
+/// Which endpoint: tenant, host in its short form, platform.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct EndpointKey {
+    /// `organization.id`, or empty.
+    pub tenant: Box<str>,
+    /// The host's name: lower case, first label; an address stays whole.
+    pub host: Box<str>,
+    /// Windows or Linux.
+    pub platform: Platform,
+}
+
+impl EndpointKey {
+    /// The endpoint of an event. `None`: it could be of any platform.
+    pub fn of(event: &Event) -> Option<EndpointKey> {
+        let platform = Platform::of(event)?;
+        let tenant = event.str(field::ORGANIZATION_ID).unwrap_or_default();
+        Some(EndpointKey { tenant: tenant.into(), host: short(event.host()).into(), platform })
+    }
+}
+
+/// The short form of a host's name: full and short names are one endpoint.
+pub fn short(host: &str) -> String {
+    let lower = host.to_ascii_lowercase();
+    if lower.parse::<IpAddr>().is_ok() {
+        return lower;
+    }
+    lower.split('.').next().unwrap_or_default().to_owned()
+}
+
+/// A window of an endpoint, as numbers and as the graph behind them.
+#[derive(Clone, Debug)]
+pub struct Window {
+    /// Which endpoint.
+    pub endpoint: Arc<EndpointKey>,
+    /// Its start, in milliseconds of event time.
+    pub start_ms: i64,
+    /// Its end.
+    pub end_ms: i64,
+    /// From the first to the last event of any kind, in milliseconds.
+    pub observed_ms: i64,
+    /// Events of any kind.
+    pub events: u32,
+    /// Events in the graph.
+    pub graph_events: u32,
+    /// The graph.
+    pub graph: Graph,
+    /// The same as numbers.
+    pub tensors: Tensors,
+}
+
+/// What is common elsewhere, for each platform: models bring it.
+#[derive(Clone, Debug, Default)]
+pub struct Histories {
+    /// On Windows.
+    pub windows: Option<Arc<Snapshot>>,
+    /// On Linux.
+    pub linux: Option<Arc<Snapshot>>,
+}
+
+impl From<Option<Arc<Snapshot>>> for Histories {
+    /// One for both.
+    fn from(snapshot: Option<Arc<Snapshot>>) -> Histories {
+        Histories { windows: snapshot.clone(), linux: snapshot }
+    }
+}
+
+impl Histories {
+    fn of(&self, platform: Platform) -> Option<&Snapshot> {
+        match platform {
+            Platform::Windows => self.windows.as_deref(),
+            Platform::Linux => self.linux.as_deref(),
+        }
+    }
+}
+
+/// Who takes windows.
+pub trait Take {
+    /// A window has closed.
+    fn window(&mut self, window: Window);
+    /// A pane is over: the keys by which its content is counted.
+    fn folded(&mut self, _endpoint: &EndpointKey, _keys: &[u64]) {}
+}
+
+/// The windows of all endpoints.
+#[derive(Default)]
+pub struct Windows {
+    timing: Timing,
+    history: Histories,
+    endpoints: AHashMap<Arc<EndpointKey>, Endpoint>,
+    memo: Memo,
+    observation: Observation,
+    features_off: bool,
+}
+
+impl Windows {
+    /// Windows with a history of what is common.
+    pub fn new(timing: Timing, history: impl Into<Histories>) -> Windows {
+        Windows { timing, history: history.into(), ..Windows::default() }
+    }
+
+    /// Only count keys, make no windows.
+    #[must_use]
+    pub fn only_keys(mut self) -> Windows {
+        self.features_off = true;
+        self
+    }
+
+    /// Take in an event. `false`: it is of no known platform, or too late.
+    pub fn see(&mut self, event: &Event, take: &mut dyn Take) -> bool {
+        let Some(key) = EndpointKey::of(event) else { return false };
+        let at_ms = event.timestamp.micros().div_euclid(1_000);
+        let at_ms = at_ms.clamp(-endpoint::TIME_MS_MAX, endpoint::TIME_MS_MAX);
+        let ingested_ms = event.ingested.micros().div_euclid(1_000);
+        let (key, endpoint) = match self.endpoints.get_key_value(&key) {
+            Some((known, _)) => {
+                let known = Arc::clone(known);
+                let Some(endpoint) = self.endpoints.get_mut(&known) else { return false };
+                (known, endpoint)
+            }
+            None => {
+                let key = Arc::new(key);
+                let endpoint = self.endpoints.entry(Arc::clone(&key)).or_default();
+                (key, endpoint)
+            }
+        };
+        let closing = Closing {
+            timing: &self.timing,
+            history: self.history.of(key.platform),
+            features: !self.features_off,
+        };
+        let mut context = observe::Context {
+            event,
+            platform: key.platform,
+            at_ms,
+            processes: &mut endpoint.processes,
+            memo: &mut self.memo,
+            out: &mut self.observation,
+        };
+        observe::observe(&mut context);
+        let taken = endpoint.see(&self.timing, (at_ms, ingested_ms), event.id, &self.observation);
+        if endpoint.wants_closing() {
+            closing.close(&key, endpoint, i64::MAX, take);
+        }
+        let now = endpoint.newest_ms();
+        closing.close(&key, endpoint, now, take);
+        taken
+    }
+
+    /// Forget what endpoints without events need no more; `now_ms` is event time elsewhere. Changes no later window.
+    pub fn rest(&mut self, now_ms: i64) {
+        for endpoint in self.endpoints.values_mut().filter(|endpoint| endpoint.is_idle()) {
+            endpoint.rest(now_ms);
+        }
+    }
+
+    /// Close every window, as at the end of a file. Endpoints go in the order of their keys.
+    pub fn finish(&mut self, take: &mut dyn Take) {
+        let mut keys: Vec<Arc<EndpointKey>> = self.endpoints.keys().cloned().collect();
+        keys.sort_unstable();
+        for key in keys {
+            let closing = Closing {
+                timing: &self.timing,
+                history: self.history.of(key.platform),
+                features: !self.features_off,
+            };
+            if let Some(endpoint) = self.endpoints.get_mut(&key) {
+                closing.close(&key, endpoint, i64::MAX, take);
+            }
+        }
+    }
+
+    /// Every endpoint, in no order.
+    pub fn endpoints(&self) -> impl Iterator<Item = (&Arc<EndpointKey>, &Endpoint)> {
+        self.endpoints.iter()
+    }
+
+    /// Put an endpoint back as it was kept.
+    pub fn restore(&mut self, key: EndpointKey, endpoint: Endpoint) {
+        self.endpoints.insert(Arc::new(key), endpoint);
+    }
+}
+
+/// What closing needs beside the endpoint.
+struct Closing<'a> {
+    timing: &'a Timing,
+    history: Option<&'a Snapshot>,
+    features: bool,
+}
+
+impl Closing<'_> {
+    fn close(
+        &self,
+        key: &Arc<EndpointKey>,
+        endpoint: &mut Endpoint,
+        now_ms: i64,
+        take: &mut dyn Take,
+    ) {
+        while let Some(end_ms) = endpoint.due(self.timing, now_ms) {
+            if self.features
+                && let Some(closed) = endpoint.window(self.timing, end_ms)
+            {
+                let start_ms = end_ms - self.timing.window_ms;
+                let scene = features::Scene {
+                    window_ms: self.timing.window_ms,
+                    interval_ms: self.timing.interval_ms,
+                    start_ms,
+                    observed_ms: closed.observed_ms,
+                    processes: &endpoint.processes,
+                    seen: &endpoint.seen,
+                    history: self.history,
+                };
+                let tensors = features::tensors(&closed.graph, &scene);
+                take.window(Window {
+                    endpoint: Arc::clone(key),
+                    start_ms,
+                    end_ms,
+                    observed_ms: closed.observed_ms,
+                    events: closed.events,
+                    graph_events: closed.graph_events,
+                    graph: closed.graph,
+                    tensors,
+                });
+            }
+            endpoint.slide(self.timing, end_ms, &mut |keys| take.folded(key, keys));
+        }
+    }
+}
