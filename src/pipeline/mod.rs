@@ -10,6 +10,7 @@ pub mod changes;
 mod collect;
 mod committer;
 pub mod config_reload;
+pub mod evaluate;
 mod exports;
 pub mod failed_logins;
 pub mod features;

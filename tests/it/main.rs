@@ -35,6 +35,7 @@ mod kill;
 mod kill_correlations;
 mod linux_kinds;
 mod mappings;
+mod model_eval;
 mod model_features;
 mod noise;
 mod normalise_linux;

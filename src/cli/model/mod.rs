@@ -1,6 +1,7 @@
 //! `watchfloor model`: everything that is done with models from the command line, one file a verb.
 
 mod check;
+mod eval;
 mod features;
 
 use clap::{Args, Subcommand};
@@ -11,6 +12,7 @@ use crate::cli::{Common, Outcome};
 #[command(after_help = "Examples:
   watchfloor model check
   watchfloor model check my-model/
+  watchfloor model eval lab/ --labels labels.jsonl --scores scores.ndjson
   watchfloor model features captures/ --out features/
   watchfloor model features captures/ --out features/ --track reduced --history captures/
 
@@ -24,6 +26,8 @@ pub(crate) struct Arguments {
 enum Verb {
     /// Check a model and every runtime that can be had (exit 1 if anything is wrong)
     Check(check::Arguments),
+    /// Score the windows of log files and compare with labels
+    Eval(eval::Arguments),
     /// Write the training tensors of log files
     Features(features::Arguments),
 }
@@ -31,6 +35,7 @@ enum Verb {
 pub(crate) fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Outcome> {
     match &arguments.verb {
         Verb::Check(arguments) => check::run(common, arguments),
+        Verb::Eval(arguments) => eval::run(common, arguments),
         Verb::Features(arguments) => features::run(common, arguments),
     }
 }
