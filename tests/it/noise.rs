@@ -105,6 +105,8 @@ fn feed(folder: &Path, kills: bool) -> (PathBuf, Daemon) {
             daemon = Daemon::spawn(&config, &data);
         }
     }
+    // Not only ready: before the new daemon has the store, commands open it themselves.
+    daemon.wait_listening(&data);
     daemon.wait_ready();
     settle(&config, LINES);
     (config, daemon)
@@ -147,6 +149,7 @@ fn a_loud_rule_is_parked_through_kills_and_released_with_everything_it_kept() {
     // Killed before it may be carried out: it is durable, and carried out once.
     daemon.kill();
     daemon = Daemon::spawn(&config, &wild.path().join("data"));
+    daemon.wait_listening(&wild.path().join("data"));
     daemon.wait_ready();
     let deadline = Instant::now() + Duration::from_secs(30);
     let all = loop {

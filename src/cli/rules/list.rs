@@ -96,7 +96,13 @@ fn counted(config: &Config) -> Option<(BTreeMap<String, u64>, BTreeMap<String, u
         return None;
     }
     let runtime = owner::runtime().ok()?;
-    let view = runtime.block_on(async { Desk::attach(&socket).await?.rule_view().await }).ok()?;
+    let asked = runtime.block_on(async { Desk::attach(&socket).await?.rule_view().await });
+    // A socket without a daemon behind it is what a killed one leaves.
+    let view = asked
+        .inspect_err(|error| {
+            output::complain(&format!("watchfloor: counts of the daemon are not shown: {error}"));
+        })
+        .ok()?;
     let mut parked: BTreeMap<String, u64> = BTreeMap::new();
     for one in view.parked {
         *parked.entry(one.rule).or_insert(0) += one.findings;
