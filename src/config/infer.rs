@@ -13,14 +13,8 @@ const BUDGET_MAX: u64 = 48;
 const WINDOW_MAX: Duration = Duration::from_secs(3_600);
 /// Event times are at most this much late.
 const LATENESS_MAX: Duration = Duration::from_secs(3_600);
-/// Threads that score, where nobody says otherwise: a window takes milliseconds.
-const WORKERS_DEFAULT: u64 = 1;
-/// More threads than this only wait for each other.
-const WORKERS_MAX: u64 = 64;
-/// Nodes of a window, where nobody says otherwise.
-const NODES_DEFAULT: u64 = 256;
-/// Edges of a window, where nobody says otherwise.
-const EDGES_DEFAULT: u64 = 2_048;
+/// Intervals of a window at most: each is kept apart.
+const INTERVALS_MAX: u64 = 32;
 
 /// What runs a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,8 +39,6 @@ pub enum Device {
 /// Models, their runtime, windows and budget.
 #[derive(Clone, Debug, PartialEq)]
 pub struct InferConfig {
-    /// Are endpoints judged at all?
-    pub enabled: bool,
     /// `builtin`, or a folder.
     pub models: String,
     /// What runs them.
@@ -61,20 +53,13 @@ pub struct InferConfig {
     pub interval: Duration,
     /// How long a window waits for late events, in event time.
     pub lateness: Duration,
-    /// Threads that score.
-    pub workers: usize,
     /// Model alerts of an endpoint in a day of event time.
     pub budget: u64,
-    /// Nodes of one window.
-    pub nodes_max: usize,
-    /// Edges of one window.
-    pub edges_max: usize,
 }
 
 impl Default for InferConfig {
     fn default() -> InferConfig {
         InferConfig {
-            enabled: true,
             models: "builtin".to_owned(),
             runtime: Runtime::Auto,
             library: None,
@@ -82,42 +67,28 @@ impl Default for InferConfig {
             window: Duration::from_secs(180),
             interval: Duration::from_secs(30),
             lateness: Duration::from_secs(10),
-            workers: count(WORKERS_DEFAULT),
             budget: BUDGET_DEFAULT,
-            nodes_max: count(NODES_DEFAULT),
-            edges_max: count(EDGES_DEFAULT),
         }
     }
-}
-
-impl InferConfig {
-    /// Windows of a day that do not overlap.
-    pub fn blocks_a_day(&self) -> u64 {
-        86_400 / self.window.as_secs().max(1)
-    }
-}
-
-fn count(number: u64) -> usize {
-    usize::try_from(number).unwrap_or(usize::MAX)
 }
 
 /// Take the section's keys.
 pub fn read(reader: &mut Reader) -> InferConfig {
     let default = InferConfig::default();
-    let enabled = reader.truth(
-        "infer.enabled",
-        default.enabled,
-        "Judge the last minutes of every endpoint with a model. Rules run either way.",
-    );
     let models = reader.text(
         "infer.models",
         &default.models,
         "`builtin`, or a folder: one model with its manifest.toml, or one folder a model. `watchfloor model check` tells what is wrong with it.",
     );
-    let mut config = InferConfig { enabled, models, ..default };
+    let mut config = InferConfig { models, ..default };
     runtime(reader, &mut config);
     windows(reader, &mut config);
-    bounds(reader, &mut config);
+    let doc = "Alerts that models may make about one endpoint in a day of event time. What is over it is kept, counted and listed, and makes no alert.";
+    config.budget = reader.number("infer.budget", BUDGET_DEFAULT, 1, doc);
+    if config.budget > BUDGET_MAX {
+        let message = format!("{} is more than {BUDGET_MAX}", config.budget);
+        reader.complain("infer.budget", message, format!("1 to {BUDGET_MAX}"));
+    }
     config
 }
 
@@ -162,29 +133,14 @@ fn windows(reader: &mut Reader, config: &mut InferConfig) {
         reader.complain("infer.interval", message, "infer.interval = \"30s\"".to_owned());
         config.interval = config.window;
     }
+    if window.as_secs() / config.interval.as_secs().max(1) > INTERVALS_MAX {
+        let message = format!("infer.window is more than {INTERVALS_MAX} intervals");
+        reader.complain("infer.interval", message, "infer.interval = \"30s\"".to_owned());
+    }
     if config.lateness > LATENESS_MAX {
         let message = "nothing waits longer than an hour".to_owned();
         reader.complain("infer.lateness", message, "infer.lateness = \"10s\"".to_owned());
     }
-}
-
-fn bounds(reader: &mut Reader, config: &mut InferConfig) {
-    let mut within = |key: &str, default: u64, most: u64, doc| {
-        let given = reader.number(key, default, 1, doc);
-        if given > most {
-            let message = format!("{given} is more than {most}");
-            reader.complain(key, message, format!("1 to {most}"));
-        }
-        given.min(most)
-    };
-    let doc = "Threads that score windows. One does some hundred windows a second.";
-    config.workers = count(within("infer.workers", WORKERS_DEFAULT, WORKERS_MAX, doc));
-    let doc = "Alerts that models may make about one endpoint in a day of event time. What is over it is kept, counted and listed, and makes no alert.";
-    config.budget = within("infer.budget", BUDGET_DEFAULT, BUDGET_MAX, doc);
-    let doc = "Nodes of one window; over it the commonest are dropped and counted.";
-    config.nodes_max = count(within("infer.nodes_max", NODES_DEFAULT, 100_000, doc));
-    let doc = "Edges of one window, repeats merged; over it the commonest are dropped and counted.";
-    config.edges_max = count(within("infer.edges_max", EDGES_DEFAULT, 1_000_000, doc));
 }
 
 #[cfg(test)]
@@ -205,7 +161,6 @@ mod tests {
     fn an_empty_section_is_the_default() {
         let (config, problems) = config_of(&[]);
         assert_eq!((config, problems), (InferConfig::default(), Vec::new()));
-        assert_eq!(InferConfig::default().blocks_a_day(), 480);
     }
 
     #[test]
@@ -221,7 +176,7 @@ mod tests {
         refused(&[("infer.interval", "0s")], "infer.interval");
         refused(&[("infer.window", "90m")], "infer.window");
         refused(&[("infer.budget", "1000")], "infer.budget");
-        refused(&[("infer.workers", "0")], "infer.workers");
+        refused(&[("infer.window", "1h"), ("infer.interval", "30s")], "infer.interval");
         refused(&[("infer.lateness", "2h")], "infer.lateness");
     }
 }

@@ -287,7 +287,6 @@ mod tests {
                     edge_features: if rest.edges == 0 { 0 } else { 1 },
                     node_kinds: 7,
                     edge_kinds: 22,
-                    window_features: 0,
                 };
                 prop_assert_eq!(crate::infer::scorer::feed::check(&rest, &inputs), Ok(()));
             }

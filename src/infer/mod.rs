@@ -16,8 +16,10 @@ pub mod graph;
 pub mod platform;
 pub mod scorer;
 pub mod shape;
+pub mod track;
 pub mod window;
 
 pub use features::Tensors;
 pub use graph::{EdgeKind, NodeKind};
 pub use platform::Platform;
+pub use track::Track;

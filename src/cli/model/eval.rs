@@ -7,26 +7,19 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
-use clap::{Args, ValueEnum};
+use clap::Args;
 
+use crate::cli::model::files::FileArguments;
 use crate::cli::progress::Progress;
-use crate::cli::{Common, Outcome, load, output};
+use crate::cli::{Common, Outcome, output};
 use crate::infer::artifact::load::{Expected, Source, load as load_models};
 use crate::infer::scorer::choose;
 use crate::pipeline::evaluate::line::ScoreLine;
 use crate::pipeline::evaluate::metrics::{Alarms, Metrics, measure};
 use crate::pipeline::evaluate::{EvalOptions, ScorerName, labels, score};
-use crate::pipeline::features::Track;
-use crate::pipeline::inputs::Inputs;
 
 /// Unknown hosts and problems that are named one by one.
 const NAMED_MAX: usize = 20;
-
-#[derive(Clone, Copy, ValueEnum)]
-enum TrackName {
-    Full,
-    Reduced,
-}
 
 #[derive(Args)]
 #[command(after_help = "Examples:
@@ -39,36 +32,17 @@ Labels are lines {\"file\": …, \"host\": …, \"label\": \"attack\"|\"backgrou
 1970) where they speak of a part of the stream. They are read when the scores are written. Thresholds are those of the
 model's manifest. docs/model.md says what the metrics mean.")]
 pub(crate) struct Arguments {
-    /// Files, folders (read recursively) and globs; each file is a capture with empty state
-    #[arg(required = true, value_name = "PATH")]
-    paths: Vec<String>,
+    #[command(flatten)]
+    files: FileArguments,
     /// Which streams hold an attack; without it only scores are written
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
     /// The file for the scores: a line of JSON a window and scorer
     #[arg(long, value_name = "FILE")]
     scores: PathBuf,
-    /// reduced: without PowerShell's records 4103, 4104, 400, 403, 600 and 800, by the model made without them
-    #[arg(long, value_enum, default_value = "full")]
-    track: TrackName,
     /// Who scores: a name below, or all
     #[arg(long, value_name = "NAME", default_value = "gat", value_parser = scorers)]
     scorer: Scorers,
-    /// Judge events with these rules (`builtin`, files or folders) instead of the configured ones
-    #[arg(short, long, value_name = "PATH")]
-    rules: Vec<String>,
-    /// Read the input as this format instead of looking (see `formats list`)
-    #[arg(long = "as", value_name = "NAME", default_value = "auto")]
-    read_as: String,
-    /// The host of records that do not name one
-    #[arg(long, value_name = "NAME", conflicts_with = "host_from_path")]
-    host: Option<String>,
-    /// Or the n-th part of a file's path from its end: 1 is its folder
-    #[arg(long, value_name = "N")]
-    host_from_path: Option<usize>,
-    /// Worker threads [default: one a core]
-    #[arg(long, value_name = "N")]
-    workers: Option<usize>,
     /// Show no progress
     #[arg(short, long)]
     quiet: bool,
@@ -89,19 +63,13 @@ fn scorers(text: &str) -> Result<Scorers, NoScorer> {
     if text == "all" {
         return Ok(Scorers(ScorerName::ALL.to_vec()));
     }
-    let one = |name: &str| {
-        ScorerName::from_str(name, false).map_err(|_| NoScorer { name: name.to_owned() })
-    };
+    let one =
+        |name: &str| ScorerName::parse(name).ok_or_else(|| NoScorer { name: name.to_owned() });
     text.split(',').map(one).collect::<Result<Vec<_>, _>>().map(Scorers)
 }
 
 pub(crate) fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Outcome> {
-    let mut config = load::config(common)?;
-    if !arguments.rules.is_empty() {
-        config.rules.paths.clone_from(&arguments.rules);
-        config.rules.only_named = true;
-    }
-    load::format_name(&config, &arguments.read_as)?;
+    let (config, inputs) = arguments.files.open(common)?;
     let source = Source::parse(&config.infer.models);
     let models = match load_models(&source, &Expected::of(&config.infer)) {
         Ok(models) => models,
@@ -118,21 +86,11 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Outc
     }
     let options = EvalOptions {
         out: arguments.scores.clone(),
-        track: match arguments.track {
-            TrackName::Full => Track::Full,
-            TrackName::Reduced => Track::Reduced,
-        },
+        track: arguments.files.track(),
         scorers: arguments.scorer.0.clone(),
         models: models.into_iter().map(Arc::new).collect(),
         backend: chosen.backend,
-        workers: arguments.workers.unwrap_or_else(crate::stdx::pool::workers_default),
-    };
-    let inputs = Inputs {
-        paths: arguments.paths.clone(),
-        format: arguments.read_as.clone(),
-        host: arguments.host.as_deref().map(str::to_lowercase),
-        host_from_path: arguments.host_from_path,
-        explain: false,
+        workers: arguments.files.workers(),
     };
     if let Some(path) = arguments.labels.as_ref().filter(|path| !path.is_file()) {
         anyhow::bail!("cannot read the labels {}: there is no such file", path.display());

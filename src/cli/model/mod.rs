@@ -3,6 +3,7 @@
 mod check;
 mod eval;
 mod features;
+mod files;
 
 use clap::{Args, Subcommand};
 

@@ -5,7 +5,7 @@ use tract_onnx::pb::tensor_shape_proto::dimension::Value as Dim;
 use tract_onnx::pb::type_proto::Value as Type;
 use tract_onnx::pb::{GraphProto, ModelProto, ValueInfoProto};
 
-use crate::infer::artifact::manifest::{Kind, Manifest};
+use crate::infer::artifact::manifest::Manifest;
 use crate::infer::artifact::{Expected, Fault};
 
 /// ONNX's numbers for the two types that are used.
@@ -32,17 +32,12 @@ pub fn program(file: &str, manifest: &Manifest, expected: &Expected) -> Result<(
         ));
     }
     let given = &manifest.inputs;
-    let pairs = match manifest.kind {
-        Kind::Graph => vec![
-            ("node_features", given.node_features, expected.inputs.node_features),
-            ("edge_features", given.edge_features, expected.inputs.edge_features),
-            ("node_kinds", given.node_kinds, expected.inputs.node_kinds),
-            ("edge_kinds", given.edge_kinds, expected.inputs.edge_kinds),
-        ],
-        Kind::Aggregate => {
-            vec![("window_features", given.window_features, expected.inputs.window_features)]
-        }
-    };
+    let pairs = [
+        ("node_features", given.node_features, expected.inputs.node_features),
+        ("edge_features", given.edge_features, expected.inputs.edge_features),
+        ("node_kinds", given.node_kinds, expected.inputs.node_kinds),
+        ("edge_kinds", given.edge_kinds, expected.inputs.edge_kinds),
+    ];
     if let Some((name, given, ours)) = pairs.into_iter().find(|(_, given, ours)| given != ours) {
         return fault(format!("inputs.{name} is {given}, and this program makes {ours}"));
     }
@@ -96,20 +91,15 @@ fn complaint(bytes: &[u8], manifest: &Manifest) -> Option<String> {
 fn wanted(manifest: &Manifest) -> Vec<(&'static str, i32, Vec<Wanted>)> {
     use Wanted::{Any, Fixed};
     let widths = &manifest.inputs;
-    match manifest.kind {
-        Kind::Aggregate => {
-            vec![("window_features", FLOAT, vec![Fixed(1), Fixed(widths.window_features)])]
-        }
-        Kind::Graph => vec![
-            ("node_features", FLOAT, vec![Any, Fixed(widths.node_features)]),
-            ("node_type", INT64, vec![Any]),
-            ("edge_index", INT64, vec![Fixed(2), Any]),
-            ("edge_type", INT64, vec![Any]),
-            ("edge_features", FLOAT, vec![Any, Fixed(widths.edge_features)]),
-            ("query_index", INT64, vec![Fixed(2), Any]),
-            ("query_type", INT64, vec![Any]),
-        ],
-    }
+    vec![
+        ("node_features", FLOAT, vec![Any, Fixed(widths.node_features)]),
+        ("node_type", INT64, vec![Any]),
+        ("edge_index", INT64, vec![Fixed(2), Any]),
+        ("edge_type", INT64, vec![Any]),
+        ("edge_features", FLOAT, vec![Any, Fixed(widths.edge_features)]),
+        ("query_index", INT64, vec![Fixed(2), Any]),
+        ("query_type", INT64, vec![Any]),
+    ]
 }
 
 fn inputs(graph: &GraphProto, manifest: &Manifest) -> Option<String> {
@@ -171,7 +161,7 @@ fn outputs(graph: &GraphProto, manifest: &Manifest) -> Option<String> {
     let wanted = [
         ("attack_logit", promised.attack_logit),
         ("embedding", promised.embedding > 0),
-        ("query_nll", promised.query_nll && manifest.kind == Kind::Graph),
+        ("query_nll", promised.query_nll),
     ];
     wanted
         .into_iter()

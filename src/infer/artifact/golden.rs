@@ -24,7 +24,7 @@ pub const ANOMALY: &str = "anomaly";
 /// A window with the edges it is asked about, and what was said of it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Golden {
-    /// The window of one run; empty for `kind = "aggregate"`.
+    /// The window of one run.
     pub tensors: Tensors,
     /// The whole window that it was made from, if the file has it.
     pub window: Option<Tensors>,
@@ -32,8 +32,6 @@ pub struct Golden {
     pub query_index: Vec<i64>,
     /// Their kinds.
     pub query_type: Vec<i64>,
-    /// Sums over the window, for `kind = "aggregate"`.
-    pub window_features: Vec<f32>,
     /// What each member said, by its file and the output's name.
     pub outputs: BTreeMap<String, BTreeMap<String, Vec<f32>>>,
     /// How far outputs may be from that.
@@ -66,7 +64,6 @@ impl Golden {
             window,
             query_index: whole(inputs, "query_index").map_err(bad)?,
             query_type: whole(inputs, "query_type").map_err(bad)?,
-            window_features: floats(inputs, "window_features").map_err(bad)?,
             outputs,
             tolerance,
         })

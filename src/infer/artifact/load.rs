@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use crate::config::infer::InferConfig;
 use crate::infer::artifact::golden::{GOLDEN_BYTES_MAX, Golden};
 use crate::infer::artifact::manifest::{
-    FileEntry, Inputs, Kind, MANIFEST_BYTES_MAX, MANIFEST_FILE, Manifest, Track,
+    FileEntry, Inputs, MANIFEST_BYTES_MAX, MANIFEST_FILE, Manifest,
 };
 use crate::infer::artifact::{Fault, check};
 use crate::infer::features::rarity::Snapshot;
@@ -21,6 +21,7 @@ use crate::infer::features::{EDGE_FEATURES, FEATURE_VERSION, NODE_FEATURES};
 use crate::infer::graph::{EDGE_KINDS, NODE_KINDS};
 use crate::infer::platform::Platform;
 use crate::infer::scorer::feed;
+use crate::infer::track::Track;
 
 /// The word in `infer.models` that means the models in the program.
 pub const BUILTIN: &str = "builtin";
@@ -80,7 +81,6 @@ impl Expected {
                 edge_features: EDGE_FEATURES,
                 node_kinds: NODE_KINDS,
                 edge_kinds: 2 * EDGE_KINDS,
-                window_features: 0,
             },
             window_s: config.window.as_secs(),
             interval_s: config.interval.as_secs(),
@@ -273,36 +273,24 @@ fn hash(file: &str, bytes: &[u8], said: &str) -> Result<(), Fault> {
 fn fits(model: &Model) -> Option<String> {
     let Model { golden, manifest, .. } = model;
     let inputs = &manifest.inputs;
-    match manifest.kind {
-        Kind::Aggregate if golden.window_features.len() != inputs.window_features => {
-            return Some(format!(
-                "window_features holds {} numbers where {} belong",
-                golden.window_features.len(),
-                inputs.window_features
-            ));
-        }
-        Kind::Aggregate => {}
-        Kind::Graph => {
-            let windows = [Some(&golden.tensors), golden.window.as_ref()];
-            let wrong = windows.into_iter().flatten().find_map(|w| feed::check(w, inputs).err());
-            if let Some(error) = wrong {
-                return Some(error.to_string());
-            }
-            let queries = golden.query_type.len();
-            let kinds = i64::try_from(inputs.edge_kinds / 2).unwrap_or(i64::MAX);
-            let nodes = i64::try_from(golden.tensors.nodes).unwrap_or(i64::MAX);
-            let inside = |values: &[i64], bound| values.iter().all(|v| (0..bound).contains(v));
-            if golden.query_index.len() != 2 * queries
-                || !inside(&golden.query_index, nodes)
-                || !inside(&golden.query_type, kinds)
-            {
-                return Some("query_index and query_type do not fit the window".to_owned());
-            }
-        }
+    let windows = [Some(&golden.tensors), golden.window.as_ref()];
+    let wrong = windows.into_iter().flatten().find_map(|window| feed::check(window, inputs).err());
+    if let Some(error) = wrong {
+        return Some(error.to_string());
+    }
+    let queries = golden.query_type.len();
+    let kinds = i64::try_from(inputs.edge_kinds / 2).unwrap_or(i64::MAX);
+    let nodes = i64::try_from(golden.tensors.nodes).unwrap_or(i64::MAX);
+    let inside = |values: &[i64], bound| values.iter().all(|v| (0..bound).contains(v));
+    if golden.query_index.len() != 2 * queries
+        || !inside(&golden.query_index, nodes)
+        || !inside(&golden.query_type, kinds)
+    {
+        return Some("query_index and query_type do not fit the window".to_owned());
     }
     let promised = manifest.outputs;
     let head = promised.attack_logit.then_some("attack_logit");
-    let surprise = (promised.query_nll && manifest.kind == Kind::Graph).then_some("query_nll");
+    let surprise = promised.query_nll.then_some("query_nll");
     let silent = |member: &&Member| {
         let said = golden.outputs.get(&member.file);
         [head, surprise]

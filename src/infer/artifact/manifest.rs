@@ -4,6 +4,7 @@ use serde::Deserialize;
 
 use crate::infer::artifact::Fault;
 use crate::infer::platform::Platform;
+use crate::infer::track::Track;
 
 /// The file's name in a model's folder.
 pub const MANIFEST_FILE: &str = "manifest.toml";
@@ -121,9 +122,6 @@ pub struct Inputs {
     /// Kinds of edges, both directions.
     #[serde(default)]
     pub edge_kinds: usize,
-    /// Features of a window as a whole, for `kind = "aggregate"`.
-    #[serde(default)]
-    pub window_features: usize,
 }
 
 /// What comes out.
@@ -200,29 +198,6 @@ pub enum Kind {
     /// Nodes and edges.
     #[default]
     Graph,
-    /// One row of sums over the window.
-    Aggregate,
-}
-
-/// Which events a model was trained with.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Track {
-    /// All.
-    #[default]
-    Full,
-    /// Without PowerShell's own logs.
-    Reduced,
-}
-
-impl Track {
-    /// The lower-case word.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Track::Full => "full",
-            Track::Reduced => "reduced",
-        }
-    }
 }
 
 /// How the surprise at single edges becomes that at a window.

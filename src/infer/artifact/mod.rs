@@ -8,7 +8,7 @@ pub mod manifest;
 
 pub use golden::Golden;
 pub use load::{Expected, Model, Source, load};
-pub use manifest::{Kind, Manifest, Track};
+pub use manifest::{Kind, Manifest};
 
 /// One thing wrong with a model: where, what, and what to do.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -9,21 +9,9 @@ use crate::infer::artifact::manifest::Inputs;
 /// Turns in which each edge is left out once and asked about.
 pub const TURNS: usize = 4;
 
-/// The inputs of one run.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub enum Feed<'t> {
-    /// Nothing.
-    #[default]
-    Empty,
-    /// Nodes and edges.
-    Graph(Graph<'t>),
-    /// Sums over the window.
-    Aggregate(&'t [f32]),
-}
-
-/// Nodes and edges, and edges asked about.
+/// The inputs of one run: nodes and edges, and edges asked about.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Graph<'t> {
+pub struct Feed<'t> {
     /// Nodes × features.
     pub node_features: &'t [f32],
     /// Kinds of nodes.
@@ -56,26 +44,19 @@ pub enum Slice<'f> {
 impl Feed<'_> {
     /// The input of this name.
     pub fn input(&self, name: &str) -> Option<Slice<'_>> {
-        let graph = match self {
-            Feed::Empty => return None,
-            Feed::Aggregate(row) => {
-                return (name == "window_features").then_some(Slice::Real([1, row.len()], row));
-            }
-            Feed::Graph(graph) => graph,
-        };
-        let (nodes, edges) = (graph.node_type.len(), graph.edge_type.len());
+        let (nodes, edges) = (self.node_type.len(), self.edge_type.len());
         let width = |numbers: usize, rows: usize| numbers.checked_div(rows);
         Some(match name {
             "node_features" => {
-                let features = width(graph.node_features.len(), nodes)?;
-                Slice::Real([nodes, features], graph.node_features)
+                let features = width(self.node_features.len(), nodes)?;
+                Slice::Real([nodes, features], self.node_features)
             }
-            "node_type" => Slice::Row(graph.node_type),
-            "edge_index" => Slice::Rows([2, edges], &graph.edge_index),
-            "edge_type" => Slice::Row(&graph.edge_type),
-            "edge_features" => Slice::Real([edges, graph.edge_width], &graph.edge_features),
-            "query_index" => Slice::Rows([2, graph.query_type.len()], &graph.query_index),
-            "query_type" => Slice::Row(&graph.query_type),
+            "node_type" => Slice::Row(self.node_type),
+            "edge_index" => Slice::Rows([2, edges], &self.edge_index),
+            "edge_type" => Slice::Row(&self.edge_type),
+            "edge_features" => Slice::Real([edges, self.edge_width], &self.edge_features),
+            "query_index" => Slice::Rows([2, self.query_type.len()], &self.query_index),
+            "query_type" => Slice::Row(&self.query_type),
             _ => return None,
         })
     }
@@ -83,7 +64,7 @@ impl Feed<'_> {
 
 /// The whole window, with nothing asked.
 pub fn whole<'t>(tensors: &'t Tensors, inputs: &Inputs) -> Feed<'t> {
-    Feed::Graph(Graph {
+    Feed {
         node_features: &tensors.node_features,
         node_type: &tensors.node_type,
         edge_index: Cow::Borrowed(&tensors.edge_index),
@@ -92,18 +73,15 @@ pub fn whole<'t>(tensors: &'t Tensors, inputs: &Inputs) -> Feed<'t> {
         edge_width: inputs.edge_features,
         query_index: Cow::Borrowed(&[]),
         query_type: Cow::Borrowed(&[]),
-    })
+    }
 }
 
 /// A golden window with the edges that it is asked about.
 pub fn asked<'g>(golden: &'g Golden, inputs: &Inputs) -> Feed<'g> {
-    match whole(&golden.tensors, inputs) {
-        Feed::Graph(graph) => Feed::Graph(Graph {
-            query_index: Cow::Borrowed(&golden.query_index),
-            query_type: Cow::Borrowed(&golden.query_type),
-            ..graph
-        }),
-        other => other,
+    Feed {
+        query_index: Cow::Borrowed(&golden.query_index),
+        query_type: Cow::Borrowed(&golden.query_type),
+        ..whole(&golden.tensors, inputs)
     }
 }
 
@@ -123,7 +101,7 @@ pub fn hidden<'t>(tensors: &'t Tensors, inputs: &Inputs, turn: usize) -> Option<
     let both = |at: &[usize]| [pick(sources, at), pick(targets, at)].concat();
     let width = inputs.edge_features;
     let row = |at: &usize| tensors.edge_features.get(at * width..(at + 1) * width).unwrap_or(&[]);
-    Some(Feed::Graph(Graph {
+    Some(Feed {
         node_features: &tensors.node_features,
         node_type: &tensors.node_type,
         edge_index: Cow::Owned(both(&kept)),
@@ -132,7 +110,7 @@ pub fn hidden<'t>(tensors: &'t Tensors, inputs: &Inputs, turn: usize) -> Option<
         edge_width: width,
         query_index: Cow::Owned(both(&asked)),
         query_type: Cow::Owned(pick(&tensors.edge_type, &asked)),
-    }))
+    })
 }
 
 /// Why numbers are no window.
@@ -218,13 +196,8 @@ fn finite(name: &'static str, values: &[f32]) -> Result<(), BadTensors> {
 mod tests {
     use super::*;
 
-    const INPUTS: Inputs = Inputs {
-        node_features: 3,
-        edge_features: 2,
-        node_kinds: 7,
-        edge_kinds: 22,
-        window_features: 0,
-    };
+    const INPUTS: Inputs =
+        Inputs { node_features: 3, edge_features: 2, node_kinds: 7, edge_kinds: 22 };
 
     fn two() -> Tensors {
         Tensors {
@@ -277,7 +250,7 @@ mod tests {
         check(&window, &INPUTS).unwrap();
         let mut asked = Vec::new();
         for turn in 0..TURNS {
-            let Some(Feed::Graph(graph)) = hidden(&window, &INPUTS, turn) else { panic!() };
+            let Some(graph) = hidden(&window, &INPUTS, turn) else { panic!() };
             let queries = graph.query_type.len();
             assert_eq!(graph.edge_type.len(), 12 - 2 * queries);
             assert_eq!(graph.edge_index.len(), 2 * graph.edge_type.len());

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use crate::infer::Tensors;
 use crate::infer::artifact::golden::{ANOMALY, WHOLE};
-use crate::infer::artifact::manifest::{Anomaly, Kind, Quantiles};
+use crate::infer::artifact::manifest::{Anomaly, Quantiles};
 use crate::infer::artifact::{Fault, Model};
 use crate::infer::scorer::choose::Backend;
 use crate::infer::scorer::feed::{self, Feed, TURNS};
@@ -119,10 +119,7 @@ impl GraphScorer {
         let model = Arc::clone(&self.model);
         let golden = &model.golden;
         let inputs = &model.manifest.inputs;
-        let feed = match model.manifest.kind {
-            Kind::Aggregate => Feed::Aggregate(&golden.window_features),
-            Kind::Graph => feed::asked(golden, inputs),
-        };
+        let feed = feed::asked(golden, inputs);
         let mut worst = 0.0_f32;
         for (at, member) in model.members.iter().enumerate() {
             let said = golden.outputs.get(&member.file);
@@ -233,9 +230,6 @@ impl Scorer for GraphScorer {
         let begun = Instant::now();
         let model = Arc::clone(&self.model);
         let manifest = &model.manifest;
-        if manifest.kind == Kind::Aggregate {
-            return Err(ScoreError::Answer("sums over a window are not made here".to_owned()));
-        }
         feed::check(window, &manifest.inputs)?;
         let head = manifest.outputs.attack_logit;
         let surprise = manifest.outputs.query_nll && (wants.anomaly || !head);

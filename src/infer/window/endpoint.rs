@@ -1,9 +1,11 @@
 //! The panes of one endpoint: taking in events, closing windows, sliding.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::infer::InferConfig;
 use crate::infer::graph::processes::{Kept as ProcessesKept, Processes};
 use crate::infer::graph::{Edge, EdgeKind, Graph, Node, NodeKind, Observation, mix};
 use crate::infer::window::pane::Pane;
@@ -20,6 +22,18 @@ pub struct Timing {
     pub interval_ms: i64,
     /// How long after its end a window waits for late events, in event time.
     pub lateness_ms: i64,
+}
+
+impl Timing {
+    /// As it is configured.
+    pub fn of(config: &InferConfig) -> Timing {
+        let ms = |time: Duration| i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
+        Timing {
+            window_ms: ms(config.window),
+            interval_ms: ms(config.interval),
+            lateness_ms: ms(config.lateness),
+        }
+    }
 }
 
 impl Default for Timing {

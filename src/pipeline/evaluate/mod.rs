@@ -15,14 +15,12 @@ use std::sync::Arc;
 use anyhow::Context;
 
 use crate::config::Config;
-use crate::detect::{Loaded, RuleSet};
 use crate::infer::artifact::load::Model;
 use crate::infer::scorer::Backend;
 use crate::infer::window::{Histories, Timing};
-use crate::infer::{Platform, artifact::manifest::Track as ModelTrack};
-use crate::pipeline::features::{Track, bases, capture, shown};
+use crate::infer::{Platform, Track};
+use crate::pipeline::features::{bases, capture, rules, shown};
 use crate::pipeline::inputs::{Inputs, Plan, Watcher, name, size};
-use crate::pipeline::rule_life::resolve::configured;
 use crate::stdx::pool;
 
 use line::ScoreLine;
@@ -71,13 +69,10 @@ pub fn score(
     let plan = Plan::new(config, inputs, false)?;
     watcher.expect_bytes(plan.bytes());
     let mut report = EvalReport { problems: plan.problems.clone(), ..EvalReport::default() };
-    let resolved = configured(config)?;
-    let Loaded { rules, problems, warnings } = RuleSet::load(&resolved, &Default::default());
-    report.problems.extend(problems.iter().chain(&warnings).map(ToString::to_string));
-    let rules = Arc::new(rules);
-    let timing = Timing::default();
+    let rules = rules(config, &mut report.problems)?;
+    let timing = Timing::of(&config.infer);
     let histories = histories(&options.models, options.track);
-    let judges = scorers::Judges::new(options, config.infer.budget)?;
+    let judges = scorers::Judges::new(options, &config.infer)?;
     let path = &options.out;
     let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
     let mut out = BufWriter::new(file);
@@ -143,12 +138,4 @@ fn histories(models: &[Arc<Model>], track: Track) -> Histories {
         model.and_then(|model| model.history.clone())
     };
     Histories { windows: of(Platform::Windows), linux: of(Platform::Linux) }
-}
-
-/// The models' word for a track.
-fn model_track(track: Track) -> ModelTrack {
-    match track {
-        Track::Full => ModelTrack::Full,
-        Track::Reduced => ModelTrack::Reduced,
-    }
 }

@@ -4,16 +4,17 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use crate::infer::Platform;
+use crate::config::infer::InferConfig;
 use crate::infer::artifact::load::Model;
 use crate::infer::artifact::manifest::Fusion;
 use crate::infer::calibrate::budget::{Admitted, Budgets, Candidate};
 use crate::infer::scorer::{GraphScorer, Scorer as _, Scores, Wants};
+use crate::infer::track::is_powershell_code;
+use crate::infer::{Platform, Track};
 use crate::model::severity::Severity;
+use crate::pipeline::evaluate::EvalOptions;
 use crate::pipeline::evaluate::line::ScoreLine;
-use crate::pipeline::evaluate::{EvalOptions, model_track};
-use crate::pipeline::features::Track;
-use crate::pipeline::features::capture::{Row, is_powershell_code};
+use crate::pipeline::features::capture::Row;
 use crate::stdx::id::IdHasher;
 
 /// Scores of the model are kept this far from 0 and 1 before their odds are taken.
@@ -22,9 +23,9 @@ const CHANCE_MIN: f64 = 1e-4;
 macro_rules! scorers {
     ($($(#[doc = $doc:literal])* $name:ident = $text:literal,)*) => {
         /// Who scores.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum ScorerName {
-            $($(#[doc = $doc])* #[value(name = $text)] $name,)*
+            $($(#[doc = $doc])* $name,)*
         }
 
         impl ScorerName {
@@ -35,6 +36,11 @@ macro_rules! scorers {
             pub fn as_str(self) -> &'static str {
                 match self { $(ScorerName::$name => $text,)* }
             }
+
+            /// Read the name.
+            pub fn parse(text: &str) -> Option<ScorerName> {
+                ScorerName::ALL.iter().copied().find(|scorer| scorer.as_str() == text)
+            }
         }
     };
 }
@@ -44,7 +50,7 @@ scorers! {
     Gat = "gat",
     /// How surprising the window's edges are to it
     Anomaly = "anomaly",
-    /// Rules and the model together
+    /// Rules and the model together, by the manifest's weights
     Fusion = "fusion",
     /// The highest level of a rule that matched (0 none to 5 critical)
     SigmaLevel = "sigma-level",
@@ -69,20 +75,20 @@ impl ScorerName {
 
 /// The model for a platform and track.
 pub fn model_for(models: &[Arc<Model>], platform: Platform, track: Track) -> Option<&Arc<Model>> {
-    models.iter().find(|model| model.role() == (platform, model_track(track)))
+    models.iter().find(|model| model.role() == (platform, track))
 }
 
 /// Everybody who scores, from any thread.
 pub struct Judges<'o> {
     options: &'o EvalOptions,
-    budget: u64,
+    config: &'o InferConfig,
     /// Open models that nobody uses now.
     idle: Mutex<Vec<GraphScorer>>,
 }
 
 impl<'o> Judges<'o> {
     /// Open each model once, so that a fault is told before files are read.
-    pub fn new(options: &'o EvalOptions, budget: u64) -> anyhow::Result<Judges<'o>> {
+    pub fn new(options: &'o EvalOptions, config: &'o InferConfig) -> anyhow::Result<Judges<'o>> {
         let mut idle = Vec::new();
         if options.scorers.iter().any(|scorer| scorer.asks_a_model()) {
             for platform in [Platform::Windows, Platform::Linux] {
@@ -91,7 +97,7 @@ impl<'o> Judges<'o> {
                 }
             }
         }
-        Ok(Judges { options, budget, idle: Mutex::new(idle) })
+        Ok(Judges { options, config, idle: Mutex::new(idle) })
     }
 
     /// The lines of a file: by scorer, then as the windows come (by endpoint and end).
@@ -99,8 +105,7 @@ impl<'o> Judges<'o> {
         let said = self.ask_models(rows)?;
         let mut lines = Vec::with_capacity(rows.len() * self.options.scorers.len());
         for scorer in &self.options.scorers {
-            let interval_s = crate::infer::window::Timing::default().interval_ms / 1_000;
-            let mut budgets = Budgets::new(self.budget, u64::try_from(interval_s).unwrap_or(1));
+            let mut budgets = Budgets::new(self.config.budget, self.config.interval.as_secs());
             for (row, said) in rows.iter().zip(&said) {
                 let verdict = self.verdict(*scorer, row, said.as_ref());
                 lines.push(line(file, *scorer, row, verdict, &mut budgets));
@@ -160,8 +165,8 @@ impl<'o> Judges<'o> {
             ScorerName::Fusion => {
                 let (said, model) = (said?, model?);
                 let medium = level >= Some(Severity::Medium);
-                let score =
-                    fused(model.manifest.fusion.as_ref(), f64::from(said.score), sum, medium);
+                let weights = model.manifest.fusion.as_ref()?;
+                let score = fused(weights, f64::from(said.score), sum, medium);
                 let above = medium || said.score > model.manifest.threshold();
                 Some(Verdict { score, scores: vec![score], above: Some(above) })
             }
@@ -207,20 +212,12 @@ fn sigma_sum(row: &Row) -> f64 {
     row.levels.iter().map(|(level, count)| weight(level) * f64::from(*count)).sum()
 }
 
-/// Log-odds of the fused judgement; without weights of its own the model's odds, raised by a rule of medium or above.
-fn fused(weights: Option<&Fusion>, chance: f64, sum: f64, medium: bool) -> f64 {
+/// Log-odds of the fused judgement.
+fn fused(weights: &Fusion, chance: f64, sum: f64, medium: bool) -> f64 {
     let chance = chance.clamp(CHANCE_MIN, 1.0 - CHANCE_MIN);
     let odds = (chance / (1.0 - chance)).ln();
     let medium = f64::from(u8::from(medium));
-    match weights {
-        Some(weights) => {
-            weights.bias
-                + weights.model * odds
-                + weights.rules * sum.ln_1p()
-                + weights.medium * medium
-        }
-        None => odds + sum.ln_1p(),
-    }
+    weights.bias + weights.model * odds + weights.rules * sum.ln_1p() + weights.medium * medium
 }
 
 fn line(

@@ -7,47 +7,13 @@ use std::sync::Arc;
 use crate::detect::{Detector, RuleSet};
 use crate::infer::Tensors;
 use crate::infer::platform::Platform;
+use crate::infer::track::Track;
 use crate::infer::window::{EndpointKey, Histories, Take, Timing, Window, Windows, short};
-use crate::model::event::{Event, Value};
+use crate::model::event::Event;
 use crate::model::field;
 use crate::model::finding::Finding;
 use crate::model::severity::Severity;
 use crate::pipeline::inputs::{Input, Plan};
-
-/// Which records are used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Track {
-    /// All.
-    Full,
-    /// Without what PowerShell writes about itself.
-    Reduced,
-}
-
-/// Is it one of the codes by which PowerShell tells of itself?
-pub fn is_powershell_code(code: i64) -> bool {
-    matches!(code, 4103 | 4104 | 400 | 403 | 600 | 800)
-}
-
-impl Track {
-    /// The word.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Track::Full => "full",
-            Track::Reduced => "reduced",
-        }
-    }
-
-    /// Is the event one of this track?
-    pub fn takes(self, event: &Event) -> bool {
-        if self == Track::Full {
-            return true;
-        }
-        let provider = event.str(field::WINLOG_PROVIDER_NAME).unwrap_or_default();
-        let powershell = matches!(provider, "PowerShell" | "Microsoft-Windows-PowerShell");
-        let code = event.get(field::EVENT_CODE).and_then(Value::as_int);
-        !(powershell && code.is_some_and(is_powershell_code))
-    }
-}
 
 /// One window with what stands beside its tensors.
 #[derive(Clone, Debug)]

@@ -12,12 +12,12 @@ use std::sync::Arc;
 
 use crate::config::Config;
 use crate::detect::{Loaded, RuleSet};
+use crate::infer::Track;
 use crate::infer::window::{Histories, Timing};
 use crate::pipeline::inputs::{Inputs, Plan, Watcher, name, size};
 use crate::pipeline::rule_life::resolve::configured;
 use crate::stdx::pool;
 
-pub use capture::Track;
 pub use history::LeaveOut;
 
 /// What to export.
@@ -73,17 +73,10 @@ pub fn export(
     watcher.expect_bytes(plan.bytes() + past.bytes());
     let mut report = FeatureReport { problems: plan.problems.clone(), ..FeatureReport::default() };
     report.problems.extend(past.problems.iter().cloned());
-    let timing = Timing::default();
+    let timing = Timing::of(&config.infer);
     let history = history::read(&past, options, timing, watcher);
     report.history = history.size();
-    let rules = if options.rules {
-        let resolved = configured(config)?;
-        let Loaded { rules, problems, warnings } = RuleSet::load(&resolved, &Default::default());
-        report.problems.extend(problems.iter().chain(&warnings).map(ToString::to_string));
-        Some(Arc::new(rules))
-    } else {
-        None
-    };
+    let rules = options.rules.then(|| rules(config, &mut report.problems)).transpose()?;
     let mut writer = export::Writer::create(&options.out)?;
     let bases = bases(&inputs.paths);
     let mut failed = None;
@@ -128,6 +121,14 @@ impl FeatureReport {
         self.dropped.0 += u64::from(window.dropped.0);
         self.dropped.1 += u64::from(window.dropped.1);
     }
+}
+
+/// The configured rules, and what is wrong with them.
+pub(super) fn rules(config: &Config, complaints: &mut Vec<String>) -> anyhow::Result<Arc<RuleSet>> {
+    let Loaded { rules, problems, warnings } =
+        RuleSet::load(&configured(config)?, &Default::default());
+    complaints.extend(problems.iter().chain(&warnings).map(ToString::to_string));
+    Ok(Arc::new(rules))
 }
 
 /// The folders that files are named from: what holds the folders that were given.
