@@ -133,7 +133,7 @@ fn windows(reader: &mut Reader, config: &mut InferConfig) {
         reader.complain("infer.interval", message, "infer.interval = \"30s\"".to_owned());
         config.interval = config.window;
     }
-    if window.as_secs() / config.interval.as_secs().max(1) > INTERVALS_MAX {
+    if config.window.as_secs() / config.interval.as_secs().max(1) > INTERVALS_MAX {
         let message = format!("infer.window is more than {INTERVALS_MAX} intervals");
         reader.complain("infer.interval", message, "infer.interval = \"30s\"".to_owned());
     }
