@@ -13,6 +13,7 @@ use crate::config::alert::AlertConfig;
 use crate::model::alert::AlertId;
 use crate::model::bundle::{BundleChange, BundleId, OpenBundle};
 use crate::model::finding::Finding;
+use crate::model::inference;
 use crate::stdx::id::{Id128, IdHasher};
 use crate::stdx::time::{SECOND_US, Timestamp, micros};
 
@@ -101,10 +102,15 @@ impl Bundler {
                     links: Vec::new(),
                     rules: Vec::new(),
                     touched: 0,
+                    models: is_models(finding),
                 });
                 own
             }
         };
+        if is_models(finding) && id != own {
+            // When a score comes depends on the machine: it must not decide what rules' alerts join.
+            return (Some(id), 0);
+        }
         if let Some(bundle) = self.open.get_mut(&id) {
             bundle.alerts += 1;
         }
@@ -115,6 +121,9 @@ impl Bundler {
 
     /// Another match of an alert: its bundle reaches further. Nothing happens to one that is closed.
     pub(super) fn grow(&mut self, id: BundleId, finding: &Finding) -> u64 {
+        if is_models(finding) && !self.is_models(id) {
+            return 0;
+        }
         self.expire(host_key(finding), finding.timestamp);
         self.touch(id, finding)
     }
@@ -146,13 +155,19 @@ impl Bundler {
             let away = distance(bundle, at);
             let related = away <= self.lineage_us
                 && finding.origin.links.iter().any(|link| bundle.links.contains(link));
-            let joins = bundle.alerts < self.alerts_max
+            let joins = (is_models(finding) || !bundle.models)
+                && bundle.alerts < self.alerts_max
                 && span <= self.span_us
                 && (related || away <= self.gap_us);
             joins.then_some((!related, away, bundle.first, bundle.id))
         })
         .min()
         .map(|(.., id)| id)
+    }
+
+    /// Was it begun by a model's alert? Alerts of rules begin bundles of their own.
+    fn is_models(&self, id: BundleId) -> bool {
+        self.open.get(&id).is_some_and(|bundle| bundle.models)
     }
 
     /// Close what the endpoint's event time has left behind: at every finding, so that it depends on nothing else.
@@ -201,6 +216,10 @@ impl Bundler {
             }
         }
     }
+}
+
+fn is_models(finding: &Finding) -> bool {
+    finding.rule.id.starts_with(inference::RULE_PREFIX)
 }
 
 /// Note that a rule fired; how many did so near this match, itself among them.

@@ -5,6 +5,8 @@ use std::fmt::Write;
 use crate::cli::output::plain;
 use crate::model::alert::AuditEntry;
 use crate::model::desk::AlertDetail;
+use crate::model::inference::Inference;
+use crate::model::inference::story::{self, Story};
 use crate::model::risk;
 use crate::wire::event_v1;
 
@@ -54,6 +56,23 @@ fn entry(entry: &AuditEntry) -> serde_json::Value {
     })
 }
 
+/// What a model says of the alert, why, and what the score would be without each part.
+fn told(detail: &AlertDetail) -> Vec<String> {
+    let judged = || detail.events.iter().rev().filter_map(Inference::of_event);
+    let explained = judged().find(|one| one.ablation.is_some()).or_else(|| judged().next());
+    let Some(inference) = explained else { return Vec::new() };
+    let story = Story::new(&inference, &detail.events);
+    let mut lines = vec![inference.line(), inference.unusual(), inference.rules_say()];
+    if inference.ablation.is_some() {
+        lines.push(story.sentence.clone());
+    }
+    let score = inference.score.unwrap_or(0.0);
+    for (what, drop) in story::factors(&inference, &story) {
+        lines.push(format!("{:.3} without {what} ({drop:+.3})", score - f64::from(drop)));
+    }
+    lines
+}
+
 /// Everything as lines of text; hidden characters are replaced.
 pub(crate) fn text(detail: &AlertDetail) -> String {
     let alert = &detail.alert;
@@ -87,6 +106,9 @@ pub(crate) fn text(detail: &AlertDetail) -> String {
         line("why", &format!("{field} = {value}{rarity}"));
     }
     line("tags", &alert.tags.join(" "));
+    for text in told(detail) {
+        line("model", &text);
+    }
     for event in &detail.events {
         let what = event
             .str(crate::model::field::PROCESS_COMMAND_LINE)

@@ -36,11 +36,24 @@ pub enum Device {
     Cuda,
 }
 
+/// Which events models are given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TrackWanted {
+    /// All.
+    Full,
+    /// Without PowerShell's own logs.
+    Reduced,
+}
+
 /// Models, their runtime, windows and budget.
 #[derive(Clone, Debug, PartialEq)]
 pub struct InferConfig {
+    /// Are endpoints judged at all?
+    pub enabled: bool,
     /// `builtin`, or a folder.
     pub models: String,
+    /// Which events they are given, where there is a model for each.
+    pub track: TrackWanted,
     /// What runs them.
     pub runtime: Runtime,
     /// The library of ONNX Runtime, or the folder it lies in.
@@ -60,13 +73,15 @@ pub struct InferConfig {
 impl Default for InferConfig {
     fn default() -> InferConfig {
         InferConfig {
+            enabled: true,
             models: "builtin".to_owned(),
+            track: TrackWanted::Reduced,
             runtime: Runtime::Auto,
             library: None,
             device: Device::Cpu,
             window: Duration::from_secs(180),
             interval: Duration::from_secs(30),
-            lateness: Duration::from_secs(10),
+            lateness: Duration::from_millis(500),
             budget: BUDGET_DEFAULT,
         }
     }
@@ -75,12 +90,21 @@ impl Default for InferConfig {
 /// Take the section's keys.
 pub fn read(reader: &mut Reader) -> InferConfig {
     let default = InferConfig::default();
+    let enabled = reader.truth(
+        "infer.enabled",
+        default.enabled,
+        "Models judge the last minutes of endpoints. Without it rules and signals go on as ever.",
+    );
     let models = reader.text(
         "infer.models",
         &default.models,
         "`builtin`, or a folder: one model with its manifest.toml, or one folder a model. `watchfloor model check` tells what is wrong with it.",
     );
-    let mut config = InferConfig { models, ..default };
+    let mut config = InferConfig { enabled, models, ..default };
+    let tracks = [("full", TrackWanted::Full), ("reduced", TrackWanted::Reduced)];
+    let doc = "`reduced` judges without what PowerShell writes about itself: its mere amount gives attacks away in the labs that models were trained in, and nowhere else. A platform with one model has that.";
+    config.track =
+        reader.choice("infer.track", "reduced", &tracks, doc).unwrap_or(TrackWanted::Reduced);
     runtime(reader, &mut config);
     windows(reader, &mut config);
     let doc = "Alerts that models may make about one endpoint in a day of event time. What is over it is kept, counted and listed, and makes no alert.";

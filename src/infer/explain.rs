@@ -159,7 +159,8 @@ pub fn explain(
         if factors.len() == CANDIDATES_MAX {
             break;
         }
-        if let Some(rest) = score(&[part])? {
+        // A window without a part that cannot be scored says nothing about that part, and nothing about the others.
+        if let Ok(Some(rest)) = score(&[part]) {
             factors.push(Factor { part: part.clone(), drop: whole - rest });
         }
     }
@@ -168,9 +169,9 @@ pub fn explain(
     let (mut deletion, mut insertion) = (vec![whole], Vec::new());
     for taken in 1..=order.len() {
         let (first, rest) = order.split_at(taken.min(order.len()));
-        deletion.extend(score(first)?);
+        deletion.extend(score(first).ok().flatten());
         // Without everything from here on: the parts before it were put back.
-        insertion.extend(score(rest)?);
+        insertion.extend(score(rest).ok().flatten());
     }
     let (deletion, insertion) = (mean(&deletion), mean(&insertion));
     let milliseconds = begun.elapsed().as_secs_f32() * 1_000.0;

@@ -28,6 +28,8 @@ pub struct OpenBundle {
     pub rules: Vec<(Id128, Timestamp)>,
     /// Running number of the last match: the order of eviction when the table is full.
     pub touched: u64,
+    /// A model's alert began it: alerts of rules do not join.
+    pub models: bool,
 }
 
 /// What the alert stage asks the commit to write: a row, or that it goes. The alerts keep their bundle.

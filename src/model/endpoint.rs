@@ -20,4 +20,10 @@ pub struct Endpoint {
     pub alerts_open: u64,
     /// The worst of them.
     pub worst: Option<Severity>,
+    /// What a model said last, 0 to 1; none where no window was judged since the start.
+    pub score: Option<f32>,
+    /// The end of that window.
+    pub scored: Option<Timestamp>,
+    /// The highest of the day before it.
+    pub highest: Option<f32>,
 }

@@ -13,6 +13,7 @@ pub mod explanation;
 pub mod field;
 pub mod finding;
 pub mod gap;
+pub mod inference;
 pub mod key;
 pub mod ledger;
 pub mod lifecycle;

@@ -14,6 +14,7 @@ use crate::alert::bundle::BUNDLES_MAX;
 use crate::config::limits::LimitsConfig;
 use crate::config::noise::NoiseConfig;
 use crate::detect::RuleSet;
+use crate::model::alert::Alert;
 use crate::model::finding::Finding;
 use crate::model::ledger::LedgerDelta;
 use crate::model::record::{Batch, Flush};
@@ -21,6 +22,7 @@ use crate::model::severity::Severity;
 use crate::normalise::Settings;
 use crate::pipeline::canary;
 use crate::pipeline::committer::Ready;
+use crate::pipeline::infer::{self, Inferrer, Models};
 use crate::pipeline::muted::Muted;
 use crate::pipeline::noise::{self, NoiseRules};
 use crate::pipeline::own_numbers;
@@ -38,6 +40,10 @@ use crate::store::{Commit, Delivered};
 
 /// How often an idle path looks whether something fell silent.
 const IDLE_LOOK: Duration = Duration::from_secs(1);
+/// How often results are looked for while windows are being scored.
+const RESULTS_LOOK: Duration = Duration::from_millis(10);
+/// How often it is looked whether windows of quiet endpoints close.
+const CLOCK_LOOK: Duration = Duration::from_millis(100);
 
 /// Everything between the sources and the commit.
 pub(crate) struct Analyst {
@@ -69,6 +75,11 @@ pub(crate) struct Analyst {
     tickets: Vec<(Ticket, Outcome)>,
     /// Rows of the commit under work that stand for canaries.
     canaries: Vec<(String, Option<Vec<u8>>)>,
+    /// Who scores windows, where there is a model.
+    inferrer: Option<Inferrer>,
+    next_models: Option<Arc<Next<Models>>>,
+    /// Models' alerts that people accepted as attacks, once they were asked for.
+    accepted: Option<Vec<Alert>>,
 }
 
 impl Analyst {
@@ -81,8 +92,10 @@ impl Analyst {
         shared: Arc<Shared>,
         noise: NoiseConfig,
         repeats: Repeats,
+        inference: Option<(Inferrer, Arc<Next<Models>>)>,
     ) -> Analyst {
         let (muted, next, next_signals) = rules;
+        let (inferrer, next_models) = inference.unzip();
         let noise = NoiseRules::new(noise, muted.recommended());
         let mut analyst = Analyst {
             settings,
@@ -106,6 +119,9 @@ impl Analyst {
             repeats,
             tickets: Vec::new(),
             canaries: Vec::new(),
+            inferrer,
+            next_models,
+            accepted: None,
         };
         // What the last commit left is shown from the first look on: a parked rule, groups that are full.
         analyst.report(Timestamp::now());
@@ -116,10 +132,12 @@ impl Analyst {
     /// Work until the sources are gone and the queue is empty, or the committer is gone.
     pub(crate) fn run(mut self, batches: &queue::Receiver<Batch>, commits: &queue::Sender<Ready>) {
         loop {
-            let first = match batches.receive_timeout(IDLE_LOOK) {
+            let first = match batches.receive_timeout(self.patience()) {
                 Received::Item(first) => first,
                 Received::Nothing => {
-                    let mut waiting = self.idle().into_iter().map(Ready::new);
+                    let quiet = self.looked.elapsed() >= IDLE_LOOK;
+                    let rest = if quiet { self.idle() } else { self.judge_windows() };
+                    let mut waiting = rest.into_iter().map(Ready::new);
                     if !waiting.all(|commit| commits.send(commit)) {
                         return;
                     }
@@ -139,7 +157,8 @@ impl Analyst {
             }
             // Shards that are quiet while others are not.
             let quiet = self.looked.elapsed() >= IDLE_LOOK;
-            if quiet && !self.idle().into_iter().map(Ready::new).all(|it| commits.send(it)) {
+            let rest = if quiet { self.idle() } else { self.judge_windows() };
+            if !rest.into_iter().map(Ready::new).all(|it| commits.send(it)) {
                 return;
             }
         }
@@ -202,7 +221,11 @@ impl Analyst {
             }
             let output = shard.decode(batch, &self.settings, delta);
             self.shapes.see(source, &output, commit.at, &self.rules);
+            let before = findings.len();
             shard.judge(&output.events, batch.stream.backfill, &mut findings);
+            if let Some(stage) = &mut shard.infer {
+                stage.see(&output.events, findings.get(before..).unwrap_or_default());
+            }
             shard.gaps.see(batch, &output.events, commit.at);
             commit.events.extend(output.events);
             commit.rejects.extend(output.rejects);
@@ -215,6 +238,7 @@ impl Analyst {
         if key.is_empty() {
             findings.extend(self.shared.take_told());
         }
+        findings.extend(self.settle_windows(key, &mut shard, &mut commit));
         self.conclude(&mut shard, &mut commit, findings);
         commit.detection.append(&mut self.canaries);
         commit.ledger = books.into_values().collect();
@@ -252,6 +276,9 @@ impl Analyst {
     fn take_up(&mut self) {
         let held = self.shared.shards();
         self.shards.retain(|key, _| held.holds(key));
+        if let Some(inferrer) = &self.inferrer {
+            inferrer.keep(|key| held.holds(key));
+        }
         if let Some(rules) = self.next.take() {
             for shard in self.shards.values_mut() {
                 shard.detector.replace_rules(Arc::clone(&rules));
@@ -266,6 +293,11 @@ impl Analyst {
             }
             self.signals = set;
             self.shared.update(|snapshot| snapshot.signals_reloads += 1);
+        }
+        if let Some(models) = self.next_models.as_ref().and_then(|next| next.take()) {
+            for stage in self.shards.values_mut().filter_map(|shard| shard.infer.as_mut()) {
+                stage.replace(Arc::clone(&models));
+            }
         }
         let releases = self.muted.releases().take();
         if !releases.is_empty() {
@@ -300,13 +332,15 @@ impl Analyst {
             self.look_for_silence(&mut shard, &mut findings);
             let mut commit =
                 Commit { shard: Arc::clone(&key), at: Timestamp::now(), ..Commit::default() };
+            findings.extend(self.settle_windows(&key, &mut shard, &mut commit));
             shard.gaps.tell(commit.at, &mut findings);
             let mut counted = false;
             if key.is_empty() {
                 findings.extend(self.shared.take_told());
                 counted = self.muted.has_changes();
             }
-            if !findings.is_empty() || shard.released || counted {
+            let judged = !commit.detection.is_empty() || !commit.placed.is_empty();
+            if !findings.is_empty() || shard.released || counted || judged {
                 self.conclude(&mut shard, &mut commit, findings);
                 commits.push(commit);
             }
@@ -318,6 +352,75 @@ impl Analyst {
             self.report(Timestamp::now());
         }
         commits
+    }
+
+    /// How long to wait for the next batch: results of windows and windows of quiet endpoints are looked for more often.
+    fn patience(&self) -> Duration {
+        let Some(inferrer) = &self.inferrer else { return IDLE_LOOK };
+        let mut stages = self.shards.values().filter_map(|shard| shard.infer.as_ref());
+        if inferrer.has_results() || stages.any(|stage| stage.pending() > 0) {
+            RESULTS_LOOK
+        } else {
+            CLOCK_LOOK
+        }
+    }
+
+    /// Results of windows, and windows of quiet endpoints that close by the clock: what follows from them.
+    fn judge_windows(&mut self) -> Vec<Commit> {
+        self.hear_feedback();
+        let Some(inferrer) = &self.inferrer else { return Vec::new() };
+        let (now, results) = (Instant::now(), inferrer.has_results());
+        let due = |shard: &Shard| {
+            shard.infer.as_ref().is_some_and(|stage| {
+                stage.has_closed() || (results && stage.pending() > 0) || stage.clock_is_due(now)
+            })
+        };
+        let keys: Vec<Arc<str>> = self
+            .shards
+            .iter()
+            .filter(|(_, shard)| due(shard))
+            .map(|(key, _)| Arc::clone(key))
+            .collect();
+        let mut commits = Vec::new();
+        for key in keys {
+            let Some(mut shard) = self.shards.remove(&key) else { continue };
+            let mut commit =
+                Commit { shard: Arc::clone(&key), at: Timestamp::now(), ..Commit::default() };
+            let findings = self.settle_windows(&key, &mut shard, &mut commit);
+            if !commit.detection.is_empty() || !commit.placed.is_empty() {
+                self.conclude(&mut shard, &mut commit, findings);
+                commits.push(commit);
+            }
+            self.shards.insert(key, shard);
+        }
+        commits
+    }
+
+    /// What people accept as attacks now, if that changed: each stage hears it with its next commit.
+    fn hear_feedback(&mut self) {
+        if self.inferrer.is_some() && self.shared.take_feedback() {
+            let accepted = self.loader.store.alerts_that(&infer::feedback::is_accepted);
+            self.accepted = Some(accepted);
+            let stages = self.shards.values_mut().filter_map(|shard| shard.infer.as_mut());
+            stages.for_each(infer::Stage::deafen);
+        }
+    }
+
+    /// Take results into a commit of their shard, and hand over what closed.
+    fn settle_windows(
+        &mut self,
+        key: &Arc<str>,
+        shard: &mut Shard,
+        commit: &mut Commit,
+    ) -> Vec<Finding> {
+        let (Some(inferrer), Some(stage)) = (&self.inferrer, &mut shard.infer) else {
+            return Vec::new();
+        };
+        stage.look_at_clock(Instant::now(), commit);
+        if let Some(accepted) = self.accepted.as_ref().filter(|_| stage.is_deaf()) {
+            stage.hear(accepted, commit);
+        }
+        stage.settle(commit, key, inferrer.take_of(key), inferrer)
     }
 
     /// Findings become alerts, and all state that changed goes into the same commit.
@@ -344,6 +447,10 @@ impl Analyst {
         self.reported = now;
         let shapes = self.shapes.report(now);
         let sums = report::sums(self.shards.values(), self.limits.correlation_rows_max);
+        if let Some(inferrer) = &self.inferrer {
+            let stages = self.shards.values().filter_map(|shard| shard.infer.as_ref());
+            infer::report::show(stages, inferrer, &self.shared);
+        }
         let findings = self.findings.clone();
         let problem = sums.correlations_warning.map(|text| (Health::Degraded, text));
         self.shared.update(|snapshot| {

@@ -3,6 +3,7 @@
 
 use crate::config::Config;
 use crate::config::reader::ConfigProblem;
+use crate::pipeline::infer;
 use crate::pipeline::shared::{Health, Shared};
 
 /// The key of the problem in the health report, and of the line in the status.
@@ -23,7 +24,7 @@ pub fn apply(current: &mut Config, new: Config, shared: &Shared) -> Reloaded {
     let differs = |one: &dyn std::fmt::Debug, other: &dyn std::fmt::Debug| {
         format!("{one:?}") != format!("{other:?}")
     };
-    let fixed: [(&'static str, bool); 15] = [
+    let fixed: [(&'static str, bool); 16] = [
         ("data_dir", current.data_dir != new.data_dir),
         ("roles", current.roles != new.roles),
         ("collect", current.collect != new.collect),
@@ -38,6 +39,7 @@ pub fn apply(current: &mut Config, new: Config, shared: &Shared) -> Reloaded {
         ("assets", differs(&current.assets, &new.assets)),
         ("api", differs(&current.api, &new.api)),
         ("redact", differs(&current.redact, &new.redact)),
+        ("infer", infer::reload::needs_restart(&current.infer, &new.infer)),
         ("limits", differs(&current.limits, &new.limits)),
     ];
     reloaded.restart.extend(fixed.iter().filter(|(_, changed)| *changed).map(|(name, _)| *name));
@@ -47,6 +49,11 @@ pub fn apply(current: &mut Config, new: Config, shared: &Shared) -> Reloaded {
     if current.retention != new.retention {
         reloaded.applied.push("retention");
         current.retention = new.retention;
+    }
+    if current.infer != new.infer && !infer::reload::needs_restart(&current.infer, &new.infer) {
+        reloaded.applied.push("infer");
+        shared.want_models(new.infer.clone());
+        current.infer = new.infer;
     }
     if current.gaps != new.gaps {
         reloaded.applied.push("gaps");

@@ -15,6 +15,7 @@ mod exports;
 pub mod failed_logins;
 pub mod features;
 mod in_order;
+pub mod infer;
 pub mod inputs;
 mod keys;
 mod mappings;

@@ -18,6 +18,7 @@ use crate::pipeline::canary;
 use crate::pipeline::collect::{Collector, Gate};
 use crate::pipeline::committer::{Committer, Ready};
 use crate::pipeline::exports;
+use crate::pipeline::infer;
 use crate::pipeline::inputs::{Inputs, Plan};
 use crate::pipeline::keys::KeyRing;
 use crate::pipeline::mappings;
@@ -190,8 +191,11 @@ pub async fn start(parts: Parts) -> anyhow::Result<Running> {
         Arc::clone(&shared),
         Arc::clone(&next_signals),
     );
+    let inference =
+        if roles.only_collects() { None } else { infer::start::start(&config, &shared)? };
     let config = Arc::new(config);
     let loader = Loader {
+        models: inference.as_ref().map(|started| Arc::clone(&started.models)),
         store: Arc::clone(&store),
         config: Arc::clone(&config),
         runtime: Handle::current(),
@@ -207,6 +211,14 @@ pub async fn start(parts: Parts) -> anyhow::Result<Running> {
     let mut watchers = watch(reloader, signal_reloader, &settings, &shared, &stop)?;
     watchers.extend(upkeep(&config, &store, &shared, &stop)?);
     watchers.extend(exports::start(sinks, &stop)?);
+    if let Some(started) = &inference {
+        let (reloader, own) = (started.reloader(&shared), stop.clone());
+        watchers.push(("models", task::thread("models", move || reloader.watch(&own))?));
+    }
+    let inference = inference.map(|started| {
+        watchers.push(("inference", started.thread));
+        (started.inferrer, started.next)
+    });
     let analyst = Analyst::new(
         settings,
         loader,
@@ -215,6 +227,7 @@ pub async fn start(parts: Parts) -> anyhow::Result<Running> {
         Arc::clone(&shared),
         noise,
         repeats,
+        inference,
     );
 
     let (batch_sender, batches) = batch_queue();

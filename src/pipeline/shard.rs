@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use ahash::AHashMap;
+use parking_lot::Mutex;
 use tokio::runtime::Handle;
 
 use crate::alert::{Engine, Restored};
@@ -18,10 +19,11 @@ use crate::model::record::{Batch, Flush, Stream};
 use crate::normalise::{Decoder, Output, Settings};
 use crate::pipeline::canary;
 use crate::pipeline::in_order;
+use crate::pipeline::infer::{self, Models};
 use crate::pipeline::muted;
 use crate::signal::{self, SignalSet};
 use crate::stdx::id::Id128;
-use crate::store::{Commit, Store};
+use crate::store::{Commit, EventStore, Store};
 
 /// One stream's decoder and what the store last heard of it.
 struct Seat {
@@ -38,6 +40,8 @@ pub(crate) struct Shard {
     pub(crate) signals: signal::Engine,
     pub(crate) engine: Engine,
     pub(crate) gaps: gaps::Engine,
+    /// Windows of endpoints, where models judge them.
+    pub(crate) infer: Option<infer::Stage>,
     /// A parked rule was released since the last commit.
     pub(crate) released: bool,
     /// When it was last looked whether something fell silent.
@@ -52,6 +56,8 @@ pub(crate) struct Loader {
     pub(crate) store: Arc<Store>,
     pub(crate) config: Arc<Config>,
     pub(crate) runtime: Handle,
+    /// The models in force, if there are any.
+    pub(crate) models: Option<Arc<Mutex<Arc<Models>>>>,
 }
 
 impl Loader {
@@ -69,6 +75,10 @@ impl Loader {
         let other =
             |key: &str| key.starts_with(muted::KEY_PREFIX) || key.starts_with(canary::KEY_PREFIX);
         let rows = saved.detection.into_iter().filter(|(key, _)| !other(key));
+        let (windows, rows): (Vec<_>, Vec<_>) =
+            rows.partition(|(key, _)| key.starts_with(infer::KEY_PREFIX));
+        let infer = self.windows(key, windows)?;
+        let rows = rows.into_iter();
         let (own, rules): (Vec<_>, Vec<_>) =
             rows.partition(|(key, _)| key.starts_with(signal::KEY_PREFIX));
         let (numbers, rules): (Vec<_>, Vec<_>) =
@@ -97,11 +107,53 @@ impl Loader {
             signals,
             engine,
             gaps,
+            infer,
             released: !saved.releases.is_empty(),
             looked: Instant::now(),
             seats,
             restored,
         })
+    }
+}
+
+impl Loader {
+    /// The windows of a shard as they were: rows, then, where events stand in a log of this node's own, the events behind.
+    fn windows(
+        &self,
+        key: &str,
+        rows: Vec<(String, Vec<u8>)>,
+    ) -> anyhow::Result<Option<infer::Stage>> {
+        let Some(models) = &self.models else { return Ok(None) };
+        let models = Arc::clone(&models.lock());
+        let log = match self.store.event_store() {
+            EventStore::Embedded(reader) if !self.store.is_shared() && key.is_empty() => {
+                Some(reader)
+            }
+            _ => None,
+        };
+        let mut stage = infer::Stage::new(models, &self.config.infer, log.is_none());
+        let mut behind = infer::restore::Behind::default();
+        for (key, value) in &rows {
+            stage.restore(key, value, &mut behind);
+        }
+        if let Some(log) = log.filter(|_| stage.has_mark()) {
+            let mut place = behind.from;
+            loop {
+                let followed = log.follow(place)?;
+                if followed.gone {
+                    tracing::warn!(
+                        "events behind the state of windows are gone: windows have holes"
+                    );
+                }
+                if followed.events.is_empty() {
+                    break;
+                }
+                stage.read_again(&followed.events, followed.next, &behind);
+                place = followed.next;
+            }
+        }
+        stage.restored();
+        Ok(Some(stage))
     }
 }
 

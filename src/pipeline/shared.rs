@@ -3,11 +3,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::RwLock;
 
 use crate::config::gaps::GapsConfig;
+use crate::config::infer::InferConfig;
 use crate::config::retention::RetentionConfig;
 use crate::config::rules::RulesConfig;
 use crate::model::desk::{Change, CorrelationReport, NodeReport, Upkeep};
@@ -56,6 +57,8 @@ pub struct Snapshot {
     pub signals: Arc<SignalReport>,
     /// The signals that run; they stand behind the rules in `rules` too.
     pub signal_infos: Vec<Arc<RuleInfo>>,
+    /// The rules under which models raise alerts; they stand behind the signals.
+    pub model_infos: Vec<Arc<RuleInfo>>,
     /// Signal files and signals that do not run.
     pub signals_failed: usize,
     /// What was kept from the queue.
@@ -79,12 +82,22 @@ impl Snapshot {
     pub fn set_rules(&mut self, rules: &[Arc<RuleInfo>]) {
         self.rules = rules.to_vec();
         self.rules.extend(self.signal_infos.iter().cloned());
+        self.rules.extend(self.model_infos.iter().cloned());
+    }
+
+    /// Other models are in force: their alerts are looked up, and switched off, as those of rules.
+    pub fn set_models(&mut self, infos: Vec<Arc<RuleInfo>>) {
+        self.rules.truncate(self.rules.len().saturating_sub(self.model_infos.len()));
+        self.rules.extend(infos.iter().cloned());
+        self.model_infos = infos;
     }
 
     /// Other signals are in force: alerts look their rule up there, and switching one off goes by its id.
     pub fn set_signals(&mut self, infos: Vec<Arc<RuleInfo>>) {
-        self.rules.truncate(self.rules.len().saturating_sub(self.signal_infos.len()));
+        let behind = self.signal_infos.len() + self.model_infos.len();
+        self.rules.truncate(self.rules.len().saturating_sub(behind));
         self.rules.extend(infos.iter().cloned());
+        self.rules.extend(self.model_infos.iter().cloned());
         self.signal_infos = infos;
     }
 
@@ -112,7 +125,16 @@ pub struct Shared {
     /// Numbers of sources, by the source's name.
     gauges: RwLock<BTreeMap<String, Arc<Gauges>>>,
     shards: Arc<ShardKeys>,
+    /// What models said last of each endpoint.
+    scores: RwLock<Arc<Scores>>,
+    models_wanted: parking_lot::Mutex<Option<InferConfig>>,
+    feedback: AtomicBool,
 }
+
+/// What models said of an endpoint: (end of the window in milliseconds, score).
+pub type Score = (i64, f32);
+/// The last and the highest score of the day, by tenant and endpoint.
+pub type Scores = BTreeMap<(String, String), (Option<Score>, Option<Score>)>;
 
 impl Default for Shared {
     fn default() -> Shared {
@@ -124,6 +146,9 @@ impl Default for Shared {
             own_findings: parking_lot::Mutex::default(),
             gauges: RwLock::default(),
             shards: Arc::default(),
+            scores: RwLock::default(),
+            models_wanted: parking_lot::Mutex::default(),
+            feedback: AtomicBool::new(true),
         }
     }
 }
@@ -180,6 +205,16 @@ impl Shared {
         self.update(|snapshot| drop(snapshot.upkeep.insert(topic, row)));
     }
 
+    /// Show what models said of endpoints.
+    pub(crate) fn set_scores(&self, scores: Scores) {
+        *self.scores.write() = Arc::new(scores);
+    }
+
+    /// What models said last of endpoints.
+    pub fn scores(&self) -> Arc<Scores> {
+        Arc::clone(&self.scores.read())
+    }
+
     /// Show the numbers of a source.
     pub fn add_gauges(&self, source: &str, gauges: Arc<Gauges>) {
         self.gauges.write().insert(source.to_owned(), gauges);
@@ -215,6 +250,26 @@ impl Shared {
     /// When missing numbers are called a gap.
     pub(crate) fn gaps_config(&self) -> GapsConfig {
         self.snapshot.read().gaps_config.clone()
+    }
+
+    /// Verdicts about models' alerts changed.
+    pub fn note_feedback(&self) {
+        self.feedback.store(true, Ordering::Release);
+    }
+
+    /// Did they since this was asked last? Yes at the start: what changed while nobody listened counts too.
+    pub(crate) fn take_feedback(&self) -> bool {
+        self.feedback.swap(false, Ordering::AcqRel)
+    }
+
+    /// Ask for other models.
+    pub(crate) fn want_models(&self, config: InferConfig) {
+        *self.models_wanted.lock() = Some(config);
+    }
+
+    /// The models that were asked for last, once.
+    pub(crate) fn take_wanted_models(&self) -> Option<InferConfig> {
+        self.models_wanted.lock().take()
     }
 
     /// Ask for the rules to be loaded again.

@@ -19,12 +19,14 @@ use std::sync::Arc;
 
 use hashbrown::HashSet;
 
+use crate::infer::window::short;
 use crate::model::alert::{Action, AlertId, Pending};
 use crate::model::desk::{
     Acted, AlertDetail, AlertPage, AlertQuery, AuditReport, Problem, ProblemKind, Undone,
 };
 use crate::model::endpoint::Endpoint;
 use crate::model::finding::RuleInfo;
+use crate::model::inference;
 use crate::model::query::{AlertFilter, Viewpoint};
 use crate::model::record::StoredReject;
 use crate::model::{alert, sort};
@@ -181,7 +183,19 @@ impl Workbench {
 
     /// The endpoints.
     pub async fn endpoints(&self) -> Result<Vec<Endpoint>, Problem> {
-        self.core.store.endpoints().await.map_err(|error| not_done(&error))
+        let mut rows = self.core.store.endpoints().await.map_err(|error| not_done(&error))?;
+        let scores = self.core.shared.scores();
+        for row in &mut rows {
+            // Of several tenants with a host of this name, the worst.
+            let own = scores.iter().filter(|((_, host), _)| *host == short(&row.host));
+            let last = own.clone().filter_map(|(_, (last, _))| *last);
+            let last = last.max_by(|one, other| one.1.total_cmp(&other.1));
+            row.score = last.map(|(_, score)| score);
+            row.scored = last.map(|(end_ms, _)| Timestamp(end_ms.saturating_mul(1_000)));
+            let highest = own.filter_map(|(_, (_, highest))| *highest);
+            row.highest = highest.map(|(_, score)| score).max_by(f32::total_cmp);
+        }
+        Ok(rows)
     }
 
     /// Records that could not be read, newest first.
@@ -237,6 +251,9 @@ impl Workbench {
     }
 
     fn publish(&self, changed: Vec<Arc<alert::Alert>>) {
+        if changed.iter().any(|alert| alert.rule_id.starts_with(inference::RULE_PREFIX)) {
+            self.core.shared.note_feedback();
+        }
         self.core.shared.publish_alerts(changed.into_iter().map(Arc::unwrap_or_clone));
     }
 

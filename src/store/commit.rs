@@ -19,6 +19,7 @@ use crate::store::audit::{self, ChainHead, NewEntry, PRODUCT};
 use crate::store::board::{Board, BoardRow};
 use crate::store::event_log::Appended;
 use crate::store::frame::{Frame, Hosts};
+use crate::store::placed::Placed;
 use crate::store::recent::EvidenceRow;
 use crate::store::rows;
 use crate::store::sql::{self, Connection};
@@ -48,6 +49,9 @@ pub struct Commit {
     pub counts: Vec<(String, Option<Vec<u8>>)>,
     /// Correlation rows that changed (key, value); `None` removes the row.
     pub detection: Vec<(String, Option<Vec<u8>>)>,
+    /// Rows that are kept with the place in the event log behind this commit: whoever reads one knows which events it
+    /// holds already. Read them with [`Placed::split`].
+    pub placed: Vec<(String, Option<Vec<u8>>)>,
     /// Decoder states by stream; `None` removes the row.
     pub decoders: Vec<(Id128, Option<Vec<u8>>)>,
     /// Source positions.
@@ -205,6 +209,8 @@ impl Store {
         count_on(sql, number).await?;
         local::write_events(sql, stored).await?;
         local::write_states(sql, commit).await?;
+        let place = stored.log.map_or_else(|| self.events.log_end(), |(_, place)| place.behind());
+        local::write_detection(sql, &Placed::rows(&commit.placed, place)).await?;
         deliveries::write(sql, &commit.delivered, commit.at, number).await?;
         local::write_books(sql, commit).await?;
         bundles::write(sql, &commit.bundles).await?;

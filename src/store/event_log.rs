@@ -7,6 +7,7 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::store::StoreError;
+use crate::store::follow::LogPlace;
 use crate::store::frame::{self, Bad};
 
 /// First bytes of every segment.
@@ -38,6 +39,13 @@ pub(crate) struct Appended {
     pub segment: u64,
     pub offset: u64,
     pub end: u64,
+}
+
+impl Appended {
+    /// The place behind the frame.
+    pub(crate) fn behind(&self) -> LogPlace {
+        LogPlace { segment: self.segment, offset: self.end }
+    }
 }
 
 /// How an append fails in a test.

@@ -14,6 +14,7 @@ use hashbrown::HashMap;
 
 use crate::model::event::{Event, EventId};
 use crate::model::field;
+use crate::model::inference;
 use crate::stdx::time::Timestamp;
 use crate::wire::event_v1::FlatWriter;
 
@@ -215,6 +216,10 @@ fn summarise(hosts: &mut Hosts, event: &Event) {
         first: at,
         last: at,
     });
+    if event.str(field::EVENT_DATASET) == Some(inference::DATASET) {
+        // What a model says of an endpoint is no event of it.
+        return;
+    }
     summary.events += 1;
     summary.first = summary.first.min(at);
     summary.last = summary.last.max(at);

@@ -199,7 +199,8 @@ pub(crate) async fn write_states(sql: &mut Connection, commit: &Commit) -> Resul
     Ok(())
 }
 
-async fn write_detection(
+/// Rows of stages; `None` removes one.
+pub(crate) async fn write_detection(
     sql: &mut Connection,
     changes: &[(String, Option<Vec<u8>>)],
 ) -> Result<(), StoreError> {

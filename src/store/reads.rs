@@ -192,10 +192,18 @@ impl Store {
                 last_seen: Timestamp(row.get("last_seen")),
                 alerts_open: alerts.map_or(0, |(count, _)| *count),
                 worst: alerts.map(|(_, worst)| *worst),
+                score: None,
+                scored: None,
+                highest: None,
                 host,
             }
         });
         Ok(endpoints.collect())
+    }
+
+    /// Alerts as they are for everybody, of which something holds.
+    pub fn alerts_that(&self, holds: &dyn Fn(&Alert) -> bool) -> Vec<Alert> {
+        self.board.read().alerts().filter(|alert| holds(alert)).cloned().collect()
     }
 
     /// The conservation ledger of what this node itself reads, a row a source, by name.

@@ -20,6 +20,8 @@ struct Form {
     #[serde(default)]
     rules: Vec<(String, i64)>,
     touched: u64,
+    #[serde(default)]
+    models: bool,
 }
 
 /// A bundle as JSON text.
@@ -34,6 +36,7 @@ pub fn write(bundle: &OpenBundle) -> String {
         links: bundle.links.iter().map(Id128::to_string).collect(),
         rules: bundle.rules.iter().map(|(rule, at)| (rule.to_string(), at.0)).collect(),
         touched: bundle.touched,
+        models: bundle.models,
     };
     // Strings, numbers and lists only: this cannot fail.
     serde_json::to_string(&form).unwrap_or_default()
@@ -57,6 +60,7 @@ pub fn read(text: &str) -> Result<OpenBundle, StoredError> {
             .map(|(rule, at)| Ok((id(rule)?, Timestamp(*at))))
             .collect::<Result<_, StoredError>>()?,
         touched: form.touched,
+        models: form.models,
     })
 }
 
@@ -80,6 +84,7 @@ mod tests {
             links: vec![Id128([2; 16])],
             rules: vec![(Id128([3; 16]), Timestamp(6))],
             touched: 9,
+            models: true,
         };
         assert_eq!(read(&write(&bundle)).unwrap(), bundle);
         assert!(read("{}").is_err());

@@ -196,6 +196,15 @@ pub struct Endpoint {
     pub alerts_open: u64,
     /// The worst of them.
     pub worst: Option<String>,
+    /// What a model said last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attack_prob: Option<f32>,
+    /// The end of that window.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scored: Option<String>,
+    /// The highest of the day before it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attack_prob_highest: Option<f32>,
 }
 
 impl From<desk::CorrelationReport> for Correlations {
@@ -366,6 +375,9 @@ impl From<&endpoint::Endpoint> for Endpoint {
             last_seen: endpoint.last_seen.to_string(),
             alerts_open: endpoint.alerts_open,
             worst: endpoint.worst.map(|worst| worst.as_str().to_owned()),
+            attack_prob: endpoint.score,
+            scored: endpoint.scored.map(|at| at.to_string()),
+            attack_prob_highest: endpoint.highest,
         }
     }
 }
@@ -385,6 +397,9 @@ impl TryFrom<Endpoint> for endpoint::Endpoint {
             last_seen: time("last_seen", &wire.last_seen)?,
             alerts_open: wire.alerts_open,
             worst: worst.transpose()?,
+            score: wire.attack_prob,
+            scored: wire.scored.as_deref().map(|at| time("scored", at)).transpose()?,
+            highest: wire.attack_prob_highest,
         })
     }
 }

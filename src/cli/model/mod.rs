@@ -2,6 +2,7 @@
 
 mod check;
 mod eval;
+mod export_labels;
 mod features;
 mod files;
 
@@ -14,6 +15,7 @@ use crate::cli::{Common, Outcome};
   watchfloor model check
   watchfloor model check my-model/
   watchfloor model eval lab/ --labels labels.jsonl --scores scores.ndjson
+  watchfloor model export-labels > labels.jsonl
   watchfloor model features captures/ --out features/
   watchfloor model features captures/ --out features/ --track reduced --history captures/
 
@@ -29,6 +31,8 @@ enum Verb {
     Check(check::Arguments),
     /// Score the windows of log files and compare with labels
     Eval(eval::Arguments),
+    /// Print what analysts decided about models' alerts, as labels of windows
+    ExportLabels(export_labels::Arguments),
     /// Write the training tensors of log files
     Features(features::Arguments),
 }
@@ -37,6 +41,7 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Outc
     match &arguments.verb {
         Verb::Check(arguments) => check::run(common, arguments),
         Verb::Eval(arguments) => eval::run(common, arguments),
+        Verb::ExportLabels(arguments) => export_labels::run(common, arguments),
         Verb::Features(arguments) => features::run(common, arguments),
     }
 }

@@ -195,6 +195,20 @@ impl Processes {
         flags
     }
 
+    /// The oldest ancestor that is remembered, else the process itself: what tells one lineage from another.
+    pub fn root(&self, key: u64) -> u64 {
+        let (mut at, mut depth) = (key, 0);
+        while depth < DEPTH_MAX {
+            let parent = self.get(at).map_or(0, |known| known.parent);
+            if parent == 0 || parent == key || self.get(parent).is_none() {
+                break;
+            }
+            at = parent;
+            depth += 1;
+        }
+        at
+    }
+
     /// How many are remembered.
     pub fn len(&self) -> usize {
         self.known.len()

@@ -163,6 +163,10 @@ impl Pool {
         run_max: Duration,
     ) -> Result<Pool, Fault> {
         try_out(&engine, guard.as_ref())?;
+        Ok(Pool::of(engine, workers, guard, run_max))
+    }
+
+    fn of(engine: Engine, workers: usize, guard: Option<Guard>, run_max: Duration) -> Pool {
         let workers = workers.max(1);
         let (jobs, waiting) = queue::bounded("infer", workers * WAITING_A_WORKER);
         let inner = Inner {
@@ -178,7 +182,14 @@ impl Pool {
         let shared = Arc::new(Shared { waiting: Mutex::new(waiting), inner: Mutex::new(inner) });
         let pool = Pool { shared, jobs, run_max, guard };
         (0..workers).for_each(|_| pool.add_worker());
-        Ok(pool)
+        pool
+    }
+
+    /// Threads for an engine that is not tried, because it is off for this reason.
+    pub fn start_off(engine: Engine, guard: Option<Guard>, reason: &str) -> Pool {
+        let pool = Pool::of(engine, 1, guard, RUN_MAX);
+        pool.switch_off(reason);
+        pool
     }
 
     /// Switch scoring off, for a reason that is shown.

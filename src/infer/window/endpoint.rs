@@ -38,7 +38,7 @@ impl Timing {
 
 impl Default for Timing {
     fn default() -> Timing {
-        Timing { window_ms: 180_000, interval_ms: 30_000, lateness_ms: 10_000 }
+        Timing { window_ms: 180_000, interval_ms: 30_000, lateness_ms: 500 }
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! A pane is one interval (`infer.interval`, 30 s) of one endpoint, aligned to the epoch; a window is the panes of the last
 //! `infer.window` (180 s) before its end. An event goes into its pane once. A window closes when the endpoint's newest event
-//! time is `infer.lateness` (10 s) past its end, or when its source rests and somebody calls [`Windows::finish`].
+//! time is `infer.lateness` (half a second) past its end, or when somebody says that time went on ([`Windows::close_until`], [`Windows::finish`]). An event that comes later is
+//! still in the windows after it: they overlap.
 
 pub mod endpoint;
 pub mod pane;
@@ -16,7 +17,7 @@ use ahash::AHashMap;
 
 use crate::infer::features::rarity::Snapshot;
 use crate::infer::features::{self, Tensors};
-use crate::infer::graph::{Graph, Observation, observe};
+use crate::infer::graph::{Graph, Node, NodeKind, Observation, observe};
 use crate::infer::platform::Platform;
 use crate::infer::shape::memo::Memo;
 use crate::model::event::Event;
@@ -72,6 +73,8 @@ pub struct Window {
     pub graph: Graph,
     /// The same as numbers.
     pub tensors: Tensors,
+    /// Of each node that is a process: the key of its oldest known ancestor, else of itself; 0 of others.
+    pub lineages: Vec<u64>,
 }
 
 /// What is common elsewhere, for each platform: models bring it.
@@ -131,9 +134,23 @@ impl Windows {
         self
     }
 
+    /// Count keys only, or make windows again: for events that were seen before and only bring the state forward.
+    pub fn set_only_keys(&mut self, only: bool) {
+        self.features_off = only;
+    }
+
+    /// What is common elsewhere, for windows from now on.
+    pub fn set_history(&mut self, history: Histories) {
+        self.history = history;
+    }
+
     /// Take in an event. `false`: it is of no known platform, or too late.
     pub fn see(&mut self, event: &Event, take: &mut dyn Take) -> bool {
-        let Some(key) = EndpointKey::of(event) else { return false };
+        EndpointKey::of(event).is_some_and(|key| self.see_of(key, event, take))
+    }
+
+    /// Take in an event of a known endpoint. `false`: it is too late.
+    pub fn see_of(&mut self, key: EndpointKey, event: &Event, take: &mut dyn Take) -> bool {
         let at_ms = event.timestamp.micros().div_euclid(1_000);
         let at_ms = at_ms.clamp(-endpoint::TIME_MS_MAX, endpoint::TIME_MS_MAX);
         let ingested_ms = event.ingested.micros().div_euclid(1_000);
@@ -170,6 +187,57 @@ impl Windows {
         let now = endpoint.newest_ms();
         closing.close(&key, endpoint, now, take);
         taken
+    }
+
+    /// The lineages of the processes that the last event named.
+    pub fn lineages_of_last(&self, key: &EndpointKey) -> Vec<u64> {
+        let Some(endpoint) = self.endpoints.get(key) else { return Vec::new() };
+        let processes = self.observation.nodes.iter().filter(|node| node.kind == NodeKind::Process);
+        let mut roots: Vec<u64> = processes.map(|node| endpoint.processes.root(node.key)).collect();
+        roots.sort_unstable();
+        roots.dedup();
+        roots
+    }
+
+    /// Close what is due on one endpoint when its event time has come to `now_ms`, as when time goes on without events.
+    /// `false`: nothing was.
+    pub fn close_until(&mut self, key: &EndpointKey, now_ms: i64, take: &mut dyn Take) -> bool {
+        let Some((key, _)) = self.endpoints.get_key_value(key) else { return false };
+        let key = Arc::clone(key);
+        let closing = Closing {
+            timing: &self.timing,
+            history: self.history.of(key.platform),
+            features: !self.features_off,
+        };
+        let Some(endpoint) = self.endpoints.get_mut(&key) else { return false };
+        let due = endpoint.due(&self.timing, now_ms).is_some();
+        closing.close(&key, endpoint, now_ms, take);
+        due
+    }
+
+    /// One endpoint.
+    pub fn endpoint(&self, key: &EndpointKey) -> Option<&Endpoint> {
+        self.endpoints.get(key)
+    }
+
+    /// How many endpoints are known.
+    pub fn len(&self) -> usize {
+        self.endpoints.len()
+    }
+
+    /// None?
+    pub fn is_empty(&self) -> bool {
+        self.endpoints.is_empty()
+    }
+
+    /// Forget an endpoint.
+    pub fn forget(&mut self, key: &EndpointKey) {
+        self.endpoints.remove(key);
+    }
+
+    /// How windows lie in time.
+    pub fn timing(&self) -> &Timing {
+        &self.timing
     }
 
     /// Forget what endpoints without events need no more; `now_ms` is event time elsewhere. Changes no later window.
@@ -236,6 +304,11 @@ impl Closing<'_> {
                     history: self.history,
                 };
                 let tensors = features::tensors(&closed.graph, &scene);
+                let root = |node: &Node| match node.kind {
+                    NodeKind::Process => endpoint.processes.root(node.key),
+                    _ => 0,
+                };
+                let lineages = closed.graph.nodes.iter().map(root).collect();
                 take.window(Window {
                     endpoint: Arc::clone(key),
                     start_ms,
@@ -245,6 +318,7 @@ impl Closing<'_> {
                     graph_events: closed.graph_events,
                     graph: closed.graph,
                     tensors,
+                    lineages,
                 });
             }
             endpoint.slide(self.timing, end_ms, &mut |keys| take.folded(key, keys));

@@ -7,6 +7,7 @@
 use crate::model::alert::AlertId;
 use crate::model::desk::{AlertDetail, Change, Problem};
 use crate::model::explanation::Explanation;
+use crate::model::inference;
 use crate::tui::action::ActionId;
 use crate::tui::action::call::ActionCall;
 use crate::tui::contract::{Effect, Input, Msg, Reply, Request, View};
@@ -19,7 +20,7 @@ use crate::tui::paint::role::Role;
 use crate::tui::paint::safe::SafeText;
 use crate::tui::view::doc::{Doc, Scroll};
 use crate::tui::view::parts::{draw_rule, draw_severity, severity_role};
-use crate::tui::view::{history, raw, summary, triage, why};
+use crate::tui::view::{history, raw, story, summary, triage, why};
 
 /// The tabs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -257,6 +258,14 @@ impl DetailView {
         }
         match (self.tab, &self.detail) {
             (Tab::Summary, detail) => summary::fill(&mut doc, model, alert, detail.as_ref()),
+            (Tab::Why, Some(detail)) if is_models(&alert.rule_id) => {
+                match story::newest(&detail.events) {
+                    Some(inference) => story::fill(&mut doc, &inference, &detail.events),
+                    None => {
+                        doc.text("what the model said is stored no more", " ", Role::TextWarning)
+                    }
+                }
+            }
             (Tab::Why, _) => match &self.why {
                 Some(Ok(found)) => why::fill(&mut doc, found),
                 Some(Err(problem)) => fill_problem(&mut doc, problem),
@@ -268,6 +277,11 @@ impl DetailView {
         }
         doc
     }
+}
+
+/// Models raise alerts under rules of their own, and say why in their own way.
+fn is_models(rule: &str) -> bool {
+    rule.starts_with(inference::RULE_PREFIX)
 }
 
 fn fill_problem(doc: &mut Doc, problem: &Problem) {

@@ -1,4 +1,5 @@
-//! The endpoints that have reported: what they are, how much they said, what is open on them.
+//! The endpoints that have reported, those first that a model finds most like an attack: what they are, how much they said,
+//! what is open on them.
 
 use crate::model::desk::Problem;
 use crate::model::endpoint::Endpoint;
@@ -38,8 +39,10 @@ impl EndpointsView {
     fn take(&mut self, mut rows: Vec<Endpoint>) {
         let on = self.current().map(|endpoint| endpoint.host.clone());
         rows.sort_by(|one, two| {
-            (two.worst, two.alerts_open)
-                .cmp(&(one.worst, one.alerts_open))
+            let chance = |row: &Endpoint| row.score.unwrap_or(-1.0);
+            chance(two)
+                .total_cmp(&chance(one))
+                .then_with(|| (two.worst, two.alerts_open).cmp(&(one.worst, one.alerts_open)))
                 .then_with(|| one.host.cmp(&two.host))
         });
         let place = on.and_then(|host| rows.iter().position(|row| row.host == host));
@@ -95,6 +98,13 @@ impl EndpointsView {
         let os = if endpoint.os.is_empty() { "-" } else { &endpoint.os };
         canvas.text(columns.os, y, 8, &SafeText::line(os), Role::Text);
         canvas.text_right(columns.events, y, &format::count(endpoint.events), Role::Text);
+        match endpoint.score {
+            Some(score) => {
+                let text = SafeText::line(&format!("{score:.2}"));
+                canvas.text_right(columns.score, y, &text, Role::Text);
+            }
+            None => drop(canvas.text_right(columns.score, y, &SafeText::label("-"), Role::TextDim)),
+        }
         canvas.text_right(columns.open, y, &format::count(endpoint.alerts_open), Role::Text);
         match endpoint.worst {
             Some(worst) => draw_severity(canvas, columns.open + 2, y, worst, severity_role(worst)),
@@ -112,6 +122,7 @@ impl EndpointsView {
 struct Columns {
     os: u16,
     events: u16,
+    score: u16,
     open: u16,
     age: u16,
 }
@@ -121,8 +132,9 @@ impl Columns {
         let tail = if width >= 100 { 23 } else { 1 };
         let age = width.saturating_sub(tail);
         let open = age.saturating_sub(16);
-        let events = open.saturating_sub(7);
-        Columns { os: events.saturating_sub(20), events, open, age }
+        let score = open.saturating_sub(7);
+        let events = score.saturating_sub(7);
+        Columns { os: events.saturating_sub(18), events, score, open, age }
     }
 }
 
@@ -167,7 +179,7 @@ impl View for EndpointsView {
             return;
         };
         let mut count = format::count(rows.len() as u64);
-        count.push_label(" have reported, worst first");
+        count.push_label(" have reported, highest first");
         canvas.text(x, 0, width.saturating_sub(x + 8), &count, Role::Header);
         if rows.is_empty() {
             canvas.label(1, 2, "no endpoint has reported yet", Role::TextStrong);
@@ -177,6 +189,7 @@ impl View for EndpointsView {
         canvas.label(2, 1, "HOST", Role::TextDim);
         canvas.label(columns.os, 1, "OS", Role::TextDim);
         canvas.text_right(columns.events, 1, &SafeText::label("EVENTS"), Role::TextDim);
+        canvas.text_right(columns.score, 1, &SafeText::label("MODEL"), Role::TextDim);
         canvas.text_right(columns.open, 1, &SafeText::label("OPEN"), Role::TextDim);
         canvas.label(columns.open + 2, 1, "WORST", Role::TextDim);
         canvas.text_right(columns.age, 1, &SafeText::label("SEEN"), Role::TextDim);

@@ -14,6 +14,7 @@ pub mod prompt;
 pub mod queue;
 pub mod raw;
 pub mod sheet;
+pub mod story;
 pub mod summary;
 pub mod triage;
 pub mod why;

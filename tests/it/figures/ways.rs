@@ -24,6 +24,8 @@ const WINDOW: usize = 128;
 const LANES: usize = 4;
 /// With fewer records one connection does.
 const BULK: usize = 2_000;
+/// Records that are handed over at once by who sends steadily.
+const STEADY_MAX: usize = 1_000;
 /// Partitions of the topic.
 const PARTITIONS: i32 = 6;
 /// Messages on the way to the broker before their confirmations are read.
@@ -113,7 +115,10 @@ impl Way {
                         feeder.flush();
                     }
                 }
-                feeder.flush();
+                // A flush waits in steps of a tenth of a second: a steady stream must not.
+                if records.len() > STEADY_MAX {
+                    feeder.flush();
+                }
             }
             Way::Amqp(amqp) => amqp.send(records),
         }

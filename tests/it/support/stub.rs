@@ -220,6 +220,9 @@ fn event(n: usize, bad: &str) -> Event {
 
 fn endpoint(n: usize, bad: &str) -> Endpoint {
     Endpoint {
+        score: None,
+        scored: None,
+        highest: None,
         host: format!("host{n}{bad}"),
         os: format!("os{n}{bad}"),
         events: 10,

@@ -249,6 +249,9 @@ pub fn endpoints() -> Vec<Endpoint> {
         last_seen: NOW.plus_micros(-2 * MINUTE),
         alerts_open: open,
         worst,
+        score: None,
+        scored: None,
+        highest: None,
     };
     vec![
         row("dev-lx-07", "linux", 1_234_567, 1, Some(Severity::High)),

@@ -1,0 +1,488 @@
+//! What one shard holds for judging windows: open windows, what their scores are compared with, and what may become an
+//! alert. Owned by the analyst; everything it does becomes real with a commit.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Instant;
+
+use ahash::{AHashMap, AHashSet};
+use serde::{Deserialize, Serialize};
+
+use crate::config::infer::InferConfig;
+use crate::infer::Platform;
+use crate::infer::calibrate::budget::{Budgets, OverCounts};
+use crate::infer::calibrate::watch::WatchList;
+use crate::infer::calibrate::{self, Calibrations};
+use crate::infer::window::{EndpointKey, Take, Timing, Window, Windows};
+use crate::model::event::Event;
+use crate::model::finding::Finding;
+use crate::model::inference::{Inference, Prediction};
+use crate::pipeline::infer::feedback::Accepted;
+use crate::pipeline::infer::job::{HitSeen, Job};
+use crate::pipeline::infer::models::Models;
+use crate::pipeline::infer::worker::Inferrer;
+use crate::pipeline::infer::{ABOUT, ENDPOINT, KEY_PREFIX, MARK, PENDING};
+use crate::pipeline::shared::Scores;
+use crate::stdx::id::Id128;
+use crate::stdx::time::Timestamp;
+use crate::store::Commit;
+
+/// Rule hits that are remembered of one endpoint.
+const HITS_MAX: usize = 64;
+/// Endpoints with windows; over it those that rest longest are forgotten and counted.
+pub(crate) const ENDPOINTS_MAX: usize = 50_000;
+/// Events behind the last complete state after which it is written again: what a start has to read once more.
+const CHECKPOINT_EVENTS: u64 = 50_000;
+/// The same by the clock.
+const CHECKPOINT_EVERY: std::time::Duration = std::time::Duration::from_secs(60);
+/// Events that were read so much later than they happened are from old logs, in microseconds.
+const OLD_US: i64 = 3_600 * 1_000_000;
+
+/// What is known beside an endpoint's windows.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct About {
+    /// Rules that hit of late.
+    pub hits: VecDeque<HitSeen>,
+    /// End in milliseconds and score of the last window.
+    pub last: Option<(i64, f32)>,
+    /// The same of the highest score of its day.
+    pub highest: Option<(i64, f32)>,
+    /// The last window that was explained.
+    pub explained: Option<Explained>,
+}
+
+/// A window that was explained: those that go on with it refer to it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Explained {
+    /// Its end in milliseconds.
+    pub end_ms: i64,
+    /// Its score.
+    pub score: f32,
+    /// Its judgement, and the events that show its nodes.
+    pub events: Vec<[u8; 16]>,
+}
+
+/// What was done since the start, for the status.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    /// Windows by what came of them, in the order of [`Prediction::ALL`].
+    pub windows: [u64; 3],
+    /// Alerts that began.
+    pub alerts: u64,
+    /// Endpoints forgotten because there were too many.
+    pub forgotten: u64,
+    /// Rows of the last run that could not be read.
+    pub unreadable: u64,
+    /// Events of endpoints that came after all their windows were closed.
+    pub late: u64,
+}
+
+/// Judges the windows of one shard.
+pub(crate) struct Stage {
+    pub(super) windows: Windows,
+    pub(super) models: Arc<Models>,
+    pub(super) calibrations: Calibrations,
+    pub(super) budgets: Budgets,
+    pub(super) watch: WatchList,
+    pub(super) about: AHashMap<EndpointKey, About>,
+    /// Alerts that people accepted as attacks.
+    pub(super) accepted: BTreeMap<Id128, Accepted>,
+    /// That changed, and this stage has not heard it yet.
+    pub(super) deaf: bool,
+    pub(super) counts: Counts,
+    pub(super) settings: calibrate::Settings,
+    pub(super) interval_s: i64,
+    /// When the newest event of each endpoint with open windows came.
+    heard: AHashMap<EndpointKey, Instant>,
+    closed: Vec<Job>,
+    /// The number of the next window that closes.
+    next: u64,
+    /// Endpoints whose row is older than their state.
+    changed: BTreeSet<EndpointKey>,
+    about_changed: BTreeSet<EndpointKey>,
+    /// Windows that have no result yet.
+    pending: BTreeSet<Id128>,
+    /// Windows of the last run that have no result yet, to be handed over again.
+    again: Vec<Job>,
+    events: u64,
+    checkpointed: Instant,
+    /// The rows say from where events are to be read after a start.
+    marked: bool,
+    /// Events do not stand in a log of this node's own: every commit holds the whole state.
+    every_commit: bool,
+}
+
+/// Takes closed windows.
+struct Closing<'s> {
+    about: &'s AHashMap<EndpointKey, About>,
+    out: &'s mut Vec<Job>,
+    next: &'s mut u64,
+    backfill: bool,
+}
+
+impl Take for Closing<'_> {
+    fn window(&mut self, window: Window) {
+        let within = |hit: &&HitSeen| (window.start_ms..window.end_ms).contains(&hit.at_ms);
+        let hits = self.about.get(&*window.endpoint);
+        let hits = hits.map(|about| about.hits.iter().filter(within).cloned().collect());
+        let hits = hits.unwrap_or_default();
+        self.out.push(Job::new(window, *self.next, hits, self.backfill));
+        *self.next += 1;
+    }
+}
+
+impl Stage {
+    /// Nothing is open.
+    pub(crate) fn new(models: Arc<Models>, config: &InferConfig, every_commit: bool) -> Stage {
+        let settings =
+            calibrate::Settings { budget: config.budget, window_s: config.window.as_secs() };
+        Stage {
+            windows: Windows::new(Timing::of(config), models.histories.clone()),
+            models,
+            calibrations: Calibrations::new(settings),
+            budgets: Budgets::new(config.budget, config.interval.as_secs()),
+            watch: WatchList::default(),
+            about: AHashMap::new(),
+            accepted: BTreeMap::new(),
+            deaf: true,
+            counts: Counts::default(),
+            settings,
+            interval_s: i64::try_from(config.interval.as_secs()).unwrap_or(i64::MAX),
+            heard: AHashMap::new(),
+            closed: Vec::new(),
+            next: 0,
+            changed: BTreeSet::new(),
+            about_changed: BTreeSet::new(),
+            pending: BTreeSet::new(),
+            again: Vec::new(),
+            events: 0,
+            checkpointed: Instant::now(),
+            marked: false,
+            every_commit,
+        }
+    }
+
+    /// Other models are in force for windows from now on.
+    pub(crate) fn replace(&mut self, models: Arc<Models>) {
+        self.windows.set_history(models.histories.clone());
+        self.models = models;
+    }
+
+    /// Does a model look at this event?
+    pub(super) fn endpoint_of(&self, event: &Event) -> Option<EndpointKey> {
+        let key = EndpointKey::of(event)?;
+        let facts = self.models.facts.get(&key.platform)?;
+        (!key.host.is_empty() && facts.track.takes(event)).then_some(key)
+    }
+
+    /// Take in events in order, with what rules found in them.
+    pub(crate) fn see(&mut self, events: &[Event], findings: &[Finding]) {
+        let hit: AHashSet<Id128> = findings.iter().map(|finding| finding.event).collect();
+        let now = Instant::now();
+        for event in events {
+            let Some(key) = self.endpoint_of(event) else { continue };
+            let backfill = event.ingested.micros_since(event.timestamp) > OLD_US;
+            let (out, next) = (&mut self.closed, &mut self.next);
+            let mut closing = Closing { about: &self.about, out, next, backfill };
+            if !self.windows.see_of(key.clone(), event, &mut closing) {
+                self.counts.late += 1;
+            }
+            self.events += 1;
+            if hit.contains(&event.id) {
+                self.note_hits(&key, event, findings);
+            }
+            self.heard.insert(key.clone(), now);
+            self.changed.insert(key);
+        }
+        self.bound();
+    }
+
+    fn note_hits(&mut self, key: &EndpointKey, event: &Event, findings: &[Finding]) {
+        let lineages = self.windows.lineages_of_last(key);
+        let about = self.about.entry(key.clone()).or_default();
+        for finding in findings.iter().filter(|finding| finding.event == event.id) {
+            about.hits.push_back(HitSeen {
+                at_ms: event.timestamp.micros().div_euclid(1_000),
+                rule: finding.rule.id.clone(),
+                title: finding.rule.title.clone(),
+                level: finding.rule.level.rank(),
+                lineages: lineages.clone(),
+                links: finding.origin.links.iter().map(|link| link.0).collect(),
+            });
+            if about.hits.len() > HITS_MAX {
+                about.hits.pop_front();
+            }
+        }
+        self.about_changed.insert(key.clone());
+    }
+
+    /// Too many endpoints: those without open windows that were heard of longest ago are forgotten.
+    fn bound(&mut self) {
+        if self.windows.len() <= ENDPOINTS_MAX {
+            return;
+        }
+        let idle = self.windows.endpoints().filter(|(_, endpoint)| endpoint.is_idle());
+        let mut ages: Vec<(i64, EndpointKey)> =
+            idle.map(|(key, endpoint)| (endpoint.newest_ms(), EndpointKey::clone(key))).collect();
+        ages.sort();
+        for (_, key) in ages.into_iter().take(ENDPOINTS_MAX / 100) {
+            self.windows.forget(&key);
+            self.about.remove(&key);
+            self.about_changed.insert(key.clone());
+            self.changed.insert(key);
+            self.counts.forgotten += 1;
+        }
+    }
+
+    /// Does a window of a quiet endpoint close by now?
+    pub(crate) fn clock_is_due(&self, now: Instant) -> bool {
+        self.heard.iter().any(|(key, heard)| self.due(key, *heard, now).is_some())
+    }
+
+    /// The event time to which an endpoint without events has come, if a window closes by it: time goes on there as here.
+    fn due(&self, key: &EndpointKey, heard: Instant, now: Instant) -> Option<i64> {
+        let endpoint = self.windows.endpoint(key)?;
+        let quiet = i64::try_from(now.saturating_duration_since(heard).as_millis()).ok()?;
+        let at = endpoint.newest_ms().saturating_add(quiet);
+        endpoint.due(self.windows.timing(), at).map(|_| at)
+    }
+
+    /// Close windows of endpoints that are quiet while time goes on. Their state goes into the commit, since no event
+    /// will say that this happened.
+    pub(crate) fn look_at_clock(&mut self, now: Instant, commit: &mut Commit) {
+        let mut due: Vec<(EndpointKey, i64)> = self
+            .heard
+            .iter()
+            .filter_map(|(key, heard)| Some((key.clone(), self.due(key, *heard, now)?)))
+            .collect();
+        due.sort();
+        for (key, at) in due {
+            let (out, next) = (&mut self.closed, &mut self.next);
+            let mut closing = Closing { about: &self.about, out, next, backfill: false };
+            self.windows.close_until(&key, at, &mut closing);
+            commit.placed.push(self.endpoint_row(&key));
+            self.changed.remove(&key);
+        }
+        self.heard.retain(|key, _| {
+            self.windows.endpoint(key).is_some_and(|endpoint| !endpoint.is_idle())
+        });
+    }
+
+    /// Conclude results, hand over closed windows, and put all that changed into the commit. Findings are models'.
+    pub(crate) fn settle(
+        &mut self,
+        commit: &mut Commit,
+        shard: &Arc<str>,
+        done: Vec<super::worker::Done>,
+        inferrer: &Inferrer,
+    ) -> Vec<Finding> {
+        let mut findings = Vec::new();
+        for one in done {
+            let id = one.job.id();
+            if !self.pending.remove(&id) {
+                continue;
+            }
+            commit.detection.push((format!("{PENDING}{id}"), None));
+            let (inference, finding) = self.conclude(one);
+            self.note_score(&inference);
+            commit.events.push(inference.to_event(commit.at));
+            findings.extend(finding);
+        }
+        for job in self.again.drain(..) {
+            let before = explained(&self.about, &job);
+            inferrer.submit(shard, job, before);
+        }
+        for job in self.closed.drain(..) {
+            let id = job.id();
+            if self.pending.insert(id) {
+                commit.detection.push((format!("{PENDING}{id}"), Some(job.to_bytes())));
+                let before = explained(&self.about, &job);
+                inferrer.submit(shard, job, before);
+            }
+        }
+        self.write_rows(commit);
+        findings
+    }
+
+    fn note_score(&mut self, inference: &Inference) {
+        let at = Prediction::ALL.iter().position(|one| *one == inference.prediction);
+        if let Some(count) = at.and_then(|at| self.counts.windows.get_mut(at)) {
+            *count += 1;
+        }
+        let (Some(score), Some(platform)) = (inference.score, Platform::parse(&inference.platform))
+        else {
+            return;
+        };
+        let key = EndpointKey {
+            tenant: inference.tenant.as_str().into(),
+            host: inference.host.as_str().into(),
+            platform,
+        };
+        let about = self.about.entry(key.clone()).or_default();
+        let end_ms = inference.end.micros().div_euclid(1_000);
+        if inference.ablation.is_some() {
+            let events = inference.contributing().into_iter().chain([inference.id]);
+            let events = events.map(|id| id.0).collect();
+            about.explained = Some(Explained { end_ms, score: score as f32, events });
+        }
+        let this = (end_ms, score as f32);
+        about.last = Some(this);
+        let day = 86_400_000;
+        let higher = about
+            .highest
+            .is_none_or(|(at, known)| this.1 >= known || end_ms.saturating_sub(at) > day);
+        if higher {
+            about.highest = Some(this);
+        }
+        let old = end_ms.saturating_sub(self.windows.timing().window_ms * 2);
+        about.hits.retain(|hit| hit.at_ms >= old);
+        self.about_changed.insert(key);
+    }
+
+    fn write_rows(&mut self, commit: &mut Commit) {
+        let own = |(key, value): (String, Option<Vec<u8>>)| (format!("{KEY_PREFIX}{key}"), value);
+        commit.detection.extend(self.calibrations.take_rows().into_iter().map(own));
+        commit.detection.extend(self.budgets.take_rows().into_iter().map(own));
+        let watch = self.watch.take_row().map(|(key, value)| (key, Some(value)));
+        commit.detection.extend(watch.map(own));
+        for key in std::mem::take(&mut self.about_changed) {
+            let value = self.about.get(&key);
+            let value = value.map(|about| postcard::to_allocvec(about).unwrap_or_default());
+            commit.detection.push((format!("{ABOUT}{}", name(&key)), value));
+        }
+        let due = self.events >= CHECKPOINT_EVENTS
+            || (self.events > 0 && !self.marked)
+            || (self.events > 0 && self.checkpointed.elapsed() >= CHECKPOINT_EVERY);
+        if self.every_commit || due {
+            self.checkpoint(commit);
+        }
+    }
+
+    /// All that changed, complete as of this commit.
+    fn checkpoint(&mut self, commit: &mut Commit) {
+        let placed: AHashSet<String> = commit.placed.iter().map(|(key, _)| key.clone()).collect();
+        for key in std::mem::take(&mut self.changed) {
+            let row = self.endpoint_row(&key);
+            if !placed.contains(&row.0) {
+                commit.placed.push(row);
+            }
+        }
+        commit.placed.push((MARK.to_owned(), Some(Vec::new())));
+        self.events = 0;
+        self.marked = true;
+        self.checkpointed = Instant::now();
+    }
+
+    fn endpoint_row(&self, key: &EndpointKey) -> (String, Option<Vec<u8>>) {
+        let value = self.windows.endpoint(key).map(|endpoint| pack(&endpoint.to_bytes()));
+        (format!("{ENDPOINT}{}", name(key)), value)
+    }
+
+    /// Put a window of the last run back: it is handed over again.
+    pub(super) fn wait_again(&mut self, job: Job) {
+        self.pending.insert(job.id());
+        self.again.push(job);
+    }
+
+    /// All windows of the last run are back.
+    pub(super) fn waits_again(&mut self) {
+        self.again.sort_by_key(|job| job.sequence);
+        self.next = self.again.last().map_or(0, |job| job.sequence + 1);
+        let now = Instant::now();
+        let open = self.windows.endpoints().filter(|(_, endpoint)| !endpoint.is_idle());
+        self.heard = open.map(|(key, _)| (EndpointKey::clone(key), now)).collect();
+    }
+
+    /// Is it known from where events are to be read again?
+    pub(crate) fn has_mark(&self) -> bool {
+        self.marked
+    }
+
+    /// The mark was there.
+    pub(super) fn is_marked(&mut self) {
+        self.marked = true;
+    }
+
+    /// An endpoint changed behind its row.
+    pub(super) fn changed_again(&mut self, key: EndpointKey) {
+        self.changed.insert(key);
+        self.events += 1;
+    }
+
+    /// Are there windows to hand over that nobody has yet?
+    pub(crate) fn has_closed(&self) -> bool {
+        !self.closed.is_empty() || !self.again.is_empty()
+    }
+
+    /// Windows that have no result yet.
+    pub(crate) fn pending(&self) -> usize {
+        self.pending.len()
+    }
+
+    /// Endpoints with open windows, and all that are known.
+    pub(crate) fn endpoints(&self) -> (usize, usize) {
+        (self.heard.len(), self.windows.len())
+    }
+
+    /// What limits of calibration did.
+    pub(crate) fn calibration(&self) -> calibrate::Counts {
+        self.calibrations.counts()
+    }
+
+    /// What was over budget.
+    pub(crate) fn over(&self) -> OverCounts {
+        self.budgets.over()
+    }
+
+    /// Windows about which members disagree.
+    pub(crate) fn disagreements(&self) -> u64 {
+        self.watch.windows()
+    }
+
+    /// Counts since the start.
+    pub(crate) fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    /// The last and the highest score of each endpoint.
+    pub(crate) fn scores(&self) -> Scores {
+        let known = self.about.iter().filter(|(_, about)| about.last.is_some());
+        known
+            .map(|(key, about)| {
+                ((key.tenant.to_string(), key.host.to_string()), (about.last, about.highest))
+            })
+            .collect()
+    }
+
+    /// The time of an event in the path's clock.
+    pub(super) fn at(ms: i64) -> Timestamp {
+        Timestamp(ms.saturating_mul(1_000))
+    }
+}
+
+/// End and score of the last window of the endpoint that was explained.
+fn explained(about: &AHashMap<EndpointKey, About>, job: &Job) -> Option<(i64, f32)> {
+    let explained = about.get(&job.endpoint())?.explained.as_ref()?;
+    Some((explained.end_ms, explained.score))
+}
+
+/// How an endpoint is named in keys of rows.
+pub(super) fn name(key: &EndpointKey) -> String {
+    format!("{}/{}/{}", key.platform, key.tenant, key.host)
+}
+
+/// The endpoint of a key; `None`: it is none of ours.
+pub(super) fn parse_name(text: &str) -> Option<EndpointKey> {
+    let (platform, rest) = text.split_once('/')?;
+    let (tenant, host) = rest.split_once('/')?;
+    Some(EndpointKey {
+        tenant: tenant.into(),
+        host: host.into(),
+        platform: Platform::parse(platform)?,
+    })
+}
+
+/// Endpoints' rows are mostly texts of zeros.
+fn pack(bytes: &[u8]) -> Vec<u8> {
+    zstd::bulk::compress(bytes, 1).unwrap_or_default()
+}

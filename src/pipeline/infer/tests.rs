@@ -1,0 +1,304 @@
+//! A stage that is killed at any commit goes on as one that was not: same windows, same numbers, same alerts.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::restore::Behind;
+use super::{Inferrer, Models, Stage};
+use crate::config::infer::InferConfig;
+use crate::infer::scorer::pool::{Engine, Pool, Scorers};
+use crate::infer::scorer::{ScoreError, Scorer, Scores, Wants};
+use crate::infer::window::Histories;
+use crate::infer::{Platform, Tensors, Track};
+use crate::model::class::Class;
+use crate::model::event::Event;
+use crate::model::field;
+use crate::model::finding::{Finding, RuleInfo};
+use crate::model::inference::{Inference, Outcome, Prediction};
+use crate::model::severity::Severity;
+use crate::pipeline::infer::models::Facts;
+use crate::stdx::id::IdHasher;
+use crate::stdx::time::{SECOND_US, Timestamp};
+use crate::store::{Commit, LogPlace, Placed};
+
+/// 2026-11-22T08:00:00Z
+const START_S: i64 = 1_795_334_400;
+
+/// Scores by the number of nodes: more than eight look like an attack; seven make it panic.
+struct Counting;
+
+impl Scorer for Counting {
+    fn model(&self) -> &str {
+        "counting 1"
+    }
+
+    fn runtime(&self) -> &str {
+        "test"
+    }
+
+    fn score(&mut self, window: &Tensors, _: Wants) -> Result<Scores, ScoreError> {
+        assert_ne!(window.nodes, 7, "seven nodes");
+        let score = (window.nodes as f32 / 16.0).min(1.0);
+        let members = vec![score, (score + 0.1).min(1.0)];
+        Ok(Scores { score, spread: 0.1, members, ..Scores::default() })
+    }
+}
+
+fn rule(level: Severity) -> Arc<RuleInfo> {
+    Arc::new(RuleInfo {
+        id: "watchfloor.model.linux".to_owned(),
+        title: "model".to_owned(),
+        level,
+        tags: Vec::new(),
+        description: String::new(),
+        false_positives: Vec::new(),
+        file: String::new(),
+        line: 1,
+        group_by: Vec::new(),
+    })
+}
+
+fn models() -> Models {
+    let facts = Facts {
+        id: "counting 1".to_owned(),
+        place: "test".to_owned(),
+        track: Track::Full,
+        threshold: 0.5,
+        disagreement: 0.2,
+        fusion: None,
+        rule: rule(Severity::Medium),
+        confirmed: rule(Severity::High),
+    };
+    Models {
+        facts: BTreeMap::from([(Platform::Linux, facts)]),
+        histories: Histories::default(),
+        engine: Engine::new("counting", || {
+            Ok(Scorers::from([(Platform::Linux, Box::new(Counting) as Box<dyn Scorer>)]))
+        }),
+        line: String::new(),
+    }
+}
+
+struct Site {
+    models: Arc<Models>,
+    inferrer: Inferrer,
+    rows: BTreeMap<String, Vec<u8>>,
+    log: Vec<Vec<Event>>,
+    said: BTreeMap<String, String>,
+    findings: Vec<String>,
+    shard: Arc<str>,
+}
+
+impl Site {
+    fn new() -> Site {
+        let models = Arc::new(models());
+        let pool = Pool::start(models.engine.clone(), 1, None).unwrap();
+        let (inferrer, _) =
+            Inferrer::start(&Arc::new(Mutex::new(Arc::clone(&models))), pool).unwrap();
+        Site {
+            models,
+            inferrer,
+            rows: BTreeMap::new(),
+            log: Vec::new(),
+            said: BTreeMap::new(),
+            findings: Vec::new(),
+            shard: "".into(),
+        }
+    }
+
+    /// As a start does it.
+    fn stage(&self) -> Stage {
+        let mut stage = Stage::new(Arc::clone(&self.models), &InferConfig::default(), false);
+        let mut behind = Behind::default();
+        for (key, value) in &self.rows {
+            assert!(stage.restore(key, value, &mut behind));
+        }
+        let from = behind.from.offset as usize;
+        if stage.has_mark() {
+            for (at, events) in self.log.iter().enumerate().skip(from) {
+                let end = LogPlace { segment: 1, offset: at as u64 + 1 };
+                stage.read_again(events, end, &behind);
+            }
+        }
+        stage.restored();
+        stage
+    }
+
+    /// One commit: everything that waits is scored before it. `stands`: it reaches the store.
+    fn commit(&mut self, stage: &mut Stage, events: &[Event], findings: &[Finding], stands: bool) {
+        stage.see(events, findings);
+        let mut commit = Commit { events: events.to_vec(), ..Commit::default() };
+        let done = self.inferrer.take_of("");
+        let found = stage.settle(&mut commit, &self.shard, done, &self.inferrer);
+        while self.inferrer.queue().0 > 0 {
+            std::thread::yield_now();
+        }
+        if stands {
+            self.log.push(commit.events.clone());
+            let place = LogPlace { segment: 1, offset: self.log.len() as u64 };
+            let placed = Placed::rows(&commit.placed, place);
+            for (key, value) in commit.detection.into_iter().chain(placed) {
+                match value {
+                    Some(value) => drop(self.rows.insert(key, value)),
+                    None => drop(self.rows.remove(&key)),
+                }
+            }
+            for said in commit.events.iter().filter_map(Inference::of_event) {
+                let text = format!(
+                    "{:?} {} {:?} {:?} {:?} {:?} {}",
+                    said.prediction,
+                    said.host,
+                    said.end,
+                    said.score,
+                    said.outcome,
+                    said.p,
+                    said.nodes
+                );
+                let twice = self.said.insert(said.id.to_string(), text);
+                assert_eq!(twice, None, "a window is judged once");
+            }
+            self.findings.extend(found.iter().map(|finding| {
+                format!("{} {:?} {}", finding.event, finding.timestamp, finding.rule.level.as_str())
+            }));
+        }
+    }
+
+    fn quiet(&mut self, stage: &mut Stage) {
+        for _ in 0..2_000 {
+            if stage.pending() == 0 {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(1));
+            self.commit(stage, &[], &[], true);
+        }
+        panic!("{} windows have no result", stage.pending());
+    }
+}
+
+/// Programs start on two hosts; more of them in some minutes than in others.
+fn events() -> Vec<Event> {
+    let mut events = Vec::new();
+    for step in 0..400_i64 {
+        let host = if step % 3 == 0 { "db" } else { "web" };
+        let busy = (step / 60) % 2 == 1;
+        if !busy && step % 5 != 0 {
+            continue;
+        }
+        let at = Timestamp::from_seconds(START_S + step * 7);
+        let mut event = Event::with_capacity(10, 200);
+        event.id = IdHasher::new("test").number(step as u64).finish();
+        (event.timestamp, event.ingested) = (at, at.plus_micros(SECOND_US));
+        event.class = Class::ProcessStart;
+        event.push_str(field::HOST_NAME, host);
+        event.push_str(field::HOST_OS_TYPE, "linux");
+        event.push_int(field::PROCESS_PID, 1_000 + step);
+        event.push_int(field::PROCESS_PARENT_PID, 1_000 + step / 10);
+        event.push_str(field::PROCESS_EXECUTABLE, &format!("/usr/bin/tool{}", step % 11));
+        event.push_str(field::PROCESS_COMMAND_LINE, "tool --all");
+        events.push(event);
+    }
+    events
+}
+
+fn hit(event: &Event) -> Finding {
+    Finding {
+        rule: Arc::new(RuleInfo {
+            id: "sigma".to_owned(),
+            ..RuleInfo::clone(&rule(Severity::High))
+        }),
+        timestamp: event.timestamp,
+        tenant: "".into(),
+        host: event.host().to_owned(),
+        user: String::new(),
+        event: event.id,
+        contributing: Vec::new(),
+        matched: Vec::new(),
+        group: Vec::new(),
+        backfill: false,
+        origin: crate::model::origin::Origin::default(),
+    }
+}
+
+/// Everything in commits of five events; `killed` says whether the program dies after a commit, and whether the commit stood.
+fn run(killed: impl Fn(usize) -> Option<bool>) -> Site {
+    let mut site = Site::new();
+    let mut stage = site.stage();
+    let events = events();
+    let pieces: Vec<&[Event]> = events.chunks(5).collect();
+    let mut at = 0;
+    let mut tried = 0;
+    while let Some(piece) = pieces.get(at) {
+        let findings: Vec<Finding> =
+            piece.iter().filter(|event| event.id.0[0] % 16 == 0).map(hit).collect();
+        let killed = killed(tried);
+        tried += 1;
+        site.commit(&mut stage, piece, &findings, killed != Some(false));
+        if killed.is_some() {
+            // What was on its way to a result is gone with the program.
+            while stage.pending() > 0 && site.inferrer.queue().0 > 0 {
+                std::thread::yield_now();
+            }
+            site.inferrer = Site::new().inferrer;
+            stage = site.stage();
+        }
+        at += usize::from(killed != Some(false));
+    }
+    site.quiet(&mut stage);
+    site
+}
+
+#[test]
+fn kills_between_commits_change_no_window_no_score_and_no_alert() {
+    let calm = run(|_| None);
+    assert!(calm.said.len() > 60, "{}", calm.said.len());
+    for word in ["Attack", "Benign", "Error", "Alert", "More", "OverBudget"] {
+        assert!(
+            calm.said.values().any(|text| text.contains(word)),
+            "{word} is met: {:?}",
+            calm.said
+        );
+    }
+    let alerts = calm.findings.len();
+    assert!(alerts > 1);
+    for seed in 0..12_usize {
+        let wild = run(|tried| match (tried * 7 + seed) % 12 {
+            0 => Some(true),
+            5 => Some(false),
+            _ => None,
+        });
+        for (id, text) in &calm.said {
+            assert_eq!(wild.said.get(id), Some(text), "seed {seed}");
+        }
+        assert_eq!(wild.said.len(), calm.said.len());
+        assert_eq!(wild.findings, calm.findings, "seed {seed}");
+    }
+}
+
+#[test]
+fn damaged_rows_begin_anew_and_are_counted() {
+    let mut site = run(|_| None);
+    for value in site.rows.values_mut() {
+        value.truncate(value.len() / 2);
+    }
+    let stage = site.stage();
+    assert!(stage.counts().unreadable > 3, "{:?}", stage.counts());
+}
+
+#[test]
+fn a_rule_hit_of_the_same_lineage_confirms_a_window() {
+    let site = run(|_| None);
+    let said: Vec<Inference> = site.log.iter().flatten().filter_map(Inference::of_event).collect();
+    let confirmed = said.iter().find(|one| one.hits.iter().any(|hit| hit.same_lineage));
+    let confirmed = confirmed.unwrap();
+    assert!(confirmed.rules_say().starts_with("confirmed by 1 rule"), "{}", confirmed.rules_say());
+    assert!(said.iter().any(|one| one.hits.is_empty() && one.prediction == Prediction::Benign));
+    let alert = said.iter().find(|one| one.outcome == Outcome::Alert).unwrap();
+    // Its own window is explained, or the one that it goes on with.
+    let explained = said.iter().filter(|one| one.host == alert.host && one.end <= alert.end);
+    let explained = explained.rev().find(|one| one.ablation.is_some()).unwrap();
+    let ablation = explained.ablation.as_ref().unwrap();
+    assert!(!ablation.nodes.is_empty() && ablation.nodes.len() <= 15);
+    assert!(!explained.contributing().is_empty());
+}
