@@ -33,6 +33,7 @@ mod infer_artifact;
 mod infer_runtime;
 mod kill;
 mod kill_correlations;
+mod kill_inference;
 mod linux_kinds;
 mod mappings;
 mod model_eval;
