@@ -9,6 +9,7 @@ use crate::model::inference::Inference;
 use crate::model::inference::story::{self, Story};
 use crate::model::risk;
 use crate::wire::event_v1;
+use crate::wire::similar_v1::Similar;
 
 /// Everything as one JSON object.
 pub(crate) fn json(detail: &AlertDetail) -> serde_json::Value {
@@ -31,6 +32,7 @@ pub(crate) fn json(detail: &AlertDetail) -> serde_json::Value {
         "rarity": detail.rarity.iter().map(|one| serde_json::json!({
             "field": one.field, "seen": one.seen, "of": one.of,
         })).collect::<Vec<_>>(),
+        "similar": detail.similar.iter().map(Similar::from).collect::<Vec<_>>(),
         "count": alert.count,
         "first_seen": alert.first_seen.to_string(),
         "last_seen": alert.last_seen.to_string(),
@@ -108,6 +110,9 @@ pub(crate) fn text(detail: &AlertDetail) -> String {
     line("tags", &alert.tags.join(" "));
     for text in told(detail) {
         line("model", &text);
+    }
+    for similar in &detail.similar {
+        line("similar", &format!("{} {}", similar.alert, similar.line()));
     }
     for event in &detail.events {
         let what = event

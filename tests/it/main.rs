@@ -31,6 +31,7 @@ mod http_faults;
 mod http_speed;
 mod infer_artifact;
 mod infer_runtime;
+mod inference;
 mod kill;
 mod kill_correlations;
 mod kill_inference;

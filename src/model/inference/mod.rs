@@ -2,6 +2,7 @@
 //! (`event.dataset:watchfloor.inference`), so that it goes wherever events go.
 
 mod event;
+pub mod similar;
 pub mod story;
 
 use serde::{Deserialize, Serialize};
@@ -10,7 +11,7 @@ use crate::model::event::EventId;
 use crate::stdx::id::{Id128, IdHasher};
 use crate::stdx::time::Timestamp;
 
-pub use event::DATASET;
+pub use event::{DATASET, is_judgement};
 
 /// What the ids of the rules begin with under which models raise alerts.
 pub const RULE_PREFIX: &str = "watchfloor.model.";

@@ -39,6 +39,11 @@ impl Stage {
         self.deaf
     }
 
+    /// Alerts that are accepted as attacks.
+    pub(crate) fn accepted(&self) -> usize {
+        self.accepted.len()
+    }
+
     /// What is accepted changed.
     pub(crate) fn deafen(&mut self) {
         self.deaf = true;

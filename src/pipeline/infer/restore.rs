@@ -80,7 +80,7 @@ impl Stage {
             if behind.rows.get(&key).is_some_and(|place| *place >= end) {
                 continue;
             }
-            self.windows.see_of(key.clone(), event, &mut Nothing);
+            self.windows.see_of(&key, event, &mut Nothing);
             self.changed_again(key);
         }
         self.windows.set_only_keys(false);

@@ -178,22 +178,24 @@ impl Stage {
     /// Take in events in order, with what rules found in them.
     pub(crate) fn see(&mut self, events: &[Event], findings: &[Finding]) {
         let hit: AHashSet<Id128> = findings.iter().map(|finding| finding.event).collect();
-        let now = Instant::now();
+        let mut touched: AHashSet<EndpointKey> = AHashSet::new();
         for event in events {
             let Some(key) = self.endpoint_of(event) else { continue };
             let backfill = event.ingested.micros_since(event.timestamp) > OLD_US;
             let (out, next) = (&mut self.closed, &mut self.next);
             let mut closing = Closing { about: &self.about, out, next, backfill };
-            if !self.windows.see_of(key.clone(), event, &mut closing) {
+            if !self.windows.see_of(&key, event, &mut closing) {
                 self.counts.late += 1;
             }
             self.events += 1;
             if hit.contains(&event.id) {
                 self.note_hits(&key, event, findings);
             }
-            self.heard.insert(key.clone(), now);
-            self.changed.insert(key);
+            touched.insert(key);
         }
+        let now = Instant::now();
+        self.heard.extend(touched.iter().map(|key| (key.clone(), now)));
+        self.changed.extend(touched);
         self.bound();
     }
 

@@ -260,7 +260,7 @@ impl DetailView {
             (Tab::Summary, detail) => summary::fill(&mut doc, model, alert, detail.as_ref()),
             (Tab::Why, Some(detail)) if is_models(&alert.rule_id) => {
                 match story::newest(&detail.events) {
-                    Some(inference) => story::fill(&mut doc, &inference, &detail.events),
+                    Some(inference) => story::fill(&mut doc, &inference, detail),
                     None => {
                         doc.text("what the model said is stored no more", " ", Role::TextWarning)
                     }

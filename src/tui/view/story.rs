@@ -1,6 +1,7 @@
 //! Why a model speaks of an attack: what it said, how unusual that is, what rules say to it, who did what to whom, and what the
 //! score would be without each part.
 
+use crate::model::desk::AlertDetail;
 use crate::model::event::Event;
 use crate::model::inference::Inference;
 use crate::model::inference::story::{self, Story};
@@ -19,8 +20,21 @@ pub fn newest(events: &[Event]) -> Option<Inference> {
     all().find(|inference| inference.ablation.is_some()).or_else(|| all().next())
 }
 
-/// The explanation of a judgement; `events` are the alert's.
-pub fn fill(doc: &mut Doc, inference: &Inference, events: &[Event]) {
+/// The explanation of a judgement of an alert's.
+pub fn fill(doc: &mut Doc, inference: &Inference, detail: &AlertDetail) {
+    head(doc, inference);
+    parts(doc, inference, &detail.events);
+    if !detail.similar.is_empty() {
+        doc.blank();
+        doc.heading(" alerts like this one");
+        for similar in &detail.similar {
+            doc.text(&similar.line(), "  ", Role::Text);
+        }
+    }
+}
+
+/// What was said, how unusual that is, what rules say.
+fn head(doc: &mut Doc, inference: &Inference) {
     doc.text(&inference.line(), " ", Role::TextStrong);
     let members: Vec<String> =
         inference.members.iter().map(|score| format!("{score:.3}")).collect();
@@ -39,6 +53,10 @@ pub fn fill(doc: &mut Doc, inference: &Inference, events: &[Event]) {
         field("", &format!("{} ({}, {lineage})", hit.title, hit.level));
     }
     doc.blank();
+}
+
+/// What counts.
+fn parts(doc: &mut Doc, inference: &Inference, events: &[Event]) {
     let Some(ablation) = &inference.ablation else {
         let text = "it goes on with a window of before, which says why";
         doc.text(text, " ", Role::TextDim);
