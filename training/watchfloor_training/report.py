@@ -80,8 +80,8 @@ def explained_lines(part: dict) -> list[str]:
     return head + out if out else []
 
 
-def fusion_lines(rows: dict) -> list[str]:
-    """Captures that only rules or only the model find, by name."""
+def fusion_lines(rows: dict, ships: str | None) -> list[str]:
+    """Rules and model by counts; captures that only one of them finds by name, for the model that ships."""
     out: list[str] = []
     for row, splits in rows.items():
         for split, one in splits.items():
@@ -92,9 +92,11 @@ def fusion_lines(rows: dict) -> list[str]:
                     "above, or on the model above its threshold)", ""]
             for who in ("rules", "model", "either", "sure"):
                 part = said[who]
-                total = len(part["detected"]) + len(part["missed"])
+                found, missed = (n if isinstance(n, int) else len(n) for n in (part["detected"], part["missed"]))
                 alarm = f"; background alarms {alarm_text(part['alarms'])}" if "alarms" in part else ""
-                out.append(f"- {WHO[who]}: {len(part['detected'])} of {total} captures{alarm}")
+                out.append(f"- {WHO[who]}: {found} of {found + missed} captures{alarm}")
+            if row != f"fusion-{ships}":
+                continue
             for key, text in (("only_model", "found by the model, missed by rules"),
                               ("only_rules", "found by rules, missed by the model")):
                 names = ", ".join(f"`{n}`" for n in said[key]) or "none"
@@ -136,6 +138,6 @@ def text(summary: dict, attempts: dict[str, str], intro: str, linux: str) -> str
         for split in protocol.SPLITS:
             out += [f"### {SPLIT_TITLES[split.name]}", "", *split_table(part["rows"], split, attempts), ""]
         out += ["### Paired differences", "", *difference_table(part["differences"], attempts), "",
-                "### Rules and model", *fusion_lines(part["rows"]), "", *explained_lines(part)]
+                "### Rules and model", *fusion_lines(part["rows"], part.get("ships")), "", *explained_lines(part)]
     out += [linux.rstrip(), "", *missing_lines(summary["tracks"], attempts), "## Cost", "", *cost_lines(summary["tracks"], attempts), ""]
     return "\n".join(out)

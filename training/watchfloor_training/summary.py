@@ -83,6 +83,19 @@ def better(rows: dict, names: tuple[str, ...]) -> str | None:
     return max(there, key=area) if there else None
 
 
+def shorten(one: dict) -> None:
+    """Leaves the counts of a row that does not ship: the raw results say where each alarm was."""
+    decision = one.get("decision", {})
+    for name in ("only_model", "only_rules"):
+        decision.pop(name, None)
+    for part in (one, *(p for p in decision.values() if isinstance(p, dict))):
+        if "alarms" in part:
+            part["alarms"] = {key: value for key, value in part["alarms"].items() if key != "where"}
+        if part is not one:
+            part["detected"], part["missed"] = len(part["detected"]), len(part["missed"])
+    one.pop("found", None)
+
+
 def track(results: Path, name: str, champion: str = "gat") -> dict:
     """Everything that is said about one track."""
     rows = load(results, name)
@@ -109,4 +122,5 @@ def track(results: Path, name: str, champion: str = "gat") -> dict:
         for one in splits.values():
             if row != f"fusion-{out['ships']}":
                 one.pop("explained", None)
+                shorten(one)
     return out
