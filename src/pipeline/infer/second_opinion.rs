@@ -192,7 +192,8 @@ impl Asker {
         let url = format!("{}/chat/completions", self.config.url);
         let mut request = self.client.post(url).json(&body);
         if let Some(key) = &self.config.api_key {
-            request = request.bearer_auth(key.read()?);
+            let key = key.read()?;
+            request = request.bearer_auth(String::from_utf8_lossy(&key));
         }
         let mut answer = request.send().await?.error_for_status()?;
         let mut bytes = Vec::new();
