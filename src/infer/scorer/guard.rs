@@ -178,7 +178,7 @@ mod tests {
             guard.enter(&names(&["w"])).unwrap();
             guard.leave(&names(&["w"])).unwrap();
         }
-        for second in 20..30 {
+        for second in 20..220 {
             die(folder.path(), "m", &["w"], second);
             let (guard, _) = Guard::open(folder.path(), "m", at(second)).unwrap();
             guard.leave(&names(&["w"])).unwrap();

@@ -267,6 +267,30 @@ impl Inference {
         }
     }
 
+    /// Does the model reach its threshold, and a rule hit in the same lineage?
+    pub fn both_say_so(&self) -> bool {
+        self.prediction == Prediction::Attack && self.hits.iter().any(|hit| hit.same_lineage)
+    }
+
+    /// Whether rules and model confirm each other, in words.
+    pub fn together(&self) -> String {
+        let score = self.score.unwrap_or(0.0);
+        match (self.prediction, self.hits.is_empty()) {
+            (Prediction::Attack, true) => "the model alone: no rule confirms it".to_owned(),
+            (Prediction::Attack, false) if self.both_say_so() => {
+                "rules and model confirm each other".to_owned()
+            }
+            (Prediction::Attack, false) => {
+                "rules hit in the same minutes, about other processes than the model".to_owned()
+            }
+            (_, true) => String::new(),
+            (_, false) => format!(
+                "rules alone: the model does not confirm them, {score:.3} is below {:.3}",
+                self.threshold
+            ),
+        }
+    }
+
     /// How unusual the score is, in words.
     pub fn unusual(&self) -> String {
         let (Some(p), Some(floor)) = (self.p, self.p_floor) else { return String::new() };

@@ -47,6 +47,7 @@ fn head(doc: &mut Doc, inference: &Inference) {
     field("window", &format!("{} to {}", inference.start, inference.end));
     field("members", &format!("{} (spread {:.3})", members.join(", "), inference.spread));
     field("unusual", &inference.unusual());
+    field("together", &inference.together());
     field("rules", &inference.rules_say());
     for hit in &inference.hits {
         let lineage = if hit.same_lineage { "same lineage" } else { "another lineage" };
