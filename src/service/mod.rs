@@ -3,6 +3,8 @@
 //! [`Workbench`] is the only thing front ends call. It is cheap to clone and knows who acts and from where;
 //! [`Workbench::with_actor`] gives the same workbench for somebody else.
 
+mod disagreement;
+mod endpoint;
 mod events;
 mod feed;
 mod gaps;
