@@ -14,8 +14,10 @@ use crate::tui::desk_model::edit::Edit;
 use crate::tui::desk_model::marks::Targets;
 use crate::tui::paint::safe::SafeText;
 use crate::tui::view::compose::NoteComposer;
+use crate::tui::view::endpoint::EndpointScreen;
 use crate::tui::view::endpoints::EndpointsView;
 use crate::tui::view::events::EventsView;
+use crate::tui::view::feedback::FeedbackView;
 use crate::tui::view::prompt::{Asked, Prompt};
 use crate::tui::view::sheet::VerdictSheet;
 
@@ -69,6 +71,9 @@ pub fn verb(
                 EventsView::open(alert.host.clone(), alert.last_seen, minutes)
             })
         }
+        ActionId::OpenEndpoint if call.text("host").is_none() => {
+            open_or_say(model, |alert| EndpointScreen::open(alert.host.clone()))
+        }
         ActionId::RuleRelease => {
             let alert = model.current()?;
             vec![Effect::Ask(Request::RuleRelease(alert.rule_id.clone()))]
@@ -83,12 +88,19 @@ pub fn verb(
 
 /// Screens that open from anywhere.
 pub fn screen(call: &ActionCall) -> Option<Vec<Effect>> {
-    if call.id != ActionId::OpenEndpoints {
-        return None;
-    }
-    let (view, mut effects) = EndpointsView::open();
-    effects.insert(0, Effect::Push(Box::new(view)));
-    Some(effects)
+    Some(match call.id {
+        ActionId::OpenEndpoints => {
+            let (view, mut effects) = EndpointsView::open();
+            effects.insert(0, Effect::Push(Box::new(view)));
+            effects
+        }
+        ActionId::OpenEndpoint => match call.text("host") {
+            Some(host) => EndpointScreen::push(&host.to_lowercase()),
+            None => vec![say("name it: endpoint host=NAME; g e lists them", Tone::Warning)],
+        },
+        ActionId::OpenFeedback => FeedbackView::push(),
+        _ => return None,
+    })
 }
 
 /// Why a triage verb cannot be done now.
@@ -103,6 +115,7 @@ pub fn unavailable(call: &ActionCall, model: &DeskModel) -> Option<&'static str>
             | ActionId::NoteCompose
             | ActionId::VerdictSheet
             | ActionId::HostEvents
+            | ActionId::OpenEndpoint
             | ActionId::RuleOff
             | ActionId::RuleRelease
             | ActionId::CopyId
