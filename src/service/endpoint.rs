@@ -1,5 +1,7 @@
 //! Everything about one endpoint: bounded searches, put together once for every front end.
 
+use hashbrown::HashSet;
+
 use crate::infer::window::short;
 use crate::model::alert::Alert;
 use crate::model::desk::{AlertPage, Problem, ProblemKind};
@@ -77,6 +79,23 @@ impl Workbench {
     }
 }
 
+/// Models know an endpoint by its short name. Where only they told of that name, it is no endpoint of its own: what is open
+/// under it belongs to those whose short name it is.
+pub(super) fn one_row_each(rows: Vec<Endpoint>) -> Vec<Endpoint> {
+    let full = |row: &Endpoint| row.events > 0 && short(&row.host) != row.host;
+    let shorts: HashSet<String> =
+        rows.iter().filter(|row| full(row)).map(|row| short(&row.host)).collect();
+    let (models, mut rows): (Vec<Endpoint>, Vec<Endpoint>) =
+        rows.into_iter().partition(|row| row.events == 0 && shorts.contains(&row.host));
+    for of_model in models {
+        for row in rows.iter_mut().filter(|row| short(&row.host) == of_model.host) {
+            row.alerts_open += of_model.alerts_open;
+            row.worst = row.worst.max(of_model.worst);
+        }
+    }
+    rows
+}
+
 /// The row of this name, else the only one of which it is the short form.
 fn named(rows: Vec<Endpoint>, host: &str) -> Option<Endpoint> {
     if let Some(row) = rows.iter().find(|row| row.host == host) {
@@ -129,21 +148,37 @@ fn put_together(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::severity::Severity;
 
-    #[test]
-    fn a_short_name_finds_the_only_endpoint_that_it_can_mean() {
-        let row = |host: &str| Endpoint {
+    fn row(host: &str) -> Endpoint {
+        Endpoint {
             host: host.to_owned(),
             os: String::new(),
-            events: 0,
+            events: 1,
             first_seen: Timestamp::default(),
             last_seen: Timestamp::default(),
-            alerts_open: 0,
-            worst: None,
+            alerts_open: 1,
+            worst: Some(Severity::Low),
             score: None,
             scored: None,
             highest: None,
-        };
+        }
+    }
+
+    #[test]
+    fn a_name_that_only_models_use_is_no_endpoint_of_its_own() {
+        let mut of_model = row("web");
+        (of_model.events, of_model.worst) = (0, Some(Severity::High));
+        let rows = one_row_each(vec![of_model.clone(), row("web.a.example"), row("db")]);
+        let told: Vec<(&str, u64, Option<Severity>)> =
+            rows.iter().map(|row| (&*row.host, row.alerts_open, row.worst)).collect();
+        let high = Some(Severity::High);
+        assert_eq!(told, [("web.a.example", 2, high), ("db", 1, Some(Severity::Low))]);
+        assert_eq!(one_row_each(vec![of_model]).len(), 1, "nobody else has the name");
+    }
+
+    #[test]
+    fn a_short_name_finds_the_only_endpoint_that_it_can_mean() {
         let rows = || vec![row("web.a.example"), row("db.a.example"), row("db.b.example")];
         assert_eq!(named(rows(), "web").map(|row| row.host), Some("web.a.example".to_owned()));
         assert_eq!(named(rows(), "db"), None, "it may mean either");

@@ -185,7 +185,8 @@ impl Workbench {
 
     /// The endpoints.
     pub async fn endpoints(&self) -> Result<Vec<Endpoint>, Problem> {
-        let mut rows = self.core.store.endpoints().await.map_err(|error| not_done(&error))?;
+        let rows = self.core.store.endpoints().await.map_err(|error| not_done(&error))?;
+        let mut rows = endpoint::one_row_each(rows);
         let scores = self.core.shared.scores();
         for row in &mut rows {
             // Of several tenants with a host of this name, the worst.

@@ -27,6 +27,8 @@ use crate::tui::view::{graph, history, raw, story, summary, tree, triage, why};
 
 /// Lines of the what-if above the explanation.
 const WHAT_IF_LINES_MAX: usize = 3;
+/// Lines kept in sight below the factor under the cursor.
+const FACTORS_BELOW: usize = 5;
 
 /// The tabs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -362,6 +364,8 @@ impl DetailView {
         };
         let line = story::fill(doc, explained, &self.what_if);
         if let Some(line) = line.filter(|_| self.what_if.moved.take()) {
+            // What follows the factor is of interest too.
+            self.scroll.reveal(line + FACTORS_BELOW, doc.len(), usize::from(height));
             self.scroll.reveal(line, doc.len(), usize::from(height));
         }
     }

@@ -77,7 +77,7 @@ impl EndpointsView {
         };
         Some(match call.id {
             ActionId::OpenSelected | ActionId::OpenEndpoint => EndpointScreen::push(&endpoint.host),
-            ActionId::HostAlerts => in_queue(&endpoint.host, None),
+            ActionId::HostAlerts => in_queue(&endpoint.host),
             ActionId::HostEvents => {
                 let minutes = call.number("minutes").and_then(|number| u32::try_from(number).ok());
                 let minutes = minutes.unwrap_or(triage::EVENTS_MINUTES).max(1);

@@ -7,7 +7,6 @@ use crate::tui::action::ActionId;
 use crate::tui::action::call::ActionCall;
 use crate::tui::contract::{Effect, Input, Msg, Reply, Request, Tone, View};
 use crate::tui::desk_model::DeskModel;
-use crate::tui::desk_model::edit::{Edit, Filter};
 use crate::tui::paint::canvas::Canvas;
 use crate::tui::paint::format;
 use crate::tui::paint::role::{Glyph, Role};
@@ -47,7 +46,7 @@ impl FeedbackView {
         self.problem = None;
     }
 
-    fn action(&mut self, call: &ActionCall) -> Option<Vec<Effect>> {
+    fn action(&mut self, call: &ActionCall, model: &DeskModel) -> Option<Vec<Effect>> {
         let rows = self.rows().len();
         if self.cursor.act(call.id, rows) {
             return Some(Vec::new());
@@ -64,14 +63,7 @@ impl FeedbackView {
             return Some(vec![triage::say("no row under the cursor", Tone::Warning)]);
         };
         Some(match call.id {
-            ActionId::OpenSelected => {
-                let chip = format!("id:{}", row.alert);
-                vec![
-                    Effect::Edit(Edit::Filter(Filter::Set(vec![chip]))),
-                    Effect::Home,
-                    triage::follow(),
-                ]
-            }
+            ActionId::OpenSelected => triage::open_alert(row.alert, model),
             ActionId::OpenEndpoint => EndpointScreen::push(&row.host),
             _ => vec![Effect::Copy(row.host.clone())],
         })
@@ -130,9 +122,9 @@ impl View for FeedbackView {
         "feedback"
     }
 
-    fn update(&mut self, input: &Input<'_>, _model: &DeskModel) -> Option<Vec<Effect>> {
+    fn update(&mut self, input: &Input<'_>, model: &DeskModel) -> Option<Vec<Effect>> {
         match input {
-            Input::Action(call) => self.action(call),
+            Input::Action(call) => self.action(call, model),
             Input::Message(Msg::Reply { request: Request::Disagreements, result }) => {
                 match result {
                     Ok(Reply::Disagreements(found)) => self.take(Disagreements::clone(found)),

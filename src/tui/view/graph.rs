@@ -6,6 +6,7 @@ use crate::model::inference::{Ablation, Edge, Inference, NODES_SHOWN_MAX};
 use crate::tui::paint::role::Role;
 use crate::tui::paint::safe::SafeText;
 use crate::tui::view::doc::Doc;
+use crate::tui::view::story::drop_text;
 
 /// The tab of an alert that has no explanation.
 pub fn fill_none(doc: &mut Doc, of_model: bool) {
@@ -35,7 +36,7 @@ pub fn fill(doc: &mut Doc, inference: &Inference, events: &[Event]) {
         doc.spans(vec![
             (SafeText::line(&format!(" [{:>2}] ", place + 1)), Role::TextDim),
             (SafeText::line(&format!("{:<10}", node.kind)), Role::TextDim),
-            (SafeText::line(&format!(" {:+.3}  ", node.drop)), role),
+            (SafeText::line(&format!(" {}  ", drop_text(node.drop))), role),
             (SafeText::line(&node.name), role),
         ]);
         deeds(doc, ablation, place, &story);

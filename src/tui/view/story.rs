@@ -88,11 +88,14 @@ pub fn fill(doc: &mut Doc, explained: &Explained, what_if: &WhatIf) -> Option<us
     line
 }
 
+/// How much lower the score is, with its sign; nearly nothing has none of the wrong kind.
+pub(super) fn drop_text(drop: f32) -> String {
+    format!("{drop:+.3}").replace("-0.000", "+0.000")
+}
+
 /// The factors, the one under the cursor and those struck out marked. Gives the line of the cursor.
 fn factors(doc: &mut Doc, explained: &Explained, what_if: &WhatIf) -> Option<usize> {
-    doc.heading(
-        " what counts: the score without it, and the drop (n, N: choose; space: strike out)",
-    );
+    doc.heading(" what counts: score without it, drop (n and N choose, space strikes out)");
     let score = explained.inference.score.unwrap_or(0.0);
     let mut line = None;
     for (place, (what, drop)) in explained.factors.iter().enumerate() {
@@ -100,7 +103,7 @@ fn factors(doc: &mut Doc, explained: &Explained, what_if: &WhatIf) -> Option<usi
         let at = if place == what_if.at() { ">" } else { " " };
         let struck = what_if.is_struck(place);
         let out = if struck { "x" } else { " " };
-        let number = SafeText::line(&format!("{at} {out} {without:.3}  {drop:+.3}"));
+        let number = SafeText::line(&format!("{at} {out} {without:.3}  {}", drop_text(*drop)));
         let role = match (struck, *drop > 0.0) {
             (true, _) => Role::ChipOff,
             (false, true) => Role::Text,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::model::alert::{Action, Alert, Status};
+use crate::model::alert::{Action, Alert, AlertId, Status};
 use crate::model::verdict::{Confidence, Verdict, VerdictKind};
 use crate::stdx::time::SECOND_US;
 use crate::tui::action::ActionId;
@@ -10,10 +10,11 @@ use crate::tui::action::call::ActionCall;
 use crate::tui::contract::{Confirm, Effect, Request, Tone};
 use crate::tui::desk_model::DeskModel;
 use crate::tui::desk_model::cursor::Move;
-use crate::tui::desk_model::edit::Edit;
+use crate::tui::desk_model::edit::{Edit, Filter};
 use crate::tui::desk_model::marks::Targets;
 use crate::tui::paint::safe::SafeText;
 use crate::tui::view::compose::NoteComposer;
+use crate::tui::view::detail::DetailView;
 use crate::tui::view::endpoint::EndpointScreen;
 use crate::tui::view::endpoints::EndpointsView;
 use crate::tui::view::events::EventsView;
@@ -25,6 +26,8 @@ use crate::tui::view::sheet::VerdictSheet;
 pub const FOLLOW: &str = "desk.follow";
 /// Minutes of host events before and after an alert.
 pub const EVENTS_MINUTES: u32 = 5;
+/// Rows that the list is taken to show when it is not on the screen.
+const LIST_HEIGHT: usize = 12;
 
 /// Carry out a triage verb on `targets`; `None` when the call is none. `height`: rows of the list.
 pub fn verb(
@@ -101,6 +104,22 @@ pub fn screen(call: &ActionCall) -> Option<Vec<Effect>> {
         ActionId::OpenFeedback => FeedbackView::push(),
         _ => return None,
     })
+}
+
+/// Show an alert in full. Where the list does not have it, it is filtered for: a screen about an alert shows the one under
+/// the list's cursor.
+pub fn open_alert(id: AlertId, model: &DeskModel) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    if model.rows().place(id).is_none() {
+        let chips = vec![format!("id:{id}")];
+        effects.push(Effect::Edit(Edit::Filter(Filter::Set(chips))));
+        effects.push(Effect::Home);
+    }
+    effects.push(Effect::Edit(Edit::Move { by: Move::To(id), height: LIST_HEIGHT }));
+    let (view, asked) = DetailView::open(id, None, LIST_HEIGHT);
+    effects.push(Effect::Push(Box::new(view)));
+    effects.extend(asked);
+    effects
 }
 
 /// Why a triage verb cannot be done now.

@@ -25,7 +25,7 @@ pub(super) fn draw(
     let said = match view.looked.alerts {
         0 => "no alert was ever raised on this endpoint".to_owned(),
         all if all > ALERTS_MAX as u64 => format!("the newest {ALERTS_MAX} of {all} alerts"),
-        all => format!("{all} alerts, the newest first; enter shows one in the queue"),
+        all => format!("{all} alerts, the newest first; enter opens one"),
     };
     canvas.text(1, 0, width, &SafeText::line(&said), Role::TextDim);
     if view.alerts.is_empty() {

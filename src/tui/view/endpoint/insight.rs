@@ -25,12 +25,13 @@ pub(super) fn fill(doc: &mut Doc, view: &EndpointView) {
             hours(doc, habits);
             continue;
         }
+        let paths = habits.kind == HabitKind::Binary;
         for habit in &habits.rare {
-            row(doc, habit, true);
+            row(doc, habit, true, paths);
         }
         more(doc, habits.rare_names, habits.rare.len(), "rare ones");
         for habit in &habits.usual {
-            row(doc, habit, false);
+            row(doc, habit, false, paths);
         }
         let usual = habits.names.saturating_sub(habits.rare_names);
         more(doc, usual, habits.usual.len(), "others");
@@ -50,15 +51,20 @@ fn head(doc: &mut Doc, habits: &Habits) {
     doc.text(&text, " ", Role::TextStrong);
 }
 
-fn row(doc: &mut Doc, habit: &Habit, rare: bool) {
+/// A row; of a path the name comes first, since what is too long is cut at its end.
+fn row(doc: &mut Doc, habit: &Habit, rare: bool, path: bool) {
     let role = if rare { Role::TextWarning } else { Role::Text };
+    let split = habit.name.rsplit_once(['\\', '/']).filter(|(_, name)| path && !name.is_empty());
+    let (folder, name) = split.unwrap_or(("", &habit.name));
     doc.spans(vec![
         (SafeText::label(if rare { " rare " } else { "      " }), role),
         (format::padded(habit.count, 6), role),
         (SafeText::label("  "), Role::Text),
         (format::date_time(habit.first), Role::TextDim),
         (SafeText::label("  "), Role::Text),
-        (SafeText::line(&habit.name), role),
+        (SafeText::line(name), role),
+        (SafeText::label(if folder.is_empty() { "" } else { "  in " }), Role::TextDim),
+        (SafeText::line(folder), Role::TextDim),
     ]);
 }
 

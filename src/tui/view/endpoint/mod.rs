@@ -20,7 +20,6 @@ use crate::tui::action::ActionId;
 use crate::tui::action::call::ActionCall;
 use crate::tui::contract::{Effect, Input, Msg, Reply, Request, Tone, View};
 use crate::tui::desk_model::DeskModel;
-use crate::tui::desk_model::cursor::Move;
 use crate::tui::desk_model::edit::{Edit, Filter};
 use crate::tui::paint::canvas::{Canvas, Rect};
 use crate::tui::paint::format;
@@ -31,9 +30,6 @@ use crate::tui::view::events::EventsView;
 use crate::tui::view::list::ListCursor;
 use crate::tui::view::parts::{age, draw_rule};
 use crate::tui::view::triage;
-
-/// Rows that the queue is taken to show when an alert is looked up in it.
-const QUEUE_HEIGHT: usize = 12;
 
 /// The tabs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -169,12 +165,12 @@ impl EndpointScreen {
             ActionId::FocusPrevious => self.turn(Tab::ALL.len() - 1),
             ActionId::MergeNew => return Some(vec![self.ask()]),
             ActionId::CopyHost => return Some(vec![Effect::Copy(self.host.clone())]),
-            ActionId::HostAlerts => return Some(in_queue(&self.host, None)),
+            ActionId::HostAlerts => return Some(in_queue(&self.host)),
             ActionId::HostEvents => {
                 let at = self.moment().unwrap_or(model.now());
                 return Some(self.events(at, call.number("minutes")));
             }
-            ActionId::OpenSelected => return Some(self.open_selected()),
+            ActionId::OpenSelected => return Some(self.open_selected(model)),
             _ => return triage::screen(call),
         }
         Some(Vec::new())
@@ -200,10 +196,10 @@ impl EndpointScreen {
         effects
     }
 
-    fn open_selected(&self) -> Vec<Effect> {
+    fn open_selected(&self, model: &DeskModel) -> Vec<Effect> {
         match (self.tab, self.moment()) {
             (Tab::Alerts, _) => match self.alert() {
-                Some(alert) => in_queue(&alert.host, Some(alert)),
+                Some(alert) => triage::open_alert(alert.id, model),
                 None => vec![triage::say("no alert under the cursor", Tone::Warning)],
             },
             (Tab::Processes, _) if self.process().is_some_and(|one| one.started.is_none()) => {
@@ -280,18 +276,11 @@ fn keep(cursor: &mut ListCursor, place: Option<usize>, rows: usize) {
     cursor.clamp(rows);
 }
 
-/// The queue with the alerts of an endpoint: those that are open, or this one among all.
-pub(super) fn in_queue(host: &str, alert: Option<&Alert>) -> Vec<Effect> {
+/// The queue with the open alerts of an endpoint.
+pub(super) fn in_queue(host: &str) -> Vec<Effect> {
     let chip = format!("host:{}", query::quote(host));
-    let open = alert.is_none().then(|| "is:open".to_owned());
-    let chips = open.into_iter().chain([chip]).collect();
-    let mut effects = vec![Effect::Edit(Edit::Filter(Filter::Set(chips)))];
-    if let Some(alert) = alert {
-        let by = Move::To(alert.id);
-        effects.push(Effect::Edit(Edit::Move { by, height: QUEUE_HEIGHT }));
-    }
-    effects.extend([Effect::Home, triage::follow()]);
-    effects
+    let chips = vec!["is:open".to_owned(), chip];
+    vec![Effect::Edit(Edit::Filter(Filter::Set(chips))), Effect::Home, triage::follow()]
 }
 
 impl View for EndpointScreen {

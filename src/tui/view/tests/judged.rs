@@ -34,6 +34,9 @@ pub fn start(number: u8, parent: u8, minutes: i64, name: &str, command_line: &st
     event.push_int(field::PROCESS_PID, 4_000 + i64::from(number));
     event.push_int(field::PROCESS_PARENT_PID, 4_000 + i64::from(parent));
     event.push_str(field::PROCESS_NAME, name);
+    if number == 3 {
+        event.push_str(field::PROCESS_PARENT_NAME, "winword.exe");
+    }
     if number == 1 {
         event.push_str(field::PROCESS_PARENT_NAME, "userinit.exe");
     }
