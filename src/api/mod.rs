@@ -92,6 +92,8 @@ fn router(api: Api) -> Router {
         .route("/events", get(system::events))
         .route("/events/around", get(system::events_around))
         .route("/endpoints", get(system::endpoints))
+        .route("/endpoints/view", get(system::endpoint_view))
+        .route("/disagreements", get(system::disagreements))
         .route("/rejects", get(system::rejects))
         .route("/gaps", get(system::gaps))
         .route("/retention", get(system::retention_plan))

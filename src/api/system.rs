@@ -5,6 +5,8 @@ use serde::Deserialize;
 
 use crate::api::extract::{Bench, Body, Params, Refusal, Segment, time};
 use crate::wire::desk_v1::{Audit, Event, Health, Reject, Rule, RuleOff};
+use crate::wire::disagreement_v1::Disagreements;
+use crate::wire::endpoint_view_v1::EndpointView;
 use crate::wire::gaps_v1::Gaps;
 use crate::wire::retention_v1::Retention;
 use crate::wire::status_v1::{Endpoint, Status};
@@ -58,6 +60,23 @@ pub(super) async fn events_around(
 
 pub(super) async fn endpoints(Bench(bench): Bench) -> Result<Json<Vec<Endpoint>>, Refusal> {
     Ok(Json(bench.endpoints().await?.iter().map(Endpoint::from).collect()))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct HostParams {
+    host: String,
+}
+
+pub(super) async fn endpoint_view(
+    Bench(bench): Bench,
+    Params(params): Params<HostParams>,
+) -> Result<Json<EndpointView>, Refusal> {
+    Ok(Json((&bench.endpoint_view(&params.host).await?).into()))
+}
+
+pub(super) async fn disagreements(Bench(bench): Bench) -> Result<Json<Disagreements>, Refusal> {
+    Ok(Json((&bench.disagreements().await?).into()))
 }
 
 #[derive(Deserialize)]

@@ -64,7 +64,8 @@ fn told(detail: &AlertDetail) -> Vec<String> {
     let explained = judged().find(|one| one.ablation.is_some()).or_else(|| judged().next());
     let Some(inference) = explained else { return Vec::new() };
     let story = Story::new(&inference, &detail.events);
-    let mut lines = vec![inference.line(), inference.unusual(), inference.together(), inference.rules_say()];
+    let mut lines =
+        vec![inference.line(), inference.unusual(), inference.together(), inference.rules_say()];
     lines.retain(|line| !line.is_empty());
     if inference.ablation.is_some() {
         lines.push(story.sentence.clone());

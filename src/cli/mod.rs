@@ -10,6 +10,7 @@ mod completions;
 mod config;
 mod demo;
 mod doctor;
+mod endpoint;
 mod events;
 mod formats;
 mod gaps;
@@ -95,6 +96,8 @@ enum Command {
     Alerts(alerts::Arguments),
     /// Search stored events
     Events(events::Arguments),
+    /// One endpoint at a glance
+    Endpoint(endpoint::Arguments),
     /// Records that could not be read, and whether they could be now
     Rejects(rejects::Arguments),
     /// Numbered records that never came
@@ -174,6 +177,7 @@ fn run(arguments: Arguments) -> anyhow::Result<Outcome> {
         Some(Command::Open(arguments)) => workbench::open(&common, &arguments),
         Some(Command::Alerts(arguments)) => alerts::run(&common, &arguments),
         Some(Command::Events(arguments)) => events::run(&common, &arguments),
+        Some(Command::Endpoint(arguments)) => endpoint::run(&common, &arguments),
         Some(Command::Status(arguments)) => status::run(&common, &arguments),
         Some(Command::Gaps(arguments)) => gaps::run(&common, &arguments),
         Some(Command::Backup(arguments)) => backup::run(&common, &arguments),

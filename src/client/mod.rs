@@ -17,7 +17,9 @@ use crate::model::alert::{Action, AlertId, Pending};
 use crate::model::desk::{
     Acted, AlertDetail, AlertPage, AlertQuery, AuditReport, Problem, StatusReport, Undone,
 };
+use crate::model::disagreement::Disagreements;
 use crate::model::endpoint::Endpoint;
+use crate::model::endpoint_view::EndpointView;
 use crate::model::event::Event;
 use crate::model::explanation::Explanation;
 use crate::model::finding::RuleInfo;
@@ -26,7 +28,10 @@ use crate::model::record::StoredReject;
 use crate::model::retention::RetentionReport;
 use crate::model::rule_life::{RuleChange, RuleRequest, RuleView};
 use crate::stdx::time::Timestamp;
-use crate::wire::{alert_v1, desk_v1, explain_v1, gaps_v1, retention_v1, rules_v1, status_v1};
+use crate::wire::{
+    alert_v1, desk_v1, disagreement_v1, endpoint_view_v1, explain_v1, gaps_v1, retention_v1,
+    rules_v1, status_v1,
+};
 
 /// How long an ordinary request may take.
 pub const REQUEST_TIME_MAX: Duration = Duration::from_secs(15);
@@ -166,6 +171,21 @@ impl Client {
         let endpoints: Vec<status_v1::Endpoint> =
             self.get(&["endpoints"], &[], REQUEST_TIME_MAX).await?;
         request::models(endpoints)
+    }
+
+    /// Everything about one endpoint.
+    pub async fn endpoint_view(&self, host: &str) -> Result<EndpointView, Problem> {
+        let query = [("host", host.to_owned())];
+        let view: endpoint_view_v1::EndpointView =
+            self.get(&["endpoints", "view"], &query, SEARCH_TIME_MAX).await?;
+        request::model(view)
+    }
+
+    /// Where models and analysts do not agree.
+    pub async fn disagreements(&self) -> Result<Disagreements, Problem> {
+        let found: disagreement_v1::Disagreements =
+            self.get(&["disagreements"], &[], SEARCH_TIME_MAX).await?;
+        request::model(found)
     }
 
     /// The state of the program.

@@ -7,7 +7,9 @@ use crate::model::alert::{Action, AlertId, Pending};
 use crate::model::desk::{
     Acted, AlertDetail, AlertPage, AlertQuery, AuditReport, Change, Problem, StatusReport, Undone,
 };
+use crate::model::disagreement::Disagreements;
 use crate::model::endpoint::Endpoint;
+use crate::model::endpoint_view::EndpointView;
 use crate::model::event::Event;
 use crate::model::explanation::Explanation;
 use crate::model::finding::RuleInfo;
@@ -134,6 +136,16 @@ impl Desk {
     /// The endpoints.
     pub async fn endpoints(&self) -> Result<Vec<Endpoint>, Problem> {
         forward!(self.endpoints())
+    }
+
+    /// Everything about one endpoint.
+    pub async fn endpoint_view(&self, host: &str) -> Result<EndpointView, Problem> {
+        forward!(self.endpoint_view(host))
+    }
+
+    /// Where models and analysts do not agree.
+    pub async fn disagreements(&self) -> Result<Disagreements, Problem> {
+        forward!(self.disagreements())
     }
 
     /// The state of the program.

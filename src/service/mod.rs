@@ -3,6 +3,8 @@
 //! [`Workbench`] is the only thing front ends call. It is cheap to clone and knows who acts and from where;
 //! [`Workbench::with_actor`] gives the same workbench for somebody else.
 
+mod disagreement;
+mod endpoint;
 mod events;
 mod feed;
 mod gaps;
@@ -188,7 +190,8 @@ impl Workbench {
 
     /// The endpoints.
     pub async fn endpoints(&self) -> Result<Vec<Endpoint>, Problem> {
-        let mut rows = self.core.store.endpoints().await.map_err(|error| not_done(&error))?;
+        let rows = self.core.store.endpoints().await.map_err(|error| not_done(&error))?;
+        let mut rows = endpoint::one_row_each(rows);
         let scores = self.core.shared.scores();
         for row in &mut rows {
             // Of several tenants with a host of this name, the worst.

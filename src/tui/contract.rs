@@ -15,7 +15,9 @@ use crate::model::alert::{Action, AlertId, Pending};
 use crate::model::desk::{
     Acted, AlertDetail, AlertPage, AlertQuery, Change, Problem, StatusReport, Undone,
 };
+use crate::model::disagreement::Disagreements;
 use crate::model::endpoint::Endpoint;
+use crate::model::endpoint_view::EndpointView;
 use crate::model::event::Event;
 use crate::model::explanation::Explanation;
 use crate::model::finding::RuleInfo;
@@ -95,6 +97,10 @@ pub enum Request {
     },
     /// The endpoints.
     Endpoints,
+    /// Everything about one endpoint, by its name.
+    EndpointView(String),
+    /// Where models and analysts do not agree.
+    Disagreements,
     /// The state of the program.
     Status,
     /// The rules and which are off.
@@ -135,6 +141,10 @@ pub enum Reply {
     Events(Vec<Event>),
     /// To [`Request::Endpoints`].
     Endpoints(Vec<Endpoint>),
+    /// To [`Request::EndpointView`].
+    EndpointView(Box<EndpointView>),
+    /// To [`Request::Disagreements`].
+    Disagreements(Box<Disagreements>),
     /// To [`Request::Status`].
     Status(Box<StatusReport>),
     /// To [`Request::Rules`]: the rule and, if it is off, who said so and why.

@@ -4,6 +4,8 @@ pub mod alert_v1;
 pub mod bundle_v1;
 pub mod collected_v1;
 pub mod desk_v1;
+pub mod disagreement_v1;
+pub mod endpoint_view_v1;
 pub mod event_v1;
 pub mod explain_v1;
 pub mod flat_scan;

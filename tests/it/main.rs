@@ -18,6 +18,7 @@ mod desk_program;
 mod detect_regression;
 mod docs;
 mod ecs;
+mod endpoint_view;
 mod event_store;
 mod faults;
 mod figures;

@@ -294,6 +294,10 @@ impl Inference {
     /// How unusual the score is, in words.
     pub fn unusual(&self) -> String {
         let (Some(p), Some(floor)) = (self.p, self.p_floor) else { return String::new() };
+        if self.blocks == 0 {
+            return "nothing to compare with yet; the model's own threshold decides (cold)"
+                .to_owned();
+        }
         let whose = match &*self.basis {
             "own" => "of this endpoint",
             "pooled" => "of its platform and role (this endpoint is cold)",

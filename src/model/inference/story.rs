@@ -180,7 +180,7 @@ fn tree(ablation: &Ablation) -> Vec<Line> {
 
 fn deed(edge: &Edge) -> String {
     let words = edge.kind.replace('_', " ");
-    if edge.count > 1 { format!("{words} ×{}", edge.count) } else { words }
+    if edge.count > 1 { format!("{words} x{}", edge.count) } else { words }
 }
 
 /// "a.exe, started by b.exe, wrote c, then connected to d": the doers with the largest drops, each with its first deeds.

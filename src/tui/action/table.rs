@@ -68,8 +68,8 @@ actions! {
     RepeatLast "triage.repeat_last" U2 ["triage"] "Repeat" "Do the last verdict, assignment or snooze again, here." () ["repeat"];
     NextUnhandled "triage.next_unhandled" U0 ["triage"] "Next unhandled" "Go to the next alert that is open, awake and not somebody else's." () ["next"];
     PreviousUnhandled "triage.previous_unhandled" U0 ["triage"] "Previous unhandled" "Go to the previous unhandled alert." () ["previous"];
-    DetailTab "detail.tab" U0 ["triage"] "Tab" "Show a tab of the detail: 1 summary, 2 why, 3 raw, 4 history." (need("n", Kind::Number)) ["tab"];
-    HostEvents "open.host_events" U0 ["triage" "endpoints"] "Host events" "The host's events around the alert." (may("minutes", Kind::Number)) ["events"];
+    DetailTab "detail.tab" U0 ["triage"] "Tab" "Show a tab of the detail: 1 summary, 2 why, 3 raw, 4 history, 5 tree, 6 graph." (need("n", Kind::Number)) ["tab"];
+    HostEvents "open.host_events" U0 ["triage" "endpoints" "endpoint"] "Host events" "The host's events around the alert." (may("minutes", Kind::Number)) ["events"];
 
     MarkToggle "mark.toggle" U1 ["list"] "Mark" "Mark or unmark the row." () [];
     MarkAllMatching "mark.all_matching" U1 ["list"] "Mark all" "Mark every row that the filter shows." () ["mark_all"];
@@ -106,19 +106,24 @@ actions! {
     DocTop "doc.top" U0 ["detail" "event"] "Top" "The first line." () [];
     DocBottom "doc.bottom" U0 ["detail" "event"] "Bottom" "The last line." () [];
 
-    RawNext "raw.next_event" U0 ["detail"] "Next event" "The next evidence event, field by field." () [];
-    RawPrevious "raw.previous_event" U0 ["detail"] "Previous event" "The previous evidence event." () [];
+    RawNext "raw.next_event" U0 ["detail"] "Next event" "The next evidence event, field by field; where a model says why, the next factor." () [];
+    RawPrevious "raw.previous_event" U0 ["detail"] "Previous event" "The previous evidence event or factor." () [];
+    WhyStrike "why.strike" U0 ["detail"] "Strike out" "What if: strike the factor under the cursor out, or put it back; the head line says what the score would be." () ["what_if"];
 
     EventsWider "events.wider" U0 ["events"] "Wider" "More minutes around the alert." () [];
     EventsNarrower "events.narrower" U0 ["events"] "Narrower" "Fewer minutes around the alert." () [];
 
     CopyId "copy.id" U0 ["triage"] "Copy id" "Copy the alert's id." () [];
-    CopyHost "copy.host" U0 ["triage" "endpoints"] "Copy host" "Copy the host's name." () [];
+    CopyHost "copy.host" U0 ["triage" "endpoints" "endpoint" "feedback"] "Copy host" "Copy the host's name." () [];
     CopyUser "copy.user" U0 ["triage"] "Copy user" "Copy the user's name." () [];
     CopySummary "copy.summary" U0 ["triage"] "Copy summary" "Copy the alert in a few lines of text." () [];
 
     OpenQueue "open.queue" U0 ["global"] "Queue" "Back to the queue." () ["queue"];
     OpenEndpoints "open.endpoints" U0 ["global"] "Endpoints" "The endpoints that have reported." () ["endpoints"];
+    OpenEndpoint "open.endpoint" U0 ["triage" "endpoints" "feedback"] "Endpoint" "Everything about the endpoint of the row, or about the named one." (may("host", Kind::Text)) ["endpoint"];
+    EndpointTab "endpoint.tab" U0 ["endpoint"] "Tab" "Show a tab of the endpoint: 1 now, 2 processes, 3 alerts, 4 insight, 5 scores." (need("n", Kind::Number)) [];
+    HostAlerts "open.host_alerts" U0 ["endpoints" "endpoint"] "Host alerts" "The queue with the open alerts of the endpoint." () [];
+    OpenFeedback "open.feedback" U0 ["global"] "Feedback" "Where models and analysts do not agree." () ["feedback"];
     TogglePreview "view.toggle_preview" U0 ["queue"] "Preview" "Show or hide the preview." () ["preview"];
     ToggleWrap "view.toggle_wrap" U0 ["detail" "event"] "Wrap" "Wrap long lines or cut them." () ["wrap"];
     CycleTime "view.cycle_time" U0 ["global"] "Time form" "Show times as UTC or as ages." () [];

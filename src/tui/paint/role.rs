@@ -115,4 +115,12 @@ glyphs! {
     On = "on", "x", "x";
     Unfold = "unfold", "▸", "+";
     Fold = "fold", "▾", "-";
+    Level1 = "level.1", "▁", ".";
+    Level2 = "level.2", "▂", ",";
+    Level3 = "level.3", "▃", ":";
+    Level4 = "level.4", "▄", ";";
+    Level5 = "level.5", "▅", "=";
+    Level6 = "level.6", "▆", "+";
+    Level7 = "level.7", "▇", "*";
+    Level8 = "level.8", "█", "#";
 }

@@ -15,8 +15,8 @@ use crate::tui::desk_model::DeskModel;
 use crate::tui::paint::safe::SafeText;
 use crate::tui::run::port::{Feed, NextChange, Port};
 use crate::tui::run::{self, Screens};
-use crate::tui::view::endpoints::EndpointsView;
 use crate::tui::view::queue::QueueView;
+use crate::tui::view::triage;
 
 /// Show the workbench until the analyst quits. Blocks; call it on a thread that is no worker of `runtime`.
 pub fn show(ui: &UiConfig, desk: Desk, runtime: &Handle) -> anyhow::Result<()> {
@@ -65,6 +65,10 @@ async fn answer(desk: &Desk, request: Request) -> Result<Reply, Problem> {
             Reply::Events(desk.events_around(&host, at, minutes).await?)
         }
         Request::Endpoints => Reply::Endpoints(desk.endpoints().await?),
+        Request::EndpointView(host) => {
+            Reply::EndpointView(Box::new(desk.endpoint_view(&host).await?))
+        }
+        Request::Disagreements => Reply::Disagreements(Box::new(desk.disagreements().await?)),
         Request::Status => Reply::Status(Box::new(desk.status().await?)),
         Request::Rules => Reply::Rules(desk.rules().await?),
         Request::RuleOff { id, reason } => {
@@ -95,10 +99,8 @@ async fn release(desk: &Desk, rule: String) -> Result<Reply, Problem> {
 /// What an action means that no view took.
 fn open(call: &ActionCall, _model: &DeskModel) -> Option<Vec<Effect>> {
     match call.id {
-        ActionId::OpenEndpoints => {
-            let (view, mut effects) = EndpointsView::open();
-            effects.insert(0, Effect::Push(Box::new(view)));
-            Some(effects)
+        ActionId::OpenEndpoints | ActionId::OpenFeedback | ActionId::OpenEndpoint => {
+            triage::screen(call)
         }
         ActionId::RuleOn => match call.text("id") {
             Some(id) => Some(vec![Effect::Ask(Request::RuleOn(id.to_owned()))]),

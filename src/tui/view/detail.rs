@@ -1,5 +1,5 @@
-//! One alert in full: 1 Summary, 2 Why (the rule's conditions), 3 Raw (evidence events field by field), 4 History (audit
-//! and notes).
+//! One alert in full: 1 Summary, 2 Why (the rule's conditions, or what counted for a model), 3 Raw (evidence events field by
+//! field), 4 History (audit and notes), 5 Tree (the processes around it), 6 Graph (of a model's explanation).
 //!
 //! The screen shows the alert under the queue's cursor. A verdict moves that cursor to the next unhandled alert, and
 //! this screen goes with it, on the same tab.
@@ -10,7 +10,7 @@ use crate::model::explanation::Explanation;
 use crate::model::inference;
 use crate::tui::action::ActionId;
 use crate::tui::action::call::ActionCall;
-use crate::tui::contract::{Effect, Input, Msg, Reply, Request, View};
+use crate::tui::contract::{Effect, Input, Msg, Reply, Request, Tone, View};
 use crate::tui::desk_model::DeskModel;
 use crate::tui::desk_model::edit::Edit;
 use crate::tui::desk_model::marks::Targets;
@@ -20,7 +20,15 @@ use crate::tui::paint::role::Role;
 use crate::tui::paint::safe::SafeText;
 use crate::tui::view::doc::{Doc, Scroll};
 use crate::tui::view::parts::{draw_rule, draw_severity, severity_role};
-use crate::tui::view::{history, raw, story, summary, triage, why};
+use crate::tui::view::story::Explained;
+use crate::tui::view::tree::AlertTree;
+use crate::tui::view::what_if::WhatIf;
+use crate::tui::view::{graph, history, raw, story, summary, tree, triage, why};
+
+/// Lines of the what-if above the explanation.
+const WHAT_IF_LINES_MAX: usize = 3;
+/// Lines kept in sight below the factor under the cursor.
+const FACTORS_BELOW: usize = 5;
 
 /// The tabs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,16 +37,20 @@ enum Tab {
     Why,
     Raw,
     History,
+    Tree,
+    Graph,
 }
 
 impl Tab {
-    const ALL: [Tab; 4] = [Tab::Summary, Tab::Why, Tab::Raw, Tab::History];
+    const ALL: [Tab; 6] = [Tab::Summary, Tab::Why, Tab::Raw, Tab::History, Tab::Tree, Tab::Graph];
 
     fn of(number: Option<u64>) -> Tab {
         match number {
             Some(2) => Tab::Why,
             Some(3) => Tab::Raw,
             Some(4) => Tab::History,
+            Some(5) => Tab::Tree,
+            Some(6) => Tab::Graph,
             _ => Tab::Summary,
         }
     }
@@ -49,6 +61,8 @@ impl Tab {
             Tab::Why => "2 Why",
             Tab::Raw => "3 Raw",
             Tab::History => "4 History",
+            Tab::Tree => "5 Tree",
+            Tab::Graph => "6 Graph",
         }
     }
 }
@@ -64,6 +78,12 @@ pub struct DetailView {
     detail: Option<AlertDetail>,
     /// Asked for only when its tab is shown.
     why: Option<Result<Box<Explanation>, Problem>>,
+    /// The same of the starts around it, and what was asked for them.
+    tree: Option<Result<AlertTree, Problem>>,
+    tree_asked: Option<Request>,
+    /// What a model says, and what the analyst struck out of it.
+    explained: Option<Explained>,
+    what_if: WhatIf,
     problem: Option<Problem>,
     list_height: usize,
 }
@@ -79,6 +99,10 @@ impl DetailView {
             scroll: Scroll::default(),
             detail: None,
             why: None,
+            tree: None,
+            tree_asked: None,
+            explained: None,
+            what_if: WhatIf::default(),
             problem: None,
             list_height,
         };
@@ -93,6 +117,41 @@ impl DetailView {
         wanted.then(|| Effect::Ask(Request::Why(self.id)))
     }
 
+    /// The questions for the tab on the screen.
+    fn ask_tab(&mut self) -> Vec<Effect> {
+        let mut effects: Vec<Effect> = self.ask_why().into_iter().collect();
+        if let Some(detail) = self.detail.as_ref().filter(|_| self.tab == Tab::Tree)
+            && self.tree_asked.is_none()
+        {
+            let request = tree::request(&detail.alert, &detail.events);
+            self.tree_asked = Some(request.clone());
+            effects.push(Effect::Ask(request));
+        }
+        effects
+    }
+
+    /// Take the alert as it is now; what was struck out stays as long as the explanation is the same.
+    fn take(&mut self, detail: &AlertDetail) {
+        let before = self.explained.take().map(|explained| explained.inference.id);
+        self.explained = match is_models(&detail.alert.rule_id) {
+            true => Explained::of(&detail.events),
+            false => None,
+        };
+        if self.explained.as_ref().map(|explained| explained.inference.id) != before {
+            self.what_if = WhatIf::default();
+        }
+        self.detail = Some(detail.clone());
+        self.tree_asked = None;
+        self.problem = None;
+        self.event = self.event.min(self.events().saturating_sub(1));
+    }
+
+    /// Factors that the Why tab shows; 0 on every other tab.
+    fn factors(&self) -> usize {
+        let shown = self.explained.as_ref().filter(|_| self.tab == Tab::Why);
+        shown.map_or(0, |explained| explained.factors.len())
+    }
+
     /// Go where the model's cursor went; read the alert there.
     fn follow(&mut self, model: &DeskModel) -> Vec<Effect> {
         let Some(current) = model.current().map(|alert| alert.id) else { return Vec::new() };
@@ -103,6 +162,10 @@ impl DetailView {
         self.event = 0;
         self.detail = None;
         self.why = None;
+        self.tree = None;
+        self.tree_asked = None;
+        self.explained = None;
+        self.what_if = WhatIf::default();
         self.problem = None;
         self.scroll.reset();
         let mut effects = vec![Effect::Ask(Request::Alert(current))];
@@ -128,6 +191,15 @@ impl DetailView {
             ActionId::FocusNext => self.turn(1),
             ActionId::FocusPrevious => self.turn(Tab::ALL.len() - 1),
             ActionId::ToggleWrap => self.wrap = !self.wrap,
+            ActionId::RawNext if self.factors() > 0 => self.what_if.step(1, self.factors()),
+            ActionId::RawPrevious if self.factors() > 0 => self.what_if.step(-1, self.factors()),
+            ActionId::WhyStrike => match self.factors() {
+                0 => {
+                    let text = "factors are struck out where a model says why: 2 of its alert";
+                    return Some(vec![triage::say(text, Tone::Plain)]);
+                }
+                factors => self.what_if.toggle(factors),
+            },
             ActionId::RawNext => {
                 self.show_raw();
                 self.show_event(self.event + 1);
@@ -140,7 +212,7 @@ impl DetailView {
             ActionId::MergeNew => return Some(vec![Effect::Edit(Edit::Merge), triage::follow()]),
             _ => return triage::verb(call, model, Targets::one(self.id), self.list_height),
         }
-        Some(self.ask_why().into_iter().collect())
+        Some(self.ask_tab())
     }
 
     fn show_raw(&mut self) {
@@ -164,13 +236,19 @@ impl DetailView {
         match message {
             Msg::Reply { request: Request::Alert(id), result } if *id == self.id => {
                 match result {
-                    Ok(Reply::Alert(detail)) => {
-                        self.detail = Some(AlertDetail::clone(detail));
-                        self.problem = None;
-                        self.event = self.event.min(self.events().saturating_sub(1));
-                    }
+                    Ok(Reply::Alert(detail)) => self.take(detail),
                     Ok(_) => {}
                     Err(problem) => self.problem = Some(problem.clone()),
+                }
+                Some(self.ask_tab())
+            }
+            Msg::Reply { request, result } if Some(request) == self.tree_asked.as_ref() => {
+                match (result, &self.detail) {
+                    (Ok(Reply::Events(starts)), Some(detail)) => {
+                        self.tree = Some(Ok(AlertTree::new(starts, detail)));
+                    }
+                    (Ok(_), _) => {}
+                    (Err(problem), _) => self.tree = Some(Err(problem.clone())),
                 }
                 Some(Vec::new())
             }
@@ -247,7 +325,7 @@ impl DetailView {
         }
     }
 
-    fn doc(&self, model: &DeskModel, width: u16) -> Doc {
+    fn doc(&self, model: &DeskModel, width: u16, height: u16) -> Doc {
         let mut doc = Doc::new(width.saturating_sub(1), self.wrap);
         let Some(alert) = model.rows().get(self.id) else {
             doc.text("this alert is not known any more", " ", Role::TextWarning);
@@ -258,14 +336,16 @@ impl DetailView {
         }
         match (self.tab, &self.detail) {
             (Tab::Summary, detail) => summary::fill(&mut doc, model, alert, detail.as_ref()),
-            (Tab::Why, Some(detail)) if is_models(&alert.rule_id) => {
-                match story::newest(&detail.events) {
-                    Some(inference) => story::fill(&mut doc, &inference, detail),
-                    None => {
-                        doc.text("what the model said is stored no more", " ", Role::TextWarning)
-                    }
-                }
-            }
+            (Tab::Why, Some(_)) if is_models(&alert.rule_id) => self.fill_story(&mut doc, height),
+            (Tab::Tree, Some(_)) => match &self.tree {
+                Some(Ok(tree)) => tree.fill(&mut doc, width.saturating_sub(2)),
+                Some(Err(problem)) => fill_problem(&mut doc, problem),
+                None => doc.text("reading ...", " ", Role::TextDim),
+            },
+            (Tab::Graph, Some(detail)) => match &self.explained {
+                Some(explained) => graph::fill(&mut doc, &explained.inference, &detail.events),
+                None => graph::fill_none(&mut doc, is_models(&alert.rule_id)),
+            },
             (Tab::Why, _) => match &self.why {
                 Some(Ok(found)) => why::fill(&mut doc, found),
                 Some(Err(problem)) => fill_problem(&mut doc, problem),
@@ -276,6 +356,35 @@ impl DetailView {
             (Tab::History, Some(detail)) => history::fill(&mut doc, &detail.history),
         }
         doc
+    }
+
+    fn fill_story(&self, doc: &mut Doc, height: u16) {
+        let Some(explained) = &self.explained else {
+            return doc.text("what the model said is stored no more", " ", Role::TextWarning);
+        };
+        let line = story::fill(doc, explained, &self.what_if);
+        story::fill_similar(doc, self.detail.as_ref().map_or(&[], |detail| &detail.similar));
+        if let Some(line) = line.filter(|_| self.what_if.moved.take()) {
+            // What follows the factor is of interest too.
+            self.scroll.reveal(line + FACTORS_BELOW, doc.len(), usize::from(height));
+            self.scroll.reveal(line, doc.len(), usize::from(height));
+        }
+    }
+
+    /// What the score would be without what is struck out, above everything else.
+    fn draw_what_if(&self, canvas: &mut Canvas<'_>, y: u16) -> u16 {
+        let Some(explained) = self.explained.as_ref().filter(|_| self.tab == Tab::Why) else {
+            return 0;
+        };
+        let line = self.what_if.line(&explained.inference, &explained.factors);
+        let Some(line) = line else { return 0 };
+        let parts = line.wrapped(usize::from(canvas.width().saturating_sub(2)));
+        let mut used = 0;
+        for part in parts.iter().take(WHAT_IF_LINES_MAX) {
+            canvas.text(1, y + used, canvas.width(), part, Role::TextWarning);
+            used += 1;
+        }
+        used
     }
 }
 
@@ -321,12 +430,14 @@ impl View for DetailView {
             );
             y = 3;
         }
+        y += self.draw_what_if(canvas, y);
         let mut body = canvas.sub(Rect::new(0, y, width, height.saturating_sub(y)));
-        self.doc(model, width).draw(&mut body, &self.scroll);
+        self.doc(model, width, body.height()).draw(&mut body, &self.scroll);
     }
 
     fn unavailable(&self, call: &ActionCall, model: &DeskModel) -> Option<&'static str> {
-        if matches!(call.id, ActionId::RawNext | ActionId::RawPrevious) && self.events() < 2 {
+        let next = matches!(call.id, ActionId::RawNext | ActionId::RawPrevious);
+        if next && self.events() < 2 && self.factors() == 0 {
             return Some("there is no other event");
         }
         triage::unavailable(call, model)

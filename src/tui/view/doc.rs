@@ -183,6 +183,26 @@ impl Scroll {
         true
     }
 
+    /// The same for the actions of a list's cursor, on a screen of which another tab is a list.
+    pub fn act_as_list(&self, action: ActionId) -> bool {
+        self.act(match action {
+            ActionId::CursorNext => ActionId::DocDown,
+            ActionId::CursorPrevious => ActionId::DocUp,
+            ActionId::CursorHalfDown => ActionId::DocHalfDown,
+            ActionId::CursorHalfUp => ActionId::DocHalfUp,
+            ActionId::CursorPageDown => ActionId::DocPageDown,
+            ActionId::CursorPageUp => ActionId::DocPageUp,
+            other => other,
+        })
+    }
+
+    /// Scroll as little as it takes to have a line on a screen of so many.
+    pub fn reveal(&self, line: usize, lines: usize, height: usize) {
+        let low = (line + 1).saturating_sub(height);
+        let top = self.top.get().clamp(low.min(line), line.max(low));
+        self.top.set(top.min(lines.saturating_sub(height)));
+    }
+
     /// `line 12/80`, for the status line; empty when everything fits.
     pub fn position(&self) -> SafeText {
         let (lines, height) = (self.lines.get(), self.height.get());

@@ -3,16 +3,15 @@
 
 use crate::model::desk::Problem;
 use crate::model::endpoint::Endpoint;
-use crate::model::query;
 use crate::tui::action::ActionId;
 use crate::tui::action::call::ActionCall;
 use crate::tui::contract::{Effect, Input, Msg, Reply, Request, Tone, View};
 use crate::tui::desk_model::DeskModel;
-use crate::tui::desk_model::edit::{Edit, Filter};
 use crate::tui::paint::canvas::Canvas;
 use crate::tui::paint::format;
 use crate::tui::paint::role::{Glyph, Role};
 use crate::tui::paint::safe::SafeText;
+use crate::tui::view::endpoint::{EndpointScreen, in_queue};
 use crate::tui::view::events::EventsView;
 use crate::tui::view::list::ListCursor;
 use crate::tui::view::parts::{age, draw_severity, severity_role};
@@ -62,23 +61,23 @@ impl EndpointsView {
         if call.id == ActionId::MergeNew {
             return Some(vec![Effect::Ask(Request::Endpoints)]);
         }
-        let concerns =
-            matches!(call.id, ActionId::OpenSelected | ActionId::HostEvents | ActionId::CopyHost);
-        if !concerns {
-            return None;
+        let concerns = matches!(
+            call.id,
+            ActionId::OpenSelected
+                | ActionId::OpenEndpoint
+                | ActionId::HostAlerts
+                | ActionId::HostEvents
+                | ActionId::CopyHost
+        );
+        if !concerns || call.text("host").is_some() {
+            return triage::screen(call);
         }
         let Some(endpoint) = self.current() else {
             return Some(vec![triage::say("no endpoint under the cursor", Tone::Warning)]);
         };
         Some(match call.id {
-            ActionId::OpenSelected => {
-                let chip = format!("host:{}", query::quote(&endpoint.host));
-                vec![
-                    Effect::Edit(Edit::Filter(Filter::Set(vec!["is:open".to_owned(), chip]))),
-                    Effect::Home,
-                    triage::follow(),
-                ]
-            }
+            ActionId::OpenSelected | ActionId::OpenEndpoint => EndpointScreen::push(&endpoint.host),
+            ActionId::HostAlerts => in_queue(&endpoint.host),
             ActionId::HostEvents => {
                 let minutes = call.number("minutes").and_then(|number| u32::try_from(number).ok());
                 let minutes = minutes.unwrap_or(triage::EVENTS_MINUTES).max(1);

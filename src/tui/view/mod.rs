@@ -4,8 +4,11 @@ pub mod chips;
 pub mod compose;
 pub mod detail;
 pub mod doc;
+pub mod endpoint;
 pub mod endpoints;
 pub mod events;
+pub mod feedback;
+pub mod graph;
 pub mod history;
 pub mod layout;
 pub mod list;
@@ -16,7 +19,9 @@ pub mod raw;
 pub mod sheet;
 pub mod story;
 pub mod summary;
+pub mod tree;
 pub mod triage;
+pub mod what_if;
 pub mod why;
 
 #[cfg(test)]

@@ -1,18 +1,19 @@
 //! Why a model speaks of an attack: what it said, how unusual that is, what rules say to it, who did what to whom, and what the
 //! score would be without each part.
 
-use crate::model::desk::AlertDetail;
 use crate::model::event::Event;
 use crate::model::inference::Inference;
+use crate::model::inference::similar::Similar;
 use crate::model::inference::story::{self, Story};
 use crate::tui::paint::role::Role;
 use crate::tui::paint::safe::SafeText;
 use crate::tui::view::doc::Doc;
+use crate::tui::view::what_if::WhatIf;
 
 /// Two columns a level.
 const INDENT: &str = "                                ";
 /// Columns of the numbers before a factor.
-const NUMBER_COLUMNS: usize = 17;
+const NUMBER_COLUMNS: usize = 19;
 
 /// The newest judgement among events that has an explanation, else the newest.
 pub fn newest(events: &[Event]) -> Option<Inference> {
@@ -20,21 +21,30 @@ pub fn newest(events: &[Event]) -> Option<Inference> {
     all().find(|inference| inference.ablation.is_some()).or_else(|| all().next())
 }
 
-/// The explanation of a judgement of an alert's.
-pub fn fill(doc: &mut Doc, inference: &Inference, detail: &AlertDetail) {
-    head(doc, inference);
-    parts(doc, inference, &detail.events);
-    if !detail.similar.is_empty() {
-        doc.blank();
-        doc.heading(" alerts like this one");
-        for similar in &detail.similar {
-            doc.text(&similar.line(), "  ", Role::Text);
-        }
+/// What an alert of a model is explained by: the judgement, its parts by name, the factors.
+#[derive(Debug)]
+pub struct Explained {
+    /// The judgement.
+    pub inference: Inference,
+    /// Who did what.
+    pub story: Story,
+    /// What counts: name and drop, the largest first.
+    pub factors: Vec<(String, f32)>,
+}
+
+impl Explained {
+    /// By the newest judgement among an alert's events. `None`: none is stored any more.
+    pub fn of(events: &[Event]) -> Option<Explained> {
+        let inference = newest(events)?;
+        let story = Story::new(&inference, events);
+        let factors = story::factors(&inference, &story);
+        Some(Explained { inference, story, factors })
     }
 }
 
-/// What was said, how unusual that is, what rules say.
-fn head(doc: &mut Doc, inference: &Inference) {
+/// The explanation of a judgement. Gives the line of the factor under the cursor.
+pub fn fill(doc: &mut Doc, explained: &Explained, what_if: &WhatIf) -> Option<usize> {
+    let inference = &explained.inference;
     doc.text(&inference.line(), " ", Role::TextStrong);
     let members: Vec<String> =
         inference.members.iter().map(|score| format!("{score:.3}")).collect();
@@ -54,16 +64,12 @@ fn head(doc: &mut Doc, inference: &Inference) {
         field("", &format!("{} ({}, {lineage})", hit.title, hit.level));
     }
     doc.blank();
-}
-
-/// What counts.
-fn parts(doc: &mut Doc, inference: &Inference, events: &[Event]) {
     let Some(ablation) = &inference.ablation else {
         let text = "it goes on with a window of before, which says why";
         doc.text(text, " ", Role::TextDim);
-        return;
+        return None;
     };
-    let story = Story::new(inference, events);
+    let story = &explained.story;
     doc.text(&story.sentence, " ", Role::Text);
     doc.blank();
     doc.heading(" who did what");
@@ -74,18 +80,53 @@ fn parts(doc: &mut Doc, inference: &Inference, events: &[Event]) {
         doc.text(&format!("{by}{} [{}]", node.name, node.kind), indent, Role::Text);
     }
     doc.blank();
-    doc.heading(" what counts: the score without it, and the drop");
-    let score = inference.score.unwrap_or(0.0);
-    for (what, drop) in story::factors(inference, &story) {
-        let without = (score - f64::from(drop)).clamp(0.0, 1.0);
-        let number = SafeText::line(&format!("{without:.3}  {drop:+.3}"));
-        let role = if drop > 0.0 { Role::Text } else { Role::TextDim };
-        doc.field_role(&number, NUMBER_COLUMNS, &what, role);
-    }
+    let line = factors(doc, explained, what_if);
     doc.blank();
     let text = format!(
         "{} of {} parts tried; taking the shown ones out leaves {:.3} on average, putting them back gives {:.3}",
         ablation.tried, ablation.of, ablation.deletion, ablation.insertion
     );
     doc.text(&text, " ", Role::TextDim);
+    line
+}
+
+/// Alerts like this one, with what people decided about them.
+pub fn fill_similar(doc: &mut Doc, similar: &[Similar]) {
+    if similar.is_empty() {
+        return;
+    }
+    doc.blank();
+    doc.heading(" alerts like this one");
+    for one in similar {
+        doc.text(&one.line(), "  ", Role::Text);
+    }
+}
+
+/// How much lower the score is, with its sign; nearly nothing has none of the wrong kind.
+pub(super) fn drop_text(drop: f32) -> String {
+    format!("{drop:+.3}").replace("-0.000", "+0.000")
+}
+
+/// The factors, the one under the cursor and those struck out marked. Gives the line of the cursor.
+fn factors(doc: &mut Doc, explained: &Explained, what_if: &WhatIf) -> Option<usize> {
+    doc.heading(" what counts: score without it, drop (n and N choose, space strikes out)");
+    let score = explained.inference.score.unwrap_or(0.0);
+    let mut line = None;
+    for (place, (what, drop)) in explained.factors.iter().enumerate() {
+        let without = (score - f64::from(*drop)).clamp(0.0, 1.0);
+        let at = if place == what_if.at() { ">" } else { " " };
+        let struck = what_if.is_struck(place);
+        let out = if struck { "x" } else { " " };
+        let number = SafeText::line(&format!("{at} {out} {without:.3}  {}", drop_text(*drop)));
+        let role = match (struck, *drop > 0.0) {
+            (true, _) => Role::ChipOff,
+            (false, true) => Role::Text,
+            (false, false) => Role::TextDim,
+        };
+        if place == what_if.at() {
+            line = Some(doc.len());
+        }
+        doc.field_role(&number, NUMBER_COLUMNS, what, role);
+    }
+    line
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::model::alert::{Action, Alert, Status};
+use crate::model::alert::{Action, Alert, AlertId, Status};
 use crate::model::verdict::{Confidence, Verdict, VerdictKind};
 use crate::stdx::time::SECOND_US;
 use crate::tui::action::ActionId;
@@ -10,12 +10,15 @@ use crate::tui::action::call::ActionCall;
 use crate::tui::contract::{Confirm, Effect, Request, Tone};
 use crate::tui::desk_model::DeskModel;
 use crate::tui::desk_model::cursor::Move;
-use crate::tui::desk_model::edit::Edit;
+use crate::tui::desk_model::edit::{Edit, Filter};
 use crate::tui::desk_model::marks::Targets;
 use crate::tui::paint::safe::SafeText;
 use crate::tui::view::compose::NoteComposer;
+use crate::tui::view::detail::DetailView;
+use crate::tui::view::endpoint::EndpointScreen;
 use crate::tui::view::endpoints::EndpointsView;
 use crate::tui::view::events::EventsView;
+use crate::tui::view::feedback::FeedbackView;
 use crate::tui::view::prompt::{Asked, Prompt};
 use crate::tui::view::sheet::VerdictSheet;
 
@@ -23,6 +26,8 @@ use crate::tui::view::sheet::VerdictSheet;
 pub const FOLLOW: &str = "desk.follow";
 /// Minutes of host events before and after an alert.
 pub const EVENTS_MINUTES: u32 = 5;
+/// Rows that the list is taken to show when it is not on the screen.
+const LIST_HEIGHT: usize = 12;
 
 /// Carry out a triage verb on `targets`; `None` when the call is none. `height`: rows of the list.
 pub fn verb(
@@ -69,6 +74,9 @@ pub fn verb(
                 EventsView::open(alert.host.clone(), alert.last_seen, minutes)
             })
         }
+        ActionId::OpenEndpoint if call.text("host").is_none() => {
+            open_or_say(model, |alert| EndpointScreen::open(alert.host.clone()))
+        }
         ActionId::RuleRelease => {
             let alert = model.current()?;
             vec![Effect::Ask(Request::RuleRelease(alert.rule_id.clone()))]
@@ -83,12 +91,35 @@ pub fn verb(
 
 /// Screens that open from anywhere.
 pub fn screen(call: &ActionCall) -> Option<Vec<Effect>> {
-    if call.id != ActionId::OpenEndpoints {
-        return None;
+    Some(match call.id {
+        ActionId::OpenEndpoints => {
+            let (view, mut effects) = EndpointsView::open();
+            effects.insert(0, Effect::Push(Box::new(view)));
+            effects
+        }
+        ActionId::OpenEndpoint => match call.text("host") {
+            Some(host) => EndpointScreen::push(&host.to_lowercase()),
+            None => vec![say("name it: endpoint host=NAME; g e lists them", Tone::Warning)],
+        },
+        ActionId::OpenFeedback => FeedbackView::push(),
+        _ => return None,
+    })
+}
+
+/// Show an alert in full. Where the list does not have it, it is filtered for: a screen about an alert shows the one under
+/// the list's cursor.
+pub fn open_alert(id: AlertId, model: &DeskModel) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    if model.rows().place(id).is_none() {
+        let chips = vec![format!("id:{id}")];
+        effects.push(Effect::Edit(Edit::Filter(Filter::Set(chips))));
+        effects.push(Effect::Home);
     }
-    let (view, mut effects) = EndpointsView::open();
-    effects.insert(0, Effect::Push(Box::new(view)));
-    Some(effects)
+    effects.push(Effect::Edit(Edit::Move { by: Move::To(id), height: LIST_HEIGHT }));
+    let (view, asked) = DetailView::open(id, None, LIST_HEIGHT);
+    effects.push(Effect::Push(Box::new(view)));
+    effects.extend(asked);
+    effects
 }
 
 /// Why a triage verb cannot be done now.
@@ -103,6 +134,7 @@ pub fn unavailable(call: &ActionCall, model: &DeskModel) -> Option<&'static str>
             | ActionId::NoteCompose
             | ActionId::VerdictSheet
             | ActionId::HostEvents
+            | ActionId::OpenEndpoint
             | ActionId::RuleOff
             | ActionId::RuleRelease
             | ActionId::CopyId

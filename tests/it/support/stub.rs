@@ -71,6 +71,9 @@ fn answer(
         Request::EventsSearch { .. } | Request::EventsAround { .. } => {
             Reply::Events((0..count).map(|n| event(n, &hostile(n))).collect())
         }
+        Request::EndpointView(_) | Request::Disagreements => {
+            return Err(problem(&hostile(5)));
+        }
         Request::Endpoints => {
             Reply::Endpoints((0..count).map(|n| endpoint(n, &hostile(n))).collect())
         }

@@ -15,6 +15,7 @@ use crate::model::verdict::{Confidence, Verdict, VerdictKind};
 use crate::stdx::id::IdHasher;
 use crate::stdx::time::Timestamp;
 use crate::tui::contract::{Reply, Request};
+use crate::tui::view::tests::judged;
 
 /// 2026-11-22 14:02:31Z
 pub const NOW: Timestamp = Timestamp(1_795_356_151_000_000);
@@ -326,6 +327,8 @@ pub fn answer(request: &Request) -> Result<Reply, Problem> {
             Reply::Events((0..30).map(|number| event(number, 17 - i64::from(number))).collect())
         }
         Request::Endpoints => Reply::Endpoints(endpoints()),
+        Request::EndpointView(_) => Reply::EndpointView(Box::new(judged::endpoint_view())),
+        Request::Disagreements => Reply::Disagreements(Box::new(judged::disagreements())),
         Request::Status => Reply::Status(Box::new(status())),
         Request::Rules => Reply::Rules(Vec::new()),
         Request::Draft(_) => Reply::Draft(None),

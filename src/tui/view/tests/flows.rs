@@ -196,7 +196,7 @@ fn the_summary_says_how_rare_each_value_was() {
 #[test]
 fn an_endpoint_leads_to_its_alerts() {
     let mut stage = Stage::new();
-    stage.press("g e").press("j").press("enter");
+    stage.press("g e").press("j").press("a");
     let text = stage.text();
     assert!(text.contains("[host:dev-lx-07]"), "{text}");
     assert_eq!(stage.app.model().rows().len(), 1);
@@ -205,7 +205,7 @@ fn an_endpoint_leads_to_its_alerts() {
 #[test]
 fn a_hostile_host_name_makes_a_filter_that_works() {
     let mut stage = Stage::new();
-    stage.press("g e").press("G").press("enter");
+    stage.press("g e").press("G").press("a");
     assert!(stage.app.model().chips().len() == 2, "{}", stage.text());
 }
 

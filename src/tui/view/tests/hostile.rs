@@ -6,14 +6,16 @@ use std::cell::RefCell;
 use crate::model::alert::{Alert, AuditEntry};
 use crate::model::desk::{AlertDetail, AlertPage, Problem};
 use crate::model::endpoint::Endpoint;
+use crate::model::endpoint_view::EndpointView;
 use crate::model::event::{Event, Value};
 use crate::model::field;
+use crate::model::inference::Prediction;
 use crate::model::verdict::Verdict;
 use crate::tui::contract::{Reply, Request};
 use crate::tui::paint::safe::SafeText;
 use crate::tui::paint::theme::GlyphSet;
-use crate::tui::view::tests::fixture;
 use crate::tui::view::tests::stage::{Stage, theme};
+use crate::tui::view::tests::{fixture, judged};
 
 thread_local! {
     static PAYLOAD: RefCell<String> = const { RefCell::new(String::new()) };
@@ -83,9 +85,13 @@ fn bad_alert(text: &str) -> Alert {
 fn bad_event(text: &str) -> Event {
     let mut event = Event::with_capacity(8, 256);
     event.timestamp = fixture::NOW;
-    for id in
-        [field::EVENT_ACTION, field::EVENT_CODE, field::USER_NAME, field::PROCESS_COMMAND_LINE]
-    {
+    for id in [
+        field::EVENT_ACTION,
+        field::EVENT_CODE,
+        field::USER_NAME,
+        field::PROCESS_NAME,
+        field::PROCESS_COMMAND_LINE,
+    ] {
         event.push_str(id, text);
     }
     event.push_named("some.field", Value::Str(text));
@@ -104,6 +110,28 @@ fn bad_entry(text: &str) -> AuditEntry {
         detail: serde_json::json!({ "note": text, text: text }).to_string(),
         hash: String::new(),
     }
+}
+
+/// Everything about an endpoint, and nothing but this text.
+fn bad_endpoint(text: &str) -> EndpointView {
+    let mut view = judged::endpoint_view();
+    view.host = text.to_owned();
+    view.alerts = vec![bad_alert(text)];
+    view.last = vec![bad_event(text)];
+    for process in &mut view.processes {
+        for field in [&mut process.name, &mut process.command_line, &mut process.user] {
+            text.clone_into(field);
+        }
+    }
+    for judgement in &mut view.judgements {
+        judgement.prediction = Prediction::Error;
+        judgement.score = None;
+        judgement.words = text.to_owned();
+        judgement.model = text.to_owned();
+    }
+    let habits = view.habits.iter_mut().flat_map(|habits| habits.usual.iter_mut());
+    habits.for_each(|habit| text.clone_into(&mut habit.name));
+    view
 }
 
 fn answer(request: &Request) -> Option<Result<Reply, Problem>> {
@@ -144,6 +172,16 @@ fn answer(request: &Request) -> Option<Result<Reply, Problem>> {
             row.os.clone_from(&text);
             Ok(Reply::Endpoints(vec![row]))
         }
+        Request::EndpointView(_) => Ok(Reply::EndpointView(Box::new(bad_endpoint(&text)))),
+        Request::Disagreements => {
+            let mut found = judged::disagreements();
+            for row in &mut found.rows {
+                row.host.clone_from(&text);
+                row.who.clone_from(&text);
+                row.title.clone_from(&text);
+            }
+            Ok(Reply::Disagreements(Box::new(found)))
+        }
         Request::Draft(_) => Ok(Reply::Draft(Some(text))),
         Request::RuleOff { .. } => {
             Err(Problem::new(crate::model::desk::ProblemKind::Internal, text.clone())
@@ -155,7 +193,7 @@ fn answer(request: &Request) -> Option<Result<Reply, Problem>> {
 }
 
 /// Ways to every screen that shows outside text, and how often the payload must at least be marked there.
-const TOURS: [(&[&str], usize); 12] = [
+const TOURS: [(&[&str], usize); 20] = [
     (&[], 3),
     (&["enter"], 3),
     (&["2"], 3),
@@ -168,6 +206,14 @@ const TOURS: [(&[&str], usize); 12] = [
     (&["g e"], 1),
     (&["e"], 1),
     (&["e", "enter"], 3),
+    (&["E"], 2),
+    (&["E", "2"], 3),
+    (&["E", "3"], 2),
+    (&["E", "4"], 3),
+    (&["E", "5"], 1),
+    (&["g f"], 2),
+    (&["5"], 2),
+    (&["6"], 2),
 ];
 
 #[test]

@@ -3,10 +3,11 @@
 use proptest::prelude::*;
 
 use crate::tui::paint::theme::GlyphSet;
+use crate::tui::view::tests::judged;
 use crate::tui::view::tests::stage::{Stage, theme};
 
 /// Ways to every screen.
-const TOURS: [&[&str]; 15] = [
+const TOURS: [&[&str]; 24] = [
     &[],
     &["ctrl-f", "G"],
     &["/", "\"host:nowhere", "enter"],
@@ -22,6 +23,15 @@ const TOURS: [&[&str]; 15] = [
     &["x r", "\"because", "enter"],
     &["g e"],
     &["e", "enter"],
+    &["E"],
+    &["E", "2", "G"],
+    &["E", "3"],
+    &["E", "4"],
+    &["E", "5"],
+    &["g f"],
+    &["2", "space", "n"],
+    &["5"],
+    &["6"],
 ];
 
 proptest! {
@@ -33,7 +43,7 @@ proptest! {
         sizes in prop::collection::vec((0_u16..300, 0_u16..100), 1..4),
         keys in prop::collection::vec(prop::sample::select(vec!["j", "G", "ctrl-d", "k", "pageup"]), 0..6),
     ) {
-        let mut stage = Stage::new();
+        let mut stage = Stage::with(judged::answer);
         for chord in TOURS[tour] {
             stage.press(chord);
         }

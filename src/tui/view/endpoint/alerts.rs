@@ -1,0 +1,65 @@
+//! The alerts of an endpoint, with their verdicts.
+
+use crate::model::alert::Alert;
+use crate::model::endpoint_view::{ALERTS_MAX, EndpointView};
+use crate::tui::desk_model::DeskModel;
+use crate::tui::paint::canvas::Canvas;
+use crate::tui::paint::role::{Glyph, Role};
+use crate::tui::paint::safe::SafeText;
+use crate::tui::view::list::ListCursor;
+use crate::tui::view::parts::{age, draw_severity, severity_role, state};
+
+/// Columns before the title.
+const TITLE: u16 = 20;
+/// Columns of verdict and state.
+const VERDICT: u16 = 26;
+
+/// The tab.
+pub(super) fn draw(
+    view: &EndpointView,
+    cursor: &ListCursor,
+    model: &DeskModel,
+    canvas: &mut Canvas<'_>,
+) {
+    let width = canvas.width();
+    let said = match view.looked.alerts {
+        0 => "no alert was ever raised on this endpoint".to_owned(),
+        all if all > ALERTS_MAX as u64 => format!("the newest {ALERTS_MAX} of {all} alerts"),
+        all => format!("{all} alerts, the newest first; enter opens one"),
+    };
+    canvas.text(1, 0, width, &SafeText::line(&said), Role::TextDim);
+    if view.alerts.is_empty() {
+        return;
+    }
+    canvas.label(2, 1, "SEV", Role::TextDim);
+    canvas.text_right(14, 1, &SafeText::label("AGE"), Role::TextDim);
+    canvas.text_right(19, 1, &SafeText::label("RISK"), Role::TextDim);
+    canvas.label(TITLE, 1, "ALERT", Role::TextDim);
+    canvas.label(width.saturating_sub(VERDICT), 1, "STATE  VERDICT", Role::TextDim);
+    let height = usize::from(canvas.height().saturating_sub(2));
+    let top = cursor.top(view.alerts.len(), height);
+    for (index, alert) in view.alerts.iter().enumerate().skip(top).take(height) {
+        let y = 2 + u16::try_from(index - top).unwrap_or(0);
+        if index == cursor.at() {
+            canvas.fill_row(y, Role::RowCursor);
+            canvas.glyph(0, y, Glyph::Cursor, Role::RowCursor);
+            canvas.set_cursor(0, y);
+        }
+        row(alert, model, canvas, y);
+    }
+}
+
+fn row(alert: &Alert, model: &DeskModel, canvas: &mut Canvas<'_>, y: u16) {
+    let width = canvas.width();
+    draw_severity(canvas, 2, y, alert.severity, severity_role(alert.severity));
+    canvas.text_right(14, y, &age(alert.last_seen, model.now()), Role::Text);
+    canvas.text_right(19, y, &SafeText::line(&alert.risk.to_string()), Role::Text);
+    let right = width.saturating_sub(VERDICT);
+    let title = SafeText::line(&alert.rule_name);
+    canvas.text(TITLE, y, right.saturating_sub(TITLE + 1), &title, Role::Text);
+    let (word, role) = state(alert.status);
+    canvas.label(right, y, word, role);
+    let verdict = alert.verdict.as_ref().map_or("-", |verdict| verdict.kind.as_str());
+    let verdict = SafeText::line(&verdict.replace('_', " "));
+    canvas.text(right + 7, y, VERDICT, &verdict, Role::Text);
+}
