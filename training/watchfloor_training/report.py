@@ -65,6 +65,8 @@ def difference_table(differences: list[dict], attempts: dict[str, str]) -> list[
     return out
 
 
+COST = ("One core of a shared two-core machine. Memory is the most that the process ever held up to the row's end. "
+        "Fitted members are kept, so a row that comes after one with the same members is cheap.")
 WHO = {"rules": "rules", "model": "model", "either": "either",
        "sure": "either, the model only where it is as sure as in half of the held-out attacks"}
 
@@ -139,5 +141,5 @@ def text(summary: dict, attempts: dict[str, str], intro: str, linux: str) -> str
             out += [f"### {SPLIT_TITLES[split.name]}", "", *split_table(part["rows"], split, attempts), ""]
         out += ["### Paired differences", "", *difference_table(part["differences"], attempts), "",
                 "### Rules and model", *fusion_lines(part["rows"], part.get("ships")), "", *explained_lines(part)]
-    out += [linux.rstrip(), "", *missing_lines(summary["tracks"], attempts), "## Cost", "", *cost_lines(summary["tracks"], attempts), ""]
+    out += [linux.rstrip(), "", *missing_lines(summary["tracks"], attempts), "## Cost", "", COST, "", *cost_lines(summary["tracks"], attempts), ""]
     return "\n".join(out)

@@ -110,14 +110,15 @@ def track(results: Path, name: str, champion: str = "gat") -> dict:
     pairs = [(row, o) for row in (champion, *attempts) for o in rivals]
     pairs += [("attempt-node", o) for o in ("gat-no-rarity", "gat-no-command-line")]
     pairs += [("gb-same-features", o) for o in rivals if o != "gb-same-features"]
-    out["differences"] = [d for one, other in pairs if (d := difference(rows, one, other))]
     out["better_of_counts"] = rival
     shipped = protocol.SPLITS[-1]
     folder = results / name / shipped.name.replace(">", "-")
-    held = {row: rows[row][shipped.name]["mean"]["held_out_auroc"] for row in catalog.CANDIDATES
+    held = {row: rows[row][shipped.name]["mean"]["held_out_auroc"] for row in (*catalog.CANDIDATES, "count-lr")
             if shipped.name in rows.get(row, {})}
     out["held_out"] = {row: round(value, 4) for row, value in held.items()}
     out["ships"] = catalog.best(folder) if held else None
+    pairs += [(f"fusion-{out['ships']}", o) for o in (out["ships"], "sigma-level")]
+    out["differences"] = [d for one, other in pairs if (d := difference(rows, one, other))]
     for row, splits in out["rows"].items():
         for one in splits.values():
             if row != f"fusion-{out['ships']}":

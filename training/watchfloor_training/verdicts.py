@@ -79,7 +79,8 @@ def together(tracks: dict) -> list[str]:
 def lines(summary: dict) -> list[str]:
     """The section of the page."""
     tracks = summary["tracks"]
-    ships = [f"- {track} track: {title(part['ships'])} ships, since its held-out AUROC on A and B is the highest: "
+    ships = [f"- {track} track: {title(part['ships'])} ships, since its held-out AUROC on A and B is the highest "
+             "of those that can (counts cannot: the product has no model of that kind): "
              + ", ".join(f"{title(name)} {value:.4f}" for name, value in part["held_out"].items()) + "."
              for track, part in tracks.items() if part.get("ships")]
     return ["## What was asked, and what holds", "", *ships, *floors(tracks), *graphs(tracks), *together(tracks), ""]
