@@ -13,7 +13,8 @@ use crate::config::Config;
 use crate::desk::Desk;
 use crate::model::desk::{Problem, ProblemKind};
 use crate::pipeline::inputs::Inputs;
-use crate::pipeline::running::{self, Opening, Parts, Running};
+use crate::pipeline::opening::{self, Opening};
+use crate::pipeline::running::{self, Parts, Running};
 use crate::pipeline::shared::Shared;
 use crate::service::Workbench;
 use crate::stdx::stop::StopToken;
@@ -73,7 +74,7 @@ pub(crate) fn own(config: &Config, wanted: Wanted) -> anyhow::Result<Owned> {
     // Whatever the store and the libraries under it write is its owner's alone.
     rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     let runtime = runtime()?;
-    let opened = match runtime.block_on(running::open(config))? {
+    let opened = match runtime.block_on(opening::open(config))? {
         Opening::Ours(opened) => opened,
         Opening::InUse { pid } => return Ok(Owned::InUse(pid)),
     };

@@ -22,6 +22,7 @@ mod mappings;
 pub mod muted;
 pub mod noise;
 pub mod normalise;
+pub mod opening;
 mod own_numbers;
 mod pending;
 mod repeats;

@@ -13,7 +13,7 @@ use crate::cli::{Common, Outcome, load, owner};
 use crate::model::desk::{Problem, ProblemKind};
 use crate::pipeline::backup::{self, Manifest};
 use crate::pipeline::inputs::Watcher;
-use crate::pipeline::running;
+use crate::pipeline::opening;
 use crate::stdx::time::Timestamp;
 
 #[derive(Args)]
@@ -56,7 +56,7 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Outc
 
 fn make(common: &Common, arguments: &Arguments) -> anyhow::Result<Outcome> {
     let config = load::config(common)?;
-    if !running::store_is_made(&config) {
+    if !opening::store_is_made(&config) {
         let message = format!("there is no store at {}", config.data_dir.display());
         return Err(Problem::new(ProblemKind::NotFound, message)
             .hint("--config or --data-dir names another place")

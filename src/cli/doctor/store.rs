@@ -10,7 +10,7 @@ use crate::cli::{Common, Outcome, load, output};
 use crate::config::Config;
 use crate::desk::Desk;
 use crate::model::desk::{Problem, ProblemKind, StatusReport};
-use crate::pipeline::running;
+use crate::pipeline::opening;
 use crate::service::{local_actor, user_name};
 
 /// Less free space than this many times the least is worth a word.
@@ -21,13 +21,13 @@ const AHEAD_US_MAX: i64 = 300 * crate::stdx::time::SECOND_US;
 pub(super) fn look(config: &Config, findings: &mut Findings) {
     let dir = &config.data_dir;
     space(config, findings);
-    if !running::store_is_made(config) {
+    if !opening::store_is_made(config) {
         findings.ok("store", format!("{} does not exist yet; serve makes it", dir.display()));
         return;
     }
     let is_ours = modes(dir, findings);
     server(config, findings);
-    if let Some(pid) = running::store_owner(config) {
+    if let Some(pid) = opening::store_owner(config) {
         in_use(config, pid, findings);
         return;
     }
@@ -56,7 +56,7 @@ fn server(config: &Config, findings: &mut Findings) {
         return;
     }
     let asked =
-        owner::runtime().and_then(|runtime| runtime.block_on(running::store_advice(config)));
+        owner::runtime().and_then(|runtime| runtime.block_on(opening::store_advice(config)));
     match asked {
         Ok(advice) if advice.is_empty() => {
             findings.ok("alert store", "the server's settings are as advised");
@@ -194,18 +194,18 @@ fn space(config: &Config, findings: &mut Findings) {
 /// The repair of `--adopt-tail`.
 pub(super) fn adopt_tail(common: &Common) -> anyhow::Result<Outcome> {
     let config = load::config(common)?;
-    if !running::store_is_made(&config) {
+    if !opening::store_is_made(&config) {
         let message = format!("there is no store at {}", config.data_dir.display());
         return Err(Problem::new(ProblemKind::NotFound, message)
             .hint("--data-dir names another place")
             .into());
     }
-    if let Some(pid) = running::store_owner(&config) {
+    if let Some(pid) = opening::store_owner(&config) {
         return Err(in_the_way(owner::in_use(&config, Some(pid))).into());
     }
     let (actor, place) = local_actor();
     let runtime = owner::runtime()?;
-    let adopted = runtime.block_on(running::adopt_tail(&config, &actor, &place))?;
+    let adopted = runtime.block_on(opening::adopt_tail(&config, &actor, &place))?;
     let mut out = output::stdout();
     writeln!(
         out,

@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::cli::progress::Progress;
 use crate::cli::{Common, Outcome, load, output, owner};
-use crate::pipeline::running;
+use crate::pipeline::opening;
 
 #[derive(Args)]
 #[command(after_help = "Examples:
@@ -20,15 +20,15 @@ pub(crate) struct Arguments {}
 pub(crate) fn run(common: &Common, _arguments: &Arguments) -> anyhow::Result<Outcome> {
     load::logging(common, false);
     let config = load::config(common)?;
-    if !running::store_is_made(&config) {
+    if !opening::store_is_made(&config) {
         anyhow::bail!("there is no store at {}", config.data_dir.display());
     }
-    if let Some(pid) = running::store_owner(&config) {
+    if let Some(pid) = opening::store_owner(&config) {
         return Err(owner::in_use(&config, Some(pid)).into());
     }
     let bar = Progress::events();
     let runtime = owner::runtime()?;
-    let done = runtime.block_on(running::reindex(&config, &mut |left| bar.left(left)));
+    let done = runtime.block_on(opening::reindex(&config, &mut |left| bar.left(left)));
     bar.finish();
     let mut out = output::stdout();
     match done? {

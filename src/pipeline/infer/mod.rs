@@ -12,6 +12,7 @@ pub mod models;
 pub mod reload;
 pub mod report;
 pub mod restore;
+mod rows;
 pub mod second_opinion;
 pub mod stage;
 pub mod start;

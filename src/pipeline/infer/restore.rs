@@ -7,7 +7,8 @@ use crate::infer::window::endpoint::Endpoint;
 use crate::infer::window::{EndpointKey, Take, Window};
 use crate::model::event::Event;
 use crate::pipeline::infer::job::Job;
-use crate::pipeline::infer::stage::{Stage, parse_name};
+use crate::pipeline::infer::rows::parse_name;
+use crate::pipeline::infer::stage::Stage;
 use crate::pipeline::infer::{ABOUT, BY_RULES, ENDPOINT, KEY_PREFIX, MARK, PENDING};
 use crate::store::{LogPlace, Placed};
 

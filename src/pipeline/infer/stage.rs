@@ -9,7 +9,6 @@ use ahash::{AHashMap, AHashSet};
 use serde::{Deserialize, Serialize};
 
 use crate::config::infer::InferConfig;
-use crate::infer::Platform;
 use crate::infer::calibrate::budget::{Budgets, OverCounts};
 use crate::infer::calibrate::watch::WatchList;
 use crate::infer::calibrate::{self, Calibrations};
@@ -17,11 +16,11 @@ use crate::infer::window::{EndpointKey, Take, Timing, Window, Windows};
 use crate::model::event::Event;
 use crate::model::finding::Finding;
 use crate::model::inference::{Inference, Prediction};
+use crate::pipeline::infer::PENDING;
 use crate::pipeline::infer::feedback::Accepted;
 use crate::pipeline::infer::job::{HitSeen, Job};
 use crate::pipeline::infer::models::Models;
 use crate::pipeline::infer::worker::Inferrer;
-use crate::pipeline::infer::{ABOUT, BY_RULES, ENDPOINT, KEY_PREFIX, MARK, PENDING};
 use crate::pipeline::shared::Scores;
 use crate::stdx::id::Id128;
 use crate::stdx::time::Timestamp;
@@ -31,10 +30,6 @@ use crate::store::Commit;
 const HITS_MAX: usize = 64;
 /// Endpoints with windows; over it those that rest longest are forgotten and counted.
 pub(crate) const ENDPOINTS_MAX: usize = 50_000;
-/// Events behind the last complete state after which it is written again: what a start has to read once more.
-const CHECKPOINT_EVENTS: u64 = 50_000;
-/// The same by the clock.
-const CHECKPOINT_EVERY: std::time::Duration = std::time::Duration::from_secs(60);
 /// Events that were read so much later than they happened are from old logs, in microseconds.
 const OLD_US: i64 = 3_600 * 1_000_000;
 
@@ -97,23 +92,23 @@ pub(crate) struct Stage {
     pub(super) settings: calibrate::Settings,
     pub(super) interval_s: i64,
     /// When the newest event of each endpoint with open windows came.
-    heard: AHashMap<EndpointKey, Instant>,
-    closed: Vec<Job>,
+    pub(super) heard: AHashMap<EndpointKey, Instant>,
+    pub(super) closed: Vec<Job>,
     /// The number of the next window that closes.
-    next: u64,
+    pub(super) next: u64,
     /// Endpoints whose row is older than their state.
-    changed: BTreeSet<EndpointKey>,
-    about_changed: BTreeSet<EndpointKey>,
+    pub(super) changed: BTreeSet<EndpointKey>,
+    pub(super) about_changed: BTreeSet<EndpointKey>,
     /// Windows that have no result yet.
-    pending: BTreeSet<Id128>,
+    pub(super) pending: BTreeSet<Id128>,
     /// Windows of the last run that have no result yet, to be handed over again.
-    again: Vec<Job>,
-    events: u64,
-    checkpointed: Instant,
+    pub(super) again: Vec<Job>,
+    pub(super) events: u64,
+    pub(super) checkpointed: Instant,
     /// The rows say from where events are to be read after a start.
-    marked: bool,
+    pub(super) marked: bool,
     /// Events do not stand in a log of this node's own: every commit holds the whole state.
-    every_commit: bool,
+    pub(super) every_commit: bool,
 }
 
 /// Takes closed windows.
@@ -346,48 +341,6 @@ impl Stage {
         self.about_changed.insert(key);
     }
 
-    fn write_rows(&mut self, commit: &mut Commit) {
-        let own = |(key, value): (String, Option<Vec<u8>>)| (format!("{KEY_PREFIX}{key}"), value);
-        commit.detection.extend(self.calibrations.take_rows().into_iter().map(own));
-        commit.detection.extend(self.budgets.take_rows().into_iter().map(own));
-        let by_rules = self.by_rules.take_rows().into_iter();
-        let by_rules = by_rules.map(|(key, value)| (format!("{BY_RULES}{key}"), value));
-        commit.detection.extend(by_rules.map(own));
-        let watch = self.watch.take_row().map(|(key, value)| (key, Some(value)));
-        commit.detection.extend(watch.map(own));
-        for key in std::mem::take(&mut self.about_changed) {
-            let value = self.about.get(&key);
-            let value = value.map(|about| postcard::to_allocvec(about).unwrap_or_default());
-            commit.detection.push((format!("{ABOUT}{}", name(&key)), value));
-        }
-        let due = self.events >= CHECKPOINT_EVENTS
-            || (self.events > 0 && !self.marked)
-            || (self.events > 0 && self.checkpointed.elapsed() >= CHECKPOINT_EVERY);
-        if self.every_commit || due {
-            self.checkpoint(commit);
-        }
-    }
-
-    /// All that changed, complete as of this commit.
-    fn checkpoint(&mut self, commit: &mut Commit) {
-        let placed: AHashSet<String> = commit.placed.iter().map(|(key, _)| key.clone()).collect();
-        for key in std::mem::take(&mut self.changed) {
-            let row = self.endpoint_row(&key);
-            if !placed.contains(&row.0) {
-                commit.placed.push(row);
-            }
-        }
-        commit.placed.push((MARK.to_owned(), Some(Vec::new())));
-        self.events = 0;
-        self.marked = true;
-        self.checkpointed = Instant::now();
-    }
-
-    fn endpoint_row(&self, key: &EndpointKey) -> (String, Option<Vec<u8>>) {
-        let value = self.windows.endpoint(key).map(|endpoint| pack(&endpoint.to_bytes()));
-        (format!("{ENDPOINT}{}", name(key)), value)
-    }
-
     /// Put a window of the last run back: it is handed over again.
     pub(super) fn wait_again(&mut self, job: Job) {
         self.pending.insert(job.id());
@@ -474,25 +427,4 @@ impl Stage {
 fn explained(about: &AHashMap<EndpointKey, About>, job: &Job) -> Option<(i64, f32)> {
     let explained = about.get(&job.endpoint())?.explained.as_ref()?;
     Some((explained.end_ms, explained.score))
-}
-
-/// How an endpoint is named in keys of rows.
-pub(super) fn name(key: &EndpointKey) -> String {
-    format!("{}/{}/{}", key.platform, key.tenant, key.host)
-}
-
-/// The endpoint of a key; `None`: it is none of ours.
-pub(super) fn parse_name(text: &str) -> Option<EndpointKey> {
-    let (platform, rest) = text.split_once('/')?;
-    let (tenant, host) = rest.split_once('/')?;
-    Some(EndpointKey {
-        tenant: tenant.into(),
-        host: host.into(),
-        platform: Platform::parse(platform)?,
-    })
-}
-
-/// Endpoints' rows are mostly texts of zeros.
-fn pack(bytes: &[u8]) -> Vec<u8> {
-    zstd::bulk::compress(bytes, 1).unwrap_or_default()
 }
