@@ -110,7 +110,8 @@ def windows(args, track: str, data: Data, whole_summary: dict) -> None:
         return
     shipped = catalog.shippable(row, Members(args.work / "members", 1), args.quick)
     result = json.loads((folder / f"{row}.json").read_text(encoding="utf-8"))
-    fused = json.loads((folder / f"fusion-{row}.json").read_text(encoding="utf-8"))["fusion"]
+    together = json.loads((folder / f"fusion-{row}.json").read_text(encoding="utf-8"))
+    fused, sure = together["fusion"], together["decision"]["sure_threshold"]
     saved = np.load(folder / f"{row}.npz")
     train, _ = protocol.sides(data.streams, split)
     made, shape = [], None
@@ -124,7 +125,7 @@ def windows(args, track: str, data: Data, whole_summary: dict) -> None:
         "training": training_notes(train, result, split),
         "calibration": {"temperature": result["temperature"], "anomaly": "mean", "quantiles": table(surprise)},
         "fusion": fused,
-        "thresholds": {"attack": result["mean"]["threshold"], "surprise": float(surprise.max()),
+        "thresholds": {"attack": result["mean"]["threshold"], "sure": sure, "surprise": float(surprise.max()),
                        "disagreement": spread(saved["members_held"], train)},
         "metrics": metric_notes(whole_summary["tracks"][track]["rows"][row]),
     }

@@ -170,6 +170,9 @@ pub struct Thresholds {
     /// The score of an attack, for models with an attack head.
     #[serde(default)]
     pub attack: Option<f32>,
+    /// From which score on it speaks of an attack where no rule hit: as sure as in half of the held-out attacks.
+    #[serde(default)]
+    pub sure: Option<f32>,
     /// The score of an anomaly, for models without one.
     #[serde(default)]
     pub anomaly: Option<f32>,
@@ -281,6 +284,11 @@ impl Manifest {
     /// Its name and version, as results name it.
     pub fn id(&self) -> String {
         format!("{} {}", self.name, self.version)
+    }
+
+    /// The score from which a window stands out where no rule hit in it.
+    pub fn sure(&self) -> f32 {
+        self.thresholds.sure.unwrap_or(0.0).max(self.threshold())
     }
 
     /// From which score on a window stands out; it was checked that there is one.

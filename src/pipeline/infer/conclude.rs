@@ -103,13 +103,15 @@ impl Stage {
                 return;
             }
         }
-        if !judged.above && !by_rules {
+        // Where no rule hit, the model has to be surer.
+        let above = judged.above && (score >= facts.sure || !job.hits.is_empty());
+        if !above && !by_rules {
             return;
         }
         // What only rules tell of must not use up what the model has.
-        let budgets = if judged.above { &mut self.budgets } else { &mut self.by_rules };
+        let budgets = if above { &mut self.budgets } else { &mut self.by_rules };
         let pointed = job.hit_lineages();
-        let lineages = if judged.above { lineages } else { pointed.as_slice() };
+        let lineages = if above { lineages } else { pointed.as_slice() };
         let admitted = budgets.admit(&Candidate {
             tenant: &job.tenant,
             host: &job.host,

@@ -27,6 +27,8 @@ pub struct Facts {
     pub track: Track,
     /// From which score on a window stands out.
     pub threshold: f32,
+    /// The same where no rule hit in it.
+    pub sure: f32,
     /// From which spread on its members disagree.
     pub disagreement: f32,
     /// Weights of rules and model.
@@ -125,6 +127,7 @@ fn facts(model: &Model) -> Facts {
         place: model.place.clone(),
         track: manifest.track,
         threshold: manifest.threshold(),
+        sure: manifest.sure(),
         disagreement: manifest.thresholds.disagreement.unwrap_or(f32::INFINITY),
         fusion: manifest.fusion,
         confirmed: Arc::new(RuleInfo { level: Severity::High, ..rule.clone() }),

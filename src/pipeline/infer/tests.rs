@@ -66,6 +66,7 @@ fn models() -> Models {
         place: "test".to_owned(),
         track: Track::Full,
         threshold: 0.5,
+        sure: 0.5,
         disagreement: 0.2,
         fusion: None,
         rule: rule(Severity::Medium),
