@@ -69,6 +69,8 @@ pub struct InferConfig {
     pub lateness: Duration,
     /// Model alerts of an endpoint in a day of event time.
     pub budget: u64,
+    /// Deaths of the program while it scores the same windows that leave inference off.
+    pub deaths_max: u64,
     /// Who gives a second opinion about them.
     pub llm: Option<LlmConfig>,
 }
@@ -86,6 +88,7 @@ impl Default for InferConfig {
             interval: Duration::from_secs(30),
             lateness: Duration::from_millis(500),
             budget: BUDGET_DEFAULT,
+            deaths_max: 2,
             llm: None,
         }
     }
@@ -113,6 +116,8 @@ pub fn read(reader: &mut Reader) -> InferConfig {
     windows(reader, &mut config);
     let doc = "Alerts that models may make about one endpoint in a day of event time. What is over it is kept, counted and listed, and makes no alert.";
     config.budget = reader.number("infer.budget", BUDGET_DEFAULT, 1, doc);
+    let doc = "So many deaths of the program while it scores the same windows leave inference off at the next start: a library may have killed it. A hundred times as many in a day do so in any case.";
+    config.deaths_max = reader.number("infer.deaths_max", config.deaths_max, 1, doc);
     config.llm = infer_llm::read(reader);
     if config.budget > BUDGET_MAX {
         let message = format!("{} is more than {BUDGET_MAX}", config.budget);

@@ -189,7 +189,7 @@ fn models_are_exchanged_while_windows_are_open_and_a_wrong_one_changes_nothing()
     });
     let before = judged(&config).len() as i64;
     append(folder.path(), 200, EVENTS);
-    until("more windows are judged", &config, windows_done(before + 3));
+    until("more windows are judged", &config, windows_done(before + 1));
     let found = judged(&config);
     let by = |model: &str| {
         found.iter().filter(|event| event["watchfloor"]["inference"]["model"] == model).count()
@@ -292,6 +292,8 @@ fn with_opinion(port: u16, what: &str, holds: impl Fn(&Value) -> bool) -> String
     });
     let query = ["alerts", "list", "rule:watchfloor.model.linux", "--format", "ndjson"];
     let alerts = run_ndjson(&config, &query);
+    // A note can be taken back for a second, and is seen by others then.
+    std::thread::sleep(Duration::from_millis(2_500));
     let text = run_text(&config, &["alerts", "show", alerts[0]["id"].as_str().unwrap()]);
     daemon.stop();
     text

@@ -20,7 +20,7 @@ const KILLS: usize = 30;
 fn config(folder: &Path) -> PathBuf {
     Spec { platform: "linux", ..Spec::of_program() }.write(&folder.join("model"));
     let mut text = format!(
-        "[alert]\nundo = \"1s\"\n[infer]\nmodels = \"{}/model\"\nruntime = \"tract\"\nbudget = 4\n",
+        "[alert]\nundo = \"1s\"\n[infer]\nmodels = \"{}/model\"\nruntime = \"tract\"\nbudget = 4\ndeaths_max = 1000\n",
         folder.display()
     );
     for host in HOSTS {

@@ -17,7 +17,7 @@ pub const FILE: &str = "infer.guard";
 /// Deaths that leave inference off.
 pub const DEATHS_MAX: usize = 2;
 /// Deaths in a day that leave inference off even where the same windows passed afterwards.
-const DEATHS_A_DAY_MAX: usize = 200;
+const DEATHS_A_DAY: usize = 100;
 /// Windows that are named in the marker.
 const WINDOWS_MAX: usize = 1_000;
 const DAY_S: i64 = 86_400;
@@ -61,7 +61,12 @@ struct Death {
 
 impl Guard {
     /// Look at what the last process left. `setup` names models and runtime.
-    pub fn open(folder: &Path, setup: &str, now: Timestamp) -> io::Result<(Guard, Start)> {
+    pub fn open(
+        folder: &Path,
+        setup: &str,
+        deaths_max: usize,
+        now: Timestamp,
+    ) -> io::Result<(Guard, Start)> {
         let file = folder.join(FILE);
         let mut form = match fs::read(&file) {
             Ok(bytes) => serde_json::from_slice::<Form>(&bytes).unwrap_or_default(),
@@ -77,7 +82,7 @@ impl Guard {
             form.times.push(now);
         }
         form.times.retain(|at| now - at < DAY_S);
-        let start = verdict(&form, &file);
+        let start = verdict(&form, &file, deaths_max.max(1));
         let guard = Guard { file, form: Mutex::new(form) };
         guard.write(&guard.form.lock())?;
         Ok((guard, start))
@@ -117,12 +122,13 @@ impl Guard {
     }
 }
 
-fn verdict(form: &Form, file: &Path) -> Start {
+fn verdict(form: &Form, file: &Path, deaths_max: usize) -> Start {
+    let day_max = deaths_max.saturating_mul(DEATHS_A_DAY);
     let (deaths, today) = (form.deaths.len(), form.times.len());
-    if deaths < DEATHS_MAX && today < DEATHS_A_DAY_MAX {
+    if deaths < deaths_max && today < day_max {
         return Start::On;
     }
-    let count = deaths.max(if today < DEATHS_A_DAY_MAX { 0 } else { today });
+    let count = deaths.max(if today < day_max { 0 } else { today });
     let last = form.times.last().or(form.deaths.last().map(|death| &death.at));
     let last = last.map(|at| format!(", last before {}", Timestamp::from_seconds(*at)));
     let last = last.unwrap_or_default();
@@ -148,7 +154,7 @@ mod tests {
 
     /// A process that enters and is gone.
     fn die(folder: &Path, setup: &str, windows: &[&str], second: i64) -> Start {
-        let (guard, start) = Guard::open(folder, setup, at(second)).unwrap();
+        let (guard, start) = Guard::open(folder, setup, DEATHS_MAX, at(second)).unwrap();
         guard.enter(&names(windows)).unwrap();
         start
     }
@@ -158,13 +164,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         assert_eq!(die(folder.path(), "m on ort", &["a", "b"], 0), Start::On);
         assert_eq!(die(folder.path(), "m on ort", &["a"], 1), Start::On);
-        let (_, start) = Guard::open(folder.path(), "m on ort", at(2)).unwrap();
+        let (_, start) = Guard::open(folder.path(), "m on ort", DEATHS_MAX, at(2)).unwrap();
         let Start::Off(said) = start else { panic!() };
         assert!(said.starts_with("inference is off: the program died 2 times"), "{said}");
         assert!(said.contains("m on ort") && said.contains(FILE), "{said}");
-        let (_, start) = Guard::open(folder.path(), "m on ort", at(3)).unwrap();
+        let (_, start) = Guard::open(folder.path(), "m on ort", DEATHS_MAX, at(3)).unwrap();
         assert!(matches!(start, Start::Off(_)), "it stays off");
-        let (_, start) = Guard::open(folder.path(), "m on tract", at(4)).unwrap();
+        let (_, start) = Guard::open(folder.path(), "m on tract", DEATHS_MAX, at(4)).unwrap();
         assert_eq!(start, Start::On);
     }
 
@@ -173,17 +179,18 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         for second in 0..10 {
             assert_eq!(die(folder.path(), "m", &["w"], 2 * second), Start::On, "{second}");
-            let (guard, start) = Guard::open(folder.path(), "m", at(2 * second + 1)).unwrap();
+            let (guard, start) =
+                Guard::open(folder.path(), "m", DEATHS_MAX, at(2 * second + 1)).unwrap();
             assert_eq!(start, Start::On);
             guard.enter(&names(&["w"])).unwrap();
             guard.leave(&names(&["w"])).unwrap();
         }
         for second in 20..220 {
             die(folder.path(), "m", &["w"], second);
-            let (guard, _) = Guard::open(folder.path(), "m", at(second)).unwrap();
+            let (guard, _) = Guard::open(folder.path(), "m", DEATHS_MAX, at(second)).unwrap();
             guard.leave(&names(&["w"])).unwrap();
         }
-        let (_, start) = Guard::open(folder.path(), "m", at(40)).unwrap();
+        let (_, start) = Guard::open(folder.path(), "m", DEATHS_MAX, at(40)).unwrap();
         assert!(matches!(start, Start::Off(_)), "but not without end in one day");
     }
 
@@ -191,12 +198,12 @@ mod tests {
     fn an_orderly_end_is_no_death_and_a_damaged_marker_begins_anew() {
         let folder = tempfile::tempdir().unwrap();
         for second in 0..3 {
-            let (guard, start) = Guard::open(folder.path(), "m", at(second)).unwrap();
+            let (guard, start) = Guard::open(folder.path(), "m", DEATHS_MAX, at(second)).unwrap();
             assert_eq!(start, Start::On);
             guard.enter(&names(&["w"])).unwrap();
             guard.close().unwrap();
         }
         fs::write(folder.path().join(FILE), "{\"setup\":").unwrap();
-        assert_eq!(Guard::open(folder.path(), "m", at(9)).unwrap().1, Start::On);
+        assert_eq!(Guard::open(folder.path(), "m", DEATHS_MAX, at(9)).unwrap().1, Start::On);
     }
 }

@@ -3,7 +3,7 @@
 
 use crate::infer::calibrate::budget::{Admitted, Candidate};
 use crate::infer::calibrate::watch::Disagreement;
-use crate::infer::calibrate::{Judged, Seen};
+use crate::infer::calibrate::{Basis, Judged, Seen};
 use crate::infer::scorer::Scores;
 use crate::model::finding::Finding;
 use crate::model::inference::{Hit, Inference, Outcome, Prediction};
@@ -103,8 +103,14 @@ impl Stage {
                 return;
             }
         }
-        // Where no rule hit, the model has to be surer.
-        let above = judged.above && (score >= facts.sure || !job.hits.is_empty());
+        // Where no rule hit, the model has to be surer, and something must be known of how it scores here: a threshold of one
+        // laboratory says little in another.
+        let known = judged.basis != Basis::Trained;
+        let above = judged.above && (!job.hits.is_empty() || (known && score >= facts.sure));
+        if judged.above && !above && !by_rules {
+            inference.outcome = Outcome::Watch;
+            return;
+        }
         if !above && !by_rules {
             return;
         }

@@ -31,6 +31,7 @@ pub(crate) fn needs_restart(one: &InferConfig, other: &InferConfig) -> bool {
             config.interval,
             config.lateness,
             config.budget,
+            config.deaths_max,
             config.llm.clone(),
         )
     };

@@ -47,7 +47,9 @@ pub(crate) fn start(config: &Config, shared: &Arc<Shared>) -> anyhow::Result<Opt
         return Ok(None);
     };
     tracing::info!(models = &*models.engine.name, "{}", models.line);
-    let (guard, verdict) = Guard::open(&config.data_dir, &models.engine.name, Timestamp::now())?;
+    let deaths = usize::try_from(config.infer.deaths_max).unwrap_or(usize::MAX);
+    let name = &models.engine.name;
+    let (guard, verdict) = Guard::open(&config.data_dir, name, deaths, Timestamp::now())?;
     let pool = match verdict {
         Start::On => Pool::start(models.engine.clone(), WORKERS, Some(guard))?,
         Start::Off(reason) => {
