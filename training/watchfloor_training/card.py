@@ -10,9 +10,9 @@ WINDOWS_LIMITS = """
   history, and not from the threshold below.
 - All background together is a few observed hours. No alarm in that time would only prove fewer than about 17 a day,
   so no rate per endpoint-day is stated.
-- The threshold does not travel: learnt on one laboratory it was so low in the other that most idle hosts were above it, and
-  the other way round so high that few attacks were (first two lines below). In the order of streams there is no difference to
-  counting events that so few captures could show.
+- The threshold does not travel: learnt on A it was so low that many idle hosts of B were above it (first line below); without
+  PowerShell's records, learnt on B it was so high that few attacks of A were. In the order of streams it is not better than
+  counting events.
 - Endpoints without Sysmon give a graph with few processes, files and loads: expect the worse of the numbers below.
 - A window with fewer than two nodes gets no verdict (`error`).
 """.strip()
