@@ -276,6 +276,17 @@ fn tour_rest(session: &mut Session) {
         session.keys("\x04");
         look(session, "endpoints", &["host"], &numbers, &mut missing);
     }
+    session.press("\r");
+    session.wait_for("1 Now");
+    for tab in ["1", "2", "3", "4", "5"] {
+        session.press(tab);
+        look(session, "endpoint", &["host", "user", "command"], &numbers, &mut missing);
+    }
+    session.press("q");
+    session.press("q");
+    session.press("gf");
+    session.wait_for("FEEDBACK");
+    look(session, "feedback", &["host", "user", "title"], &numbers, &mut missing);
     session.press("q");
     for (open, close) in
         [("vv", "q"), ("xr", "\x07"), ("?", "\x07"), ("\x10", "\x07"), ("c", "\x1b"), ("F", "q")]
