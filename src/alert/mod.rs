@@ -387,6 +387,13 @@ fn add_group(hasher: &mut IdHasher, group: &[(String, String)]) {
     }
 }
 
+/// The id of the alert that a finding without a group begins.
+pub fn alert_id_of(tenant: &str, rule: &str, host: &str, event: EventId) -> AlertId {
+    let mut hasher = IdHasher::new("alert");
+    hasher.text(tenant).text(rule).text(host);
+    hasher.bytes(event.as_bytes()).finish()
+}
+
 fn alert_id(finding: &Finding) -> AlertId {
     let mut hasher = IdHasher::new("alert");
     hasher.text(&finding.tenant).text(&finding.rule.id).text(&finding.host);

@@ -9,6 +9,7 @@ use crate::model::inference::Inference;
 use crate::model::inference::story::{self, Story};
 use crate::model::risk;
 use crate::wire::event_v1;
+use crate::wire::similar_v1::Similar;
 
 /// Everything as one JSON object.
 pub(crate) fn json(detail: &AlertDetail) -> serde_json::Value {
@@ -31,6 +32,7 @@ pub(crate) fn json(detail: &AlertDetail) -> serde_json::Value {
         "rarity": detail.rarity.iter().map(|one| serde_json::json!({
             "field": one.field, "seen": one.seen, "of": one.of,
         })).collect::<Vec<_>>(),
+        "similar": detail.similar.iter().map(Similar::from).collect::<Vec<_>>(),
         "count": alert.count,
         "first_seen": alert.first_seen.to_string(),
         "last_seen": alert.last_seen.to_string(),
@@ -62,7 +64,9 @@ fn told(detail: &AlertDetail) -> Vec<String> {
     let explained = judged().find(|one| one.ablation.is_some()).or_else(|| judged().next());
     let Some(inference) = explained else { return Vec::new() };
     let story = Story::new(&inference, &detail.events);
-    let mut lines = vec![inference.line(), inference.unusual(), inference.rules_say()];
+    let mut lines =
+        vec![inference.line(), inference.unusual(), inference.together(), inference.rules_say()];
+    lines.retain(|line| !line.is_empty());
     if inference.ablation.is_some() {
         lines.push(story.sentence.clone());
     }
@@ -108,6 +112,9 @@ pub(crate) fn text(detail: &AlertDetail) -> String {
     line("tags", &alert.tags.join(" "));
     for text in told(detail) {
         line("model", &text);
+    }
+    for similar in &detail.similar {
+        line("similar", &format!("{} {}", similar.alert, similar.line()));
     }
     for event in &detail.events {
         let what = event

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::config::infer_llm::{self, LlmConfig};
 use crate::config::reader::Reader;
 
 /// Alerts of an endpoint in a day, where nobody says otherwise.
@@ -68,6 +69,8 @@ pub struct InferConfig {
     pub lateness: Duration,
     /// Model alerts of an endpoint in a day of event time.
     pub budget: u64,
+    /// Who gives a second opinion about them.
+    pub llm: Option<LlmConfig>,
 }
 
 impl Default for InferConfig {
@@ -83,6 +86,7 @@ impl Default for InferConfig {
             interval: Duration::from_secs(30),
             lateness: Duration::from_millis(500),
             budget: BUDGET_DEFAULT,
+            llm: None,
         }
     }
 }
@@ -109,6 +113,7 @@ pub fn read(reader: &mut Reader) -> InferConfig {
     windows(reader, &mut config);
     let doc = "Alerts that models may make about one endpoint in a day of event time. What is over it is kept, counted and listed, and makes no alert.";
     config.budget = reader.number("infer.budget", BUDGET_DEFAULT, 1, doc);
+    config.llm = infer_llm::read(reader);
     if config.budget > BUDGET_MAX {
         let message = format!("{} is more than {BUDGET_MAX}", config.budget);
         reader.complain("infer.budget", message, format!("1 to {BUDGET_MAX}"));

@@ -14,6 +14,7 @@ pub mod check;
 pub mod collect;
 pub mod gaps;
 pub mod infer;
+pub mod infer_llm;
 pub mod limits;
 pub mod listen;
 pub mod mappings;

@@ -38,6 +38,8 @@ pub struct KafkaSink {
     pub events_topic: Option<String>,
     /// Where alerts go; `None`: nowhere.
     pub alerts_topic: Option<String>,
+    /// Where what models say of windows goes; `None`: nowhere.
+    pub inference_topic: Option<String>,
 }
 
 /// `type = "watchfloor"`.
@@ -113,10 +115,19 @@ fn read_kafka(reader: &mut Reader, prefix: &str) -> KafkaSink {
     let alerts =
         reader.text(&key("alerts_topic"), ALERTS_TOPIC, "Where alerts go; empty: nowhere.");
     let named = |topic: String| Some(topic).filter(|topic| !topic.is_empty());
-    let sink = KafkaSink { cluster, events_topic: named(events), alerts_topic: named(alerts) };
-    if sink.events_topic.is_none() && sink.alerts_topic.is_none() {
+    let doc =
+        "Where what models say of windows goes, for example inference-results; empty: nowhere.";
+    let inference = reader.text(&key("inference_topic"), "", doc);
+    let sink = KafkaSink {
+        cluster,
+        events_topic: named(events),
+        alerts_topic: named(alerts),
+        inference_topic: named(inference),
+    };
+    let topics = [&sink.events_topic, &sink.alerts_topic, &sink.inference_topic];
+    if topics.iter().all(|topic| topic.is_none()) {
         let message = "a sink without topics sends nothing".to_owned();
-        reader.complain(&key("events_topic"), message, "name one of the two".to_owned());
+        reader.complain(&key("events_topic"), message, "name one of them".to_owned());
     }
     sink
 }

@@ -10,6 +10,7 @@ use crate::config::secret::SecretRef;
 use crate::config::sinks::ForwardSink;
 use crate::model::alert::Alert;
 use crate::model::event::Event;
+use crate::model::inference;
 use crate::stdx::id::IdHasher;
 use crate::stdx::signature::{SIGNATURE_HEADER, Signed, TIMESTAMP_HEADER};
 use crate::stdx::time::Timestamp;
@@ -161,6 +162,11 @@ fn chain(error: &reqwest::Error) -> String {
 impl Outgoing for Forward {
     fn takes_events(&self) -> bool {
         true
+    }
+
+    fn takes(&self, event: &Event) -> bool {
+        // The other side judges by its own models.
+        !inference::is_judgement(event)
     }
 
     fn takes_alerts(&self) -> bool {

@@ -17,6 +17,7 @@ use crate::config::sinks::KafkaSink;
 use crate::model::alert::Alert;
 use crate::model::event::{Event, Value};
 use crate::model::field;
+use crate::model::inference;
 use crate::stdx::kafka::{self, Ears, Topic};
 use crate::wire::{alert_v1, event_v1};
 
@@ -105,13 +106,25 @@ impl ToKafka {
     }
 
     fn check(&self, there: &BTreeMap<String, Topic>) -> Result<(), SinkError> {
-        for name in [&self.config.events_topic, &self.config.alerts_topic].into_iter().flatten() {
+        let config = &self.config;
+        let topics = [&config.events_topic, &config.alerts_topic, &config.inference_topic];
+        for name in topics.into_iter().flatten() {
             if there.contains_key(name) {
                 continue;
             }
             return Err(missing_topic(name, &self.config.cluster.brokers, there));
         }
         Ok(())
+    }
+
+    /// What models say goes into a topic of its own.
+    fn topic_of(&self, event: &Event) -> Option<&str> {
+        let config = &self.config;
+        let topic = match inference::is_judgement(event) {
+            true => &config.inference_topic,
+            false => &config.events_topic,
+        };
+        topic.as_deref()
     }
 
     fn later(&self, why: &str) -> SinkError {
@@ -201,7 +214,11 @@ fn key_of(tenant: &str, host: &str) -> String {
 
 impl Outgoing for ToKafka {
     fn takes_events(&self) -> bool {
-        self.config.events_topic.is_some()
+        self.config.events_topic.is_some() || self.config.inference_topic.is_some()
+    }
+
+    fn takes(&self, event: &Event) -> bool {
+        self.topic_of(event).is_some()
     }
 
     fn takes_alerts(&self) -> bool {
@@ -220,17 +237,17 @@ impl Outgoing for ToKafka {
     }
 
     fn events(&mut self, events: &[Event]) -> Result<u64, SinkError> {
-        let Some(topic) = self.config.events_topic.clone() else { return Ok(0) };
         self.begin();
         let (mut sent, mut long) = (0, 0);
         for event in events {
+            let Some(topic) = self.topic_of(event) else { continue };
             let tenant = match event.get(field::ORGANIZATION_ID) {
                 Some(Value::Str(tenant)) => tenant,
                 _ => "default",
             };
             let body = event_v1::to_nested(event).to_string();
             let (id, key) = (event.id.to_string(), key_of(tenant, event.host()));
-            match self.queue(&topic, "event_v1", &id, &key, body.as_bytes())? {
+            match self.queue(topic, "event_v1", &id, &key, body.as_bytes())? {
                 true => sent += 1,
                 false => long += 1,
             }

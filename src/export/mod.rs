@@ -112,6 +112,8 @@ trait Outgoing: Send {
     fn takes_events(&self) -> bool;
     /// Are alerts wanted?
     fn takes_alerts(&self) -> bool;
+    /// Is this event wanted?
+    fn takes(&self, event: &Event) -> bool;
     /// Look whether it can work, before anything is sent.
     fn open(&mut self) -> Result<(), SinkError>;
     /// Send events and wait until they are taken. Returns how many the other side refused for good.
@@ -263,7 +265,7 @@ impl Sink {
             more |= !chunk.items.is_empty();
             note_loss(&lent, chunk.lost.as_deref());
             let all = chunk.items.len();
-            chunk.items.retain(|event| self.is_chosen(event));
+            chunk.items.retain(|event| self.out.takes(event) && self.is_chosen(event));
             if !chunk.items.is_empty() {
                 let refused = self.out.events(&chunk.items)?;
                 count(&lent.gauges, "events_sent", chunk.items.len() as u64 - refused);

@@ -3,6 +3,7 @@
 use crate::model::alert::{Action, Alert, AlertId, AuditEntry, Pending};
 use crate::model::event::Event;
 use crate::model::finding::RuleInfo;
+use crate::model::inference::similar::Similar;
 use crate::model::ledger::SourceLedger;
 use crate::model::noise::FieldRarity;
 use crate::model::shape::SourceShape;
@@ -47,6 +48,8 @@ pub struct AlertDetail {
     pub history: Vec<AuditEntry>,
     /// How rare the values of the first match were; empty: nothing is known.
     pub rarity: Vec<FieldRarity>,
+    /// Model alerts like this one, the nearest first; only where it is a model's.
+    pub similar: Vec<Similar>,
 }
 
 /// What became of an action.

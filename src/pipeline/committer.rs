@@ -10,8 +10,10 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 
 use crate::model::alert::Alert;
+use crate::model::inference::RULE_PREFIX;
 use crate::model::ledger::{LedgerDelta, SourceLedger};
 use crate::model::lifecycle::Absorbed;
+use crate::pipeline::infer::second_opinion;
 use crate::pipeline::shared::{Health, Shared};
 use crate::stdx::queue;
 use crate::stdx::stop::StopToken;
@@ -58,6 +60,8 @@ pub(crate) struct Committer {
     pub(crate) stop: StopToken,
     /// The books as the last commit left them: the node's own, under no key, and those of each shard.
     pub(crate) books: BTreeMap<Arc<str>, Vec<SourceLedger>>,
+    /// Who is asked about models' alerts.
+    pub(crate) second_opinions: Option<second_opinion::Desk>,
 }
 
 impl Committer {
@@ -132,6 +136,11 @@ impl Committer {
     }
 
     fn report(&mut self, commit: &Commit, alerts: &[(Arc<Alert>, Absorbed)]) {
+        if let Some(desk) = &self.second_opinions {
+            let begun = alerts.iter().filter(|(_, absorbed)| *absorbed == Absorbed::Created);
+            let models = begun.filter(|(alert, _)| alert.rule_id.starts_with(RULE_PREFIX));
+            models.for_each(|(alert, _)| desk.ask(alert.id));
+        }
         self.shared.publish_alerts(alerts.iter().map(|(alert, _)| alert.as_ref().clone()));
         self.books.retain(|key, _| self.shared.shards().holds(key));
         match self.books.get_mut(&commit.shard) {

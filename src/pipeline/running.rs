@@ -232,6 +232,16 @@ pub async fn start(parts: Parts) -> anyhow::Result<Running> {
 
     let (batch_sender, batches) = batch_queue();
     let (commit_sender, commits) = queue::bounded::<Ready>("commits", COMMITS_WAITING_MAX);
+    let mut second_opinions = None;
+    if let Some(config) = config.infer.llm.clone() {
+        let (store, shared) = (Arc::clone(&store), Arc::clone(&shared));
+        let (asker, desk) =
+            infer::second_opinion::Asker::open(config, store, shared, Handle::current())?;
+        second_opinions = Some(desk);
+        let own = stop.clone();
+        let work = move || asker.run(&own);
+        watchers.push(("second opinion", task::thread("second opinion", work)?));
+    }
     let ledger = store.ledger().await?;
     shared.update(|snapshot| {
         for (name, capacity) in
@@ -247,6 +257,7 @@ pub async fn start(parts: Parts) -> anyhow::Result<Running> {
         runtime: Handle::current(),
         stop: stop.clone(),
         books: BTreeMap::from([("".into(), ledger)]),
+        second_opinions,
     };
     let committer = task::thread("commit", move || committer.run(&commits))?;
     let analyst = match collector {

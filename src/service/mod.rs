@@ -12,6 +12,7 @@ mod keys;
 mod problem;
 mod retention;
 mod rule_life;
+mod similar;
 mod status;
 mod upkeep;
 mod who;
@@ -144,7 +145,11 @@ impl Workbench {
         let rule = rules.iter().find(|rule| rule.id == alert.rule_id);
         let rule = rule.map(|rule| RuleInfo::clone(rule));
         let rarity = store.rarity(id).await.map_err(|error| not_done(&error))?;
-        Ok(AlertDetail { alert, rule, events, history, rarity })
+        let similar = match alert.rule_id.starts_with(inference::RULE_PREFIX) {
+            true => self.similar(&events).await?,
+            false => Vec::new(),
+        };
+        Ok(AlertDetail { alert, rule, events, history, rarity, similar })
     }
 
     /// Do something to alerts, each with the revision that was seen (`None`: whatever it is now). It is

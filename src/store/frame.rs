@@ -216,7 +216,7 @@ fn summarise(hosts: &mut Hosts, event: &Event) {
         first: at,
         last: at,
     });
-    if event.str(field::EVENT_DATASET) == Some(inference::DATASET) {
+    if inference::is_judgement(event) {
         // What a model says of an endpoint is no event of it.
         return;
     }

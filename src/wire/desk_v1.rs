@@ -15,6 +15,7 @@ use crate::wire::alert_v1::{Action, Alert, AuditEntry, Pending};
 use crate::wire::event_v1;
 use crate::wire::noise_v1::Rarity;
 use crate::wire::problem_v1::{WireError, id, time};
+use crate::wire::similar_v1::Similar;
 use crate::wire::status_v1::Status;
 
 /// A page of alerts.
@@ -44,6 +45,9 @@ pub struct AlertDetail {
     /// How rare the values of the first match were.
     #[serde(default)]
     pub rarity: Vec<Rarity>,
+    /// Model alerts like this one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub similar: Vec<Similar>,
 }
 
 /// An event in its flat form: dotted ECS names, lists as arrays.
@@ -271,6 +275,7 @@ impl From<&desk::AlertDetail> for AlertDetail {
             events: Event::all(&detail.events),
             history: detail.history.iter().map(AuditEntry::from).collect(),
             rarity: detail.rarity.iter().map(Rarity::from).collect(),
+            similar: detail.similar.iter().map(Similar::from).collect(),
         }
     }
 }
@@ -285,6 +290,7 @@ impl TryFrom<AlertDetail> for desk::AlertDetail {
             events: all(wire.events)?,
             history: all(wire.history)?,
             rarity: wire.rarity.into_iter().map(Into::into).collect(),
+            similar: all(wire.similar)?,
         })
     }
 }

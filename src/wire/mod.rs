@@ -20,5 +20,6 @@ pub mod problem_v1;
 pub mod retention_v1;
 pub mod rules_v1;
 pub mod shape_v1;
+pub mod similar_v1;
 pub mod status_v1;
 pub mod stored_v1;

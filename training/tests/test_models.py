@@ -37,7 +37,7 @@ def test_a_batch_gives_what_single_windows_give(data, readout):
     windows = Windows(data.tables)
     numbers = np.arange(6)
     batched = learn.attack_logits(model, windows, numbers)
-    surprise = learn.surprises(model, windows, numbers, "mean")
+    surprise = learn.surprises(model, windows, numbers, ("mean",))["mean"]
     for number in numbers:
         window = data.tables.tensors(number)
         alone = member.reference(passes.whole(window))["attack_logit"][0]
@@ -122,7 +122,7 @@ def test_trees_in_onnx_say_what_scikit_learn_says(data):
     train, _ = protocol.sides(data.streams, protocol.split("A>B"))
     boosted = methods.Boosting(graph=True)
     config = {"trees": 30, "depth": 3, "columns": 0.5, "mil": 0}
-    scores = boosted.odds(data, train, config, 1)
+    scores = boosted.fit(data, train, config, 1)
     torch.manual_seed(1)
     model = GraphModel(Shape(12, 4)).eval()
     member = ship.mixed_member(model, boosted.model, aggregates.of_window, 1.0, 1)

@@ -1,4 +1,4 @@
-"""`python -m watchfloor_training features|train|evaluate|export`: one command each."""
+"""`python -m watchfloor_training features|train|evaluate|export|verify`: one command each."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def parser() -> argparse.ArgumentParser:
     sub = top.add_subparsers(dest="command", required=True)
     one = sub.add_parser("features", help="write all tables with `watchfloor model features`")
     one.add_argument("--watchfloor", type=Path, required=True, help="the watchfloor binary")
-    one.add_argument("--rules", type=Path, help="Sigma rules, judged beside the features")
+    one.add_argument("--rules", default="builtin", help="Sigma rules, judged beside the features; as `model eval` without it")
     one = sub.add_parser("train", help="fit and score the rows of the table")
     one.add_argument("--track", action="append", choices=TRACKS)
     one.add_argument("--split", action="append")
@@ -35,6 +35,9 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--split", default="AB>CE", help="train on this split's environments; what ships is AB>CE")
     one.add_argument("--results", type=Path, default=Path("results"))
     one.add_argument("--platform", choices=("windows", "linux"), action="append")
+    one = sub.add_parser("verify", help="run the shipped folders in the product, beside the tables")
+    one.add_argument("--watchfloor", type=Path, required=True, help="the watchfloor binary")
+    one.add_argument("--models", type=Path, default=Path("../config/models"))
     one = sub.add_parser("sample", help="write untrained folders for tests of the loader")
     one.add_argument("--out", type=Path, required=True)
     return top
@@ -73,13 +76,15 @@ def train(args) -> None:
             if args.split and split.name not in args.split:
                 continue
             data = data_of(args, track, split.train)
+            judged = sum(w.get("rule_level") is not None for w in data.tables.windows)
+            print(f"{track} {split.name}: {judged} of {len(data.tables)} windows hold a rule hit", flush=True)
             folder = args.work / "results" / track
             for name in names:
                 result = experiment.run(name, plain.get(name) or graphs[name], data, split, folder)
                 mean = result["mean"]
                 print(track, split.name, name, f"{len(mean['detected'])} detected", mean.get("auroc"),
                       mean.get("alarms", {}).get("k"), f"{result['wall_s']} s", flush=True)
-                if name in ("gat", "gb-same-features", "attempt-mixed"):
+                if name in catalog.CANDIDATES:
                     fusion.run(name, data, split, folder)
 
 
@@ -98,14 +103,19 @@ def train_linux(args) -> None:
 
 def evaluate(args) -> None:
     """Writes results/summary.json and docs/model.md."""
-    from . import catalog, linux, report, summary
+    from . import catalog, linux, report, summary, verify
 
     results = args.work / "results"
     whole = {"tracks": {t: summary.track(results, t) for t in TRACKS if (results / t).exists()}}
+    whole["features"] = {path.parent.name: json.loads(path.read_text(encoding="utf-8"))["sha256"]
+                         for path in sorted((args.work / "features").glob("*/manifest.json"))}
     section = ""
     if (results / "linux.json").exists():
         whole["linux"] = json.loads((results / "linux.json").read_text(encoding="utf-8"))
         section = linux.markdown(whole["linux"])
+    if (results / "product.json").exists():
+        whole["product"] = json.loads((results / "product.json").read_text(encoding="utf-8"))
+        section += "\n" + verify.markdown(whole["product"])
     args.results.mkdir(parents=True, exist_ok=True)
     (args.results / "summary.json").write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
     intro = (Path(__file__).parent / "model_intro.md").read_text(encoding="utf-8")
@@ -124,6 +134,10 @@ def main(words: list[str] | None = None) -> None:
         train_linux(args) if args.linux else train(args)
     elif args.command == "evaluate":
         evaluate(args)
+    elif args.command == "verify":
+        from . import verify
+
+        print(json.dumps(verify.run(args.watchfloor, args.models, args.data, args.work), indent=1))
     elif args.command == "export":
         from . import ship
 

@@ -53,13 +53,19 @@ def check(member: Member, windows: list[dict]) -> float:
     return worst
 
 
+def short(values) -> list:
+    """A flat list; numbers of single precision with as few digits as give them back."""
+    flat = np.asarray(values).reshape(-1)
+    return [float(str(value)) for value in flat] if flat.dtype == np.float32 else flat.tolist()
+
+
 def golden(members: list[Member], window: dict, how: str) -> dict:
     """The golden window and what every member says about it, from float64."""
     asked = passes.hide(window, 0)
-    flat = {k: np.asarray(v).reshape(-1).tolist() for k, v in asked.items()}
+    flat = {k: short(v) for k, v in asked.items()}
     inputs = {"nodes": len(asked["node_type"]), "edges": len(asked["edge_type"]),
               "queries": len(asked["query_type"]), **flat}
-    full = {k: np.asarray(v).reshape(-1).tolist() for k, v in window.items()}
+    full = {k: short(v) for k, v in window.items()}
     outputs = []
     for member in members:
         said = member.reference(asked)

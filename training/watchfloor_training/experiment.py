@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from . import metrics, protocol
+from . import calibrate, metrics, protocol
 from .labels import Stream
 from .methods import Data
 from .protocol import Split
@@ -98,6 +98,18 @@ def combined(runs: list[tuple[CrossFit, np.ndarray]]) -> tuple[CrossFit, np.ndar
     return held, np.mean([w for _, w in runs], 0)
 
 
+def as_chances(runs: dict, train: list[Stream]) -> tuple[dict, float]:
+    """Members that gave log-odds as chances, by one temperature from the held-out scores of the shipped seeds."""
+    attack = np.array([s.attack for s in train])
+    counted = [held.streams for seed, (held, _) in runs.items() if seed in protocol.SHIPPED_SEEDS]
+    heat = calibrate.temperature(counted or [held.streams for held, _ in runs.values()], attack)
+    out = {}
+    for seed, (held, windows) in runs.items():
+        said = CrossFit(calibrate.chance(held.streams, heat), calibrate.chance(held.windows, heat), held.auroc)
+        out[seed] = (said, calibrate.chance(windows, heat))
+    return out, heat
+
+
 def run(name: str, method, data: Data, split: Split, work: Path) -> dict:
     """Runs a row and writes its result file; an existing one is kept."""
     path = work / split.name.replace(">", "-") / f"{name}.json"
@@ -107,16 +119,17 @@ def run(name: str, method, data: Data, split: Split, work: Path) -> dict:
     train, test = protocol.sides(data.streams, split)
     config, tried = choose(method, data, train)
     fixed = getattr(method, "threshold", None)
-    runs, seeds = [], {}
+    runs, heat = {}, None
     for seed in method.seeds:
         held = cross_fit(method, data, train, config, seed)
-        windows = method.fit(data, train, config, seed, wanted_of(test))
-        runs.append((held, windows))
-        seeds[str(seed)] = one_seed(data, split, test, held, train, windows, fixed)
-    shipped = [r for r, seed in zip(runs, method.seeds) if seed in protocol.SHIPPED_SEEDS] or runs
+        runs[seed] = (held, method.fit(data, train, config, seed, wanted_of(test)))
+    if getattr(method, "chance", False):
+        runs, heat = as_chances(runs, train)
+    seeds = {str(seed): one_seed(data, split, test, held, train, windows, fixed) for seed, (held, windows) in runs.items()}
+    shipped = [run for seed, run in runs.items() if seed in protocol.SHIPPED_SEEDS] or list(runs.values())
     held, windows = combined(shipped)
     result = {
-        "row": name, "split": split.name, "configuration": config, "tried": tried,
+        "row": name, "split": split.name, "configuration": config, "tried": tried, "temperature": heat,
         "streams": listed(test), "seeds": seeds, "mean": one_seed(data, split, test, held, train, windows, fixed),
         "wall_s": round(time.monotonic() - started, 1),
         "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,

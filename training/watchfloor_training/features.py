@@ -25,7 +25,7 @@ def export(binary: Path, out: Path, *words: str) -> None:
     subprocess.run([str(binary), "model", "features", *words, "--out", str(out)], check=True)
 
 
-def windows(binary: Path, data: Path, work: Path, rules: Path | None) -> list[Path]:
+def windows(binary: Path, data: Path, work: Path, rules: str) -> list[Path]:
     """Tables of all Windows captures: two tracks, three histories.
 
     A capture whose environment is in the history is featured by the days other than its own.
@@ -38,12 +38,12 @@ def windows(binary: Path, data: Path, work: Path, rules: Path | None) -> list[Pa
             words = [str(root), "--track", track]
             for letter in history:
                 words += ["--history", str(root / FOLDERS[letter])]
-            export(binary, out, *words, *(["--rules", str(rules)] if rules else []))
+            export(binary, out, *words, "--rules", rules)
             made.append(out)
     return made
 
 
-def linux(binary: Path, data: Path, work: Path, rules: Path | None) -> list[Path]:
+def linux(binary: Path, data: Path, work: Path, rules: str) -> list[Path]:
     """Linux tables: history of run 1, and of runs 1 and 2; a file is never its own history."""
     root = data / "linux/benign_lab"
     runs = {"1": root / "*/audit.log.zst", "2": root / "*/audit.run2.log.zst"}
@@ -53,6 +53,6 @@ def linux(binary: Path, data: Path, work: Path, rules: Path | None) -> list[Path
         words = [str(root / "*/audit*.log.zst"), "--host-from-path", "1", "--leave-out", "file"]
         for run in history:
             words += ["--history", str(runs[run])]
-        export(binary, out, *words, *(["--rules", str(rules)] if rules else []))
+        export(binary, out, *words, "--rules", rules)
         made.append(out)
     return made

@@ -2,7 +2,8 @@
 
 The weights of the score come from held-out scores of training environments.
 The decision has none: a window alarms when a rule of level medium or above hit,
-or when the model is above its own threshold.
+or when the model is above its own threshold. `sure` is the same with a stricter model:
+it speaks alone only where it is also as sure as in half of the held-out attacks.
 """
 
 from __future__ import annotations
@@ -13,10 +14,14 @@ from pathlib import Path
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
-from . import counts, metrics, protocol
+from . import counts, explain, metrics, protocol
 from .experiment import CrossFit, one_seed
 from .methods import Data, training_rows
 from .protocol import Split
+
+
+WEIGHTS = ("model", "rules", "medium", "bias")
+"""What the manifest calls the weights, in the order of `columns`, and the constant."""
 
 
 def columns(data: Data, model: np.ndarray) -> np.ndarray:
@@ -46,20 +51,27 @@ def run(model_row: str, data: Data, split: Split, work: Path) -> dict:
     held_scores = learnt.decision_function(columns(data, held))
     windows = learnt.decision_function(columns(data, tested))
     fit = CrossFit(metrics.stream_scores(train, held_scores), held_scores, float("nan"))
-    result = {"row": f"fusion-{model_row}", "split": split.name, "configuration": {
-        "weights": [round(float(w), 3) for w in learnt.coef_[0]]}, "tried": [], "seeds": {}, "streams": model["streams"],
-        "mean": one_seed(data, split, test, fit, train, windows)}
-    result["decision"] = decision(data, split, test, tested, model["mean"]["threshold"])
+    weights = dict(zip(WEIGHTS, [*map(float, learnt.coef_[0]), float(learnt.intercept_[0])]))
+    result = {"row": f"fusion-{model_row}", "split": split.name, "fusion": weights,
+              "configuration": {name: round(value, 3) for name, value in weights.items()}, "tried": [], "seeds": {},
+              "streams": model["streams"], "mean": one_seed(data, split, test, fit, train, windows)}
+    limit = model["mean"]["threshold"]
+    attacks = metrics.stream_scores([s for s in train if s.attack], held)
+    result["decision"] = decision(data, split, test, tested, limit, max(limit, float(np.median(attacks))))
+    if split.both_classes:
+        either = np.maximum(counts.sigma_level(data.tables) >= counts.SIGMA_MEDIUM, tested > limit)
+        result["explained"] = explain.alarms(explain.Explainer(data, train), test, either, tested, limit)
     (folder / f"fusion-{model_row}.json").write_text(json.dumps(result, indent=1), encoding="utf-8")
     return result
 
 
-def decision(data: Data, split: Split, test, chance: np.ndarray, threshold: float) -> dict:
-    """Captures and background alarms of rules, of the model, and of either."""
+def decision(data: Data, split: Split, test, chance: np.ndarray, threshold: float, sure: float) -> dict:
+    """Captures and background alarms of rules, of the model, of either, and of rules with a surer model."""
     rules = (counts.sigma_level(data.tables) >= counts.SIGMA_MEDIUM).astype(float)
     model = (chance > threshold).astype(float)
-    out: dict = {}
-    for name, flags in (("rules", rules), ("model", model), ("either", np.maximum(rules, model))):
+    out: dict = {"sure_threshold": sure}
+    surer = np.maximum(rules, chance > sure)
+    for name, flags in (("rules", rules), ("model", model), ("either", np.maximum(rules, model)), ("sure", surer)):
         scores = metrics.stream_scores(test, flags)
         found, missed = metrics.detected(test, scores, 0.5)
         out[name] = {"detected": found, "missed": missed}

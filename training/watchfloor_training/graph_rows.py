@@ -74,9 +74,11 @@ class Members:
             return out
         if what == "attack":
             out[numbers] = learn.attack_logits(model, windows, numbers)
-        else:
-            out[numbers] = learn.surprises(model, windows, numbers, what)
-        np.save(kept, out[numbers])
+            np.save(kept, out[numbers])
+            return out
+        for how, values in learn.surprises(model, windows, numbers, ANOMALIES).items():
+            np.save(path.with_name(f"{path.stem}-{how}-{digest}.npy"), values)
+        out[numbers] = np.load(kept)
         return out
 
 
@@ -89,6 +91,7 @@ class GraphRow:
         self.members, self.plans = members, {str(i): plan for i, plan in enumerate(grid)}
         self.grid = tuple({"plan": key, **changed(plan)} for key, plan in self.plans.items())
         self.what, self.dropped, self.seeds = what, tuple(dropped), seeds
+        self.chance = what == "attack"
 
     def member(self, data: Data, train: list[Stream], config: dict, seed: int):
         """The member as it ships, and its shape."""
@@ -98,14 +101,10 @@ class GraphRow:
         return plain_member(model, seed), model.shape
 
     def fit(self, data: Data, train: list[Stream], config: dict, seed: int, wanted=None) -> np.ndarray:
-        """Probability (attack) or anomaly of the wanted windows."""
+        """Log-odds of an attack, or anomaly, of the wanted windows."""
         wanted = np.arange(len(data.tables)) if wanted is None else wanted
         plan = self.plans[config["plan"]]
-        what = config.get("anomaly", self.what)
-        out = self.members.scores(data, train, plan, seed, what, wanted, self.dropped)
-        if what != "attack":
-            return out
-        return np.where(out > LOWEST / 2, 1 / (1 + np.exp(-np.clip(out, -60, 60))), LOWEST)
+        return self.members.scores(data, train, plan, seed, self.what, wanted, self.dropped)
 
 
 def changed(plan: Plan) -> dict:
@@ -121,6 +120,8 @@ def without_attack(plan: Plan) -> Plan:
 
 class MixedRow:
     """Mean of the network's log-odds and of boosted trees on the same features."""
+
+    chance = True
 
     def __init__(self, graph: GraphRow, share: float = 0.5) -> None:
         self.graph, self.share, self.seeds = graph, share, graph.seeds
@@ -138,10 +139,9 @@ class MixedRow:
         return mixed_member(model, boosted.model, aggregates.of_window, self.share, seed), model.shape
 
     def fit(self, data: Data, train: list[Stream], config: dict, seed: int, wanted=None) -> np.ndarray:
-        """Probability of the wanted windows."""
-        chance = np.clip(self.graph.fit(data, train, config, seed, wanted), 1e-9, 1 - 1e-9)
-        boosted = Boosting(graph=True).odds(data, train, self.trees, seed)
-        odds = (1 - self.share) * np.log(chance / (1 - chance)) + self.share * boosted
-        out = 1 / (1 + np.exp(-np.clip(odds, -60, 60)))
-        scored = data.usable if wanted is None else data.usable & np.isin(np.arange(len(out)), wanted)
-        return np.where(scored, out, LOWEST)
+        """Log-odds of the wanted windows."""
+        network = self.graph.fit(data, train, config, seed, wanted)
+        boosted = Boosting(graph=True).fit(data, train, self.trees, seed)
+        odds = (1 - self.share) * network + self.share * boosted
+        scored = data.usable if wanted is None else data.usable & np.isin(np.arange(len(odds)), wanted)
+        return np.where(scored, odds, LOWEST)

@@ -191,9 +191,9 @@ def attack_logits(model: GraphModel, windows: Windows, numbers: np.ndarray) -> n
 
 
 @torch.no_grad()
-def surprises(model: GraphModel, windows: Windows, numbers: np.ndarray, how: str) -> np.ndarray:
-    """Anomaly of some windows by the four passes."""
-    out = []
+def surprises(model: GraphModel, windows: Windows, numbers: np.ndarray, hows: tuple[str, ...]) -> dict[str, np.ndarray]:
+    """Anomaly of some windows by the four passes, for each way to make one number of them."""
+    out: dict[str, list[float]] = {how: [] for how in hows}
     for group in groups(windows, numbers):
         lists: list[list[np.ndarray]] = [[] for _ in group]
         for turn in range(spec.SELF_SUPERVISED_PASSES):
@@ -204,5 +204,8 @@ def surprises(model: GraphModel, windows: Windows, numbers: np.ndarray, how: str
             said = -model.query(model.encode(batch), asked.pairs).gather(1, kinds).squeeze(1).numpy()
             for place in np.unique(asked.window):
                 lists[place].append(said[asked.window == place])
-        out += [passes.reduce(np.concatenate(parts) if parts else np.zeros(0), how) for parts in lists]
-    return np.array(out)
+        for parts in lists:
+            inside = np.concatenate(parts) if parts else np.zeros(0)
+            for how in hows:
+                out[how].append(passes.reduce(inside, how))
+    return {how: np.array(values) for how, values in out.items()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import catalog, protocol
+from . import catalog, protocol, verdicts
 
 SPLIT_TITLES = {
     "A>B": "Trained on A, tested on B", "B>A": "Trained on B, tested on A",
@@ -65,8 +65,25 @@ def difference_table(differences: list[dict], attempts: dict[str, str]) -> list[
     return out
 
 
-def fusion_lines(rows: dict) -> list[str]:
-    """Captures that only rules or only the model find, by name."""
+COST = ("One core of a shared two-core machine. Memory is the most that the process ever held up to the row's end. "
+        "Fitted members are kept, so a row that comes after one with the same members is cheap.")
+WHO = {"rules": "rules", "model": "model", "either": "either",
+       "sure": "either, the model only where it is as sure as in half of the held-out attacks"}
+
+
+def explained_lines(part: dict) -> list[str]:
+    """A sentence for every background alarm of rules together with the model that ships."""
+    out: list[str] = []
+    for split, one in part["rows"].get(f"fusion-{part.get('ships')}", {}).items():
+        if "explained" in one:
+            out += [f"**{SPLIT_TITLES[split]}**", "", *([f"- {text}" for text in one["explained"]] or ["- none"]), ""]
+    head = ["### Background alarms of rules and the model that ships, each explained", "",
+            "A sentence is made from the columns of the tables: nobody looked at the host and said why.", ""]
+    return head + out if out else []
+
+
+def fusion_lines(rows: dict, ships: str | None) -> list[str]:
+    """Rules and model by counts; captures that only one of them finds by name, for the model that ships."""
     out: list[str] = []
     for row, splits in rows.items():
         for split, one in splits.items():
@@ -75,11 +92,13 @@ def fusion_lines(rows: dict) -> list[str]:
             said = one["decision"]
             out += ["", f"**{catalog.TITLES.get(row, row)}, {SPLIT_TITLES[split]}** (alarm on a rule of medium and "
                     "above, or on the model above its threshold)", ""]
-            for who in ("rules", "model", "either"):
+            for who in ("rules", "model", "either", "sure"):
                 part = said[who]
-                total = len(part["detected"]) + len(part["missed"])
+                found, missed = (n if isinstance(n, int) else len(n) for n in (part["detected"], part["missed"]))
                 alarm = f"; background alarms {alarm_text(part['alarms'])}" if "alarms" in part else ""
-                out.append(f"- {who}: {len(part['detected'])} of {total} captures{alarm}")
+                out.append(f"- {WHO[who]}: {found} of {found + missed} captures{alarm}")
+            if row != f"fusion-{ships}":
+                continue
             for key, text in (("only_model", "found by the model, missed by rules"),
                               ("only_rules", "found by rules, missed by the model")):
                 names = ", ".join(f"`{n}`" for n in said[key]) or "none"
@@ -115,12 +134,12 @@ def cost_lines(tracks: dict, attempts: dict[str, str]) -> list[str]:
 
 def text(summary: dict, attempts: dict[str, str], intro: str, linux: str) -> str:
     """The whole page."""
-    out = [intro.rstrip(), ""]
+    out = [intro.rstrip(), "", *verdicts.lines(summary)]
     for track, part in summary["tracks"].items():
         out += [f"## Windows, {track} track", ""]
         for split in protocol.SPLITS:
             out += [f"### {SPLIT_TITLES[split.name]}", "", *split_table(part["rows"], split, attempts), ""]
         out += ["### Paired differences", "", *difference_table(part["differences"], attempts), "",
-                "### Rules and model", *fusion_lines(part["rows"]), ""]
-    out += [linux.rstrip(), "", *missing_lines(summary["tracks"], attempts), "## Cost", "", *cost_lines(summary["tracks"], attempts), ""]
+                "### Rules and model", *fusion_lines(part["rows"], part.get("ships")), "", *explained_lines(part)]
+    out += [linux.rstrip(), "", *missing_lines(summary["tracks"], attempts), "## Cost", "", COST, "", *cost_lines(summary["tracks"], attempts), ""]
     return "\n".join(out)

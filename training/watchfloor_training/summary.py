@@ -45,8 +45,11 @@ def line(result: dict, both: bool) -> dict:
            "wall_s": result.get("wall_s"), "peak_mib": result.get("peak_mib"),
            "threshold": mean["threshold"],
            "detected_by_seed": {s: len(r["detected"]) for s, r in result["seeds"].items()}}
+    for key in ("decision", "explained", "fusion", "temperature"):
+        if result.get(key) is not None:
+            out[key] = result[key]
     if "decision" in result:
-        out["decision"] = result["decision"]
+        out["found"] = mean["detected"]
     if both:
         out |= {"alarms": mean["alarms"], "rank": mean["rank"], "auroc": round(mean["auroc"], 4),
                 "auroc_by_seed": {s: round(r["auroc"], 4) for s, r in result["seeds"].items()},
@@ -80,6 +83,19 @@ def better(rows: dict, names: tuple[str, ...]) -> str | None:
     return max(there, key=area) if there else None
 
 
+def shorten(one: dict) -> None:
+    """Leaves the counts of a row that does not ship: the raw results say where each alarm was."""
+    decision = one.get("decision", {})
+    for name in ("only_model", "only_rules"):
+        decision.pop(name, None)
+    for part in (one, *(p for p in decision.values() if isinstance(p, dict))):
+        if "alarms" in part:
+            part["alarms"] = {key: value for key, value in part["alarms"].items() if key != "where"}
+        if part is not one:
+            part["detected"], part["missed"] = len(part["detected"]), len(part["missed"])
+    one.pop("found", None)
+
+
 def track(results: Path, name: str, champion: str = "gat") -> dict:
     """Everything that is said about one track."""
     rows = load(results, name)
@@ -89,10 +105,23 @@ def track(results: Path, name: str, champion: str = "gat") -> dict:
         out["rows"][row] = {s.name: line(rows[row][s.name], s.both_classes)
                             for s in protocol.SPLITS if s.name in rows[row]}
     rival = better(rows, ("count-lr", "count-gb"))
-    others = [rival, "count-lr", "gb-same-features", "bag", "gat-no-rarity", "gat-no-command-line"]
     attempts = [r for r in order if r in catalog.ATTEMPTS]
-    pairs = [(champion, o) for o in dict.fromkeys(others) if o]
-    pairs += [(a, o) for a in attempts for o in (rival, "gb-same-features", "bag") if o]
-    out["differences"] = [d for one, other in pairs if (d := difference(rows, one, other))]
+    rivals = [o for o in dict.fromkeys((rival, "count-lr", "gb-same-features", "bag")) if o]
+    pairs = [(row, o) for row in (champion, *attempts) for o in rivals]
+    pairs += [("attempt-node", o) for o in ("gat-no-rarity", "gat-no-command-line")]
+    pairs += [("gb-same-features", o) for o in rivals if o != "gb-same-features"]
     out["better_of_counts"] = rival
+    shipped = protocol.SPLITS[-1]
+    folder = results / name / shipped.name.replace(">", "-")
+    held = {row: rows[row][shipped.name]["mean"]["held_out_auroc"] for row in (*catalog.CANDIDATES, "count-lr")
+            if shipped.name in rows.get(row, {})}
+    out["held_out"] = {row: round(value, 4) for row, value in held.items()}
+    out["ships"] = catalog.best(folder) if held else None
+    pairs += [(f"fusion-{out['ships']}", o) for o in (out["ships"], "sigma-level")]
+    out["differences"] = [d for one, other in pairs if (d := difference(rows, one, other))]
+    for row, splits in out["rows"].items():
+        for one in splits.values():
+            if row != f"fusion-{out['ships']}":
+                one.pop("explained", None)
+                shorten(one)
     return out

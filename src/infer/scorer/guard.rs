@@ -17,7 +17,7 @@ pub const FILE: &str = "infer.guard";
 /// Deaths that leave inference off.
 pub const DEATHS_MAX: usize = 2;
 /// Deaths in a day that leave inference off even where the same windows passed afterwards.
-const DEATHS_A_DAY_MAX: usize = 20;
+const DEATHS_A_DAY_MAX: usize = 200;
 /// Windows that are named in the marker.
 const WINDOWS_MAX: usize = 1_000;
 const DAY_S: i64 = 86_400;
@@ -178,7 +178,7 @@ mod tests {
             guard.enter(&names(&["w"])).unwrap();
             guard.leave(&names(&["w"])).unwrap();
         }
-        for second in 20..30 {
+        for second in 20..220 {
             die(folder.path(), "m", &["w"], second);
             let (guard, _) = Guard::open(folder.path(), "m", at(second)).unwrap();
             guard.leave(&names(&["w"])).unwrap();

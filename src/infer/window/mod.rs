@@ -146,22 +146,22 @@ impl Windows {
 
     /// Take in an event. `false`: it is of no known platform, or too late.
     pub fn see(&mut self, event: &Event, take: &mut dyn Take) -> bool {
-        EndpointKey::of(event).is_some_and(|key| self.see_of(key, event, take))
+        EndpointKey::of(event).is_some_and(|key| self.see_of(&key, event, take))
     }
 
     /// Take in an event of a known endpoint. `false`: it is too late.
-    pub fn see_of(&mut self, key: EndpointKey, event: &Event, take: &mut dyn Take) -> bool {
+    pub fn see_of(&mut self, key: &EndpointKey, event: &Event, take: &mut dyn Take) -> bool {
         let at_ms = event.timestamp.micros().div_euclid(1_000);
         let at_ms = at_ms.clamp(-endpoint::TIME_MS_MAX, endpoint::TIME_MS_MAX);
         let ingested_ms = event.ingested.micros().div_euclid(1_000);
-        let (key, endpoint) = match self.endpoints.get_key_value(&key) {
+        let (key, endpoint) = match self.endpoints.get_key_value(key) {
             Some((known, _)) => {
                 let known = Arc::clone(known);
                 let Some(endpoint) = self.endpoints.get_mut(&known) else { return false };
                 (known, endpoint)
             }
             None => {
-                let key = Arc::new(key);
+                let key = Arc::new(key.clone());
                 let endpoint = self.endpoints.entry(Arc::clone(&key)).or_default();
                 (key, endpoint)
             }

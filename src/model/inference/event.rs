@@ -13,6 +13,11 @@ use crate::stdx::time::Timestamp;
 pub const DATASET: &str = "watchfloor.inference";
 const PREFIX: &str = "watchfloor.inference";
 
+/// Is it what a model says, and no event of an endpoint?
+pub fn is_judgement(event: &Event) -> bool {
+    event.str(field::EVENT_DATASET) == Some(DATASET)
+}
+
 fn name(of: &str) -> String {
     format!("{PREFIX}.{of}")
 }
@@ -102,7 +107,7 @@ impl Inference {
 
     /// Read it back. `None`: it is no such event.
     pub fn of_event(event: &Event) -> Option<Inference> {
-        if event.str(field::EVENT_DATASET) != Some(DATASET) {
+        if !is_judgement(event) {
             return None;
         }
         let field = |of: &str| FieldId::lookup(&name(of));

@@ -2,6 +2,7 @@
 //! (`event.dataset:watchfloor.inference`), so that it goes wherever events go.
 
 mod event;
+pub mod similar;
 pub mod story;
 
 use serde::{Deserialize, Serialize};
@@ -10,7 +11,7 @@ use crate::model::event::EventId;
 use crate::stdx::id::{Id128, IdHasher};
 use crate::stdx::time::Timestamp;
 
-pub use event::DATASET;
+pub use event::{DATASET, is_judgement};
 
 /// What the ids of the rules begin with under which models raise alerts.
 pub const RULE_PREFIX: &str = "watchfloor.model.";
@@ -263,6 +264,30 @@ impl Inference {
                     named.unwrap_or_default()
                 )
             }
+        }
+    }
+
+    /// Does the model reach its threshold, and a rule hit in the same lineage?
+    pub fn both_say_so(&self) -> bool {
+        self.prediction == Prediction::Attack && self.hits.iter().any(|hit| hit.same_lineage)
+    }
+
+    /// Whether rules and model confirm each other, in words.
+    pub fn together(&self) -> String {
+        let score = self.score.unwrap_or(0.0);
+        match (self.prediction, self.hits.is_empty()) {
+            (Prediction::Attack, true) => "the model alone: no rule confirms it".to_owned(),
+            (Prediction::Attack, false) if self.both_say_so() => {
+                "rules and model confirm each other".to_owned()
+            }
+            (Prediction::Attack, false) => {
+                "rules hit in the same minutes, about other processes than the model".to_owned()
+            }
+            (_, true) => String::new(),
+            (_, false) => format!(
+                "rules alone: the model does not confirm them, {score:.3} is below {:.3}",
+                self.threshold
+            ),
         }
     }
 

@@ -67,6 +67,20 @@ impl Story {
     }
 }
 
+impl Story {
+    /// The same with other names.
+    #[must_use]
+    pub fn renamed(mut self, inference: &Inference, name: impl Fn(&Named) -> String) -> Story {
+        for node in &mut self.nodes {
+            node.name = name(node);
+        }
+        if let Some(ablation) = &inference.ablation {
+            self.sentence = sentence(ablation, &self.nodes);
+        }
+        self
+    }
+}
+
 /// The name of a node by the first edge whose event says it.
 fn name_of(place: usize, ablation: &Ablation, events: &[Event]) -> Option<String> {
     let touching =

@@ -85,9 +85,10 @@ impl Stage {
     ) {
         let (start, end) = (job.start_ms.div_euclid(1_000), job.end_ms.div_euclid(1_000));
         let score = inference.score.unwrap_or(0.0) as f32;
+        let by_rules = job.is_rules_too();
         // Members that all speak of an attack disagree about nothing that matters.
         let agree = inference.members.iter().all(|score| *score >= f64::from(facts.threshold));
-        if !agree {
+        if !agree && !by_rules {
             let one = Disagreement {
                 tenant: job.tenant.clone(),
                 host: job.host.clone(),
@@ -102,10 +103,14 @@ impl Stage {
                 return;
             }
         }
-        if !judged.above {
+        if !judged.above && !by_rules {
             return;
         }
-        let admitted = self.budgets.admit(&Candidate {
+        // What only rules tell of must not use up what the model has.
+        let budgets = if judged.above { &mut self.budgets } else { &mut self.by_rules };
+        let pointed = job.hit_lineages();
+        let lineages = if judged.above { lineages } else { pointed.as_slice() };
+        let admitted = budgets.admit(&Candidate {
             tenant: &job.tenant,
             host: &job.host,
             window: job.id(),
@@ -129,7 +134,7 @@ fn outline(job: &Job, lineages: &[u64]) -> Inference {
     Inference {
         id: job.id(),
         tenant: job.tenant.clone(),
-        host: job.host.clone(),
+        host: job.name.clone(),
         platform: job.platform().as_str().to_owned(),
         start: Stage::at(job.start_ms),
         end: Stage::at(job.end_ms),
@@ -183,7 +188,7 @@ fn small(embedding: &[f32]) -> Vec<i8> {
 }
 
 fn finding(job: &Job, inference: &Inference, facts: &Facts, before: Vec<Id128>) -> Finding {
-    let confirmed = inference.hits.iter().any(|hit| hit.same_lineage);
+    let confirmed = inference.both_say_so();
     let rule = if confirmed { &facts.confirmed } else { &facts.rule };
     let mut links: Vec<Id128> = Vec::new();
     let same = inference.hits.iter().filter(|hit| hit.same_lineage);
@@ -198,7 +203,7 @@ fn finding(job: &Job, inference: &Inference, facts: &Facts, before: Vec<Id128>) 
         rule: std::sync::Arc::clone(rule),
         timestamp: inference.end,
         tenant: job.tenant.as_str().into(),
-        host: job.host.clone(),
+        host: job.name.clone(),
         user: String::new(),
         event: inference.id,
         contributing: if inference.ablation.is_some() { inference.contributing() } else { before },
@@ -206,6 +211,7 @@ fn finding(job: &Job, inference: &Inference, facts: &Facts, before: Vec<Id128>) 
             ("model".to_owned(), inference.line()),
             ("unusual".to_owned(), inference.unusual()),
             ("rules".to_owned(), inference.rules_say()),
+            ("together".to_owned(), inference.together()),
         ],
         group: Vec::new(),
         backfill: job.backfill,

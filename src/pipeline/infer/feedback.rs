@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::infer::calibrate::Changed;
+use crate::infer::window::short;
 use crate::model::alert::Alert;
 use crate::model::inference::RULE_PREFIX;
 use crate::model::verdict::VerdictKind;
@@ -39,6 +40,11 @@ impl Stage {
         self.deaf
     }
 
+    /// Alerts that are accepted as attacks.
+    pub(crate) fn accepted(&self) -> usize {
+        self.accepted.len()
+    }
+
     /// What is accepted changed.
     pub(crate) fn deafen(&mut self) {
         self.deaf = true;
@@ -48,11 +54,13 @@ impl Stage {
     pub(crate) fn hear(&mut self, alerts: &[Alert], commit: &mut Commit) {
         let accepted: BTreeMap<Id128, Accepted> = alerts
             .iter()
-            .filter(|alert| self.calibrations.endpoint(&alert.tenant, &alert.host).is_some())
+            .filter(|alert| {
+                self.calibrations.endpoint(&alert.tenant, &short(&alert.host)).is_some()
+            })
             .map(|alert| {
                 let one = Accepted {
                     tenant: alert.tenant.clone(),
-                    host: alert.host.clone(),
+                    host: short(&alert.host),
                     first: alert.first_seen.seconds(),
                     last: alert.last_seen.seconds(),
                 };

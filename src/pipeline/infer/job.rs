@@ -6,6 +6,7 @@ use crate::infer::window::{EndpointKey, Window};
 use crate::infer::{EdgeKind, NodeKind, Platform, Tensors};
 use crate::model::inference::{self, Edge};
 use crate::model::severity::Severity;
+use crate::pipeline::infer::stage::About;
 use crate::stdx::id::Id128;
 
 /// The version of the row.
@@ -69,8 +70,10 @@ pub(crate) struct Job {
     pub sequence: u64,
     /// `organization.id`, or empty.
     pub tenant: String,
-    /// The endpoint.
+    /// The endpoint, in its short form.
     pub host: String,
+    /// The endpoint as its events name it.
+    pub name: String,
     linux: bool,
     /// Its start, in milliseconds of event time.
     pub start_ms: i64,
@@ -94,7 +97,10 @@ pub(crate) struct Job {
 
 impl Job {
     /// Of a window.
-    pub fn new(window: Window, sequence: u64, hits: Vec<HitSeen>, backfill: bool) -> Job {
+    pub fn new(window: Window, sequence: u64, about: Option<&About>, backfill: bool) -> Job {
+        let within = |hit: &&HitSeen| (window.start_ms..window.end_ms).contains(&hit.at_ms);
+        let hits = about.iter().flat_map(|about| &about.hits).filter(within).cloned().collect();
+        let name = about.map(|about| about.name.clone()).filter(|name| !name.is_empty());
         let endpoint = &window.endpoint;
         let platform = endpoint.platform;
         let id = inference::window_id(
@@ -111,6 +117,7 @@ impl Job {
             sequence,
             tenant: endpoint.tenant.to_string(),
             host: endpoint.host.to_string(),
+            name: name.unwrap_or_else(|| endpoint.host.to_string()),
             linux: platform == Platform::Linux,
             start_ms: window.start_ms,
             end_ms: window.end_ms,
@@ -218,6 +225,19 @@ impl Job {
             first_ms: kept.first_ms,
             event: Id128(kept.event).to_string(),
         })
+    }
+
+    /// Did a rule of level medium or above hit within it? Then rules and model tell of it together, whatever the model says.
+    pub fn is_rules_too(&self) -> bool {
+        self.hits.iter().any(|hit| hit.severity() >= Severity::Medium)
+    }
+
+    /// Lineages that rules point at.
+    pub fn hit_lineages(&self) -> Vec<u64> {
+        let mut all: Vec<u64> = self.hits.iter().flat_map(|hit| hit.lineages.clone()).collect();
+        all.sort_unstable();
+        all.dedup();
+        all
     }
 
     /// All lineages of its processes, each once.

@@ -12,6 +12,7 @@ pub mod models;
 pub mod reload;
 pub mod report;
 pub mod restore;
+pub mod second_opinion;
 pub mod stage;
 pub mod start;
 pub mod worker;
@@ -31,5 +32,7 @@ pub(crate) const PENDING: &str = "infer/pending/";
 pub(crate) const ENDPOINT: &str = "infer/endpoint/";
 /// The row that stands where all endpoints' rows are complete.
 pub(crate) const MARK: &str = "infer/mark";
+/// What the keys of budgets of windows that only rules tell of begin with, behind that of the stage.
+pub(crate) const BY_RULES: &str = "rules-";
 /// Rows with what is known beside an endpoint's windows: rule hits and its last score.
 pub(crate) const ABOUT: &str = "infer/about/";

@@ -137,13 +137,13 @@ fn rule(model: &Model, level: Severity) -> RuleInfo {
     let platform = &manifest.platform;
     let (title, what) = if manifest.outputs.attack_logit {
         (
-            "Minutes like an attack (graph model)",
-            "A graph model trained on recorded attacks scores the endpoint's last minutes above its threshold.",
+            "Minutes like an attack (rules and model)",
+            "Rules hit in the endpoint's last minutes, or a model trained on recorded attacks scores them above its threshold; the card says whether each confirms the other.",
         )
     } else {
         (
-            "Unusual minutes (anomaly model)",
-            "A model of ordinary activity finds the endpoint's last minutes surprising. It has seen no attack in training.",
+            "Unusual minutes (rules and anomaly model)",
+            "Rules hit in the endpoint's last minutes, or a model of ordinary activity finds them surprising (it has seen no attack in training); the card says whether each confirms the other.",
         )
     };
     RuleInfo {

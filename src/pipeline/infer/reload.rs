@@ -25,7 +25,14 @@ pub(crate) struct Reloader {
 /// Can this be changed while the program runs? Windows that are open have their length.
 pub(crate) fn needs_restart(one: &InferConfig, other: &InferConfig) -> bool {
     let fixed = |config: &InferConfig| {
-        (config.enabled, config.window, config.interval, config.lateness, config.budget)
+        (
+            config.enabled,
+            config.window,
+            config.interval,
+            config.lateness,
+            config.budget,
+            config.llm.clone(),
+        )
     };
     fixed(one) != fixed(other)
 }

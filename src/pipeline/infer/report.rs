@@ -49,6 +49,7 @@ struct Sum {
     unreadable: u64,
     clipped: u64,
     excluded: u64,
+    accepted: usize,
 }
 
 impl Sum {
@@ -71,6 +72,7 @@ impl Sum {
         self.unreadable += counts.unreadable;
         self.clipped += calibration.clipped;
         self.excluded += calibration.excluded;
+        self.accepted += stage.accepted();
     }
 }
 
@@ -111,6 +113,7 @@ fn numbers(sum: &Sum, pool: &PoolState) -> Vec<(&'static str, i64)> {
         ("rows_unreadable", whole(sum.unreadable)),
         ("blocks_clipped", whole(sum.clipped)),
         ("blocks_excluded", whole(sum.excluded)),
+        ("alerts_accepted", size(sum.accepted)),
         ("scoring_panics", whole(pool.panics)),
         ("scoring_stalls", whole(pool.stalls)),
     ]);

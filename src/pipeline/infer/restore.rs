@@ -8,7 +8,7 @@ use crate::infer::window::{EndpointKey, Take, Window};
 use crate::model::event::Event;
 use crate::pipeline::infer::job::Job;
 use crate::pipeline::infer::stage::{Stage, parse_name};
-use crate::pipeline::infer::{ABOUT, ENDPOINT, KEY_PREFIX, MARK, PENDING};
+use crate::pipeline::infer::{ABOUT, BY_RULES, ENDPOINT, KEY_PREFIX, MARK, PENDING};
 use crate::store::{LogPlace, Placed};
 
 /// An endpoint's row that unpacks to more is damaged.
@@ -48,6 +48,7 @@ impl Stage {
         } else {
             self.calibrations.restore(own, value)
                 || self.budgets.restore(own, value)
+                || own.strip_prefix(BY_RULES).is_some_and(|own| self.by_rules.restore(own, value))
                 || self.watch.restore(own, value)
                 || self.restore_feedback(own, value)
         };
@@ -80,7 +81,7 @@ impl Stage {
             if behind.rows.get(&key).is_some_and(|place| *place >= end) {
                 continue;
             }
-            self.windows.see_of(key.clone(), event, &mut Nothing);
+            self.windows.see_of(&key, event, &mut Nothing);
             self.changed_again(key);
         }
         self.windows.set_only_keys(false);

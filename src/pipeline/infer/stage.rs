@@ -21,7 +21,7 @@ use crate::pipeline::infer::feedback::Accepted;
 use crate::pipeline::infer::job::{HitSeen, Job};
 use crate::pipeline::infer::models::Models;
 use crate::pipeline::infer::worker::Inferrer;
-use crate::pipeline::infer::{ABOUT, ENDPOINT, KEY_PREFIX, MARK, PENDING};
+use crate::pipeline::infer::{ABOUT, BY_RULES, ENDPOINT, KEY_PREFIX, MARK, PENDING};
 use crate::pipeline::shared::Scores;
 use crate::stdx::id::Id128;
 use crate::stdx::time::Timestamp;
@@ -41,6 +41,8 @@ const OLD_US: i64 = 3_600 * 1_000_000;
 /// What is known beside an endpoint's windows.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct About {
+    /// The endpoint as its events name it.
+    pub name: String,
     /// Rules that hit of late.
     pub hits: VecDeque<HitSeen>,
     /// End in milliseconds and score of the last window.
@@ -83,6 +85,8 @@ pub(crate) struct Stage {
     pub(super) models: Arc<Models>,
     pub(super) calibrations: Calibrations,
     pub(super) budgets: Budgets,
+    /// Of windows that only rules tell of: they must not use up what models have.
+    pub(super) by_rules: Budgets,
     pub(super) watch: WatchList,
     pub(super) about: AHashMap<EndpointKey, About>,
     /// Alerts that people accepted as attacks.
@@ -122,11 +126,8 @@ struct Closing<'s> {
 
 impl Take for Closing<'_> {
     fn window(&mut self, window: Window) {
-        let within = |hit: &&HitSeen| (window.start_ms..window.end_ms).contains(&hit.at_ms);
-        let hits = self.about.get(&*window.endpoint);
-        let hits = hits.map(|about| about.hits.iter().filter(within).cloned().collect());
-        let hits = hits.unwrap_or_default();
-        self.out.push(Job::new(window, *self.next, hits, self.backfill));
+        let about = self.about.get(&*window.endpoint);
+        self.out.push(Job::new(window, *self.next, about, self.backfill));
         *self.next += 1;
     }
 }
@@ -141,6 +142,7 @@ impl Stage {
             models,
             calibrations: Calibrations::new(settings),
             budgets: Budgets::new(config.budget, config.interval.as_secs()),
+            by_rules: Budgets::new(config.budget, config.interval.as_secs()),
             watch: WatchList::default(),
             about: AHashMap::new(),
             accepted: BTreeMap::new(),
@@ -178,23 +180,35 @@ impl Stage {
     /// Take in events in order, with what rules found in them.
     pub(crate) fn see(&mut self, events: &[Event], findings: &[Finding]) {
         let hit: AHashSet<Id128> = findings.iter().map(|finding| finding.event).collect();
-        let now = Instant::now();
+        let mut touched: AHashSet<EndpointKey> = AHashSet::new();
         for event in events {
             let Some(key) = self.endpoint_of(event) else { continue };
             let backfill = event.ingested.micros_since(event.timestamp) > OLD_US;
             let (out, next) = (&mut self.closed, &mut self.next);
             let mut closing = Closing { about: &self.about, out, next, backfill };
-            if !self.windows.see_of(key.clone(), event, &mut closing) {
+            if !self.windows.see_of(&key, event, &mut closing) {
                 self.counts.late += 1;
             }
             self.events += 1;
             if hit.contains(&event.id) {
                 self.note_hits(&key, event, findings);
             }
-            self.heard.insert(key.clone(), now);
-            self.changed.insert(key);
+            if touched.insert(key.clone()) {
+                self.note_name(&key, event.host());
+            }
         }
+        let now = Instant::now();
+        self.heard.extend(touched.iter().map(|key| (key.clone(), now)));
+        self.changed.extend(touched);
         self.bound();
+    }
+
+    /// The short form tells endpoints apart; alerts and judgements name them as events do.
+    fn note_name(&mut self, key: &EndpointKey, name: &str) {
+        if self.about.get(key).is_none_or(|about| about.name != name) {
+            name.clone_into(&mut self.about.entry(key.clone()).or_default().name);
+            self.about_changed.insert(key.clone());
+        }
     }
 
     fn note_hits(&mut self, key: &EndpointKey, event: &Event, findings: &[Finding]) {
@@ -283,8 +297,9 @@ impl Stage {
                 continue;
             }
             commit.detection.push((format!("{PENDING}{id}"), None));
+            let endpoint = one.job.endpoint();
             let (inference, finding) = self.conclude(one);
-            self.note_score(&inference);
+            self.note_score(endpoint, &inference);
             commit.events.push(inference.to_event(commit.at));
             findings.extend(finding);
         }
@@ -304,20 +319,12 @@ impl Stage {
         findings
     }
 
-    fn note_score(&mut self, inference: &Inference) {
+    fn note_score(&mut self, key: EndpointKey, inference: &Inference) {
         let at = Prediction::ALL.iter().position(|one| *one == inference.prediction);
         if let Some(count) = at.and_then(|at| self.counts.windows.get_mut(at)) {
             *count += 1;
         }
-        let (Some(score), Some(platform)) = (inference.score, Platform::parse(&inference.platform))
-        else {
-            return;
-        };
-        let key = EndpointKey {
-            tenant: inference.tenant.as_str().into(),
-            host: inference.host.as_str().into(),
-            platform,
-        };
+        let Some(score) = inference.score else { return };
         let about = self.about.entry(key.clone()).or_default();
         let end_ms = inference.end.micros().div_euclid(1_000);
         if inference.ablation.is_some() {
@@ -343,6 +350,9 @@ impl Stage {
         let own = |(key, value): (String, Option<Vec<u8>>)| (format!("{KEY_PREFIX}{key}"), value);
         commit.detection.extend(self.calibrations.take_rows().into_iter().map(own));
         commit.detection.extend(self.budgets.take_rows().into_iter().map(own));
+        let by_rules = self.by_rules.take_rows().into_iter();
+        let by_rules = by_rules.map(|(key, value)| (format!("{BY_RULES}{key}"), value));
+        commit.detection.extend(by_rules.map(own));
         let watch = self.watch.take_row().map(|(key, value)| (key, Some(value)));
         commit.detection.extend(watch.map(own));
         for key in std::mem::take(&mut self.about_changed) {

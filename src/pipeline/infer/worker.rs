@@ -165,7 +165,7 @@ impl Worker {
         let Ok(scores) = &scored.result else { return (None, Vec::new()) };
         let threshold =
             self.models.lock().facts.get(&job.platform()).map_or(f32::MAX, |facts| facts.threshold);
-        if scores.score < threshold {
+        if scores.score < threshold && !job.is_rules_too() {
             return (None, all());
         }
         let endpoint = (job.tenant.clone(), job.host.clone());
@@ -181,7 +181,7 @@ impl Worker {
         }
         self.explained.insert(endpoint, (job.end_ms, scores.score));
         let tensors = job.tensors();
-        let confirmed: Vec<u64> = job.hits.iter().flat_map(|hit| hit.lineages.clone()).collect();
+        let confirmed = job.hit_lineages();
         // What rules point at is tried first, then programs, then what they touched.
         let weight = |node: usize| {
             let hit = confirmed.contains(&job.lineage(node)) && job.lineage(node) != 0;
@@ -242,15 +242,21 @@ fn ablation(job: &Job, explanation: &Explanation) -> Ablation {
         let factor = explanation.factors.iter().find(|factor| factor.part == Part::Node(node));
         factor.map_or(0.0, |factor| factor.drop)
     };
+    let hit = job.hit_lineages();
+    let pointed = |node: usize| job.lineage(node) != 0 && hit.contains(&job.lineage(node));
     let mut shown: Vec<usize> = Vec::new();
     let counting = explanation.factors.iter().filter(|factor| factor.drop > 0.0);
     let counting = counting.filter_map(|factor| match &factor.part {
         Part::Node(node) => Some(*node),
         Part::Edges(_) => None,
     });
-    // Half of the room is for what joins them.
-    for node in counting.take(NODES_SHOWN_MAX.div_ceil(2)) {
-        shown.push(node);
+    // Half of the room is for what joins them; what rules point at comes first.
+    let mut counting: Vec<usize> = counting.collect();
+    counting.sort_by_key(|node| !pointed(*node));
+    shown.extend(counting.into_iter().take(NODES_SHOWN_MAX.div_ceil(2)));
+    if shown.is_empty() {
+        let all = (0..job.node_count()).filter(|node| pointed(*node));
+        shown.extend(all.take(NODES_SHOWN_MAX.div_ceil(2)));
     }
     let groups: Vec<(usize, &Vec<usize>, f32)> = explanation
         .factors

@@ -363,6 +363,7 @@ impl DetailView {
             return doc.text("what the model said is stored no more", " ", Role::TextWarning);
         };
         let line = story::fill(doc, explained, &self.what_if);
+        story::fill_similar(doc, self.detail.as_ref().map_or(&[], |detail| &detail.similar));
         if let Some(line) = line.filter(|_| self.what_if.moved.take()) {
             // What follows the factor is of interest too.
             self.scroll.reveal(line + FACTORS_BELOW, doc.len(), usize::from(height));

@@ -3,6 +3,7 @@
 
 use crate::model::event::Event;
 use crate::model::inference::Inference;
+use crate::model::inference::similar::Similar;
 use crate::model::inference::story::{self, Story};
 use crate::tui::paint::role::Role;
 use crate::tui::paint::safe::SafeText;
@@ -56,6 +57,7 @@ pub fn fill(doc: &mut Doc, explained: &Explained, what_if: &WhatIf) -> Option<us
     field("window", &format!("{} to {}", inference.start, inference.end));
     field("members", &format!("{} (spread {:.3})", members.join(", "), inference.spread));
     field("unusual", &inference.unusual());
+    field("together", &inference.together());
     field("rules", &inference.rules_say());
     for hit in &inference.hits {
         let lineage = if hit.same_lineage { "same lineage" } else { "another lineage" };
@@ -86,6 +88,18 @@ pub fn fill(doc: &mut Doc, explained: &Explained, what_if: &WhatIf) -> Option<us
     );
     doc.text(&text, " ", Role::TextDim);
     line
+}
+
+/// Alerts like this one, with what people decided about them.
+pub fn fill_similar(doc: &mut Doc, similar: &[Similar]) {
+    if similar.is_empty() {
+        return;
+    }
+    doc.blank();
+    doc.heading(" alerts like this one");
+    for one in similar {
+        doc.text(&one.line(), "  ", Role::Text);
+    }
 }
 
 /// How much lower the score is, with its sign; nearly nothing has none of the wrong kind.

@@ -163,6 +163,7 @@ fn detail(n: usize, bad: &str) -> AlertDetail {
             group_by: vec![text("by")],
         }),
         events: vec![event(n, bad)],
+        similar: Vec::new(),
         rarity: vec![watchfloor::model::noise::FieldRarity {
             field: text("rarity"),
             seen: 0,

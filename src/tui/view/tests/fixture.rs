@@ -173,6 +173,7 @@ pub fn detail(alert: &Alert) -> AlertDetail {
         }),
         events: vec![event(0, 3), event(1, 2), event(2, 2)],
         rarity: Vec::new(),
+        similar: Vec::new(),
         history: vec![
             entry(1, 2, "watchfloor", "created", r#"{"severity":"critical"}"#),
             entry(2, 1, "kai\u{202e}", "status", r#"{"to":"investigating","from":"open"}"#),

@@ -1,0 +1,146 @@
+//! Windows of endpoints after 30 × kill -9 with windows open: every judgement of the model is the one of an undisturbed
+//! run, word for word and number for number, and no window is judged twice or never.
+
+use std::collections::BTreeMap;
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use crate::kill::{Numbers, audit_event, settle};
+use crate::support::daemon::{Daemon, run_json, run_ndjson};
+use crate::support::tiny_model::Spec;
+
+const HOSTS: [&str; 2] = ["db01", "web01"];
+const PIECES: usize = 100;
+/// Events of a host in a piece: two a second, four records each.
+const EVENTS: usize = 10;
+const KILLS: usize = 30;
+
+fn config(folder: &Path) -> PathBuf {
+    Spec { platform: "linux", ..Spec::of_program() }.write(&folder.join("model"));
+    let mut text = format!(
+        "[alert]\nundo = \"1s\"\n[infer]\nmodels = \"{}/model\"\nruntime = \"tract\"\nbudget = 4\n",
+        folder.display()
+    );
+    for host in HOSTS {
+        text.push_str(&format!(
+            "[[sources]]\nname = \"{host}\"\npaths = [\"{}/{host}.log\"]\nhost = \"{host}\"\nidle = \"500ms\"\nrescan = \"500ms\"\n",
+            folder.display()
+        ));
+    }
+    let path = folder.join("watchfloor.toml");
+    std::fs::write(&path, text).unwrap();
+    path
+}
+
+/// Write everything while `disturb` may do what it likes between pieces. Returns the records written.
+fn write_all(folder: &Path, mut disturb: impl FnMut(usize)) -> u64 {
+    let mut numbers = Numbers(5);
+    let mut records = 0;
+    for piece in 0..PIECES {
+        for host in HOSTS {
+            let range = piece * EVENTS..(piece + 1) * EVENTS;
+            let text: String = range.map(|index| audit_event(index, &mut numbers)).collect();
+            let path = folder.join(format!("{host}.log"));
+            let mut file = OpenOptions::new().create(true).append(true).open(path).unwrap();
+            file.write_all(text.as_bytes()).unwrap();
+            records += EVENTS as u64 * 4;
+        }
+        disturb(piece);
+    }
+    records
+}
+
+/// Wait until every window that closed has its result, then until every record is in the books.
+fn settle_windows(daemon: Daemon, records: u64) -> serde_json::Value {
+    let deadline = Instant::now() + Duration::from_secs(180);
+    let mut calm = 0;
+    while calm < 3 {
+        std::thread::sleep(Duration::from_millis(700));
+        let status = run_json(&daemon.config, &["status", "--format", "json"]);
+        let stored = status["sources"].as_array().unwrap().iter();
+        let stored: u64 = stored.map(|source| source["stored"].as_u64().unwrap()).sum();
+        let rows = status["upkeep"].as_array().unwrap();
+        let row = rows.iter().find(|row| row["topic"] == "inference");
+        let pending = row.and_then(|row| row["numbers"]["windows_pending"].as_i64());
+        calm = if stored == records && pending == Some(0) { calm + 1 } else { 0 };
+        assert!(
+            Instant::now() < deadline,
+            "{stored} of {records} stored, {pending:?} windows wait: {status}"
+        );
+    }
+    settle(daemon, records)
+}
+
+/// What the model said of windows that events closed (how unusual that is among all endpoints depends on which was read first): id → endpoint, what the window was made of, every member's score, what
+/// followed. Windows behind an endpoint's newest event close by the clock: some are closed when the daemon stops.
+fn judged(config: &Path) -> BTreeMap<String, String> {
+    let query = "event.dataset:watchfloor.inference";
+    let found = run_ndjson(config, &["events", "search", query, "--limit", "100000"]);
+    let newest = run_ndjson(config, &["events", "search", "class:process_start", "--limit", "1"]);
+    let newest = newest[0]["@timestamp"].as_str().unwrap();
+    let mut windows = BTreeMap::new();
+    for event in found.iter().filter(|event| event["@timestamp"].as_str().unwrap() < newest) {
+        let said = &event["watchfloor"]["inference"];
+        let keys = [
+            "prediction",
+            "outcome",
+            "events",
+            "nodes",
+            "edges",
+            "observed_ms",
+            "members",
+            "hits",
+            "reason",
+            "explanation",
+        ];
+        let text = keys.map(|key| said[key].to_string()).join(" ");
+        let text = format!("{} {} {text}", event["host"]["name"], event["@timestamp"]);
+        let twice = windows.insert(event["event"]["id"].as_str().unwrap().to_owned(), text);
+        assert_eq!(twice, None, "a window is judged once");
+    }
+    windows
+}
+
+#[test]
+fn thirty_kills_with_windows_open_change_no_judgement() {
+    let calm = tempfile::tempdir().unwrap();
+    let config_calm = config(calm.path());
+    let daemon = Daemon::start(&config_calm, &calm.path().join("data"));
+    let records = write_all(calm.path(), |_| std::thread::sleep(Duration::from_millis(20)));
+    let status = settle_windows(daemon, records);
+    let shown = status["upkeep"].as_array().unwrap();
+    let shown = shown.iter().find(|row| row["topic"] == "inference").unwrap();
+    assert!(shown["numbers"]["inferences_run"].as_i64().unwrap() > 0, "{shown}");
+    let expected = judged(&config_calm);
+    // 500 s a host, a window every 30 s.
+    assert!(expected.len() >= 2 * 15, "{} windows", expected.len());
+    for word in ["\"attack\"", "\"alert\"", "\"more\""] {
+        assert!(expected.values().any(|text| text.contains(word)), "{word} is met: {expected:?}");
+    }
+
+    let wild = tempfile::tempdir().unwrap();
+    let config_wild = config(wild.path());
+    let data = wild.path().join("data");
+    let mut daemon = Some(Daemon::start(&config_wild, &data));
+    let mut numbers = Numbers(std::process::id().into());
+    let mut kills = 0;
+    let records = write_all(wild.path(), |piece| {
+        std::thread::sleep(Duration::from_millis(20 + numbers.below(60)));
+        if piece % 3 == 2 && kills < KILLS {
+            daemon.take().unwrap().kill();
+            kills += 1;
+            daemon = Some(Daemon::spawn(&config_wild, &data));
+        }
+    });
+    assert_eq!(kills, KILLS);
+    let daemon = daemon.take().unwrap();
+    daemon.wait_ready();
+    settle_windows(daemon, records);
+    let found = judged(&config_wild);
+    for (id, window) in &expected {
+        assert_eq!(found.get(id), Some(window), "window {id} is judged otherwise after the kills");
+    }
+    assert_eq!(found.len(), expected.len(), "there are windows that were not judged undisturbed");
+}
