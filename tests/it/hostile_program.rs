@@ -138,6 +138,7 @@ fn place(folder: &Path) -> PathBuf {
          [[sources]]\nname = \"auth\"\npaths = [\"{0}/auth.log\"]\n\
          [[sources]]\nname = \"audit\"\npaths = [\"{0}/audit.log\"]\nhost = \"db01\"\nidle = \"500ms\"\n\
          [[sources]]\nname = \"windows\"\npaths = [\"{0}/windows.json\"]\n\
+         [infer]\nenabled = false\n\
          [alert]\nundo = \"1s\"\n",
         folder.display()
     );
