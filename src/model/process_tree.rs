@@ -164,7 +164,8 @@ impl Forest {
         let same_name = known.name.eq_ignore_ascii_case(&node.name);
         // With two identities of the sensor they are two processes.
         let identified = self.identified.get(place).copied().unwrap_or(false);
-        (close && same_name && !(identified && !entity.is_empty())).then_some(place)
+        let same_process = entity.is_empty() || !identified;
+        (close && same_name && same_process).then_some(place)
     }
 
     /// Find out who started it; a parent whose start is not known stands there by its name.
@@ -213,8 +214,8 @@ impl Forest {
         let places = self.by_pid.get(&pid)?.iter().copied().filter(|place| Some(*place) != but);
         let started = |place: &usize| self.nodes.get(*place).and_then(|node| node.started);
         let born = places.clone().filter(|place| started(place).is_some_and(|start| start <= at));
-        let before = places.filter(|place| started(place).is_none());
-        born.max_by_key(started).or_else(|| before.last())
+        let mut before = places.filter(|place| started(place).is_none());
+        born.max_by_key(started).or_else(|| before.next_back())
     }
 
     /// The process of an event of the alert; one that is not known yet is taken in.

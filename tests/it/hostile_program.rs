@@ -138,6 +138,7 @@ fn place(folder: &Path) -> PathBuf {
          [[sources]]\nname = \"auth\"\npaths = [\"{0}/auth.log\"]\n\
          [[sources]]\nname = \"audit\"\npaths = [\"{0}/audit.log\"]\nhost = \"db01\"\nidle = \"500ms\"\n\
          [[sources]]\nname = \"windows\"\npaths = [\"{0}/windows.json\"]\n\
+         [infer]\nenabled = false\n\
          [alert]\nundo = \"1s\"\n",
         folder.display()
     );
@@ -276,6 +277,17 @@ fn tour_rest(session: &mut Session) {
         session.keys("\x04");
         look(session, "endpoints", &["host"], &numbers, &mut missing);
     }
+    session.press("\r");
+    session.wait_for("1 Now");
+    for tab in ["1", "2", "3", "4", "5"] {
+        session.press(tab);
+        look(session, "endpoint", &["host", "user", "command"], &numbers, &mut missing);
+    }
+    session.press("q");
+    session.press("q");
+    session.press("gf");
+    session.wait_for("FEEDBACK");
+    look(session, "feedback", &["host", "user", "title"], &numbers, &mut missing);
     session.press("q");
     for (open, close) in
         [("vv", "q"), ("xr", "\x07"), ("?", "\x07"), ("\x10", "\x07"), ("c", "\x1b"), ("F", "q")]

@@ -122,6 +122,7 @@ actions! {
     OpenEndpoints "open.endpoints" U0 ["global"] "Endpoints" "The endpoints that have reported." () ["endpoints"];
     OpenEndpoint "open.endpoint" U0 ["triage" "endpoints" "feedback"] "Endpoint" "Everything about the endpoint of the row, or about the named one." (may("host", Kind::Text)) ["endpoint"];
     EndpointTab "endpoint.tab" U0 ["endpoint"] "Tab" "Show a tab of the endpoint: 1 now, 2 processes, 3 alerts, 4 insight, 5 scores." (need("n", Kind::Number)) [];
+    TreeFold "tree.fold" U0 ["endpoint"] "Fold" "Hide the children of the process under the cursor, or show them again." () ["fold"];
     HostAlerts "open.host_alerts" U0 ["endpoints" "endpoint"] "Host alerts" "The queue with the open alerts of the endpoint." () [];
     OpenFeedback "open.feedback" U0 ["global"] "Feedback" "Where models and analysts do not agree." () ["feedback"];
     TogglePreview "view.toggle_preview" U0 ["queue"] "Preview" "Show or hide the preview." () ["preview"];

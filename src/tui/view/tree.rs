@@ -35,7 +35,7 @@ pub fn titles(width: u16) -> SafeText {
 }
 
 /// A line: mark, start, number, user, and the name under its parent with its command line.
-pub fn line(process: &Process, width: u16) -> Vec<(SafeText, Role)> {
+pub fn line(process: &Process, folded: bool, width: u16) -> Vec<(SafeText, Role)> {
     let role = if process.marked > 0 { Role::TextWarning } else { Role::Text };
     let user = user_columns(width);
     let start = match process.started {
@@ -50,7 +50,8 @@ pub fn line(process: &Process, width: u16) -> Vec<(SafeText, Role)> {
         more = SafeText::line(&format!("  (level {}) ", process.depth));
     }
     if process.children > 0 {
-        more.push(&SafeText::line(&format!("+{} ", process.children)));
+        let hidden = if folded { " hidden" } else { "" };
+        more.push(&SafeText::line(&format!("+{}{hidden} ", process.children)));
     }
     let owner = SafeText::line(&process.user).truncated(user);
     let pad = " ".repeat(user + 1 - owner.width().min(user));
@@ -115,7 +116,7 @@ impl AlertTree {
         doc.spans(vec![(titles(width), Role::TextDim)]);
         for process in self.lines.iter().take(LINES_MAX) {
             let mut spans = vec![(SafeText::label(" "), Role::Text)];
-            spans.extend(line(process, width));
+            spans.extend(line(process, false, width));
             doc.spans(spans);
         }
         if self.lines.len() > LINES_MAX {

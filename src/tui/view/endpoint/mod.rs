@@ -10,6 +10,8 @@ mod now;
 mod processes;
 mod scores;
 
+use std::collections::BTreeSet;
+
 use crate::model::alert::Alert;
 use crate::model::desk::Problem;
 use crate::model::endpoint_view::{EndpointView, Judgement};
@@ -69,6 +71,8 @@ pub struct EndpointScreen {
     problem: Option<Problem>,
     scroll: Scroll,
     processes: ListCursor,
+    /// Keys of processes whose children are hidden.
+    folded: BTreeSet<String>,
     alerts: ListCursor,
     scores: ListCursor,
 }
@@ -83,6 +87,7 @@ impl EndpointScreen {
             problem: None,
             scroll: Scroll::default(),
             processes: ListCursor::default(),
+            folded: BTreeSet::new(),
             alerts: ListCursor::default(),
             scores: ListCursor::default(),
         };
@@ -102,7 +107,8 @@ impl EndpointScreen {
     }
 
     fn process(&self) -> Option<&Process> {
-        self.view.as_ref()?.processes.get(self.processes.at())
+        let shown = processes::shown(&self.view.as_ref()?.processes, &self.folded);
+        shown.get(self.processes.at()).copied()
     }
 
     fn alert(&self) -> Option<&Alert> {
@@ -118,8 +124,9 @@ impl EndpointScreen {
         let process = self.process().map(|process| process.key.clone());
         let alert = self.alert().map(|alert| alert.id);
         let window = self.judgement().map(|judgement| judgement.id);
-        let place = fresh.processes.iter().position(|one| Some(&one.key) == process.as_ref());
-        keep(&mut self.processes, place, fresh.processes.len());
+        let shown = processes::shown(&fresh.processes, &self.folded);
+        let place = shown.iter().position(|one| Some(&one.key) == process.as_ref());
+        keep(&mut self.processes, place, shown.len());
         let place = fresh.alerts.iter().position(|one| Some(one.id) == alert);
         keep(&mut self.alerts, place, fresh.alerts.len());
         let place = fresh.judgements.iter().position(|one| Some(one.id) == window);
@@ -132,7 +139,10 @@ impl EndpointScreen {
     fn list(&mut self) -> Option<(&mut ListCursor, usize)> {
         let view = self.view.as_ref()?;
         match self.tab {
-            Tab::Processes => Some((&mut self.processes, view.processes.len())),
+            Tab::Processes => {
+                let shown = processes::shown(&view.processes, &self.folded).len();
+                Some((&mut self.processes, shown))
+            }
             Tab::Alerts => Some((&mut self.alerts, view.alerts.len())),
             Tab::Scores => Some((&mut self.scores, view.judgements.len())),
             Tab::Now | Tab::Insight => None,
@@ -161,6 +171,7 @@ impl EndpointScreen {
         }
         match call.id {
             ActionId::EndpointTab => self.show(Tab::of(call.number("n"))),
+            ActionId::TreeFold => return Some(self.fold()),
             ActionId::FocusNext => self.turn(1),
             ActionId::FocusPrevious => self.turn(Tab::ALL.len() - 1),
             ActionId::MergeNew => return Some(vec![self.ask()]),
@@ -174,6 +185,19 @@ impl EndpointScreen {
             _ => return triage::screen(call),
         }
         Some(Vec::new())
+    }
+
+    /// Hide the children of the process under the cursor, or show them again; the cursor stays on it.
+    fn fold(&mut self) -> Vec<Effect> {
+        let on =
+            self.process().filter(|process| self.tab == Tab::Processes && process.children > 0);
+        let Some(key) = on.map(|process| process.key.clone()) else {
+            return vec![triage::say("no children are known to hide here", Tone::Plain)];
+        };
+        if !self.folded.remove(&key) {
+            self.folded.insert(key);
+        }
+        Vec::new()
     }
 
     /// The time of what is under the cursor, else of the last event.
@@ -259,7 +283,7 @@ impl EndpointScreen {
     fn draw_body(&self, view: &EndpointView, model: &DeskModel, canvas: &mut Canvas<'_>) {
         let mut doc = Doc::new(canvas.width().saturating_sub(1), true);
         match self.tab {
-            Tab::Processes => return processes::draw(view, &self.processes, canvas),
+            Tab::Processes => return processes::draw(view, &self.folded, &self.processes, canvas),
             Tab::Alerts => return alerts::draw(view, &self.alerts, model, canvas),
             Tab::Scores => return scores::draw(view, &self.scores, canvas),
             Tab::Now => now::fill(&mut doc, view, model),
@@ -332,7 +356,9 @@ impl View for EndpointScreen {
     fn position(&self, _model: &DeskModel) -> SafeText {
         let Some(view) = &self.view else { return SafeText::default() };
         let (at, rows) = match self.tab {
-            Tab::Processes => (self.processes.at(), view.processes.len()),
+            Tab::Processes => {
+                (self.processes.at(), processes::shown(&view.processes, &self.folded).len())
+            }
             Tab::Alerts => (self.alerts.at(), view.alerts.len()),
             Tab::Scores => (self.scores.at(), view.judgements.len()),
             Tab::Now | Tab::Insight => return self.scroll.position(),

@@ -1,14 +1,35 @@
 //! The tree of an endpoint's processes.
 
+use std::collections::BTreeSet;
+
 use crate::model::endpoint_view::EndpointView;
+use crate::model::process_tree::Process;
 use crate::tui::paint::canvas::Canvas;
 use crate::tui::paint::role::{Glyph, Role};
 use crate::tui::paint::safe::SafeText;
 use crate::tui::view::list::ListCursor;
 use crate::tui::view::tree;
 
+/// The lines whose parents are not folded.
+pub(super) fn shown<'a>(all: &'a [Process], folded: &BTreeSet<String>) -> Vec<&'a Process> {
+    let mut below: Option<usize> = None;
+    let visible = |process: &&Process| {
+        if below.is_some_and(|depth| process.depth > depth) {
+            return false;
+        }
+        below = folded.contains(&process.key).then_some(process.depth);
+        true
+    };
+    all.iter().filter(visible).collect()
+}
+
 /// The tab.
-pub(super) fn draw(view: &EndpointView, cursor: &ListCursor, canvas: &mut Canvas<'_>) {
+pub(super) fn draw(
+    view: &EndpointView,
+    folded: &BTreeSet<String>,
+    cursor: &ListCursor,
+    canvas: &mut Canvas<'_>,
+) {
     let width = canvas.width();
     canvas.text(1, 0, width, &SafeText::line(&view.starts_words()), Role::TextDim);
     if view.processes.is_empty() {
@@ -16,8 +37,9 @@ pub(super) fn draw(view: &EndpointView, cursor: &ListCursor, canvas: &mut Canvas
     }
     canvas.text(0, 1, width, &tree::titles(width), Role::TextDim);
     let height = usize::from(canvas.height().saturating_sub(2));
-    let top = cursor.top(view.processes.len(), height);
-    for (index, process) in view.processes.iter().enumerate().skip(top).take(height) {
+    let shown = shown(&view.processes, folded);
+    let top = cursor.top(shown.len(), height);
+    for (index, process) in shown.iter().enumerate().skip(top).take(height) {
         let y = 2 + u16::try_from(index - top).unwrap_or(0);
         if index == cursor.at() {
             canvas.fill_row(y, Role::RowCursor);
@@ -25,7 +47,9 @@ pub(super) fn draw(view: &EndpointView, cursor: &ListCursor, canvas: &mut Canvas
             canvas.set_cursor(0, y);
         }
         let mut x = 1;
-        for (text, role) in tree::line(process, width.saturating_sub(1)) {
+        for (text, role) in
+            tree::line(process, folded.contains(&process.key), width.saturating_sub(1))
+        {
             x += canvas.text(x, y, width.saturating_sub(x), &text, role);
         }
     }

@@ -83,6 +83,20 @@ fn read_again_the_cursor_stays_on_its_process() {
 }
 
 #[test]
+fn a_folded_process_hides_what_it_started_and_keeps_the_cursor() {
+    let mut stage = pressed(judged::answer, &["E", "2", "j", "j", "space"]);
+    let text = stage.text();
+    assert!(text.contains("winword.exe  +1 hidden"), "{text}");
+    assert!(!text.contains("whoami.exe") && text.contains("chrome.exe"), "{text}");
+    stage.press("j");
+    assert!(stage.text().lines().any(|line| line.starts_with('>') && line.contains("chrome")));
+    stage.press("k").press("r").press("space");
+    assert!(stage.text().contains("whoami.exe"), "{}", stage.text());
+    stage.press("1").press("space");
+    assert!(stage.text().contains("no children are known"), "{}", stage.text());
+}
+
+#[test]
 fn an_endpoint_leads_to_its_alerts_its_events_and_back() {
     let mut stage = pressed(judged::answer, &["g e", "enter", "3", "enter"]);
     assert!(stage.text().contains("[1 Summary]"), "{}", stage.text());
