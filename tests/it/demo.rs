@@ -2,8 +2,11 @@
 //! alert is explained in the scenario file. The same bar on several seeds.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
+use crate::support::daemon::Daemon;
 use crate::support::{daemon, program, root};
 
 /// (host, rule title) pairs that the scenario file expects, hosts as short names.
@@ -23,7 +26,14 @@ fn expected() -> BTreeSet<(String, String)> {
     expected
 }
 
-fn found(seed: u64) -> BTreeSet<(String, String)> {
+/// A demo that was played, and where everything of it lies.
+struct Played {
+    _folder: tempfile::TempDir,
+    config: PathBuf,
+    data: PathBuf,
+}
+
+fn play(seed: u64) -> Played {
     let folder = tempfile::tempdir().unwrap();
     let keep = folder.path().join("demo");
     let config = folder.path().join("empty.toml");
@@ -36,30 +46,49 @@ fn found(seed: u64) -> BTreeSet<(String, String)> {
         .status()
         .unwrap();
     assert!(status.success());
-    let data = keep.join("data");
-    let data = data.to_str().unwrap();
-    let ledger = daemon::run_json(&config, &["--data-dir", data, "status", "--format", "json"]);
-    for source in ledger["sources"].as_array().unwrap() {
-        assert_eq!(source["balances"], true, "{source}");
-        assert_eq!(source["rejected"], 0, "the decoders must read every record of ours: {source}");
-        assert!(source["stored"].as_u64().unwrap() > 500, "{source}");
+    Played { config, data: keep.join("data"), _folder: folder }
+}
+
+impl Played {
+    fn ask(&self, arguments: &[&str]) -> Vec<serde_json::Value> {
+        let data = ["--data-dir", self.data.to_str().unwrap()];
+        daemon::run_ndjson(&self.config, &[&data, arguments].concat())
     }
-    let list = ["--data-dir", data, "alerts", "list", "--format", "ndjson"];
-    daemon::run_ndjson(&config, &list)
-        .iter()
-        .map(|alert| {
+
+    /// Alerts as (host, rule title): those of rules, and those of models.
+    fn found(&self) -> (BTreeSet<(String, String)>, Vec<String>) {
+        let (mut rules, mut models) = (BTreeSet::new(), Vec::new());
+        for alert in self.ask(&["alerts", "list", "--format", "ndjson"]) {
             let host = alert["host.name"].as_str().unwrap();
             let host = host.split('.').next().unwrap().to_owned();
-            (host, alert["rule.name"].as_str().unwrap().to_owned())
-        })
-        .collect()
+            if alert["rule.id"].as_str().unwrap().starts_with("watchfloor.model.") {
+                models.push(host);
+            } else {
+                rules.insert((host, alert["rule.name"].as_str().unwrap().to_owned()));
+            }
+        }
+        models.sort();
+        (rules, models)
+    }
 }
 
 #[test]
 fn both_chains_are_found_and_nobody_else_is_accused() {
     let expected = expected();
     for seed in [1, 42, 20_261_123] {
-        let found = found(seed);
+        let played = play(seed);
+        let data = played.data.to_str().unwrap();
+        let ledger = ["--data-dir", data, "status", "--format", "json"];
+        let ledger = daemon::run_json(&played.config, &ledger);
+        for source in ledger["sources"].as_array().unwrap() {
+            assert_eq!(source["balances"], true, "{source}");
+            assert_eq!(
+                source["rejected"], 0,
+                "the decoders must read every record of ours: {source}"
+            );
+            assert!(source["stored"].as_u64().unwrap() > 500, "{source}");
+        }
+        let (found, _) = played.found();
         assert_eq!(found, expected, "seed {seed}");
         for host in ["fin-ws-01", "web-01"] {
             assert!(
@@ -68,4 +97,33 @@ fn both_chains_are_found_and_nobody_else_is_accused() {
             );
         }
     }
+}
+
+/// Windows that are open when the demo ends are closed by the clock of whoever opens its store next.
+#[test]
+fn each_chain_has_one_story_of_rules_and_model_on_its_own_host() {
+    let seed = u64::from(std::process::id());
+    let played = play(seed);
+    let mut daemon = Daemon::start(&played.config, &played.data);
+    let deadline = Instant::now() + Duration::from_secs(120);
+    while played.found().1 != ["fin-ws-01", "web-01"] {
+        let found = played.found().1;
+        assert!(Instant::now() < deadline, "seed {seed}: models' alerts on {found:?}");
+        std::thread::sleep(Duration::from_millis(500));
+    }
+    for alert in played.ask(&["alerts", "list", "rule:watchfloor.model.*", "--format", "ndjson"]) {
+        let data = played.data.to_str().unwrap();
+        let id = alert["id"].as_str().unwrap();
+        let shown = ["--data-dir", data, "alerts", "show", id, "--format", "json"];
+        let shown = daemon::run_json(&played.config, &shown);
+        let events = shown["events"].as_array().unwrap();
+        let said = events.iter().map(|event| &event["watchfloor"]["inference"]);
+        let told = said.filter_map(|said| said["explanation"].as_str()).next_back();
+        let told: serde_json::Value = serde_json::from_str(told.unwrap()).unwrap();
+        let nodes = told["nodes"].as_array().unwrap().len();
+        assert!((1..=15).contains(&nodes), "{nodes} nodes: {told}");
+        let text = daemon::run_text(&played.config, &["--data-dir", data, "alerts", "show", id]);
+        assert!(text.contains("rule") && text.contains(" spawned "), "{text}");
+    }
+    daemon.stop();
 }

@@ -9,7 +9,7 @@ use watchfloor::config::infer::{Device, InferConfig, Runtime};
 use watchfloor::infer::artifact::load::{Expected, Source, load};
 use watchfloor::infer::artifact::{Manifest, Model};
 use watchfloor::infer::scorer::compare::{compare, made_up};
-use watchfloor::infer::scorer::guard::{Guard, Start};
+use watchfloor::infer::scorer::guard::{DEATHS_MAX, Guard, Start};
 use watchfloor::infer::scorer::onnxruntime::Library;
 use watchfloor::infer::scorer::pool::{Engine, Pool, Scorers, Window};
 use watchfloor::infer::scorer::{Backend, GraphScorer, Scorer, Wants, choose};
@@ -328,7 +328,8 @@ const DIES: &str = "WATCHFLOOR_TEST_DIES";
 #[test]
 fn child_that_loads_a_library() {
     let Some(folder) = std::env::var_os(DIES).map(PathBuf::from) else { return };
-    let (guard, start) = Guard::open(&folder, "tiny 1 on deadly", Timestamp::now()).unwrap();
+    let (guard, start) =
+        Guard::open(&folder, "tiny 1 on deadly", DEATHS_MAX, Timestamp::now()).unwrap();
     if let Start::Off(reason) = start {
         println!("OFF {reason}");
         return;
