@@ -87,8 +87,7 @@ impl Analyst {
         own: Shard,
         rules: (Arc<Muted>, Arc<Next<RuleSet>>, Arc<Next<SignalSet>>),
         shared: Arc<Shared>,
-        noise: NoiseConfig,
-        repeats: Repeats,
+        (noise, repeats): (NoiseConfig, Repeats),
         inference: Option<(Inferrer, Arc<Next<Models>>)>,
     ) -> Analyst {
         let (muted, next, next_signals) = rules;

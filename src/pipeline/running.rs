@@ -132,8 +132,7 @@ pub async fn start(parts: Parts) -> anyhow::Result<Running> {
         own,
         (muted, next, next_signals),
         Arc::clone(&shared),
-        noise,
-        repeats,
+        (noise, repeats),
         inference,
     );
 

@@ -1,6 +1,7 @@
 //! Panics, stalls, exchange: with scorers that misbehave on purpose.
 
 use super::*;
+use crate::infer::scorer::guard::DEATHS_MAX;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::stdx::time::Timestamp;
@@ -162,7 +163,7 @@ fn batches_of_two_callers_do_not_mix() {
 fn the_marker_names_windows_while_they_are_scored_and_those_of_threads_given_up() {
     let (hold, made) = free();
     let folder = tempfile::tempdir().unwrap();
-    let (guard, _) = Guard::open(folder.path(), "m", Timestamp::now()).unwrap();
+    let (guard, _) = Guard::open(folder.path(), "m", DEATHS_MAX, Timestamp::now()).unwrap();
     let stalled = hold.lock();
     let limit = Duration::from_millis(50);
     let pool = Pool::start_with(engine("m 1", &hold, &made), 1, Some(guard), limit).unwrap();
