@@ -89,6 +89,11 @@ pub enum Failure {
     /// Scoring is off.
     #[error("{0}")]
     Off(Arc<str>),
+    /// More windows close than can be scored.
+    #[error(
+        "scoring is behind: {0} windows wait, so this one is left out (infer.runtime = \"onnxruntime\" is faster)"
+    )]
+    Behind(usize),
 }
 
 /// What the pool has done, for the status.

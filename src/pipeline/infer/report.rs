@@ -45,6 +45,7 @@ struct Sum {
     watch: u64,
     pending: usize,
     late: u64,
+    left_out: u64,
     forgotten: u64,
     unreadable: u64,
     clipped: u64,
@@ -68,6 +69,7 @@ impl Sum {
         self.watch += stage.disagreements();
         self.pending += stage.pending();
         self.late += counts.late;
+        self.left_out += counts.left_out;
         self.forgotten += counts.forgotten + calibration.forgotten;
         self.unreadable += counts.unreadable;
         self.clipped += calibration.clipped;
@@ -109,6 +111,7 @@ fn numbers(sum: &Sum, pool: &PoolState) -> Vec<(&'static str, i64)> {
         ("windows_members_disagree", whole(sum.watch)),
         ("windows_pending", size(sum.pending)),
         ("late_events", whole(sum.late)),
+        ("windows_left_out", whole(sum.left_out)),
         ("endpoints_forgotten", whole(sum.forgotten)),
         ("rows_unreadable", whole(sum.unreadable)),
         ("blocks_clipped", whole(sum.clipped)),

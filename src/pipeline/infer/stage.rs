@@ -70,6 +70,8 @@ pub(crate) struct Counts {
     pub forgotten: u64,
     /// Rows of the last run that could not be read.
     pub unreadable: u64,
+    /// Windows that were not scored because too many waited.
+    pub left_out: u64,
     /// Events of endpoints that came after all their windows were closed.
     pub late: u64,
 }
@@ -285,7 +287,7 @@ impl Stage {
         done: Vec<super::worker::Done>,
         inferrer: &Inferrer,
     ) -> Vec<Finding> {
-        let mut findings = Vec::new();
+        let (mut findings, mut behind) = (Vec::new(), Vec::new());
         for one in done {
             let id = one.job.id();
             if !self.pending.remove(&id) {
@@ -304,11 +306,29 @@ impl Stage {
         }
         for job in self.closed.drain(..) {
             let id = job.id();
-            if self.pending.insert(id) {
-                commit.detection.push((format!("{PENDING}{id}"), Some(job.to_bytes())));
-                let before = explained(&self.about, &job);
-                inferrer.submit(shard, job, before);
+            if !self.pending.insert(id) {
+                continue;
             }
+            let before = explained(&self.about, &job);
+            let (row, backfill) = (job.to_bytes(), job.backfill);
+            let refused = if backfill {
+                inferrer.submit(shard, job, before);
+                None
+            } else {
+                inferrer.offer(shard, job, before)
+            };
+            match refused {
+                None => commit.detection.push((format!("{PENDING}{id}"), Some(row))),
+                Some(done) => behind.push(done),
+            }
+        }
+        for done in behind {
+            self.pending.remove(&done.job.id());
+            self.counts.left_out += 1;
+            let endpoint = done.job.endpoint();
+            let (inference, _) = self.conclude(done);
+            self.note_score(endpoint, &inference);
+            commit.events.push(inference.to_event(commit.at));
         }
         self.write_rows(commit);
         findings

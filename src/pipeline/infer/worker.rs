@@ -17,7 +17,7 @@ use crate::pipeline::infer::models::Models;
 use crate::stdx::queue;
 use crate::stdx::task;
 
-/// Windows that wait for the thread. Who closes more waits: nothing is left out.
+/// Windows that wait for the thread. Who closes more while old logs are read waits; live ones are left out, which is said.
 pub(crate) const WAITING_MAX: usize = 512;
 /// Windows that are handed to the pool at once.
 const BATCH: usize = 16;
@@ -85,6 +85,20 @@ impl Inferrer {
     /// concluded. Waits while too many wait.
     pub(crate) fn submit(&self, shard: &Arc<str>, job: Job, explained: Option<(i64, f32)>) {
         let _ = self.jobs.send(Waiting { shard: Arc::clone(shard), job, explained });
+    }
+
+    /// The same, unless too many wait: then the window comes back with that as its result. Rules must not wait for models.
+    pub(crate) fn offer(
+        &self,
+        shard: &Arc<str>,
+        job: Job,
+        explained: Option<(i64, f32)>,
+    ) -> Option<Done> {
+        let waiting = Waiting { shard: Arc::clone(shard), job, explained };
+        let Waiting { shard, job, .. } = self.jobs.try_send(waiting).err()?;
+        let result = Err(Failure::Behind(WAITING_MAX));
+        let scored = Scored { model: Arc::from(""), result };
+        Some(Done { shard, job, scored, ablation: None, lineages: Vec::new() })
     }
 
     /// Results of a shard so far, in the order in which their windows closed.
