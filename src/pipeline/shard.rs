@@ -225,7 +225,8 @@ impl Shard {
         commit.bundles = self.engine.take_bundles();
         commit.rule_counts = self.engine.take_counts();
         let rows = self.detector.take_changes();
-        commit.detection = rows.into_iter().map(|row| (row.key, row.value)).collect();
+        // What windows came to is in it already.
+        commit.detection.extend(rows.into_iter().map(|row| (row.key, row.value)));
         let rows = self.signals.take_changes();
         commit.detection.extend(rows.into_iter().map(|row| (row.key, row.value)));
         commit.detection.extend(self.gaps.take_changes());

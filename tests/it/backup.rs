@@ -26,6 +26,7 @@ impl Place {
         fs::write(folder.path().join("auth.log"), "").unwrap();
         let text = format!(
             "[rules]\npaths = [\"{}\"]\n[signals]\npaths = []\n[alert]\ndedupe = \"1s\"\n{more}\n\
+             [infer]\nenabled = false\n\
              [[sources]]\nname = \"auth\"\npaths = [\"{}\"]\nrescan = \"200ms\"\nhost = \"web01\"\n",
             rules.display(),
             folder.path().join("auth.log").display()

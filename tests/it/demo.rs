@@ -104,6 +104,11 @@ fn both_chains_are_found_and_nobody_else_is_accused() {
 fn each_chain_has_one_story_of_rules_and_model_on_its_own_host() {
     let seed = u64::from(std::process::id());
     let played = play(seed);
+    // A daemon without a source has nothing to wait for.
+    let quiet = played.data.with_extension("log");
+    std::fs::write(&quiet, "").unwrap();
+    let source = format!("[[sources]]\nname = \"quiet\"\npaths = [\"{}\"]\n", quiet.display());
+    std::fs::write(&played.config, source).unwrap();
     let mut daemon = Daemon::start(&played.config, &played.data);
     let deadline = Instant::now() + Duration::from_secs(120);
     while played.found().1 != ["fin-ws-01", "web-01"] {

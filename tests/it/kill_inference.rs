@@ -131,7 +131,11 @@ fn thirty_kills_with_windows_open_change_no_judgement() {
         if piece % 3 == 2 && kills < KILLS {
             daemon.take().unwrap().kill();
             kills += 1;
-            daemon = Some(Daemon::spawn(&config_wild, &data));
+            let mut next = Daemon::spawn(&config_wild, &data);
+            // It has to do something before it is killed again.
+            next.wait_listening(&data);
+            std::thread::sleep(Duration::from_millis(numbers.below(700)));
+            daemon = Some(next);
         }
     });
     assert_eq!(kills, KILLS);
