@@ -17,6 +17,10 @@ use crate::support::tiny_model::Spec;
 const EVENTS: usize = 400;
 const PATIENCE: Duration = Duration::from_secs(90);
 
+/// Rules and models tell of a window together; a model alone is not heard before it is known how it scores.
+pub const RULE: &str = "title: Marked download\nid: marked-download\nlogsource: {product: linux, category: process_creation}\n\
+    detection:\n  it:\n    CommandLine|contains: x.sh\n  condition: it\nlevel: medium\n";
+
 fn spec(version: &str) -> Spec {
     let version = version.to_owned();
     Spec { platform: "linux", version, ..Spec::of_program() }
@@ -25,8 +29,10 @@ fn spec(version: &str) -> Spec {
 /// A folder with a model, one audit log, and this below `[infer]`.
 fn site(folder: &Path, infer: &str) -> PathBuf {
     spec("1").write(&folder.join("model"));
+    std::fs::create_dir_all(folder.join("rules")).unwrap();
+    std::fs::write(folder.join("rules/marked.yml"), RULE).unwrap();
     let text = format!(
-        "[alert]\nundo = \"1s\"\n[[sources]]\nname = \"audit\"\npaths = [\"{0}/audit.log\"]\nhost = \"db01\"\nidle = \"200ms\"\n\
+        "[alert]\nundo = \"1s\"\n[rules]\npaths = [\"{0}/rules\"]\n[[sources]]\nname = \"audit\"\npaths = [\"{0}/audit.log\"]\nhost = \"db01\"\nidle = \"200ms\"\n\
          [infer]\nmodels = \"{0}/model\"\n{infer}\n",
         folder.display()
     );

@@ -7,6 +7,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use crate::inference::RULE;
 use crate::kill::{Numbers, audit_event, settle};
 use crate::support::daemon::{Daemon, run_json, run_ndjson};
 use crate::support::tiny_model::Spec;
@@ -19,8 +20,10 @@ const KILLS: usize = 30;
 
 fn config(folder: &Path) -> PathBuf {
     Spec { platform: "linux", ..Spec::of_program() }.write(&folder.join("model"));
+    std::fs::create_dir(folder.join("rules")).unwrap();
+    std::fs::write(folder.join("rules/marked.yml"), RULE).unwrap();
     let mut text = format!(
-        "[alert]\nundo = \"1s\"\n[infer]\nmodels = \"{}/model\"\nruntime = \"tract\"\nbudget = 4\ndeaths_max = 1000\n",
+        "[alert]\nundo = \"1s\"\n[rules]\npaths = [\"{0}/rules\"]\n[infer]\nmodels = \"{0}/model\"\nruntime = \"tract\"\nbudget = 4\ndeaths_max = 1000\n",
         folder.display()
     );
     for host in HOSTS {

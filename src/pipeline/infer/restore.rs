@@ -6,6 +6,7 @@ use ahash::AHashMap;
 use crate::infer::window::endpoint::Endpoint;
 use crate::infer::window::{EndpointKey, Take, Window};
 use crate::model::event::Event;
+use crate::model::inference::is_judgement;
 use crate::pipeline::infer::job::Job;
 use crate::pipeline::infer::rows::parse_name;
 use crate::pipeline::infer::stage::Stage;
@@ -77,7 +78,8 @@ impl Stage {
     /// Events of one commit behind the mark, which ends at `end`.
     pub(crate) fn read_again(&mut self, events: &[Event], end: LogPlace, behind: &Behind) {
         self.windows.set_only_keys(true);
-        for event in events {
+        // What models said stands in the log too, and is nothing that the endpoint did.
+        for event in events.iter().filter(|event| !is_judgement(event)) {
             let Some(key) = self.endpoint_of(event) else { continue };
             if behind.rows.get(&key).is_some_and(|place| *place >= end) {
                 continue;
