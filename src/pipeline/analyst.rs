@@ -294,6 +294,8 @@ impl Analyst {
             for stage in self.shards.values_mut().filter_map(|shard| shard.infer.as_mut()) {
                 stage.replace(Arc::clone(&models));
             }
+            // Which models are in force is shown now, not with the next record.
+            self.unreported = true;
         }
         let releases = self.muted.releases().take();
         if !releases.is_empty() {

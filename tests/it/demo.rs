@@ -107,7 +107,10 @@ fn each_chain_has_one_story_of_rules_and_model_on_its_own_host() {
     // A daemon without a source has nothing to wait for.
     let quiet = played.data.with_extension("log");
     std::fs::write(&quiet, "").unwrap();
-    let source = format!("[[sources]]\nname = \"quiet\"\npaths = [\"{}\"]\n", quiet.display());
+    let source = format!(
+        "[infer]\nenabled = true\n[[sources]]\nname = \"quiet\"\npaths = [\"{}\"]\n",
+        quiet.display()
+    );
     std::fs::write(&played.config, source).unwrap();
     let mut daemon = Daemon::start(&played.config, &played.data);
     let deadline = Instant::now() + Duration::from_secs(120);
