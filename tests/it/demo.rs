@@ -123,7 +123,7 @@ fn each_chain_has_one_story_of_rules_and_model_on_its_own_host() {
         let data = played.data.to_str().unwrap();
         let id = alert["id"].as_str().unwrap();
         let text = daemon::run_text(&played.config, &["--data-dir", data, "alerts", "show", id]);
-        assert!(text.contains("rule") && text.contains(" spawned "), "{text}");
+        assert!(text.contains("rules") && text.contains(" without "), "{text}");
     }
     // The alert's own window is explained, or the one that it goes on with.
     for host in ["fin-ws-01*", "web-01"] {
