@@ -389,16 +389,25 @@ fn add_group(hasher: &mut IdHasher, group: &[(String, String)]) {
 
 /// The id of the alert that a finding without a group begins.
 pub fn alert_id_of(tenant: &str, rule: &str, host: &str, event: EventId) -> AlertId {
+    grouped_alert_id(tenant, rule, host, &[], event)
+}
+
+fn grouped_alert_id(
+    tenant: &str,
+    rule: &str,
+    host: &str,
+    group: &[(String, String)],
+    event: EventId,
+) -> AlertId {
     let mut hasher = IdHasher::new("alert");
     hasher.text(tenant).text(rule).text(host);
+    add_group(&mut hasher, group);
     hasher.bytes(event.as_bytes()).finish()
 }
 
 fn alert_id(finding: &Finding) -> AlertId {
-    let mut hasher = IdHasher::new("alert");
-    hasher.text(&finding.tenant).text(&finding.rule.id).text(&finding.host);
-    add_group(&mut hasher, &finding.group);
-    hasher.bytes(finding.event.as_bytes()).finish()
+    let Finding { tenant, rule, host, group, event, .. } = finding;
+    grouped_alert_id(tenant, &rule.id, host, group, *event)
 }
 
 fn begin(key: Id128, finding: Finding, touched: u64, evidence_max: usize) -> OpenEpisode {

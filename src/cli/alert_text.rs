@@ -60,9 +60,7 @@ fn entry(entry: &AuditEntry) -> serde_json::Value {
 
 /// What a model says of the alert, why, and what the score would be without each part.
 fn told(detail: &AlertDetail) -> Vec<String> {
-    let judged = || detail.events.iter().rev().filter_map(Inference::of_event);
-    let explained = judged().find(|one| one.ablation.is_some()).or_else(|| judged().next());
-    let Some(inference) = explained else { return Vec::new() };
+    let Some(inference) = Inference::newest(&detail.events) else { return Vec::new() };
     let story = Story::new(&inference, &detail.events);
     let mut lines =
         vec![inference.line(), inference.unusual(), inference.together(), inference.rules_say()];

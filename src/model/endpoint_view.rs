@@ -33,8 +33,6 @@ pub const HABITS_MAX: usize = 20;
 pub const RARE_COUNT: u64 = 2;
 /// With fewer events of a kind nothing is called rare.
 pub const RARE_OF_AT_LEAST: u64 = 50;
-/// Names of a kind that are told apart.
-const NAMES_MAX: usize = 20_000;
 
 /// What a model said of one window.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -332,12 +330,9 @@ impl Counted {
         }
         self.events += 1;
         let at = event.timestamp;
-        if let Some((count, first)) = self.names.get_mut(name) {
-            *count += 1;
-            *first = (*first).min(at);
-        } else if self.names.len() < NAMES_MAX {
-            self.names.insert(name.to_owned(), (1, at));
-        }
+        let (count, first) = self.names.entry_ref(name).or_insert((0, at));
+        *count += 1;
+        *first = (*first).min(at);
     }
 
     fn habits(self, kind: HabitKind) -> Habits {

@@ -42,6 +42,7 @@ use crate::store::{Commit, Delivered};
 
 /// How often an idle path looks whether something fell silent.
 const IDLE_LOOK: Duration = Duration::from_secs(1);
+
 /// Everything between the sources and the commit.
 pub(crate) struct Analyst {
     settings: Arc<Settings>,

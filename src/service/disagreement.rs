@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use crate::infer::window::short;
 use crate::model::alert::{Alert, AuditEntry};
 use crate::model::desk::{AlertPage, Problem};
 use crate::model::disagreement::{ALERTS_MAX, AROUND_MINUTES, Disagreement, Disagreements, Side};
@@ -82,7 +81,7 @@ impl Workbench {
     async fn windows(&self, alert: &Alert) -> Result<Vec<Inference>, Problem> {
         let reach = i64::from(AROUND_MINUTES) * 60 * 1_000_000;
         let (from, to) = (alert.first_seen.plus_micros(-reach), alert.last_seen.plus_micros(reach));
-        let host = quote(&short(&alert.host));
+        let host = quote(&alert.host);
         let filter = format!("host:{host} event.dataset:{}", inference::DATASET);
         let events: Vec<Event> =
             self.events_search(&filter, Some(from), Some(to), WINDOWS_MAX).await?;

@@ -1,6 +1,6 @@
 //! Everything about one endpoint: bounded searches, put together once for every front end.
 
-use hashbrown::HashSet;
+use hashbrown::HashMap;
 
 use crate::infer::window::short;
 use crate::model::alert::Alert;
@@ -14,6 +14,7 @@ use crate::model::event::Event;
 use crate::model::inference::{self, Inference};
 use crate::model::query::quote;
 use crate::model::{process_tree, sort};
+use crate::pipeline::shared::{Score, Scores};
 use crate::service::{Workbench, problem};
 use crate::stdx::task;
 use crate::stdx::time::Timestamp;
@@ -25,9 +26,7 @@ impl Workbench {
         let endpoint = named(self.endpoints().await?, &wanted);
         let host = endpoint.as_ref().map_or(wanted, |row| row.host.clone());
         let own = format!("host:{}", quote(&host));
-        // Models know an endpoint by its short name.
-        let model_host = quote(&short(&host));
-        let judged = format!("host:{model_host} event.dataset:{}", inference::DATASET);
+        let judged = format!("{own} event.dataset:{}", inference::DATASET);
         let rest = format!("{own} -event.dataset:{}", inference::DATASET);
         let events = self.bounded(&rest, None, EVENTS_MAX).await?;
         let from = events.0.first().map(|last| before(last.timestamp, STARTS_HOURS));
@@ -60,15 +59,12 @@ impl Workbench {
         Ok((events, more))
     }
 
-    /// The alerts of an endpoint under its full and its short name, the newest first; `total` is how many there are.
+    /// The alerts of an endpoint, the newest first; `total` is how many there are.
     async fn alerts_of(&self, host: &str) -> Result<AlertPage, Problem> {
-        let (bench, host, short) = (self.clone(), host.to_owned(), short(host));
+        let (bench, host) = (self.clone(), host.to_owned());
         task::blocking("list an endpoint's alerts", move || {
             let keys = sort::parse("-last_seen").unwrap_or_default();
-            let matches = |alert: &Alert| {
-                let of_model = alert.rule_id.starts_with(inference::RULE_PREFIX);
-                alert.host == host || (of_model && alert.host == short)
-            };
+            let matches = |alert: &Alert| alert.host == host;
             let store = &bench.core.store;
             let mut page = store.alerts_page(&bench.actor, &matches, &keys, ALERTS_MAX, 0);
             page.total = page.matching;
@@ -79,21 +75,22 @@ impl Workbench {
     }
 }
 
-/// Models know an endpoint by its short name. Where only they told of that name, it is no endpoint of its own: what is open
-/// under it belongs to those whose short name it is.
-pub(super) fn one_row_each(rows: Vec<Endpoint>) -> Vec<Endpoint> {
-    let full = |row: &Endpoint| row.events > 0 && short(&row.host) != row.host;
-    let shorts: HashSet<String> =
-        rows.iter().filter(|row| full(row)).map(|row| short(&row.host)).collect();
-    let (models, mut rows): (Vec<Endpoint>, Vec<Endpoint>) =
-        rows.into_iter().partition(|row| row.events == 0 && shorts.contains(&row.host));
-    for of_model in models {
-        for row in rows.iter_mut().filter(|row| short(&row.host) == of_model.host) {
-            row.alerts_open += of_model.alerts_open;
-            row.worst = row.worst.max(of_model.worst);
-        }
+/// What models said of each endpoint. They know it by its short name; of several that share it, it is the worst.
+pub(super) fn add_scores(rows: &mut [Endpoint], scores: &Scores) {
+    let worse = |one: Option<Score>, other: Option<Score>| {
+        one.into_iter().chain(other).max_by(|one, other| one.1.total_cmp(&other.1))
+    };
+    let mut by_host: HashMap<&str, (Option<Score>, Option<Score>)> = HashMap::new();
+    for ((_, host), (last, highest)) in scores {
+        let worst = by_host.entry(host).or_default();
+        *worst = (worse(worst.0, *last), worse(worst.1, *highest));
     }
-    rows
+    for row in rows {
+        let Some((last, highest)) = by_host.get(&*short(&row.host)) else { continue };
+        row.score = last.map(|(_, score)| score);
+        row.scored = last.map(|(end_ms, _)| Timestamp(end_ms.saturating_mul(1_000)));
+        row.highest = highest.map(|(_, score)| score);
+    }
 }
 
 /// The row of this name, else the only one of which it is the short form.
@@ -148,7 +145,6 @@ fn put_together(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::severity::Severity;
 
     fn row(host: &str) -> Endpoint {
         Endpoint {
@@ -158,7 +154,7 @@ mod tests {
             first_seen: Timestamp::default(),
             last_seen: Timestamp::default(),
             alerts_open: 1,
-            worst: Some(Severity::Low),
+            worst: None,
             score: None,
             scored: None,
             highest: None,
@@ -166,15 +162,16 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_only_models_use_is_no_endpoint_of_its_own() {
-        let mut of_model = row("web");
-        (of_model.events, of_model.worst) = (0, Some(Severity::High));
-        let rows = one_row_each(vec![of_model.clone(), row("web.a.example"), row("db")]);
-        let told: Vec<(&str, u64, Option<Severity>)> =
-            rows.iter().map(|row| (&*row.host, row.alerts_open, row.worst)).collect();
-        let high = Some(Severity::High);
-        assert_eq!(told, [("web.a.example", 2, high), ("db", 1, Some(Severity::Low))]);
-        assert_eq!(one_row_each(vec![of_model]).len(), 1, "nobody else has the name");
+    fn scores_come_to_the_endpoints_whose_short_name_they_have() {
+        let score = |tenant: &str, host: &str, last: f32, highest: f32| {
+            let key = (tenant.to_owned(), host.to_owned());
+            (key, (Some((7, last)), Some((5, highest))))
+        };
+        let scores = Scores::from([score("", "web", 0.2, 0.4), score("other", "web", 0.9, 0.3)]);
+        let mut rows = vec![row("web.a.example"), row("db.a.example")];
+        add_scores(&mut rows, &scores);
+        let told: Vec<_> = rows.iter().map(|row| (row.score, row.scored, row.highest)).collect();
+        assert_eq!(told, [(Some(0.9), Some(Timestamp(7_000)), Some(0.4)), (None, None, None)]);
     }
 
     #[test]

@@ -22,7 +22,6 @@ use std::sync::Arc;
 
 use hashbrown::HashSet;
 
-use crate::infer::window::short;
 use crate::model::alert::{Action, AlertId, Pending};
 use crate::model::desk::{
     Acted, AlertDetail, AlertPage, AlertQuery, AuditReport, Problem, ProblemKind, Undone,
@@ -190,19 +189,8 @@ impl Workbench {
 
     /// The endpoints.
     pub async fn endpoints(&self) -> Result<Vec<Endpoint>, Problem> {
-        let rows = self.core.store.endpoints().await.map_err(|error| not_done(&error))?;
-        let mut rows = endpoint::one_row_each(rows);
-        let scores = self.core.shared.scores();
-        for row in &mut rows {
-            // Of several tenants with a host of this name, the worst.
-            let own = scores.iter().filter(|((_, host), _)| *host == short(&row.host));
-            let last = own.clone().filter_map(|(_, (last, _))| *last);
-            let last = last.max_by(|one, other| one.1.total_cmp(&other.1));
-            row.score = last.map(|(_, score)| score);
-            row.scored = last.map(|(end_ms, _)| Timestamp(end_ms.saturating_mul(1_000)));
-            let highest = own.filter_map(|(_, (_, highest))| *highest);
-            row.highest = highest.map(|(_, score)| score).max_by(f32::total_cmp);
-        }
+        let mut rows = self.core.store.endpoints().await.map_err(|error| not_done(&error))?;
+        endpoint::add_scores(&mut rows, &self.core.shared.scores());
         Ok(rows)
     }
 

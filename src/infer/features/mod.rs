@@ -7,13 +7,15 @@ pub mod rarity;
 
 pub use names::{EDGE_FEATURES, FEATURE_VERSION, NODE_FEATURES};
 
+use serde::{Deserialize, Serialize};
+
 use crate::infer::graph::processes::Processes;
 use crate::infer::graph::{EDGE_KINDS, Graph};
 use crate::infer::window::seen::Seen;
 use rarity::Snapshot;
 
 /// One window of one endpoint as numbers. Row-major.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Tensors {
     /// Nodes.
     pub nodes: usize,

@@ -105,6 +105,12 @@ impl Inference {
         event.push_named(&name("cold"), Value::Bool(self.cold));
     }
 
+    /// The newest judgement among events, in the order of their time, that has an explanation; else the newest.
+    pub fn newest(events: &[Event]) -> Option<Inference> {
+        let all = || events.iter().rev().filter_map(Inference::of_event);
+        all().find(|inference| inference.ablation.is_some()).or_else(|| all().next())
+    }
+
     /// Read it back. `None`: it is no such event.
     pub fn of_event(event: &Event) -> Option<Inference> {
         if !is_judgement(event) {

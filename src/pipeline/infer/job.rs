@@ -40,17 +40,6 @@ impl HitSeen {
     }
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct Numbers {
-    nodes: usize,
-    edges: usize,
-    node_features: Vec<f32>,
-    node_type: Vec<i64>,
-    edge_index: Vec<i64>,
-    edge_type: Vec<i64>,
-    edge_features: Vec<f32>,
-}
-
 /// An edge of the window's graph.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Kept {
@@ -89,7 +78,8 @@ pub(crate) struct Job {
     pub backfill: bool,
     /// Rules that hit within it.
     pub hits: Vec<HitSeen>,
-    numbers: Numbers,
+    /// The window as numbers.
+    pub tensors: Tensors,
     /// Kind and lineage of each node.
     nodes: Vec<(u8, u64)>,
     edges: Vec<Kept>,
@@ -109,7 +99,6 @@ impl Job {
             platform.as_str(),
             window.end_ms,
         );
-        let tensors = window.tensors;
         let graph = window.graph;
         let nodes = graph.nodes.iter().zip(&window.lineages);
         Job {
@@ -139,15 +128,7 @@ impl Job {
                     event: edge.event.0,
                 })
                 .collect(),
-            numbers: Numbers {
-                nodes: tensors.nodes,
-                edges: tensors.edges,
-                node_features: tensors.node_features,
-                node_type: tensors.node_type,
-                edge_index: tensors.edge_index,
-                edge_type: tensors.edge_type,
-                edge_features: tensors.edge_features,
-            },
+            tensors: window.tensors,
         }
     }
 
@@ -172,26 +153,12 @@ impl Job {
 
     /// Nodes of its graph.
     pub fn node_count(&self) -> usize {
-        self.numbers.nodes
+        self.tensors.nodes
     }
 
     /// Edges of its graph, one way.
     pub fn edge_count(&self) -> usize {
         self.edges.len()
-    }
-
-    /// The window as numbers.
-    pub fn tensors(&self) -> Tensors {
-        let numbers = self.numbers.clone();
-        Tensors {
-            nodes: numbers.nodes,
-            edges: numbers.edges,
-            node_features: numbers.node_features,
-            node_type: numbers.node_type,
-            edge_index: numbers.edge_index,
-            edge_type: numbers.edge_type,
-            edge_features: numbers.edge_features,
-        }
     }
 
     /// What a node is.

@@ -7,7 +7,6 @@ use anyhow::anyhow;
 
 use crate::config::infer::{InferConfig, TrackWanted};
 use crate::infer::artifact::load::{Expected, Model, Source, load};
-use crate::infer::artifact::manifest::Fusion;
 use crate::infer::scorer::pool::{Engine, Scorers};
 use crate::infer::scorer::{Backend, GraphScorer, Scorer, choose};
 use crate::infer::window::Histories;
@@ -21,8 +20,6 @@ use crate::model::severity::Severity;
 pub struct Facts {
     /// Name and version.
     pub id: String,
-    /// Its folder.
-    pub place: String,
     /// Which events it was trained with.
     pub track: Track,
     /// From which score on a window stands out.
@@ -31,8 +28,6 @@ pub struct Facts {
     pub sure: f32,
     /// From which spread on its members disagree.
     pub disagreement: f32,
-    /// Weights of rules and model.
-    pub fusion: Option<Fusion>,
     /// The rule of its alerts.
     pub rule: Arc<RuleInfo>,
     /// The same at the level of windows that rules confirm.
@@ -124,12 +119,10 @@ fn facts(model: &Model) -> Facts {
     let rule = rule(model, Severity::Medium);
     Facts {
         id: manifest.id(),
-        place: model.place.clone(),
         track: manifest.track,
         threshold: manifest.threshold(),
         sure: manifest.sure(),
         disagreement: manifest.thresholds.disagreement.unwrap_or(f32::INFINITY),
-        fusion: manifest.fusion,
         confirmed: Arc::new(RuleInfo { level: Severity::High, ..rule.clone() }),
         rule: Arc::new(rule),
     }

@@ -14,6 +14,7 @@ use serde_json::json;
 use tokio::runtime::Handle;
 
 use crate::config::infer_llm::LlmConfig;
+use crate::infer::window::short;
 use crate::model::alert::{Action, Alert, AlertId};
 use crate::model::inference::Inference;
 use crate::model::inference::story::{Named, Story};
@@ -157,12 +158,11 @@ impl Asker {
     /// The story of the alert without names of people, machines and addresses.
     async fn account(&self, alert: &Alert) -> anyhow::Result<serde_json::Value> {
         let events = self.store.evidence(alert).await?;
-        let judged = || events.iter().rev().filter_map(Inference::of_event);
-        let explained = judged().find(|one| one.ablation.is_some());
-        let inference = explained.ok_or_else(|| anyhow!("it has no explanation"))?;
-        let own = [alert.host.as_str(), alert.user.as_str()];
+        let inference = Inference::newest(&events).filter(|one| one.ablation.is_some());
+        let inference = inference.ok_or_else(|| anyhow!("it has no explanation"))?;
+        let (host, user) = (&*alert.host, &*alert.user);
         let story =
-            Story::new(&inference, &events).renamed(&inference, |node| anonymous(node, own));
+            Story::new(&inference, &events).renamed(&inference, |node| anonymous(node, host, user));
         let factors: Vec<serde_json::Value> = story
             .nodes
             .iter()
@@ -227,13 +227,14 @@ fn read_answer(bytes: &[u8]) -> anyhow::Result<Opinion> {
 }
 
 /// A node's name without what tells about people and places.
-fn anonymous(node: &Named, own: [&str; 2]) -> String {
+fn anonymous(node: &Named, host: &str, user: &str) -> String {
     match &*node.kind {
         "user" => "an account".to_owned(),
         "network" => network(&node.name),
         _ => {
             let mut name = node.name.clone();
-            for own in own {
+            // Records have the machine under either name; the whole one goes first.
+            for own in [host, &short(host), user] {
                 if own.chars().count() > 2 {
                     name = replace_word(&name, own);
                 }
@@ -324,12 +325,14 @@ mod tests {
             name: name.to_owned(),
             drop: 0.0,
         };
-        let own = ["DC-FINANCE", "eve.miller"];
-        let said = |kind, name| anonymous(&node(kind, name), own);
+        let host = "DC-FINANCE.corp.example";
+        let said = |kind, name| anonymous(&node(kind, name), host, "eve.miller");
         assert_eq!(said("user", "eve.miller"), "an account");
         assert_eq!(said("file", "C:\\Users\\Eve.Miller\\a.ps1"), "C:\\Users\\NAME\\a.ps1");
         assert_eq!(said("file", "/home/bob/.ssh/id"), "/home/NAME/.ssh/id");
         assert_eq!(said("process", "\\\\dc-finance\\c$\\x.exe"), "\\\\NAME\\c$\\x.exe");
+        let by_whole_name = said("file", "\\\\dc-finance.corp.example\\c$\\x.exe");
+        assert_eq!(by_whole_name, "\\\\NAME\\c$\\x.exe");
         assert_eq!(said("network", "10.1.2.3:445"), "an internal address port 445");
         assert_eq!(said("network", "[2001:db8::1]:443"), "an external address port 443");
         assert_eq!(said("network", "mail.finance.corp.example"), "a name under .example");

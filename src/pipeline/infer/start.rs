@@ -16,7 +16,8 @@ use crate::pipeline::shared::{Health, Shared};
 use crate::pipeline::watch::Next;
 use crate::stdx::time::Timestamp;
 
-/// Threads that score. One is enough for a thousand active endpoints, see docs/BENCHMARKS.md.
+/// Threads that score. One, so that the order of results is that of windows and a second core stays for the path; what does
+/// not fit is left out and counted.
 const WORKERS: usize = 1;
 
 /// The models in force; exchanged as a whole.
@@ -68,7 +69,7 @@ impl Started {
     pub(crate) fn reloader(&self, shared: &Arc<Shared>) -> Reloader {
         Reloader {
             models: Arc::clone(&self.models),
-            pool: self.inferrer.pool_handle(),
+            pool: Arc::clone(self.inferrer.pool()),
             next: Arc::clone(&self.next),
             shared: Arc::clone(shared),
         }

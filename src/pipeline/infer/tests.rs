@@ -63,12 +63,10 @@ fn rule(level: Severity) -> Arc<RuleInfo> {
 fn models() -> Models {
     let facts = Facts {
         id: "counting 1".to_owned(),
-        place: "test".to_owned(),
         track: Track::Full,
         threshold: 0.5,
         sure: 0.5,
         disagreement: 0.2,
-        fusion: None,
         rule: rule(Severity::Medium),
         confirmed: rule(Severity::High),
     };

@@ -121,13 +121,8 @@ impl Inferrer {
     }
 
     /// The threads that score.
-    pub(crate) fn pool(&self) -> &Pool {
+    pub(crate) fn pool(&self) -> &Arc<Pool> {
         &self.pool
-    }
-
-    /// The same, for who exchanges models.
-    pub(crate) fn pool_handle(&self) -> Arc<Pool> {
-        Arc::clone(&self.pool)
     }
 
     /// Windows that wait, and how many may.
@@ -156,7 +151,7 @@ impl Worker {
             let windows = batch.iter().map(|Waiting { job, .. }| Window {
                 id: job.id().to_string(),
                 platform: job.platform(),
-                tensors: job.tensors(),
+                tensors: job.tensors.clone(),
                 wants: Wants::default(),
             });
             let scored = self.pool.score(windows.collect());
@@ -194,7 +189,7 @@ impl Worker {
             self.explained.clear();
         }
         self.explained.insert(endpoint, (job.end_ms, scores.score));
-        let tensors = job.tensors();
+        let tensors = &job.tensors;
         let confirmed = job.hit_lineages();
         // What rules point at is tried first, then programs, then what they touched.
         let weight = |node: usize| {
@@ -202,9 +197,9 @@ impl Worker {
             let process = job.node_kind(node) == Some(NodeKind::Process);
             f32::from(u8::from(hit)) * 2.0 + f32::from(u8::from(process))
         };
-        let parts = explain::candidates(&tensors, weight);
+        let parts = explain::candidates(tensors, weight);
         let mut scorer = Pooled { pool: &self.pool, job };
-        match explain::explain(&mut scorer, &tensors, &parts) {
+        match explain::explain(&mut scorer, tensors, &parts) {
             Ok(explanation) => {
                 let ablation = ablation(job, &explanation);
                 let lineages = top_lineages(job, &explanation);

@@ -15,12 +15,6 @@ const INDENT: &str = "                                ";
 /// Columns of the numbers before a factor.
 const NUMBER_COLUMNS: usize = 19;
 
-/// The newest judgement among events that has an explanation, else the newest.
-pub fn newest(events: &[Event]) -> Option<Inference> {
-    let all = || events.iter().rev().filter_map(Inference::of_event);
-    all().find(|inference| inference.ablation.is_some()).or_else(|| all().next())
-}
-
 /// What an alert of a model is explained by: the judgement, its parts by name, the factors.
 #[derive(Debug)]
 pub struct Explained {
@@ -35,7 +29,7 @@ pub struct Explained {
 impl Explained {
     /// By the newest judgement among an alert's events. `None`: none is stored any more.
     pub fn of(events: &[Event]) -> Option<Explained> {
-        let inference = newest(events)?;
+        let inference = Inference::newest(events)?;
         let story = Story::new(&inference, events);
         let factors = story::factors(&inference, &story);
         Some(Explained { inference, story, factors })
