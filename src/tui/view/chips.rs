@@ -5,7 +5,7 @@ use crate::tui::contract::{Effect, Input, View};
 use crate::tui::desk_model::DeskModel;
 use crate::tui::desk_model::edit::{Edit, Filter};
 use crate::tui::paint::canvas::{Canvas, Rect};
-use crate::tui::paint::role::{Glyph, Role};
+use crate::tui::paint::role::Role;
 use crate::tui::paint::safe::SafeText;
 use crate::tui::view::list::ListCursor;
 use crate::tui::view::parts::draw_rule;
@@ -63,22 +63,15 @@ impl View for ChipsView {
         canvas.fill(Rect::new(0, 0, width, rows), Role::Dialog);
         let title = SafeText::label("filter: every chip that is on must match");
         draw_rule(&mut canvas, 0, &title, Role::DialogTitle);
-        let body = usize::from(rows.saturating_sub(1));
-        let top = self.cursor.top(chips.len() + 1, body);
-        for (y, index) in (1_u16..).zip(top..(top + body).min(chips.len() + 1)) {
-            if index == self.cursor.at() {
-                canvas.fill_row(y, Role::RowCursor);
-                canvas.glyph(0, y, Glyph::Cursor, Role::RowCursor);
-                canvas.set_cursor(0, y);
-            }
+        self.cursor.draw(&mut canvas, 1, chips.len() + 1, |index, y, canvas| {
             let Some(chip) = chips.get(index) else {
                 canvas.label(2, y, "+ add a chip", Role::TextDim);
-                continue;
+                return;
             };
             let label = if chip.is_on() { "[x] " } else { "[ ] " };
             let role = if chips.works(index) { Role::Chip } else { Role::ChipOff };
             let x = 2 + canvas.label(2, y, label, role);
             canvas.text(x, y, width.saturating_sub(x), &SafeText::line(chip.text()), role);
-        }
+        });
     }
 }

@@ -9,7 +9,7 @@ use crate::tui::contract::{Effect, Input, Msg, Reply, Request, Tone, View};
 use crate::tui::desk_model::DeskModel;
 use crate::tui::paint::canvas::Canvas;
 use crate::tui::paint::format;
-use crate::tui::paint::role::{Glyph, Role};
+use crate::tui::paint::role::Role;
 use crate::tui::paint::safe::SafeText;
 use crate::tui::view::endpoint::{EndpointScreen, in_queue};
 use crate::tui::view::events::EventsView;
@@ -192,17 +192,10 @@ impl View for EndpointsView {
         canvas.text_right(columns.open, 1, &SafeText::label("OPEN"), Role::TextDim);
         canvas.label(columns.open + 2, 1, "WORST", Role::TextDim);
         canvas.text_right(columns.age, 1, &SafeText::label("SEEN"), Role::TextDim);
-        let height = usize::from(canvas.height().saturating_sub(2));
-        let top = self.cursor.top(rows.len(), height);
-        for (index, endpoint) in rows.iter().enumerate().skip(top).take(height) {
-            let y = 2 + u16::try_from(index - top).unwrap_or(0);
-            if index == self.cursor.at() {
-                canvas.fill_row(y, Role::RowCursor);
-                canvas.glyph(0, y, Glyph::Cursor, Role::RowCursor);
-                canvas.set_cursor(0, y);
-            }
+        self.cursor.draw(canvas, 2, rows.len(), |place, y, canvas| {
+            let Some(endpoint) = rows.get(place) else { return };
             self.draw_row(endpoint, model, canvas, y);
-        }
+        });
     }
 
     fn position(&self, _model: &DeskModel) -> SafeText {

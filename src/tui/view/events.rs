@@ -9,7 +9,7 @@ use crate::tui::contract::{Effect, Input, Msg, Reply, Request, Tone, View};
 use crate::tui::desk_model::DeskModel;
 use crate::tui::paint::canvas::{Canvas, Rect};
 use crate::tui::paint::format;
-use crate::tui::paint::role::{Glyph, Role};
+use crate::tui::paint::role::Role;
 use crate::tui::paint::safe::SafeText;
 use crate::tui::view::doc::{Doc, Scroll};
 use crate::tui::view::list::ListCursor;
@@ -148,15 +148,8 @@ impl View for EventsView {
             canvas.label(1, 2, "no stored event of this host in that time", Role::TextStrong);
             return;
         }
-        let height = usize::from(canvas.height().saturating_sub(1));
-        let top = self.cursor.top(events.len(), height);
-        for (index, event) in events.iter().enumerate().skip(top).take(height) {
-            let y = 1 + u16::try_from(index - top).unwrap_or(0);
-            if index == self.cursor.at() {
-                canvas.fill_row(y, Role::RowCursor);
-                canvas.glyph(0, y, Glyph::Cursor, Role::RowCursor);
-                canvas.set_cursor(0, y);
-            }
+        self.cursor.draw(canvas, 1, events.len(), |place, y, canvas| {
+            let Some(event) = events.get(place) else { return };
             canvas.text(2, y, 9, &format::clock(event.timestamp), Role::TextDim);
             // The moment in the middle is marked, so that before and after can be told apart.
             if event.timestamp == self.at {
@@ -164,7 +157,7 @@ impl View for EventsView {
             }
             let text = SafeText::line(&one_line(event));
             canvas.text(13, y, width.saturating_sub(13), &text, Role::Text);
-        }
+        });
     }
 
     fn position(&self, _model: &DeskModel) -> SafeText {

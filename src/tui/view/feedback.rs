@@ -9,7 +9,7 @@ use crate::tui::contract::{Effect, Input, Msg, Reply, Request, Tone, View};
 use crate::tui::desk_model::DeskModel;
 use crate::tui::paint::canvas::Canvas;
 use crate::tui::paint::format;
-use crate::tui::paint::role::{Glyph, Role};
+use crate::tui::paint::role::Role;
 use crate::tui::paint::safe::SafeText;
 use crate::tui::view::endpoint::EndpointScreen;
 use crate::tui::view::list::ListCursor;
@@ -164,17 +164,10 @@ impl View for FeedbackView {
         if width >= 100 {
             canvas.label(82, HEAD_ROWS - 1, "ALERT", Role::TextDim);
         }
-        let height = usize::from(canvas.height().saturating_sub(HEAD_ROWS));
-        let top = self.cursor.top(found.rows.len(), height);
-        for (index, row) in found.rows.iter().enumerate().skip(top).take(height) {
-            let y = HEAD_ROWS + u16::try_from(index - top).unwrap_or(0);
-            if index == self.cursor.at() {
-                canvas.fill_row(y, Role::RowCursor);
-                canvas.glyph(0, y, Glyph::Cursor, Role::RowCursor);
-                canvas.set_cursor(0, y);
-            }
+        self.cursor.draw(canvas, HEAD_ROWS, found.rows.len(), |place, y, canvas| {
+            let Some(row) = found.rows.get(place) else { return };
             draw_row(row, canvas, y);
-        }
+        });
     }
 
     fn position(&self, _model: &DeskModel) -> SafeText {

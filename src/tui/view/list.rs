@@ -3,6 +3,8 @@
 use std::cell::Cell;
 
 use crate::tui::action::ActionId;
+use crate::tui::paint::canvas::Canvas;
+use crate::tui::paint::role::{Glyph, Role};
 
 /// Cursor and scroll of a list.
 #[derive(Debug, Default)]
@@ -36,6 +38,26 @@ impl ListCursor {
         let top = self.top.get().clamp(low, self.at.max(low)).min(last.max(low));
         self.top.set(top);
         top
+    }
+
+    /// Draw what fits of `rows` rows from line `from` on, that under the cursor marked. `row` draws one, by its place and line.
+    pub fn draw(
+        &self,
+        canvas: &mut Canvas<'_>,
+        from: u16,
+        rows: usize,
+        mut row: impl FnMut(usize, u16, &mut Canvas<'_>),
+    ) {
+        let lines = canvas.height().saturating_sub(from);
+        let top = self.top(rows, usize::from(lines));
+        for (y, place) in (from..from.saturating_add(lines)).zip(top..rows) {
+            if place == self.at {
+                canvas.fill_row(y, Role::RowCursor);
+                canvas.glyph(0, y, Glyph::Cursor, Role::RowCursor);
+                canvas.set_cursor(0, y);
+            }
+            row(place, y, canvas);
+        }
     }
 
     /// Carry out a cursor action; false when it is none.

@@ -4,7 +4,7 @@ use crate::model::alert::Alert;
 use crate::model::endpoint_view::{ALERTS_MAX, EndpointView};
 use crate::tui::desk_model::DeskModel;
 use crate::tui::paint::canvas::Canvas;
-use crate::tui::paint::role::{Glyph, Role};
+use crate::tui::paint::role::Role;
 use crate::tui::paint::safe::SafeText;
 use crate::tui::view::list::ListCursor;
 use crate::tui::view::parts::{age, draw_severity, severity_role, state};
@@ -36,17 +36,10 @@ pub(super) fn draw(
     canvas.text_right(19, 1, &SafeText::label("RISK"), Role::TextDim);
     canvas.label(TITLE, 1, "ALERT", Role::TextDim);
     canvas.label(width.saturating_sub(VERDICT), 1, "STATE  VERDICT", Role::TextDim);
-    let height = usize::from(canvas.height().saturating_sub(2));
-    let top = cursor.top(view.alerts.len(), height);
-    for (index, alert) in view.alerts.iter().enumerate().skip(top).take(height) {
-        let y = 2 + u16::try_from(index - top).unwrap_or(0);
-        if index == cursor.at() {
-            canvas.fill_row(y, Role::RowCursor);
-            canvas.glyph(0, y, Glyph::Cursor, Role::RowCursor);
-            canvas.set_cursor(0, y);
-        }
+    cursor.draw(canvas, 2, view.alerts.len(), |place, y, canvas| {
+        let Some(alert) = view.alerts.get(place) else { return };
         row(alert, model, canvas, y);
-    }
+    });
 }
 
 fn row(alert: &Alert, model: &DeskModel, canvas: &mut Canvas<'_>, y: u16) {

@@ -95,7 +95,7 @@ pub(super) fn outcome(outcome: Outcome) -> &'static str {
         Outcome::Alert => "it began an alert",
         Outcome::More => "it goes on with an alert",
         Outcome::OverBudget => "over the day's budget of alerts",
-        Outcome::Watch => "the model's members disagree",
+        Outcome::Watch => "worth a look, and no alert",
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::model::endpoint_view::EndpointView;
 use crate::model::process_tree::Process;
 use crate::tui::paint::canvas::Canvas;
-use crate::tui::paint::role::{Glyph, Role};
+use crate::tui::paint::role::Role;
 use crate::tui::paint::safe::SafeText;
 use crate::tui::view::list::ListCursor;
 use crate::tui::view::tree;
@@ -36,21 +36,14 @@ pub(super) fn draw(
         return;
     }
     canvas.text(0, 1, width, &tree::titles(width), Role::TextDim);
-    let height = usize::from(canvas.height().saturating_sub(2));
     let shown = shown(&view.processes, folded);
-    let top = cursor.top(shown.len(), height);
-    for (index, process) in shown.iter().enumerate().skip(top).take(height) {
-        let y = 2 + u16::try_from(index - top).unwrap_or(0);
-        if index == cursor.at() {
-            canvas.fill_row(y, Role::RowCursor);
-            canvas.glyph(0, y, Glyph::Cursor, Role::RowCursor);
-            canvas.set_cursor(0, y);
-        }
+    cursor.draw(canvas, 2, shown.len(), |place, y, canvas| {
+        let Some(process) = shown.get(place) else { return };
         let mut x = 1;
         for (text, role) in
             tree::line(process, folded.contains(&process.key), width.saturating_sub(1))
         {
             x += canvas.text(x, y, width.saturating_sub(x), &text, role);
         }
-    }
+    });
 }

@@ -4,7 +4,7 @@ use crate::model::endpoint_view::{EndpointView, JUDGEMENTS_MAX, Judgement};
 use crate::model::inference::{Outcome, Prediction};
 use crate::tui::paint::canvas::{Canvas, Rect};
 use crate::tui::paint::format;
-use crate::tui::paint::role::{Glyph, Role};
+use crate::tui::paint::role::Role;
 use crate::tui::paint::safe::SafeText;
 use crate::tui::view::endpoint::chart;
 use crate::tui::view::list::ListCursor;
@@ -50,17 +50,10 @@ fn list(view: &EndpointView, cursor: &ListCursor, canvas: &mut Canvas<'_>) {
         let text = SafeText::line(&format!("the newest {JUDGEMENTS_MAX}"));
         canvas.text_right(width.saturating_sub(1), 0, &text, Role::TextWarning);
     }
-    let height = usize::from(canvas.height().saturating_sub(1));
-    let top = cursor.top(view.judgements.len(), height);
-    for (index, judgement) in view.judgements.iter().enumerate().skip(top).take(height) {
-        let y = 1 + u16::try_from(index - top).unwrap_or(0);
-        if index == cursor.at() {
-            canvas.fill_row(y, Role::RowCursor);
-            canvas.glyph(0, y, Glyph::Cursor, Role::RowCursor);
-            canvas.set_cursor(0, y);
-        }
+    cursor.draw(canvas, 1, view.judgements.len(), |place, y, canvas| {
+        let Some(judgement) = view.judgements.get(place) else { return };
         row(judgement, canvas, y);
-    }
+    });
 }
 
 fn row(judgement: &Judgement, canvas: &mut Canvas<'_>, y: u16) {
