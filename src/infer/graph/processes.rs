@@ -287,6 +287,10 @@ impl Processes {
                 &named.at_ms.to_le_bytes(),
             ])
         };
+        // Its number went to another process in the same millisecond and came back: what is known of it stays.
+        if self.known.contains_key(&key) {
+            return key;
+        }
         if self.known.len() >= PROCESSES_MAX {
             let oldest = self.known.values().min_by_key(|known| (known.seen_ms, known.order));
             let oldest = oldest.map(|known| known.key);
@@ -318,4 +322,26 @@ impl Processes {
 /// The key of a process of which only the program is known.
 fn image_key(named: &Named<'_>) -> u64 {
     hash(&[b"i", named.image.to_ascii_lowercase().as_bytes()])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::infer::Platform;
+    use crate::infer::shape::path;
+
+    #[test]
+    fn a_number_that_comes_back_in_the_same_millisecond_is_the_process_it_was() {
+        let mut all = Processes::default();
+        let mut see = |entity, image, at_ms| {
+            let named = Named { entity, pid: 5, image, at_ms, start: false };
+            all.see(named, &path::shape(Platform::Windows, image)).unwrap().key
+        };
+        let first = see("", r"C:\Windows\a.exe", 7);
+        assert_eq!(see("{id}", r"C:\Windows\a.exe", 8), first);
+        assert_ne!(see("", r"C:\Windows\b.exe", 8), first, "another program has the number");
+        assert_eq!(see("", r"C:\Windows\a.exe", 7), first);
+        assert_ne!(all.get(first).unwrap().entity, 0, "its id is still known");
+        assert_eq!(Processes::restore(all.kept()), all);
+    }
 }
