@@ -24,6 +24,8 @@ pub const EVENTS_TOPIC: &str = "normalized-endpoint-events";
 pub const INFERENCE_TOPIC: &str = "inference-results";
 /// Where alerts go.
 pub const ALERTS_TOPIC: &str = "alerts";
+/// Where nodes hand each other matches of correlations, see `[regroup]`.
+pub const REGROUP_TOPIC: &str = "correlation-matches";
 /// Partitions of a topic that `topics create` makes.
 pub const PARTITIONS: u64 = 6;
 

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use crate::config::reader::{ConfigProblem, Origin, Reader, Shown};
 use crate::config::{Config, places::Places};
 use crate::config::{
-    alert, api, assets, backup, collect, gaps, infer, limits, mappings, metrics, redact, retention,
-    rules, signals, sinks, sources, store, ui,
+    alert, api, assets, backup, collect, gaps, infer, limits, mappings, metrics, redact, regroup,
+    retention, rules, signals, sinks, sources, store, ui,
 };
 
 /// Names with our prefix that are not configuration keys; those of tests ([`TEST_ENV_PREFIX`]) neither.
@@ -83,7 +83,7 @@ fn read(reader: &mut Reader) -> Config {
     );
     let sinks = sinks::read(reader);
     let (roles, collect) = collect::read(reader, &sinks);
-    let config = Config {
+    let mut config = Config {
         file: None,
         data_dir: PathBuf::from(data_dir),
         rules: rules::read(reader),
@@ -104,6 +104,7 @@ fn read(reader: &mut Reader) -> Config {
         roles,
         collect,
         sinks,
+        regroup: regroup::read(reader),
         sources: (0..reader.tables("sources")).map(|index| sources::read(reader, index)).collect(),
     };
     let mut names = BTreeSet::new();
@@ -114,6 +115,7 @@ fn read(reader: &mut Reader) -> Config {
             reader.complain(&key, message, "every source needs its own name".to_owned());
         }
     }
+    regroup::add_source(reader, config.regroup.as_ref(), &mut config.sources);
     config
 }
 

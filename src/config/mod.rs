@@ -23,6 +23,7 @@ pub mod noise;
 pub mod places;
 pub mod reader;
 pub mod redact;
+pub mod regroup;
 pub mod retention;
 pub mod rules;
 pub mod secret;
@@ -46,6 +47,8 @@ pub struct Config {
     pub roles: collect::Roles,
     /// Where a collector writes what it takes.
     pub collect: collect::CollectConfig,
+    /// Where nodes count together what no partition holds alone.
+    pub regroup: Option<regroup::RegroupConfig>,
     /// Where records come from.
     pub sources: Vec<sources::SourceConfig>,
     /// Where our own stream goes.

@@ -12,6 +12,7 @@ use crate::detect::correlate::values::explanation;
 use crate::detect::memo::Memo;
 use crate::detect::rules::{Judge, Match, RuleSet};
 use crate::detect::view::View;
+use crate::model::correlation_match::CorrelationMatch;
 use crate::model::event::{Event, EventId};
 use crate::model::field;
 use crate::model::finding::Finding;
@@ -40,6 +41,8 @@ pub struct Detector {
     tenant: Arc<str>,
     /// Of the rules in use.
     memo: Memo,
+    /// Matches for groups that are counted elsewhere, where they are.
+    away: Option<Vec<CorrelationMatch>>,
 }
 
 /// By rule: the correlations it goes into, and as which of their inputs.
@@ -96,7 +99,16 @@ impl Detector {
             pending: Vec::new(),
             tenant: Arc::from(""),
             memo: Memo::on(),
+            away: None,
         }
+    }
+
+    /// From now on correlations whose groups are spread over parts of the stream are counted from what
+    /// [`Detector::join`] is given, and [`Detector::take_away`] says what should be given to it.
+    #[must_use]
+    pub fn in_parts(mut self) -> Detector {
+        self.away = Some(Vec::new());
+        self
     }
 
     /// Go on with another set of rules, as a whole. Correlations that it has unchanged keep their rows.
@@ -179,6 +191,48 @@ impl Detector {
         self.state.take_changes(&self.rules.correlations)
     }
 
+    /// Matches since the last call whose groups are counted elsewhere.
+    pub fn take_away(&mut self) -> Vec<CorrelationMatch> {
+        self.away.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// Count what a part of the stream gave away; findings are added to `out`. `false`: the correlation is not among the
+    /// rules in use, or does other things here.
+    pub fn join(&mut self, one: &CorrelationMatch, out: &mut Vec<Finding>) -> bool {
+        let rules = Arc::clone(&self.rules);
+        let known = (0_u32..).zip(&rules.correlations).find(|(_, it)| it.key == one.correlation);
+        let Some((number, correlation)) = known else { return false };
+        let Some(fired) = self.state.join(number, correlation, one) else { return true };
+        if correlation.alerts {
+            self.correlated(&fired, correlation, (&one.tenant, None), one.backfill, out);
+        }
+        let feeds = Arc::clone(&self.feeds);
+        if feeds.of(correlation.rule).is_empty() {
+            return true;
+        }
+        // What it goes into is counted where that one's groups are, and asks for no more than its group.
+        let nothing = View::new(&rules.slots);
+        let group: Arc<[String]> = fired.group.as_slice().into();
+        for (entry, place) in fired.held() {
+            for (parent, input) in feeds.of(correlation.rule) {
+                let Some(parent) = rules.correlations.get(*parent as usize) else { continue };
+                let Some(input) = parent.inputs.get(*input as usize) else { continue };
+                let seen = Seen {
+                    time: entry.time,
+                    id: entry.id,
+                    host: &place.host,
+                    user: &place.user,
+                    tenant: &one.tenant,
+                    group: &group,
+                };
+                let away = self.away.get_or_insert_default();
+                let fed = std::iter::once((input, seen));
+                self.state.give_away(parent, fed, (&nothing, one.backfill), away);
+            }
+        }
+        true
+    }
+
     fn take(
         &mut self,
         event: &Event,
@@ -238,10 +292,14 @@ impl Detector {
                 let input = correlation.inputs.get(one.input as usize)?;
                 Some((input, one.happened.as_ref().map_or(base, |happened| happened.seen(&base))))
             });
+            if let Some(away) = self.away.as_mut().filter(|_| correlation.spread) {
+                self.state.give_away(correlation, fed, (view, backfill), away);
+                continue;
+            }
             self.state.feed(number, correlation, fed, view, &mut fired);
             for fired in fired.drain(..) {
                 if correlation.alerts {
-                    self.correlated(&fired, correlation, event, backfill, out);
+                    self.correlated(&fired, correlation, (base.tenant, Some(event)), backfill, out);
                 }
                 hand_on(&fired, feeds.of(correlation.rule), pending);
             }
@@ -253,7 +311,7 @@ impl Detector {
         out.push(Finding {
             rule: Arc::clone(rule),
             timestamp: event.timestamp,
-            tenant: self.tenant(event),
+            tenant: self.tenant(event.str(field::ORGANIZATION_ID).unwrap_or_default()),
             host: event.host().to_owned(),
             user: event.str(field::USER_NAME).unwrap_or_default().to_owned(),
             event: event.id,
@@ -269,12 +327,12 @@ impl Detector {
         &mut self,
         fired: &Fired,
         correlation: &Correlation,
-        event: &Event,
+        (tenant, event): (&str, Option<&Event>),
         backfill: bool,
         out: &mut Vec<Finding>,
     ) {
         let Some(rule) = self.rules.rules().get(correlation.rule as usize).cloned() else { return };
-        let tenant = self.tenant(event);
+        let tenant = self.tenant(tenant);
         let group: Vec<(String, String)> =
             correlation.group_names.iter().cloned().zip(fired.group.iter().cloned()).collect();
         let mut matched = vec![explanation(correlation, fired.outcome.number)];
@@ -291,17 +349,16 @@ impl Detector {
                 matched: matched.clone(),
                 group: group.clone(),
                 backfill,
-                origin: if found.entry.id == event.id {
-                    Origin::of(event)
-                } else {
-                    Origin::default()
-                },
+                origin: event
+                    .filter(|event| event.id == found.entry.id)
+                    .map(Origin::of)
+                    .unwrap_or_default(),
             });
         }
     }
 
-    fn tenant(&mut self, event: &Event) -> Arc<str> {
-        let name = event.str(field::ORGANIZATION_ID).unwrap_or("default");
+    fn tenant(&mut self, name: &str) -> Arc<str> {
+        let name = if name.is_empty() { "default" } else { name };
         if &*self.tenant != name {
             self.tenant = Arc::from(name);
         }

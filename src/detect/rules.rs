@@ -7,6 +7,7 @@ use rsigma_eval::compiler::CompiledRule;
 use rsigma_eval::evaluate_rule;
 
 use crate::detect::correlate::compile::Correlation;
+use crate::detect::correlate::spread;
 use crate::detect::explain;
 use crate::detect::index::{self, Index};
 use crate::detect::logsource::{Binding, Kind};
@@ -85,7 +86,8 @@ pub struct Parts {
 impl RuleSet {
     /// Index what was loaded.
     pub fn new(parts: Parts) -> RuleSet {
-        let Parts { infos, unbound, compiled, correlations, mut slots, recommended } = parts;
+        let Parts { infos, unbound, compiled, mut correlations, mut slots, recommended } = parts;
+        spread::settle(&mut correlations, &slots);
         let code_slot = slots.slot("EventID");
         let mut grouped: Vec<(Binding, Vec<u32>)> = Vec::new();
         let mut places: AHashMap<Binding, usize> = AHashMap::new();

@@ -4,9 +4,11 @@
 //! nothing is held twice, and a sink that was away for a day goes on where it was. Its place is a row of the store, written
 //! when the other side has answered: what lies between goes out again after a crash, under the same ids.
 
+mod acknowledged;
 mod forward;
 mod kafka;
 pub mod raw;
+pub mod regroup;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -17,7 +17,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::SinkError;
-use super::kafka::missing_topic;
+use super::acknowledged::missing_topic;
 use crate::config::collect::CollectConfig;
 use crate::stdx::kafka::{self, Ears};
 use crate::wire::collected_v1::{RECORD_HEADER, STREAM_HEADER, VERSION, VERSION_HEADER};

@@ -4,6 +4,7 @@ pub mod alert;
 pub mod attack;
 pub mod bundle;
 pub mod class;
+pub mod correlation_match;
 pub mod desk;
 pub mod disagreement;
 pub mod ecs;

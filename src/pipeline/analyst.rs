@@ -28,6 +28,7 @@ use crate::pipeline::infer::{self, Inferrer, Models};
 use crate::pipeline::muted::Muted;
 use crate::pipeline::noise::{self, NoiseRules};
 use crate::pipeline::own_numbers;
+use crate::pipeline::regroup;
 use crate::pipeline::repeats::Repeats;
 use crate::pipeline::report;
 use crate::pipeline::shapes::{REPORT_EVERY_US, Shapes};
@@ -69,6 +70,7 @@ pub(crate) struct Analyst {
     /// Since the start, by level.
     findings: BTreeMap<Severity, u64>,
     repeats: Repeats,
+    regroup: regroup::Receiver,
     /// Who waits for the commit under work.
     tickets: Vec<(Ticket, Outcome)>,
     /// Rows of the commit under work that stand for canaries.
@@ -95,6 +97,7 @@ impl Analyst {
         let (inferrer, next_models) = inference.unzip();
         let noise = NoiseRules::new(noise, muted.recommended());
         let mut analyst = Analyst {
+            regroup: regroup::Receiver::new(&shared),
             settings,
             limits: loader.config.limits.clone(),
             loader,
@@ -214,6 +217,13 @@ impl Analyst {
             if !self.is_new(batch, &mut commit) {
                 delta.received += batch.records.len() as u64;
                 delta.duplicate += batch.records.len() as u64;
+                continue;
+            }
+            if regroup::holds_matches(batch) {
+                let books = (&mut commit, delta);
+                let (regroup, settings) = (&self.regroup, &self.settings);
+                regroup.take(batch, settings, &mut shard.detector, books, &mut findings);
+                shard.gaps.see(batch, &[], commit.at);
                 continue;
             }
             let output = shard.decode(batch, &self.settings, delta);

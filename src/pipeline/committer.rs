@@ -9,11 +9,14 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 
+use crate::export::SinkError;
 use crate::model::alert::Alert;
+use crate::model::correlation_match::CorrelationMatch;
 use crate::model::inference::RULE_PREFIX;
 use crate::model::ledger::{LedgerDelta, SourceLedger};
 use crate::model::lifecycle::Absorbed;
 use crate::pipeline::infer::second_opinion;
+use crate::pipeline::regroup;
 use crate::pipeline::shared::{Health, Shared};
 use crate::stdx::queue;
 use crate::stdx::stop::StopToken;
@@ -27,6 +30,16 @@ const RETRY: (Duration, Duration) = (Duration::from_millis(200), Duration::from_
 const STOP_GRACE: Duration = Duration::from_secs(10);
 /// The key of the problem in the health report.
 const PROBLEM: &str = "store";
+
+/// Why a commit cannot be made now.
+#[derive(Debug, thiserror::Error)]
+enum Trouble {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// What comes before it.
+    #[error("matches of correlations cannot be handed on: {0}")]
+    Regroup(#[from] SinkError),
+}
 
 /// How a commit ended.
 enum End {
@@ -60,6 +73,8 @@ pub(crate) struct Committer {
     pub(crate) stop: StopToken,
     /// The books as the last commit left them: the node's own, under no key, and those of each shard.
     pub(crate) books: BTreeMap<Arc<str>, Vec<SourceLedger>>,
+    /// The way to the nodes that count what this one finds.
+    pub(crate) regroup: Option<regroup::Sender>,
     /// Who is asked about models' alerts.
     pub(crate) second_opinions: Option<second_opinion::Desk>,
 }
@@ -93,31 +108,38 @@ impl Committer {
         let mut pause = RETRY.0;
         let mut stopping: Option<Instant> = None;
         let mut troubled = false;
+        let mut handed_on = commit.matches.is_empty();
         loop {
-            match self.runtime.block_on(self.store.commit(commit)) {
+            let tried = match handed_on {
+                true => Ok(()),
+                false => self.hand_on(&commit.matches),
+            };
+            handed_on = tried.is_ok();
+            match tried.and_then(|()| Ok(self.runtime.block_on(self.store.commit(commit))?)) {
                 Ok(committed) => {
                     if troubled {
-                        tracing::warn!("the store takes commits again");
+                        tracing::warn!("commits are made again");
                         self.shared.set_problem(PROBLEM, None);
                     }
                     self.report(commit, &committed.alerts);
                     return End::Stands;
                 }
-                Err(StoreError::ShardGone(shard)) => {
+                Err(Trouble::Store(StoreError::ShardGone(shard))) => {
                     tracing::info!(shard, "a commit is left to the node that has the shard now");
                     self.shared.set_problem(PROBLEM, None);
                     return End::Elsewhere;
                 }
-                Err(error) => {
+                Err(trouble) => {
                     if !troubled {
-                        let error: &dyn std::error::Error = &error;
+                        let error: &dyn std::error::Error = &trouble;
                         tracing::error!(
                             error,
                             "cannot commit; nothing is acknowledged until it works"
                         );
                     }
                     troubled = true;
-                    self.say(&error);
+                    let problem = (Health::Unhealthy, trouble.to_string());
+                    self.shared.set_problem(PROBLEM, Some(problem));
                 }
             }
             if self.stop.is_stopped() {
@@ -131,8 +153,10 @@ impl Committer {
         }
     }
 
-    fn say(&self, error: &StoreError) {
-        self.shared.set_problem(PROBLEM, Some((Health::Unhealthy, error.to_string())));
+    /// What other nodes count goes to them before the commit, so that a crash in between sends it twice and never not.
+    fn hand_on(&mut self, matches: &[CorrelationMatch]) -> Result<(), Trouble> {
+        let Some(regroup) = &mut self.regroup else { return Ok(()) };
+        Ok(regroup.send(matches)?)
     }
 
     fn report(&mut self, commit: &Commit, alerts: &[(Arc<Alert>, Absorbed)]) {

@@ -25,6 +25,7 @@ pub mod normalise;
 pub mod opening;
 mod own_numbers;
 mod pending;
+mod regroup;
 mod repeats;
 mod report;
 mod retention;

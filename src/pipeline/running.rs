@@ -23,6 +23,7 @@ use crate::pipeline::inputs::{Inputs, Plan};
 use crate::pipeline::keys::KeyRing;
 use crate::pipeline::mappings;
 use crate::pipeline::opening::{Opened, index_follower};
+use crate::pipeline::regroup;
 use crate::pipeline::repeats::Repeats;
 use crate::pipeline::retention;
 use crate::pipeline::rule_life::reload::Reloader;
@@ -163,6 +164,7 @@ pub async fn start(parts: Parts) -> anyhow::Result<Running> {
         runtime: Handle::current(),
         stop: stop.clone(),
         books: BTreeMap::from([("".into(), ledger)]),
+        regroup: regroup::Sender::open(&config, &shared)?,
         second_opinions,
     };
     let committer = task::thread("commit", move || committer.run(&commits))?;

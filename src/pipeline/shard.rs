@@ -70,6 +70,9 @@ impl Loader {
     ) -> anyhow::Result<Shard> {
         let (store, config) = (&self.store, &self.config);
         let mut detector = Detector::new(rules, config.limits.correlation_rows_max);
+        if config.regroup.is_some() {
+            detector = detector.in_parts();
+        }
         let mut signals = signal::Engine::new(signals, &config.signals);
         let saved = store.saved(key).await?;
         let other =
@@ -224,6 +227,7 @@ impl Shard {
     pub(crate) fn take_changes(&mut self, commit: &mut Commit) {
         commit.bundles = self.engine.take_bundles();
         commit.rule_counts = self.engine.take_counts();
+        commit.matches = self.detector.take_away();
         let rows = self.detector.take_changes();
         // What windows came to is in it already.
         commit.detection.extend(rows.into_iter().map(|row| (row.key, row.value)));

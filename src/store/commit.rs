@@ -7,6 +7,7 @@ use hashbrown::HashSet;
 
 use crate::model::alert::{Action, Alert, AlertId, Status};
 use crate::model::bundle::BundleChange;
+use crate::model::correlation_match::CorrelationMatch;
 use crate::model::episode::{AlertChange, OpenEpisode, RuleCount};
 use crate::model::event::{Event, EventId};
 use crate::model::ledger::LedgerDelta;
@@ -62,6 +63,8 @@ pub struct Commit {
     pub ledger: Vec<LedgerDelta>,
     /// Records that could not be read.
     pub rejects: Vec<Reject>,
+    /// Matches whose groups are counted elsewhere. Not stored: whoever makes the commit real hands them on before it.
+    pub matches: Vec<CorrelationMatch>,
 }
 
 /// What a commit changed, for those who look on.

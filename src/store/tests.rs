@@ -162,6 +162,7 @@ fn batch(engine: &mut Episodes, numbers: std::ops::Range<u64>, found: &[u64]) ->
         bundles: Vec::new(),
         rule_counts: Vec::new(),
         placed: Vec::new(),
+        matches: Vec::new(),
         detection: vec![("k".to_owned(), Some(numbers.end.to_le_bytes().to_vec()))],
         decoders: vec![(Id128([7; 16]), Some(b"open".to_vec()))],
         positions: vec![Position {

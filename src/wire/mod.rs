@@ -3,6 +3,7 @@
 pub mod alert_v1;
 pub mod bundle_v1;
 pub mod collected_v1;
+pub mod correlation_match_v1;
 pub mod desk_v1;
 pub mod disagreement_v1;
 pub mod endpoint_view_v1;

@@ -16,36 +16,46 @@ use crate::support::kafka::Broker;
 use crate::support::services::postgres::{self, Postgres};
 use crate::support::services::search::SearchNode;
 
-const TOPIC: &str = "web";
-const PARTITIONS: i32 = 6;
+pub const TOPIC: &str = "web";
+pub const PARTITIONS: i32 = 6;
 const HOSTS: usize = 12;
 /// Lines that are sent at once.
 const PIECE: usize = 150;
 const PIECES: usize = 24;
-const PATIENCE: Duration = Duration::from_secs(180);
+pub const PATIENCE: Duration = Duration::from_secs(180);
 /// Each run has an index of its own.
 static RUNS: AtomicUsize = AtomicUsize::new(0);
 
 /// What nodes share.
-struct World<'w> {
-    broker: &'w Broker,
-    search: &'w SearchNode,
+pub struct World<'w> {
+    pub broker: &'w Broker,
+    pub search: &'w SearchNode,
     server: &'w Postgres,
     database: String,
     index: String,
     folder: tempfile::TempDir,
-    nodes: Vec<Option<Daemon>>,
+    pub nodes: Vec<Option<Daemon>>,
+    /// What the configuration says beside what all have: of rules, and at its end.
+    more: (String, String),
 }
 
 impl<'w> World<'w> {
-    fn start(
+    fn start(nodes: usize, servers: (&'w Broker, &'w SearchNode, &'w Postgres)) -> World<'w> {
+        World::start_with(nodes, servers, &rules, ("", ""))
+    }
+
+    /// Nodes by rules that `write` puts into a folder, and with more in their configuration.
+    pub fn start_with(
         nodes: usize,
         (broker, search, server): (&'w Broker, &'w SearchNode, &'w Postgres),
+        write: &dyn Fn(&Path),
+        (of_rules, more): (&str, &str),
     ) -> World<'w> {
         broker.create(TOPIC, PARTITIONS);
         let folder = tempfile::tempdir().unwrap();
-        rules(folder.path());
+        write(folder.path());
         let mut world = World {
+            more: (of_rules.to_owned(), more.to_owned()),
             broker,
             search,
             server,
@@ -65,18 +75,20 @@ impl<'w> World<'w> {
         self.folder.path().join(format!("data{number}"))
     }
 
-    fn config(&self, number: usize) -> PathBuf {
+    pub fn config(&self, number: usize) -> PathBuf {
         let path = self.folder.path().join(format!("node{number}.toml"));
         let text = format!(
             "[store]\nalerts = \"{}\"\nevents = \"{}\"\nevents_index = \"{}\"\n[node]\nname = \"node{number}\"\n\
-             [rules]\npaths = [\"{rules}/rules\"]\n[signals]\npaths = [\"{rules}/signals\"]\n[alert]\nevidence_max = 20\n\
+             [rules]\n{of_rules}paths = [\"{rules}/rules\"]\n[signals]\npaths = [\"{rules}/signals\"]\n[alert]\nevidence_max = 20\n\
              [[sources]]\nname = \"web\"\ntype = \"kafka\"\nbrokers = [\"{}\"]\ntopics = [\"{TOPIC}\"]\n\
-             group = \"{}\"\nkey_is_host = true\nsession_timeout = \"3s\"\n",
+             group = \"{}\"\nkey_is_host = true\nsession_timeout = \"3s\"\n{}",
             self.database,
             self.search.url(),
             self.index,
             self.broker.address(),
             self.index,
+            self.more.1,
+            of_rules = self.more.0,
             rules = self.folder.path().display(),
         );
         if !path.exists() {
@@ -99,7 +111,7 @@ impl<'w> World<'w> {
     }
 
     /// The sum of a column of the books of all shards.
-    fn books(&self, column: &str) -> i64 {
+    pub fn books(&self, column: &str) -> i64 {
         let schemas = self.sql(
             "SELECT string_agg(nspname, ' ') FROM pg_namespace WHERE nspname LIKE 'watchfloor\\_shard\\_%'",
         );
@@ -110,7 +122,7 @@ impl<'w> World<'w> {
         sums.sum()
     }
 
-    fn wait_for(&self, what: &str, records: usize) {
+    pub fn wait_for(&self, what: &str, records: usize) {
         let deadline = Instant::now() + PATIENCE;
         while self.books("stored") < records as i64 {
             assert!(
@@ -124,7 +136,7 @@ impl<'w> World<'w> {
     }
 
     /// The ends of the nodes' logs.
-    fn said(&self) -> String {
+    pub fn said(&self) -> String {
         let logs = (0..self.nodes.len()).map(|number| {
             let log = self.config(number).with_extension("log");
             let text = std::fs::read_to_string(log).unwrap_or_default();
@@ -135,7 +147,7 @@ impl<'w> World<'w> {
     }
 
     /// kill -9, and start again after a while or at once.
-    fn kill(&mut self, number: usize, pause: Duration) {
+    pub fn kill(&mut self, number: usize, pause: Duration) {
         self.nodes[number].take().unwrap().kill();
         std::thread::sleep(pause);
         let node = Daemon::spawn(&self.config(number), &self.data(number));
@@ -212,7 +224,7 @@ fn run(
 }
 
 /// Wait until the node has seen what the others did.
-fn wait_for_alerts(config: &Path) {
+pub fn wait_for_alerts(config: &Path) {
     let mut last = None;
     for _ in 0..100 {
         let status = run_json(config, &["status", "--format", "json"]);

@@ -10,6 +10,7 @@ mod canary;
 mod carriers;
 mod cli;
 mod cluster;
+mod cluster_regroup;
 mod config_reload;
 mod coverage;
 mod demo;

@@ -124,7 +124,8 @@ fn clusters(config: &Config) -> Vec<Wanted> {
     }
     for sink in &config.sinks {
         let SinkKind::Kafka(kafka) = &sink.kind else { continue };
-        let topics = [&kafka.events_topic, &kafka.alerts_topic].into_iter().flatten();
+        let topics = [&kafka.events_topic, &kafka.alerts_topic, &kafka.inference_topic];
+        let topics = topics.into_iter().flatten();
         add(&mut wanted, &kafka.cluster, topics, None);
     }
     wanted

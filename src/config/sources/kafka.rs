@@ -44,6 +44,38 @@ pub struct KafkaSource {
     pub metadata_every: Duration,
 }
 
+/// After this long without a sign of life the group gives our partitions away.
+const SESSION_TIMEOUT: Duration = Duration::from_secs(45);
+/// After this long without asking for messages it does too.
+const POLL_INTERVAL: Duration = Duration::from_secs(300);
+/// How long partitions that are taken away wait for what is under way.
+const REVOKE_WAIT: Duration = Duration::from_secs(10);
+/// How often topics are looked at.
+const METADATA_EVERY: Duration = Duration::from_secs(60);
+
+impl KafkaSource {
+    /// One topic, and every default.
+    pub fn of(cluster: BrokerConfig, topic: &str, group: &str) -> KafkaSource {
+        KafkaSource {
+            cluster,
+            topics: vec![topic.to_owned()],
+            group: group.to_owned(),
+            from: From::Start,
+            partitions: 0,
+            numbered: false,
+            instance: None,
+            host_header: None,
+            tenant_header: None,
+            key_is_host: false,
+            from_collectors: false,
+            session_timeout: SESSION_TIMEOUT,
+            poll_interval: POLL_INTERVAL,
+            revoke_wait: REVOKE_WAIT,
+            metadata_every: METADATA_EVERY,
+        }
+    }
+}
+
 /// Take the keys of a Kafka source.
 pub(super) fn read(reader: &mut Reader, index: usize) -> KafkaSource {
     let prefix = format!("sources[{index}]");
@@ -99,22 +131,22 @@ pub(super) fn read(reader: &mut Reader, index: usize) -> KafkaSource {
         ),
         session_timeout: reader.duration(
             &key("session_timeout"),
-            Duration::from_secs(45),
+            SESSION_TIMEOUT,
             "After this long without a sign of life the group gives our partitions away.",
         ),
         poll_interval: reader.duration(
             &key("poll_interval"),
-            Duration::from_secs(300),
+            POLL_INTERVAL,
             "After this long without asking for messages the group gives our partitions away.",
         ),
         revoke_wait: reader.duration(
             &key("revoke_wait"),
-            Duration::from_secs(10),
+            REVOKE_WAIT,
             "How long partitions that are taken away wait for what is under way.",
         ),
         metadata_every: reader.duration(
             &key("metadata_every"),
-            Duration::from_secs(60),
+            METADATA_EVERY,
             "How often topics and partition counts are looked at.",
         ),
     }

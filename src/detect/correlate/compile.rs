@@ -106,6 +106,8 @@ pub struct Correlation {
     pub span_us: i64,
     /// What must be true.
     pub test: Test,
+    /// Events of one group may be of several endpoints; see [`super::spread`].
+    pub spread: bool,
 }
 
 /// What is loaded already.
@@ -176,6 +178,7 @@ pub fn compile(
         value_names: value_names.to_vec(),
         span_us: i64::try_from(seconds).unwrap_or(i64::MAX).saturating_mul(SECOND_US),
         test,
+        spread: false,
     })
 }
 

@@ -15,7 +15,8 @@
 //!   the caller, and the row that was touched longest ago makes room. Both are counted.
 //!
 //! `condition` and `compile` make a rule into a test over a window, `lane` holds the sorted events of a group,
-//! `judge` looks at windows, `circle` explains what could not be put in an order, `row` and `bytes` are a group's state and its saved form, `values` is what of an event counts, `state` is all groups.
+//! `judge` looks at windows, `circle` explains what could not be put in an order, `row` and `bytes` are a group's state and its saved form, `values` is what of an event counts, `state` is all groups,
+//! `spread` says which groups lie in several parts of a stream.
 
 pub mod bytes;
 pub mod circle;
@@ -24,9 +25,12 @@ pub mod condition;
 pub mod judge;
 pub mod lane;
 pub mod row;
+pub mod spread;
 pub mod state;
 pub mod values;
 
+#[cfg(test)]
+mod parts_tests;
 #[cfg(test)]
 mod reference;
 #[cfg(test)]

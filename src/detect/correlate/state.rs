@@ -13,6 +13,7 @@ use crate::detect::correlate::row::{Place, Row};
 use crate::detect::correlate::values::{add_part, group_texts, hash, number, text};
 use crate::detect::detector::StateRow;
 use crate::detect::view::View;
+use crate::model::correlation_match::CorrelationMatch;
 use crate::model::event::EventId;
 use crate::stdx::id::Id128;
 use crate::stdx::time::Timestamp;
@@ -106,6 +107,14 @@ impl Fired {
         let places = self.places.iter().skip(self.outcome.findings.len());
         self.outcome.held.iter().zip(places)
     }
+}
+
+/// What of an event counts in one group.
+struct Given<'s> {
+    group: Id128,
+    input: &'s Input,
+    seen: Seen<'s>,
+    value: u64,
 }
 
 #[derive(Debug, Default)]
@@ -265,7 +274,68 @@ impl State {
         view: &View<'_, '_>,
         out: &mut Vec<Fired>,
     ) {
-        let mut waiting: SmallVec<[(Id128, &Input, Seen<'s>, u64); 1]> = SmallVec::new();
+        for Given { group, input, seen, value } in self.gather(correlation, fed, view) {
+            if let Some(mut fired) = self.add((number, group), correlation, &seen, value) {
+                fired.group = group_texts(input, &seen, view);
+                out.push(fired);
+            }
+        }
+    }
+
+    /// The same where groups are counted elsewhere: what would have gone in is added to `out`.
+    pub fn give_away<'s>(
+        &mut self,
+        correlation: &Correlation,
+        fed: impl Iterator<Item = (&'s Input, Seen<'s>)>,
+        (view, backfill): (&View<'_, '_>, bool),
+        out: &mut Vec<CorrelationMatch>,
+    ) {
+        let given = self.gather(correlation, fed, view);
+        out.extend(given.into_iter().map(|Given { input, seen, value, .. }| CorrelationMatch {
+            correlation: correlation.key.clone(),
+            tenant: seen.tenant.to_owned(),
+            group: group_texts(input, &seen, view),
+            value,
+            timestamp: seen.time,
+            event: seen.id,
+            host: seen.host.to_owned(),
+            user: seen.user.to_owned(),
+            backfill,
+        }));
+    }
+
+    /// What was given away elsewhere goes into the correlation of this number.
+    pub fn join(
+        &mut self,
+        number: u32,
+        correlation: &Correlation,
+        one: &CorrelationMatch,
+    ) -> Option<Fired> {
+        self.scratch.clear();
+        begin_group(&mut self.scratch, &one.tenant);
+        one.group.iter().for_each(|value| add_part(&mut self.scratch, value));
+        let group = hash(&self.scratch);
+        let seen = Seen {
+            time: one.timestamp,
+            id: one.event,
+            host: &one.host,
+            user: &one.user,
+            tenant: &one.tenant,
+            group: &one.group,
+        };
+        let mut fired = self.add((number, group), correlation, &seen, one.value)?;
+        fired.group.clone_from(&one.group);
+        Some(fired)
+    }
+
+    /// What of an event counts in which groups.
+    fn gather<'s>(
+        &mut self,
+        correlation: &Correlation,
+        fed: impl Iterator<Item = (&'s Input, Seen<'s>)>,
+        view: &View<'_, '_>,
+    ) -> SmallVec<[Given<'s>; 1]> {
+        let mut all: SmallVec<[Given<'s>; 1]> = SmallVec::new();
         for (input, seen) in fed {
             let Some(group) = self.group_hash(input, &seen, view) else {
                 self.counts.ungrouped += 1;
@@ -275,22 +345,16 @@ impl State {
                 self.counts.valueless += 1;
                 continue;
             };
-            let same =
-                waiting.iter_mut().find(|(known, _, one, _)| *known == group && one.id == seen.id);
+            let same = all.iter_mut().find(|one| one.group == group && one.seen.id == seen.id);
             match same {
                 // One event that is several steps is one event.
-                Some((_, _, _, steps)) if input.step != 0 => *steps |= value,
+                Some(one) if input.step != 0 => one.value |= value,
                 // One event counts once, for the input that stands first.
                 Some(_) => self.counts.duplicates += 1,
-                None => waiting.push((group, input, seen, value)),
+                None => all.push(Given { group, input, seen, value }),
             }
         }
-        for (group, input, seen, value) in waiting {
-            if let Some(mut fired) = self.add((number, group), correlation, &seen, value) {
-                fired.group = group_texts(input, &seen, view);
-                out.push(fired);
-            }
-        }
+        all
     }
 
     fn add(
@@ -348,8 +412,7 @@ impl State {
     /// rows are looked up by it for every event, and found again by it after a restart.
     fn group_hash(&mut self, input: &Input, seen: &Seen<'_>, view: &View<'_, '_>) -> Option<Id128> {
         self.scratch.clear();
-        add_part(&mut self.scratch, "correlation row");
-        add_part(&mut self.scratch, seen.tenant);
+        begin_group(&mut self.scratch, seen.tenant);
         for source in &input.group {
             add_part(&mut self.scratch, &text(*source, seen, view)?);
         }
@@ -377,6 +440,12 @@ impl State {
         let [a, b, c, d, e, f, g, h, ..] = hash(&self.scratch).0;
         Some(u64::from_le_bytes([a, b, c, d, e, f, g, h]))
     }
+}
+
+/// What the hash of a group begins with.
+fn begin_group(out: &mut Vec<u8>, tenant: &str) {
+    add_part(out, "correlation row");
+    add_part(out, tenant);
 }
 
 /// The seat of `key`, made if there is none, marked as used and changed.

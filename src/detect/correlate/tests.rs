@@ -77,8 +77,8 @@ pub fn event(one: &Happening) -> Event {
 const SPAN: i64 = 10;
 
 /// A type with a condition, and what its definition says.
-struct Type {
-    name: &'static str,
+pub struct Type {
+    pub name: &'static str,
     /// `correlation` without group-by and timespan.
     text: &'static str,
     kinds: u8,
@@ -105,7 +105,7 @@ macro_rules! kind {
     };
 }
 
-const TYPES: &[Type] = &[
+pub const TYPES: &[Type] = &[
     kind!(
         "count gte",
         "type: event_count, rules: [a], condition: {gte: 3}",
@@ -342,7 +342,7 @@ static SETS: LazyLock<BTreeMap<&str, Arc<RuleSet>>> = LazyLock::new(|| {
 });
 
 impl Type {
-    fn detector(&self) -> Detector {
+    pub fn detector(&self) -> Detector {
         Detector::new(Arc::clone(&SETS[self.name]), 1_000)
     }
 
@@ -374,7 +374,7 @@ fn run(detector: &mut Detector, stream: &[Happening]) -> Findings {
 }
 
 /// A stream in the order of its times, with duplicates, several groups, and gaps.
-fn stream() -> impl Strategy<Value = Vec<Happening>> {
+pub fn stream() -> impl Strategy<Value = Vec<Happening>> {
     let one = (
         prop_oneof![16 => 0_i64..2, 3 => 2_i64..9, 1 => 9_i64..80],
         prop::option::weighted(0.95, 0_u8..3),
