@@ -2,13 +2,15 @@
 
 use std::io;
 
+use tantivy::columnar::Column;
 use tantivy::postings::TermInfo;
 use tantivy::schema::IndexRecordOption;
 use tantivy::{DocSet as _, InvertedIndexReader, SegmentReader, TERMINATED, TantivyError};
 
 use crate::model::query::{Need, Shape, ValueTest};
-use crate::store::index::partition::Fields;
+use crate::store::index::partition::{Fields, SPAN};
 use crate::store::index::pieces::{self, Finder, Pieces};
+use crate::store::index::shared::MARK;
 use crate::store::index::terms::{
     self, Column as Kept, OTHER, VALUE_BYTES, WINDOW_STEP, WORD_BYTES,
 };
@@ -69,12 +71,31 @@ pub(crate) fn rows(
     fields: Fields,
 ) -> Result<Option<Rows>, TantivyError> {
     let inverted = part.inverted_index(fields.term)?;
-    Asking { inverted: &inverted, rows: part.max_doc() }.rows(need)
+    let spans = part.fast_fields().u64(SPAN)?;
+    Asking { inverted: &inverted, spans: &spans, rows: part.max_doc() }.rows(need)
 }
 
 struct Asking<'a> {
     inverted: &'a InvertedIndexReader,
+    spans: &'a Column<u64>,
     rows: u32,
+}
+
+/// Where terms are looked for: at single rows, or among those that stand for several.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Among {
+    Single,
+    Shared,
+}
+
+impl Among {
+    /// The term as it stands there.
+    fn term(self, term: &[u8]) -> Vec<u8> {
+        match self {
+            Among::Single => term.to_vec(),
+            Among::Shared => [&[MARK], term].concat(),
+        }
+    }
 }
 
 impl Asking<'_> {
@@ -125,23 +146,33 @@ impl Asking<'_> {
 
     fn look_up(&self, lookup: &Lookup, test: &ValueTest) -> Result<Rows, TantivyError> {
         let mut found = Rows::none(self.rows);
-        let dictionary = self.inverted.terms();
-        if let Lookup::Exactly(key, also) = lookup {
-            for key in std::iter::once(key).chain(also) {
-                if let Some(info) = dictionary.get(key)? {
-                    self.put(&info, &mut found)?;
-                }
-            }
-            return Ok(found);
+        for among in [Among::Single, Among::Shared] {
+            self.look_among(among, lookup, test, &mut found)?;
         }
-        let (Lookup::Values { head, .. } | Lookup::Words { head, .. } | Lookup::Exactly(head, _)) =
-            lookup;
-        let start = match lookup {
-            Lookup::Values { start, .. } | Lookup::Words { start, .. } => {
-                [head.as_slice(), start].concat()
+        Ok(found)
+    }
+
+    fn look_among(
+        &self,
+        among: Among,
+        lookup: &Lookup,
+        test: &ValueTest,
+        found: &mut Rows,
+    ) -> Result<(), TantivyError> {
+        let dictionary = self.inverted.terms();
+        let (head, start) = match lookup {
+            Lookup::Exactly(key, also) => {
+                for key in std::iter::once(key).chain(also) {
+                    if let Some(info) = dictionary.get(among.term(key))? {
+                        self.put(among, &info, found)?;
+                    }
+                }
+                return Ok(());
             }
-            Lookup::Exactly(..) => Vec::new(),
+            Lookup::Values { head, start, .. } | Lookup::Words { head, start, .. } => (head, start),
         };
+        let head = among.term(head);
+        let start = [head.as_slice(), start].concat();
         let mut range = dictionary.range().ge(&start);
         if let Some(end) = after(&start) {
             range = range.lt(end);
@@ -150,23 +181,30 @@ impl Asking<'_> {
         while let Some((key, info)) = stream.next() {
             let rest = key.get(head.len()..).unwrap_or_default();
             if lookup.wants(rest, test) {
-                self.put(info, &mut found)?;
+                self.put(among, info, found)?;
             }
         }
         // A value with too many words passes whatever is asked of its words.
         if matches!(lookup, Lookup::Words { .. })
-            && let Some(info) = dictionary.get(head)?
+            && let Some(info) = dictionary.get(&head)?
         {
-            self.put(&info, &mut found)?;
+            self.put(among, &info, found)?;
         }
-        Ok(found)
+        Ok(())
     }
 
-    fn put(&self, info: &TermInfo, found: &mut Rows) -> io::Result<()> {
+    fn put(&self, among: Among, info: &TermInfo, found: &mut Rows) -> io::Result<()> {
         let mut rows = self.inverted.read_postings_from_terminfo(info, IndexRecordOption::Basic)?;
         let mut row = rows.doc();
         while row != TERMINATED {
-            found.put(row);
+            match among {
+                Among::Single => found.put(row),
+                Among::Shared => {
+                    let span = self.spans.first(row).unwrap_or(1);
+                    let end = row.saturating_add(u32::try_from(span).unwrap_or(u32::MAX));
+                    (row..end.min(self.rows)).for_each(|row| found.put(row));
+                }
+            }
             row = rows.advance();
         }
         Ok(())

@@ -18,7 +18,8 @@ use crate::store::event_log::segment_path;
 use crate::store::events::{EventReader, read_block, walk_frames};
 use crate::store::folder;
 use crate::store::frame::{FIXED_BYTES, Header};
-use crate::store::index::partition::{self, PartitionWriter, Row};
+use crate::store::index::partition::PartitionWriter;
+use crate::store::index::shared::{Gathered, SHARING, Sharing, Spot};
 use crate::store::index::terms::TermReader;
 use crate::store::index::{
     Cursor, DAYS_MAX, EventIndex, Mark, REST, SET_ASIDE, SET_ASIDE_MAX, partition_name,
@@ -28,6 +29,8 @@ use crate::wire::event_v1;
 
 /// Events that are held at once, sorted by day. Their terms take 5 to 10 KB each.
 const STEP_EVENTS: u64 = 5_000;
+/// Rows that are handed to the index at once, whole groups of those that share.
+const WRITE_ROWS: usize = 128 * SHARING;
 /// Events between two commits of the index, so that a restart does not repeat much.
 const COMMIT_EVENTS: u64 = 200_000;
 /// Days of one step that get a partition each; the smaller ones go to the rest.
@@ -61,6 +64,15 @@ pub struct Follower {
     /// Steps that failed, one after the other.
     failed: u32,
     terms: TermReader,
+    sharing: Sharing,
+}
+
+/// Events of a step that belong to one day.
+#[derive(Default)]
+struct Waiting {
+    events: Gathered,
+    /// Where the frame of each ends.
+    ends: Vec<Cursor>,
 }
 
 /// A day that is being written.
@@ -99,6 +111,7 @@ impl Follower {
             fresh: 0,
             failed: 0,
             terms: TermReader::default(),
+            sharing: Sharing::default(),
         })
     }
 
@@ -264,7 +277,7 @@ impl Follower {
 
     /// Take in the next frames. `false`: nothing is left, and everything is committed.
     fn step(&mut self) -> Result<bool, Failed> {
-        let mut days: BTreeMap<String, Vec<(Cursor, Row)>> = BTreeMap::new();
+        let mut days: BTreeMap<String, Waiting> = BTreeMap::new();
         let (mut read, mut events) = (self.read, 0);
         for (segment, length) in self.reader.segments_from(read.cursor.segment) {
             let same = segment == read.cursor.segment;
@@ -294,10 +307,10 @@ impl Follower {
         Ok(more)
     }
 
-    fn add(&mut self, days: BTreeMap<String, Vec<(Cursor, Row)>>) -> Result<(), Failed> {
-        let mut days: Vec<(String, Vec<(Cursor, Row)>)> = days.into_iter().collect();
-        days.sort_by_key(|(_, rows)| std::cmp::Reverse(rows.len()));
-        for (number, (name, rows)) in days.into_iter().enumerate() {
+    fn add(&mut self, days: BTreeMap<String, Waiting>) -> Result<(), Failed> {
+        let mut days: Vec<(String, Waiting)> = days.into_iter().collect();
+        days.sort_by_key(|(_, waiting)| std::cmp::Reverse(waiting.ends.len()));
+        for (number, (name, waiting)) in days.into_iter().enumerate() {
             let known = self.index.partitions.lock();
             let fits =
                 number < STEP_DAYS_MAX && (known.contains_key(&name) || known.len() < DAYS_MAX);
@@ -307,11 +320,12 @@ impl Follower {
                 self.open_writer(&name)?;
             }
             let Some(open) = self.writers.get_mut(&name) else { continue };
-            open.used += rows.len() as u64;
-            for (end, row) in rows {
-                if end > open.reaches {
-                    open.writer.add(row)?;
-                }
+            open.used += waiting.ends.len() as u64;
+            // The log is read in order: what the day has already comes first.
+            let known = waiting.ends.partition_point(|end| *end <= open.reaches);
+            let mut rows = self.sharing.rows(waiting.events, known).into_iter();
+            while rows.len() > 0 {
+                open.writer.add(rows.by_ref().take(WRITE_ROWS).collect())?;
             }
         }
         Ok(())
@@ -400,9 +414,8 @@ impl TermReader {
         place_of: u64,
         header: &Header,
         end: Cursor,
-        days: &mut BTreeMap<String, Vec<(Cursor, Row)>>,
+        days: &mut BTreeMap<String, Waiting>,
     ) -> std::io::Result<()> {
-        let fields = partition::schema().1;
         let mut row = 0_u64;
         let mut day = (i64::MIN, String::new());
         for block in &header.blocks {
@@ -417,19 +430,20 @@ impl TermReader {
                 Some(line.unwrap_or_default())
             });
             for (number, line) in lines.filter(|line| !line.is_empty()).enumerate() {
-                let (Some(at), Some(terms)) = (event_v1::time_of(line), self.read(line)) else {
-                    continue;
-                };
+                let Some(at) = event_v1::time_of(line) else { continue };
                 let today = at.micros().div_euclid(86_400 * SECOND_US);
                 if day.0 != today {
                     day = (today, partition_name(at));
                 }
-                let fresh = Row::new(fields, at.micros(), place_of, first + number as u64, terms);
-                match days.get_mut(&day.1) {
-                    Some(rows) => rows.push((end, fresh)),
-                    None => {
-                        days.insert(day.1.clone(), vec![(end, fresh)]);
-                    }
+                if !days.contains_key(&day.1) {
+                    days.insert(day.1.clone(), Waiting::default());
+                }
+                let Some(waiting) = days.get_mut(&day.1) else { continue };
+                if self.read(line, &mut waiting.events.terms) {
+                    let spot =
+                        Spot { at: at.micros(), frame: place_of, row: first + number as u64 };
+                    waiting.events.end(spot);
+                    waiting.ends.push(end);
                 }
             }
         }

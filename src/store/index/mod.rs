@@ -9,6 +9,7 @@ mod follow;
 mod partition;
 mod pieces;
 mod search;
+mod shared;
 mod terms;
 #[cfg(test)]
 mod tests;
@@ -30,7 +31,7 @@ use partition::{AT, Fields, Partition};
 pub use follow::Follower;
 
 /// What terms are made of, and how. Another number here makes every index anew.
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 /// Events of days beyond this many go into one partition for the rest.
 const DAYS_MAX: usize = 800;
 /// The partition of events whose day has none of its own.

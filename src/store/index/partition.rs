@@ -1,9 +1,10 @@
 //! One day of the index: a tantivy index whose rows are places of events in the log, with their terms and their time.
 
 use std::path::Path;
+use std::sync::LazyLock;
 
 use tantivy::directory::MmapDirectory;
-use tantivy::indexer::LogMergePolicy;
+use tantivy::indexer::{LogMergePolicy, UserOperation};
 use tantivy::schema::document::{ReferenceValue, ReferenceValueLeaf};
 use tantivy::schema::{BytesOptions, Document, FAST, Field, NumericOptions, Schema, Value};
 use tantivy::store::Compressor;
@@ -11,7 +12,7 @@ use tantivy::{
     Index, IndexReader, IndexSettings, IndexWriter, ReloadPolicy, Searcher, TantivyError,
 };
 
-use crate::store::index::terms::Terms;
+use crate::store::index::shared::Row;
 
 /// Column of event time, microseconds.
 pub(crate) const AT: &str = "at";
@@ -19,6 +20,8 @@ pub(crate) const AT: &str = "at";
 pub(crate) const FRAME: &str = "frame";
 /// Column of the event's number in its frame.
 pub(crate) const ROW: &str = "row";
+/// Column of how many events, from this one on, share the terms that stand here for all of them.
+pub(crate) const SPAN: &str = "span";
 /// The terms.
 const TERM: &str = "term";
 /// Memory for terms that are not written yet, of one day. Tantivy takes no less than 15 MB.
@@ -28,22 +31,13 @@ const MERGE_AT: usize = 8;
 /// Parts with more rows than this are left alone.
 const MERGE_ROWS_MAX: usize = 5_000_000;
 
-/// One event on its way into the index.
-#[derive(Debug)]
-pub(crate) struct Row {
-    pub at: i64,
-    pub frame: u64,
-    pub row: u64,
-    terms: Terms,
-    fields: Fields,
-}
-
 /// The fields of the schema.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Fields {
     at: Field,
     frame: Field,
     row: Field,
+    span: Field,
     pub term: Field,
 }
 
@@ -53,15 +47,12 @@ pub(crate) fn schema() -> (Schema, Fields) {
     let at = builder.add_i64_field(AT, NumericOptions::default() | FAST);
     let frame = builder.add_u64_field(FRAME, NumericOptions::default() | FAST);
     let row = builder.add_u64_field(ROW, NumericOptions::default() | FAST);
+    let span = builder.add_u64_field(SPAN, NumericOptions::default() | FAST);
     let term = builder.add_bytes_field(TERM, BytesOptions::default().set_indexed());
-    (builder.build(), Fields { at, frame, row, term })
+    (builder.build(), Fields { at, frame, row, span, term })
 }
 
-impl Row {
-    pub(crate) fn new(fields: Fields, at: i64, frame: u64, row: u64, terms: Terms) -> Row {
-        Row { at, frame, row, terms, fields }
-    }
-}
+static SCHEMA: LazyLock<(Schema, Fields)> = LazyLock::new(schema);
 
 /// A value of a row.
 #[derive(Clone, Copy, Debug)]
@@ -89,13 +80,14 @@ impl Document for Row {
     type FieldsValuesIter<'a> = Box<dyn Iterator<Item = (Field, Cell<'a>)> + 'a>;
 
     fn iter_fields_and_values(&self) -> Self::FieldsValuesIter<'_> {
-        let Fields { at, frame, row, term } = self.fields;
+        let Fields { at, frame, row, span, term } = SCHEMA.1;
         let head = [
-            (at, Cell::Signed(self.at)),
-            (frame, Cell::Unsigned(self.frame)),
-            (row, Cell::Unsigned(self.row)),
+            (at, Cell::Signed(self.spot.at)),
+            (frame, Cell::Unsigned(self.spot.frame)),
+            (row, Cell::Unsigned(self.spot.row)),
+            (span, Cell::Unsigned(self.span)),
         ];
-        let terms = self.terms.iter().map(move |bytes| (term, Cell::Bytes(bytes)));
+        let terms = self.terms().map(move |bytes| (term, Cell::Bytes(bytes)));
         Box::new(head.into_iter().chain(terms))
     }
 }
@@ -162,9 +154,10 @@ pub(crate) struct PartitionWriter {
 }
 
 impl PartitionWriter {
-    pub(crate) fn add(&mut self, row: Row) -> Result<(), TantivyError> {
-        self.writer.add_document(row)?;
-        self.fresh += 1;
+    /// Add rows that stay side by side, whatever parts come to be.
+    pub(crate) fn add(&mut self, rows: Vec<Row>) -> Result<(), TantivyError> {
+        self.fresh += rows.len() as u64;
+        self.writer.run(rows.into_iter().map(UserOperation::Add).collect::<Vec<_>>())?;
         Ok(())
     }
 

@@ -5,6 +5,7 @@
 //! ASCII that equal an ASCII letter in another case become that letter, every other letter becomes [`OTHER`]. So an
 //! index term may stand for more than one text, never for fewer: events that it leads to are asked again.
 
+use std::ops::Range;
 use std::sync::LazyLock;
 
 use hashbrown::HashMap;
@@ -28,7 +29,8 @@ const SEEN_STEPS: usize = 4;
 pub(crate) const WORDS_MAX: usize = 1_024;
 /// Names of fields that have no column of their own are cut to this.
 const NAME_BYTES: usize = 64;
-/// The first byte of terms of fields without a column of their own: the name and a zero follow.
+/// The first byte of terms of fields without a column of their own: the name and a zero follow. (0 marks terms that stand
+/// for several events, see [`super::shared`].)
 const NAMED: u8 = 1;
 /// Codes of columns begin here.
 const FIRST_CODE: u8 = 2;
@@ -202,62 +204,100 @@ fn put_name(name: &[u8], out: &mut Vec<u8>) {
     out.push(0);
 }
 
-/// The terms of one event, in one buffer.
-#[derive(Clone, Debug, Default)]
+/// Terms of events, one behind the other, in one buffer.
+#[derive(Debug, Default)]
 pub(crate) struct Terms {
     bytes: Vec<u8>,
-    ends: Vec<u32>,
+    /// Where each ends, and its hash.
+    ends: Vec<(u32, u32)>,
+    hasher: Hasher,
+}
+
+/// The same for all terms of a process: terms of one buffer are compared with those of another.
+#[derive(Debug)]
+struct Hasher(ahash::RandomState);
+
+impl Default for Hasher {
+    fn default() -> Hasher {
+        Hasher(ahash::RandomState::with_seeds(1, 2, 3, 4))
+    }
 }
 
 impl Terms {
-    /// Each term, in no order, some of them more than once.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &[u8]> {
-        let starts = std::iter::once(0).chain(self.ends.iter().copied());
-        let ranges = starts.zip(self.ends.iter().copied());
-        ranges.filter_map(|(start, end)| self.bytes.get(start as usize..end as usize))
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Where the term of this number stands.
+    pub(crate) fn place(&self, number: usize) -> Range<usize> {
+        let end = |number: usize| self.ends.get(number).map_or(0, |(end, _)| *end as usize);
+        number.checked_sub(1).map_or(0, end)..end(number)
+    }
+
+    /// The term of this number.
+    pub(crate) fn term(&self, number: usize) -> &[u8] {
+        self.bytes.get(self.place(number)).unwrap_or_default()
+    }
+
+    /// Its hash.
+    pub(crate) fn hash(&self, number: usize) -> u32 {
+        self.ends.get(number).map_or(0, |(_, hash)| *hash)
+    }
+
+    /// The buffer.
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
+        self.bytes
+    }
+
+    /// Where the term that is being written begins.
+    fn open(&self) -> usize {
+        self.ends.last().map_or(0, |(end, _)| *end as usize)
     }
 
     fn end(&mut self) {
-        self.ends.push(u32::try_from(self.bytes.len()).unwrap_or(u32::MAX));
+        let term = self.bytes.get(self.open()..).unwrap_or_default();
+        self.end_as(self.hasher.0.hash_one(term) as u32);
+    }
+
+    fn end_as(&mut self, hash: u32) {
+        self.ends.push((u32::try_from(self.bytes.len()).unwrap_or(u32::MAX), hash));
     }
 }
 
 /// Makes the terms of one event after the other; keeps its buffers.
 #[derive(Debug, Default)]
 pub(crate) struct TermReader {
-    terms: Terms,
     folded: Vec<u8>,
     seen: Seen,
 }
 
 impl TermReader {
-    /// The terms of the event that a line of the log spells, without room to spare: many events wait at once.
-    pub(crate) fn read(&mut self, line: &[u8]) -> Option<Terms> {
-        self.begin();
-        if flat_scan::each_value(line, |name, value| self.put_raw(name, value)) {
-            return Some(self.terms.clone());
-        }
-        let event = crate::wire::event_v1::read_flat(line)?;
-        Some(self.of_event(&event))
-    }
-
-    /// The terms of an event, the slow way.
-    pub(crate) fn of_event(&mut self, event: &Event) -> Terms {
-        self.begin();
-        self.put_text(b"watchfloor.class", event.class.as_str());
-        for (field, value) in event.iter().filter(|(_, value)| *value != Value::Null) {
-            self.put_text(field.name().as_bytes(), &value.to_text());
-        }
-        self.terms.clone()
-    }
-
-    fn begin(&mut self) {
-        self.terms.bytes.clear();
-        self.terms.ends.clear();
+    /// Add the terms of the event that a line of the log spells, in no order, some of them more than once. `false`: it
+    /// spells none.
+    pub(crate) fn read(&mut self, line: &[u8], terms: &mut Terms) -> bool {
         self.seen.begin();
+        let (bytes, ends) = (terms.bytes.len(), terms.ends.len());
+        if flat_scan::each_value(line, |name, value| self.put_raw(name, value, terms)) {
+            return true;
+        }
+        terms.bytes.truncate(bytes);
+        terms.ends.truncate(ends);
+        let Some(event) = crate::wire::event_v1::read_flat(line) else { return false };
+        self.of_event(&event, terms);
+        true
     }
 
-    fn put_raw(&mut self, name: &[u8], value: Raw<'_>) {
+    /// Add the terms of an event, the slow way.
+    pub(crate) fn of_event(&mut self, event: &Event, terms: &mut Terms) {
+        self.seen.begin();
+        self.put_text(b"watchfloor.class", event.class.as_str(), terms);
+        for (field, value) in event.iter().filter(|(_, value)| *value != Value::Null) {
+            self.put_text(field.name().as_bytes(), &value.to_text(), terms);
+        }
+    }
+
+    fn put_raw(&mut self, name: &[u8], value: Raw<'_>, terms: &mut Terms) {
         let column = column(name);
         if column == Column::Absent {
             return;
@@ -268,21 +308,20 @@ impl TermReader {
             Raw::Text(text) => fold_escaped(text, &mut folded),
             Raw::Bare(word) => put_bare(word, &mut folded),
         }
-        self.put(column, name, &folded);
+        self.put(column, (name, &folded), terms);
         self.folded = folded;
     }
 
-    fn put_text(&mut self, name: &[u8], text: &str) {
+    fn put_text(&mut self, name: &[u8], text: &str, terms: &mut Terms) {
         let column = column(name);
         let mut folded = std::mem::take(&mut self.folded);
         folded.clear();
         fold(text, &mut folded);
-        self.put(column, name, &folded);
+        self.put(column, (name, &folded), terms);
         self.folded = folded;
     }
 
-    fn put(&mut self, column: Column, name: &[u8], folded: &[u8]) {
-        let terms = &mut self.terms;
+    fn put(&mut self, column: Column, (name, folded): (&[u8], &[u8]), terms: &mut Terms) {
         match column {
             Column::Values(code) => {
                 terms.bytes.push(code);
@@ -306,8 +345,10 @@ impl TermReader {
                     let start = terms.bytes.len();
                     terms.bytes.push(code);
                     terms.bytes.extend_from_slice(window);
-                    if self.seen.is_new(&terms.bytes, start) {
-                        terms.end();
+                    let term = terms.bytes.get(start..).unwrap_or_default();
+                    let hash = terms.hasher.0.hash_one(term);
+                    if self.seen.is_new(&terms.bytes, start, hash) {
+                        terms.end_as(hash as u32);
                         count += 1;
                     } else {
                         terms.bytes.truncate(start);
@@ -322,7 +363,6 @@ impl TermReader {
 /// Words of one event that were met; forgets some where many fall together, which does no harm.
 #[derive(Debug)]
 struct Seen {
-    hasher: ahash::RandomState,
     /// Number of the event, hash, and where the word stands among the terms.
     slots: Vec<(u32, u32, u32, u32)>,
     turn: u32,
@@ -330,8 +370,7 @@ struct Seen {
 
 impl Default for Seen {
     fn default() -> Seen {
-        let hasher = ahash::RandomState::with_seeds(1, 2, 3, 4);
-        Seen { hasher, slots: vec![(0, 0, 0, 0); SEEN_SLOTS], turn: 0 }
+        Seen { slots: vec![(0, 0, 0, 0); SEEN_SLOTS], turn: 0 }
     }
 }
 
@@ -345,9 +384,8 @@ impl Seen {
     }
 
     /// Is the term at the end of these bytes, from `start` on, none that was met before?
-    fn is_new(&mut self, bytes: &[u8], start: usize) -> bool {
+    fn is_new(&mut self, bytes: &[u8], start: usize, hash: u64) -> bool {
         let term = bytes.get(start..).unwrap_or_default();
-        let hash = self.hasher.hash_one(term);
         let (low, high) = (hash as usize % SEEN_SLOTS, (hash >> 32) as u32);
         let fresh = (self.turn, high, start as u32, bytes.len() as u32);
         for step in 0..SEEN_STEPS {
@@ -486,8 +524,9 @@ mod tests {
     use crate::wire::event_v1;
     use proptest::prelude::*;
 
-    fn sorted(terms: &Terms) -> Vec<Vec<u8>> {
-        let mut all: Vec<Vec<u8>> = terms.iter().map(<[u8]>::to_vec).collect();
+    fn sorted(terms: &Terms, from: usize) -> Vec<Vec<u8>> {
+        let mut all: Vec<Vec<u8>> =
+            (from..terms.len()).map(|number| terms.term(number).to_vec()).collect();
         all.sort();
         all.dedup();
         all
@@ -512,11 +551,14 @@ mod tests {
             let mut line = Vec::new();
             event_v1::write_flat(&event, &mut line);
             // One that has read something else before.
-            let mut reader = TermReader::default();
-            reader.read(b"{\"message\":\"SERVICE kelvin a b c\"}").unwrap();
-            let quick = reader.read(&line).unwrap();
-            let slow = TermReader::default().of_event(&event_v1::read_flat(&line).unwrap());
-            prop_assert_eq!(sorted(&quick), sorted(&slow));
+            let (mut reader, mut quick) = (TermReader::default(), Terms::default());
+            let other = b"{\"message\":\"SERVICE kelvin a b c\"}";
+            prop_assert!(reader.read(other, &mut quick));
+            let from = quick.len();
+            prop_assert!(reader.read(&line, &mut quick));
+            let mut slow = Terms::default();
+            TermReader::default().of_event(&event_v1::read_flat(&line).unwrap(), &mut slow);
+            prop_assert_eq!(sorted(&quick, from), sorted(&slow, 0));
         }
     }
 
