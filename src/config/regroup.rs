@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::config::Config;
 use crate::config::brokers::{BrokerConfig, REGROUP_TOPIC};
 use crate::config::reader::Reader;
 use crate::config::sources::{KafkaSource, SourceConfig, SourceKind};
@@ -59,6 +60,13 @@ impl RegroupConfig {
             ..SourceConfig::files(SOURCE, Vec::new())
         }
     }
+}
+
+/// The section, where its source runs: who opens old evidence or a demonstration beside a configuration takes the sources
+/// out, and hands nothing on.
+pub fn in_force(config: &Config) -> Option<&RegroupConfig> {
+    let runs = config.sources.iter().any(|source| source.name == SOURCE);
+    config.regroup.as_ref().filter(|_| runs && config.roles.analyse)
 }
 
 /// Add the source of the section to those that are configured.

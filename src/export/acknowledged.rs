@@ -9,7 +9,7 @@ use rdkafka::client::{ClientContext, OAuthToken};
 use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Header, OwnedHeaders};
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext, PurgeConfig};
 
 use super::SinkError;
 use crate::config::brokers::BrokerConfig;
@@ -18,8 +18,6 @@ use crate::stdx::kafka::{self, Ears, Topic};
 
 /// How long the brokers may take to answer a question.
 const ASK: Duration = Duration::from_secs(5);
-/// How long a message is tried before the whole chunk is.
-const DELIVER: Duration = Duration::from_secs(30);
 /// One wait for the client's own events.
 const TURN: Duration = Duration::from_millis(50);
 /// One wait for deliveries: the client waits for all of it, also behind the last one.
@@ -88,19 +86,31 @@ pub(super) struct Message<'m> {
     pub body: &'m [u8],
 }
 
+/// How a producer works.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Manner {
+    /// So long messages wait for others.
+    pub linger: Duration,
+    /// So long a message is tried before the whole chunk is.
+    pub deliver: Duration,
+    /// So much goes into one write: brokers take or refuse it as a whole.
+    pub write_bytes: usize,
+}
+
 /// The producer.
 pub(super) struct Acknowledged {
-    brokers: Vec<String>,
+    cluster: BrokerConfig,
+    manner: Manner,
     producer: BaseProducer<Shared>,
     shared: Shared,
 }
 
 impl Acknowledged {
-    /// A producer that collects messages for as long as `linger`. Connects to nothing yet.
+    /// A producer. Connects to nothing yet.
     ///
     /// # Errors
     /// The configuration is of no use.
-    pub(super) fn new(cluster: &BrokerConfig, linger: Duration) -> Result<Acknowledged, SinkError> {
+    pub(super) fn new(cluster: &BrokerConfig, manner: Manner) -> Result<Acknowledged, SinkError> {
         let name = cluster.brokers.join(",");
         let wrong = |why: String| SinkError::Start { what: name.clone(), why };
         let settings = cluster.settings().map_err(|error| wrong(error.to_string()))?;
@@ -109,13 +119,14 @@ impl Acknowledged {
             .set("enable.idempotence", "true")
             .set("acks", "all")
             .set("compression.type", "zstd")
-            .set("linger.ms", linger.as_millis().to_string())
+            .set("linger.ms", manner.linger.as_millis().to_string())
+            .set("batch.size", manner.write_bytes.to_string())
             .set("queue.buffering.max.kbytes", "65536")
-            .set("message.timeout.ms", DELIVER.as_millis().to_string());
+            .set("message.timeout.ms", manner.deliver.as_millis().to_string());
         let shared = Shared { ears: Ears::new(cluster.token_source()), deliveries: Arc::default() };
         let producer = BaseProducer::from_config_and_context(&client, shared.clone())
             .map_err(|error| wrong(error.to_string()))?;
-        Ok(Acknowledged { brokers: cluster.brokers.clone(), producer, shared })
+        Ok(Acknowledged { cluster: cluster.clone(), manner, producer, shared })
     }
 
     /// Are these topics there?
@@ -132,14 +143,14 @@ impl Acknowledged {
             self.later(&error.to_string())
         })?;
         match topics.into_iter().find(|name| !there.contains_key(*name)) {
-            Some(name) => Err(missing_topic(name, &self.brokers, &there)),
+            Some(name) => Err(missing_topic(name, &self.cluster.brokers, &there)),
             None => Ok(()),
         }
     }
 
     fn later(&self, why: &str) -> SinkError {
         let why = self.shared.ears.reason().unwrap_or_else(|| why.to_owned());
-        SinkError::Later(format!("{}: {why}", self.brokers.join(",")))
+        SinkError::Later(format!("{}: {why}", self.cluster.brokers.join(",")))
     }
 
     /// Queue one message, waiting while the client's own queue is full. `false`: the client says it is too long.
@@ -149,7 +160,7 @@ impl Acknowledged {
             .insert(Header { key: "id", value: Some(message.id) });
         let (key, body) = (message.key, message.body);
         let mut record = BaseRecord::to(topic).key(key).payload(body).headers(headers);
-        let end = Instant::now() + DELIVER;
+        let end = Instant::now() + self.manner.deliver;
         loop {
             match self.producer.send(record) {
                 Ok(()) => return Ok(true),
@@ -161,36 +172,48 @@ impl Acknowledged {
                     record = back;
                     self.producer.poll(TURN);
                 }
-                Err((error, _)) => return Err(self.later(&error.to_string())),
+                Err((error, _)) => return Err(self.abandon(&error.to_string())),
             }
         }
     }
 
     /// Wait until the brokers have `sent` messages. Returns those they refused.
     pub(super) fn settle(&self, sent: u64) -> Result<u64, SinkError> {
-        let end = Instant::now() + DELIVER * 2;
+        let end = Instant::now() + self.manner.deliver * 2;
         loop {
             self.producer.poll(LOOK);
             let now = self.shared.deliveries.lock().clone();
             if let Some(why) = now.failed {
-                // What is still under way must not be taken for the next try's.
-                self.producer.purge(rdkafka::producer::PurgeConfig::default().queue().inflight());
-                let _ = self.producer.flush(DELIVER);
-                return Err(self.later(&why));
+                return Err(self.abandon(&why));
             }
             if now.done + now.refused >= sent {
                 self.shared.ears.content();
                 return Ok(now.refused);
             }
             if Instant::now() > end {
-                return Err(self.later("the brokers do not answer"));
+                return Err(self.abandon("the brokers do not answer"));
             }
         }
     }
 
-    /// A chunk begins.
-    pub(super) fn begin(&self) {
+    /// What is still under way must not be taken for the next try's.
+    fn abandon(&self, why: &str) -> SinkError {
+        self.producer.purge(PurgeConfig::default().queue().inflight());
+        let _ = self.producer.flush(self.manner.deliver);
+        self.later(why)
+    }
+
+    /// A chunk begins. A client that met what it cannot go on after is replaced.
+    ///
+    /// # Errors
+    /// The configuration is of no use.
+    pub(super) fn begin(&mut self) -> Result<(), SinkError> {
+        if let Some((code, why)) = self.producer.client().fatal_error() {
+            tracing::warn!(%code, why, "a producer is made anew");
+            *self = Acknowledged::new(&self.cluster, self.manner)?;
+        }
         *self.shared.deliveries.lock() = Deliveries::default();
+        Ok(())
     }
 }
 

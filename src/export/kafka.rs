@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::acknowledged::{Acknowledged, Message};
+use super::acknowledged::{Acknowledged, Manner, Message};
 use super::{Outgoing, SinkError};
 use crate::config::sinks::KafkaSink;
 use crate::model::alert::Alert;
@@ -11,8 +11,12 @@ use crate::model::field;
 use crate::model::inference;
 use crate::wire::{alert_v1, event_v1};
 
-/// Messages wait no longer than this for others.
-const LINGER: Duration = Duration::from_millis(5);
+/// Nobody waits for a sink.
+const MANNER: Manner = Manner {
+    linger: Duration::from_millis(5),
+    deliver: Duration::from_secs(30),
+    write_bytes: 1_000_000,
+};
 
 /// The sink.
 pub(super) struct ToKafka {
@@ -22,7 +26,7 @@ pub(super) struct ToKafka {
 
 impl ToKafka {
     pub(super) fn new(config: &KafkaSink) -> Result<ToKafka, SinkError> {
-        let link = Acknowledged::new(&config.cluster, LINGER)?;
+        let link = Acknowledged::new(&config.cluster, MANNER)?;
         Ok(ToKafka { config: config.clone(), link })
     }
 
@@ -62,7 +66,7 @@ impl Outgoing for ToKafka {
     }
 
     fn events(&mut self, events: &[Event]) -> Result<u64, SinkError> {
-        self.link.begin();
+        self.link.begin()?;
         let (mut sent, mut long) = (0, 0);
         for event in events {
             let Some(topic) = self.topic_of(event) else { continue };
@@ -83,7 +87,7 @@ impl Outgoing for ToKafka {
 
     fn alerts(&mut self, alerts: &[Alert]) -> Result<u64, SinkError> {
         let Some(topic) = self.config.alerts_topic.clone() else { return Ok(0) };
-        self.link.begin();
+        self.link.begin()?;
         let (mut sent, mut long) = (0, 0);
         for alert in alerts {
             let wire = alert_v1::Alert::from(alert);

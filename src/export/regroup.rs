@@ -4,13 +4,17 @@
 use std::time::Duration;
 
 use super::SinkError;
-use super::acknowledged::{Acknowledged, Message};
+use super::acknowledged::{Acknowledged, Manner, Message};
 use crate::config::regroup::RegroupConfig;
 use crate::model::correlation_match::CorrelationMatch;
 use crate::wire::correlation_match_v1 as form;
 
-/// Everything of a commit is there at once, and the commit waits.
-const LINGER: Duration = Duration::from_millis(1);
+/// Everything of a commit is there at once; the commit waits, and a stop waits for the commit.
+const MANNER: Manner = Manner {
+    linger: Duration::from_millis(1),
+    deliver: Duration::from_secs(10),
+    write_bytes: 64 << 10,
+};
 
 /// The topic, as nodes write it.
 pub struct RegroupTopic {
@@ -25,7 +29,7 @@ impl RegroupTopic {
     /// # Errors
     /// The configuration is of no use.
     pub fn new(config: &RegroupConfig) -> Result<RegroupTopic, SinkError> {
-        let link = Acknowledged::new(&config.cluster, LINGER)?;
+        let link = Acknowledged::new(&config.cluster, MANNER)?;
         Ok(RegroupTopic { topic: config.topic.clone(), link, checked: false })
     }
 
@@ -38,7 +42,7 @@ impl RegroupTopic {
             self.link.check([&self.topic])?;
             self.checked = true;
         }
-        self.link.begin();
+        self.link.begin()?;
         let (mut sent, mut long) = (0, 0);
         for one in matches {
             let (id, key, body) = (one.event.to_string(), form::key(one), form::write(one));

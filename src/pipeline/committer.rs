@@ -110,6 +110,9 @@ impl Committer {
         let mut troubled = false;
         let mut handed_on = commit.matches.is_empty();
         loop {
+            if self.stop.is_stopped() {
+                stopping.get_or_insert_with(Instant::now);
+            }
             let tried = match handed_on {
                 true => Ok(()),
                 false => self.hand_on(&commit.matches),
@@ -142,11 +145,8 @@ impl Committer {
                     self.shared.set_problem(PROBLEM, Some(problem));
                 }
             }
-            if self.stop.is_stopped() {
-                let since = *stopping.get_or_insert_with(Instant::now);
-                if since.elapsed() > STOP_GRACE {
-                    return End::GivenUp;
-                }
+            if stopping.is_some_and(|since| since.elapsed() > STOP_GRACE) {
+                return End::GivenUp;
             }
             std::thread::sleep(pause);
             pause = (pause * 2).min(RETRY.1);

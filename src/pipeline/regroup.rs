@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 
 use crate::config::Config;
-use crate::config::regroup::SOURCE;
+use crate::config::regroup::{self, SOURCE};
 use crate::detect::Detector;
 use crate::export::SinkError;
 use crate::export::regroup::RegroupTopic;
@@ -35,9 +35,7 @@ pub(crate) struct Sender {
 impl Sender {
     /// The way out, if there is one. Connects to nothing yet.
     pub(crate) fn open(config: &Config, shared: &Shared) -> anyhow::Result<Option<Sender>> {
-        let Some(section) = config.regroup.as_ref().filter(|_| config.roles.analyse) else {
-            return Ok(None);
-        };
+        let Some(section) = regroup::in_force(config) else { return Ok(None) };
         let topic = RegroupTopic::new(section).context("cannot set up [regroup]")?;
         Ok(Some(Sender { topic, gauges: shared.gauges_of(SOURCE) }))
     }

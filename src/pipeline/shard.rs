@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use tokio::runtime::Handle;
 
 use crate::alert::{Engine, Restored};
-use crate::config::Config;
+use crate::config::{Config, regroup};
 use crate::detect::{Detector, RuleSet, StateRow};
 use crate::gaps;
 use crate::model::event::Event;
@@ -70,7 +70,7 @@ impl Loader {
     ) -> anyhow::Result<Shard> {
         let (store, config) = (&self.store, &self.config);
         let mut detector = Detector::new(rules, config.limits.correlation_rows_max);
-        if config.regroup.is_some() {
+        if regroup::in_force(config).is_some() {
             detector = detector.in_parts();
         }
         let mut signals = signal::Engine::new(signals, &config.signals);

@@ -1,4 +1,4 @@
-"""`python -m watchfloor_training features|train|evaluate|export|verify`: one command each."""
+"""`python -m watchfloor_training features|train|evaluate|export|verify|speed`: one command each."""
 
 from __future__ import annotations
 
@@ -38,6 +38,10 @@ def parser() -> argparse.ArgumentParser:
     one = sub.add_parser("verify", help="run the shipped folders in the product, beside the tables")
     one.add_argument("--watchfloor", type=Path, required=True, help="the watchfloor binary")
     one.add_argument("--models", type=Path, default=Path("../config/models"))
+    one = sub.add_parser("speed", help="one window of 100 nodes: the product's runtimes beside PyTorch")
+    one.add_argument("--watchfloor", type=Path, required=True, help="the watchfloor binary")
+    one.add_argument("--model", type=Path, default=Path("../config/models/windows-reduced-20261126"))
+    one.add_argument("--library", help="ONNX Runtime's library, where it is not found by itself")
     one = sub.add_parser("sample", help="write untrained folders for tests of the loader")
     one.add_argument("--out", type=Path, required=True)
     return top
@@ -138,6 +142,10 @@ def main(words: list[str] | None = None) -> None:
         from . import verify
 
         print(json.dumps(verify.run(args.watchfloor, args.models, args.data, args.work), indent=1))
+    elif args.command == "speed":
+        from . import speed
+
+        print("\n".join(speed.compare(args.watchfloor, args.model, args.library)))
     elif args.command == "export":
         from . import ship
 

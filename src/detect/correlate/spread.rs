@@ -10,8 +10,8 @@ use crate::model::field;
 /// the groups are. Correlations stand behind those that go into them.
 ///
 /// A correlation of correlations may ask for a field of the event that no group has. Then the event must be at hand, and the
-/// whole chain is counted in each part for itself. Returns how many such there are.
-pub fn settle(correlations: &mut [Correlation], slots: &SlotTable) -> usize {
+/// whole chain is counted in each part for itself.
+pub fn settle(correlations: &mut [Correlation], slots: &SlotTable) {
     let by_endpoint: Vec<bool> =
         endpoint_places(correlations, slots).iter().map(|places| places.contains(&true)).collect();
     let mut local = vec![false; correlations.len()];
@@ -38,7 +38,7 @@ pub fn settle(correlations: &mut [Correlation], slots: &SlotTable) -> usize {
             }
         }
         if !changed {
-            return local.iter().filter(|kept| **kept).count();
+            return;
         }
     }
 }

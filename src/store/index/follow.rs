@@ -12,25 +12,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::stdx::stop::StopToken;
-use crate::stdx::time::{SECOND_US, Timestamp};
+use crate::stdx::time::Timestamp;
 use crate::store::StoreError;
 use crate::store::event_log::segment_path;
-use crate::store::events::{EventReader, read_block, walk_frames};
+use crate::store::events::{EventReader, walk_frames};
 use crate::store::folder;
-use crate::store::frame::{FIXED_BYTES, Header};
+use crate::store::frame::FIXED_BYTES;
+use crate::store::index::frames::{Days, FrameReader, Groups};
 use crate::store::index::partition::PartitionWriter;
-use crate::store::index::shared::{Gathered, SHARING, Sharing, Spot};
-use crate::store::index::terms::TermReader;
 use crate::store::index::{
     Cursor, DAYS_MAX, EventIndex, Mark, REST, SET_ASIDE, SET_ASIDE_MAX, partition_name,
     partition_names,
 };
-use crate::wire::event_v1;
 
 /// Events that are held at once, sorted by day. Their terms take 5 to 10 KB each.
 const STEP_EVENTS: u64 = 5_000;
-/// Rows that are handed to the index at once, whole groups of those that share.
-const WRITE_ROWS: usize = 128 * SHARING;
 /// Events between two commits of the index, so that a restart does not repeat much.
 const COMMIT_EVENTS: u64 = 200_000;
 /// Days of one step that get a partition each; the smaller ones go to the rest.
@@ -63,16 +59,7 @@ pub struct Follower {
     fresh: u64,
     /// Steps that failed, one after the other.
     failed: u32,
-    terms: TermReader,
-    sharing: Sharing,
-}
-
-/// Events of a step that belong to one day.
-#[derive(Default)]
-struct Waiting {
-    events: Gathered,
-    /// Where the frame of each ends.
-    ends: Vec<Cursor>,
+    frames: FrameReader,
 }
 
 /// A day that is being written.
@@ -110,8 +97,7 @@ impl Follower {
             read: mark,
             fresh: 0,
             failed: 0,
-            terms: TermReader::default(),
-            sharing: Sharing::default(),
+            frames: FrameReader::default(),
         })
     }
 
@@ -277,7 +263,7 @@ impl Follower {
 
     /// Take in the next frames. `false`: nothing is left, and everything is committed.
     fn step(&mut self) -> Result<bool, Failed> {
-        let mut days: BTreeMap<String, Waiting> = BTreeMap::new();
+        let mut days = Days::new();
         let (mut read, mut events) = (self.read, 0);
         for (segment, length) in self.reader.segments_from(read.cursor.segment) {
             let same = segment == read.cursor.segment;
@@ -289,7 +275,7 @@ impl Follower {
             for (offset, header) in frames {
                 let end = Cursor { segment, offset: offset + header.frame_bytes };
                 let place = segment << OFFSET_BITS | offset;
-                self.terms.read_frame(&file, place, &header, end, &mut days).map_err(io)?;
+                self.frames.read(&file, place, &header, end, &mut days).map_err(io)?;
                 events += u64::from(header.count);
                 read = Mark { cursor: end, last: offset, check: header.crc };
             }
@@ -307,10 +293,13 @@ impl Follower {
         Ok(more)
     }
 
-    fn add(&mut self, days: BTreeMap<String, Waiting>) -> Result<(), Failed> {
-        let mut days: Vec<(String, Waiting)> = days.into_iter().collect();
-        days.sort_by_key(|(_, waiting)| std::cmp::Reverse(waiting.ends.len()));
-        for (number, (name, waiting)) in days.into_iter().enumerate() {
+    fn add(&mut self, days: Days) -> Result<(), Failed> {
+        let mut days: Vec<(usize, String, Groups)> = days
+            .into_iter()
+            .map(|(name, groups)| (groups.iter().map(|(_, rows)| rows.len()).sum(), name, groups))
+            .collect();
+        days.sort_by_key(|(count, ..)| std::cmp::Reverse(*count));
+        for (number, (count, name, groups)) in days.into_iter().enumerate() {
             let known = self.index.partitions.lock();
             let fits =
                 number < STEP_DAYS_MAX && (known.contains_key(&name) || known.len() < DAYS_MAX);
@@ -320,12 +309,11 @@ impl Follower {
                 self.open_writer(&name)?;
             }
             let Some(open) = self.writers.get_mut(&name) else { continue };
-            open.used += waiting.ends.len() as u64;
-            // The log is read in order: what the day has already comes first.
-            let known = waiting.ends.partition_point(|end| *end <= open.reaches);
-            let mut rows = self.sharing.rows(waiting.events, known).into_iter();
-            while rows.len() > 0 {
-                open.writer.add(rows.by_ref().take(WRITE_ROWS).collect())?;
+            open.used += count as u64;
+            for (end, rows) in groups {
+                if end > open.reaches {
+                    open.writer.add(rows)?;
+                }
             }
         }
         Ok(())
@@ -403,51 +391,6 @@ impl Follower {
         if let Err(error) = self.index.publish(self.mark.cursor) {
             self.index.report_damage(&error.to_string());
         }
-    }
-}
-
-impl TermReader {
-    /// The rows of the frame at a place, by day.
-    fn read_frame(
-        &mut self,
-        file: &File,
-        place_of: u64,
-        header: &Header,
-        end: Cursor,
-        days: &mut BTreeMap<String, Waiting>,
-    ) -> std::io::Result<()> {
-        let mut row = 0_u64;
-        let mut day = (i64::MIN, String::new());
-        for block in &header.blocks {
-            let first = row;
-            row += u64::from(block.count);
-            // Damaged blocks are told by searches; there is nothing in them to index.
-            let Some(raw) = read_block(file, place(place_of).1, block)? else { continue };
-            let ends = memchr::memchr_iter(b'\n', &raw).chain(std::iter::once(raw.len()));
-            let lines = ends.scan(0, |from, end| {
-                let line = raw.get(*from..end);
-                *from = end + 1;
-                Some(line.unwrap_or_default())
-            });
-            for (number, line) in lines.filter(|line| !line.is_empty()).enumerate() {
-                let Some(at) = event_v1::time_of(line) else { continue };
-                let today = at.micros().div_euclid(86_400 * SECOND_US);
-                if day.0 != today {
-                    day = (today, partition_name(at));
-                }
-                if !days.contains_key(&day.1) {
-                    days.insert(day.1.clone(), Waiting::default());
-                }
-                let Some(waiting) = days.get_mut(&day.1) else { continue };
-                if self.read(line, &mut waiting.events.terms) {
-                    let spot =
-                        Spot { at: at.micros(), frame: place_of, row: first + number as u64 };
-                    waiting.events.end(spot);
-                    waiting.ends.push(end);
-                }
-            }
-        }
-        Ok(())
     }
 }
 

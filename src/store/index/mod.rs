@@ -6,6 +6,7 @@
 
 mod ask;
 mod follow;
+mod frames;
 mod partition;
 mod pieces;
 mod search;

@@ -43,6 +43,12 @@ impl Gathered {
         self.spots.push((spot, self.terms.len()));
     }
 
+    /// Forget them; the room stays.
+    pub(crate) fn clear(&mut self) {
+        self.terms.clear();
+        self.spots.clear();
+    }
+
     /// How many events there are.
     pub(crate) fn len(&self) -> usize {
         self.spots.len()
@@ -55,11 +61,24 @@ impl Gathered {
     }
 }
 
-/// The bytes of the terms of many rows, and where each row's are.
-#[derive(Debug)]
+/// The terms of many rows, one behind the other.
+#[derive(Debug, Default)]
 pub(crate) struct Pool {
     bytes: Vec<u8>,
-    places: Vec<(u32, u32)>,
+    ends: Vec<u32>,
+}
+
+impl Pool {
+    fn put(&mut self, term: &[u8]) {
+        self.bytes.extend_from_slice(term);
+        self.ends.push(u32::try_from(self.bytes.len()).unwrap_or(u32::MAX));
+    }
+
+    fn term(&self, number: usize) -> &[u8] {
+        let end = |number: usize| self.ends.get(number).map_or(0, |end| *end as usize);
+        let start = number.checked_sub(1).map_or(0, end);
+        self.bytes.get(start..end(number)).unwrap_or_default()
+    }
 }
 
 /// One event on its way into the index.
@@ -75,8 +94,7 @@ pub(crate) struct Row {
 impl Row {
     /// Each term.
     pub(crate) fn terms(&self) -> impl Iterator<Item = &[u8]> {
-        let places = self.pool.places.get(self.terms.clone()).unwrap_or_default();
-        places.iter().filter_map(|(start, end)| self.pool.bytes.get(*start as usize..*end as usize))
+        self.terms.clone().map(|number| self.pool.term(number))
     }
 }
 
@@ -99,51 +117,37 @@ impl Default for Sharing {
 }
 
 impl Sharing {
-    /// The rows of these events without the first so many; terms that all of a few have stand at the first of them only.
-    pub(crate) fn rows(&mut self, gathered: Gathered, without: usize) -> Vec<Row> {
+    /// The rows of these events; terms that all of a few have stand at the first of them only. Takes the events.
+    pub(crate) fn rows(&mut self, gathered: &mut Gathered) -> Vec<Row> {
+        let mut pool = Pool::default();
         let mut rows: Vec<(Spot, u64, Range<usize>)> = Vec::with_capacity(gathered.len());
-        let mut places: Vec<(u32, u32)> = Vec::with_capacity(gathered.terms.len());
-        // Numbers of terms that are marked, and which places they take.
-        let mut marked: Vec<(usize, usize)> = Vec::new();
-        let mut first = without;
+        let mut first = 0;
         while first < gathered.len() {
             let group = first..gathered.len().min(first + SHARING);
-            self.compare(&gathered, &group);
+            self.compare(gathered, &group);
             let mut found = self.found.iter().copied();
             for event in group.clone() {
-                let start = places.len();
+                let start = pool.ends.len();
                 for number in gathered.numbers(event) {
                     let known = found.next().flatten();
                     let known = known.and_then(|place| self.known.get(place as usize));
                     let shared = known.is_some_and(|(_, rows)| *rows == group.len());
                     if shared && event == first {
-                        marked.push((number, places.len()));
+                        pool.bytes.push(MARK);
                     }
                     if !shared || event == first {
-                        places.push(short(gathered.terms.place(number)));
+                        pool.put(gathered.terms.term(number));
                     }
                 }
                 let span = if event == first { group.len() as u64 } else { 1 };
                 if let Some((spot, _)) = gathered.spots.get(event) {
-                    rows.push((*spot, span, start..places.len()));
+                    rows.push((*spot, span, start..pool.ends.len()));
                 }
             }
             first = group.end;
         }
-        let terms: Vec<(Range<usize>, usize)> = marked
-            .into_iter()
-            .map(|(number, place)| (gathered.terms.place(number), place))
-            .collect();
-        let mut bytes = gathered.terms.into_bytes();
-        for (term, place) in terms {
-            let start = bytes.len();
-            bytes.push(MARK);
-            bytes.extend_from_within(term);
-            if let Some(place) = places.get_mut(place) {
-                *place = short(start..bytes.len());
-            }
-        }
-        let pool = Arc::new(Pool { bytes, places });
+        gathered.clear();
+        let pool = Arc::new(pool);
         let row = |(spot, span, terms)| Row { spot, span, pool: Arc::clone(&pool), terms };
         rows.into_iter().map(row).collect()
     }
@@ -206,12 +210,6 @@ impl Sharing {
     }
 }
 
-/// A place in fewer bytes: a step of the follower has less than four gigabytes.
-fn short(place: Range<usize>) -> (u32, u32) {
-    let short = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
-    (short(place.start), short(place.end))
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -250,7 +248,7 @@ mod tests {
                 let had = |event: usize| -> BTreeSet<Vec<u8>> {
                     before.numbers(event).map(|number| before.terms.term(number).to_vec()).collect()
                 };
-                let rows = sharing.rows(gathered(&events), 0);
+                let rows = sharing.rows(&mut gathered(&events));
                 prop_assert_eq!(rows.len(), events.len());
                 let (mut marked, mut left) = (BTreeSet::new(), 0);
                 for (number, row) in rows.iter().enumerate() {
@@ -277,7 +275,7 @@ mod tests {
     fn events_that_are_alike_share_all_and_a_single_one_nothing() {
         let event = || vec![(0, "a".to_owned()), (1, "a b c".to_owned())];
         let sizes = |count: usize| -> Vec<(u64, usize)> {
-            let rows = Sharing::default().rows(gathered(&vec![event(); count + 1]), 1);
+            let rows = Sharing::default().rows(&mut gathered(&vec![event(); count]));
             rows.iter().map(|row| (row.span, row.terms().count())).collect()
         };
         assert_eq!(sizes(1), [(1, 5)]);

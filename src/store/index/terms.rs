@@ -229,8 +229,7 @@ impl Terms {
         self.ends.len()
     }
 
-    /// Where the term of this number stands.
-    pub(crate) fn place(&self, number: usize) -> Range<usize> {
+    fn place(&self, number: usize) -> Range<usize> {
         let end = |number: usize| self.ends.get(number).map_or(0, |(end, _)| *end as usize);
         number.checked_sub(1).map_or(0, end)..end(number)
     }
@@ -245,9 +244,10 @@ impl Terms {
         self.ends.get(number).map_or(0, |(_, hash)| *hash)
     }
 
-    /// The buffer.
-    pub(crate) fn into_bytes(self) -> Vec<u8> {
-        self.bytes
+    /// Forget them; the room stays.
+    pub(crate) fn clear(&mut self) {
+        self.bytes.clear();
+        self.ends.clear();
     }
 
     /// Where the term that is being written begins.
