@@ -301,8 +301,9 @@ impl Follower {
         days.sort_by_key(|(count, ..)| std::cmp::Reverse(*count));
         for (number, (count, name, groups)) in days.into_iter().enumerate() {
             let known = self.index.partitions.lock();
+            // A day that has a partition keeps it, so that what a crash left of a step is found where it is looked for.
             let fits =
-                number < STEP_DAYS_MAX && (known.contains_key(&name) || known.len() < DAYS_MAX);
+                known.contains_key(&name) || number < STEP_DAYS_MAX && known.len() < DAYS_MAX;
             drop(known);
             let name = if fits { name } else { REST.to_owned() };
             if !self.writers.contains_key(&name) {

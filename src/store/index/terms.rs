@@ -136,6 +136,10 @@ const VALUES: [&str; 84] = [
     "powershell.pipeline_id",
 ];
 
+/// The endpoint, and what says of which kind an event is: events that agree in these agree in much else.
+const ENDPOINT: &str = "host.name";
+const KIND: [&str; 3] = ["event.provider", "event.code", "event.action"];
+
 /// Fields that no term is made of: what identifies one event only, and the record as it came.
 const LEFT_OUT: [&str; 9] = [
     "@timestamp",
@@ -179,6 +183,14 @@ static COLUMNS: LazyLock<HashMap<&'static [u8], Column, ahash::RandomState>> =
         columns.extend(LEFT_OUT.iter().map(|name| (name.as_bytes(), Column::Absent)));
         columns
     });
+
+static KIND_CODES: LazyLock<(u8, [u8; 3])> = LazyLock::new(|| {
+    let code = |name: &str| match column(name.as_bytes()) {
+        Column::Values(code) | Column::Words(code) => code,
+        Column::Named | Column::Absent => NAMED,
+    };
+    (code(ENDPOINT), KIND.map(code))
+});
 
 /// How the field of this name is kept.
 pub(crate) fn column(name: &[u8]) -> Column {
@@ -242,6 +254,21 @@ impl Terms {
     /// Its hash.
     pub(crate) fn hash(&self, number: usize) -> u32 {
         self.ends.get(number).map_or(0, |(_, hash)| *hash)
+    }
+
+    /// Numbers that are equal for events of one endpoint, and for those of one kind, whose terms these are.
+    pub(crate) fn kind(&self, numbers: Range<usize>) -> (u32, u32) {
+        let (endpoint, kind) = &*KIND_CODES;
+        let mut found = (0_u32, 0_u32);
+        for number in numbers {
+            let Some(code) = self.bytes.get(self.place(number).start) else { continue };
+            if code == endpoint {
+                found.0 = self.hash(number);
+            } else if kind.contains(code) {
+                found.1 = found.1.wrapping_add(self.hash(number));
+            }
+        }
+        found
     }
 
     /// Forget them; the room stays.
