@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::config::Config;
 use crate::config::brokers::{BrokerConfig, REGROUP_TOPIC};
 use crate::config::reader::Reader;
-use crate::config::sources::{KafkaSource, SourceConfig, SourceKind};
+use crate::config::sources::{KafkaSource, SESSION_TIMEOUT, SourceConfig, SourceKind};
 use crate::model::correlation_match::FORMAT;
 
 /// The name of the source that reads the topic.
@@ -40,7 +40,7 @@ pub fn read(reader: &mut Reader) -> Option<RegroupConfig> {
         ),
         session_timeout: reader.duration(
             "regroup.session_timeout",
-            Duration::from_secs(45),
+            SESSION_TIMEOUT,
             "After this long without a sign of life the group gives our partitions of it away.",
         ),
     };
@@ -108,6 +108,10 @@ mod tests {
             (kafka.topics.as_slice(), kafka.group.as_str()),
             (&["m".to_owned()][..], "watchfloor-regroup")
         );
+        let mut config = found.config;
+        assert!(in_force(&config).is_some());
+        config.sources.clear();
+        assert_eq!(in_force(&config), None, "evidence is handed to nobody");
         let twice =
             checked("[regroup]\nbrokers=['k:1']\n[[sources]]\nname='regroup'\npaths=['/x']\n");
         assert!(

@@ -23,11 +23,11 @@ use crate::normalise::Settings;
 use crate::normalise::linux::header;
 use crate::pipeline::analyst::with_waiting;
 use crate::pipeline::committer::Ready;
+use crate::pipeline::reject::reject;
 use crate::pipeline::repeats::Repeats;
 use crate::pipeline::shared::{Health, Shared};
 use crate::stdx::gauges::Gauges;
 use crate::stdx::id::{Id128, IdHasher};
-use crate::stdx::limits::REJECT_HEAD_BYTES_MAX;
 use crate::stdx::queue::{self, Received};
 use crate::stdx::stop::StopToken;
 use crate::stdx::ticket::{Outcome, Ticket};
@@ -417,24 +417,8 @@ impl Collector {
     }
 
     fn reject(&self, batch: &Batch, record: &Record, at: Timestamp) -> Reject {
-        let stream = &batch.stream;
-        let bytes = batch.bytes(record);
-        let head = bytes.get(..REJECT_HEAD_BYTES_MAX).unwrap_or(bytes);
-        let text = String::from_utf8_lossy(head);
-        let text =
-            self.settings.redactor.text(&text, &mut crate::normalise::redact::Counts::default());
-        let mut id = IdHasher::new("reject");
-        id.text(&stream.tenant).bytes(stream.place().as_bytes()).number(record.offset);
-        Reject {
-            id: id.text(TOO_LONG).finish(),
-            source: Arc::clone(&stream.source),
-            path: Arc::clone(&stream.path),
-            offset: record.offset,
-            at,
-            reason: TOO_LONG,
-            detail: format!("the brokers take no message of {} bytes", bytes.len()),
-            head: text.into_owned().into_bytes(),
-        }
+        let why = format!("the brokers take no message of {} bytes", record.len);
+        reject(batch, record, &self.settings, at, (TOO_LONG, why))
     }
 }
 

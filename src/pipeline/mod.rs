@@ -26,6 +26,7 @@ pub mod opening;
 mod own_numbers;
 mod pending;
 mod regroup;
+mod reject;
 mod repeats;
 mod report;
 mod retention;

@@ -12,14 +12,11 @@ use crate::export::regroup::RegroupTopic;
 use crate::model::correlation_match::{CorrelationMatch, FORMAT};
 use crate::model::finding::Finding;
 use crate::model::ledger::LedgerDelta;
-use crate::model::record::{Batch, Framing, Record, Reject};
+use crate::model::record::{Batch, Framing};
 use crate::normalise::Settings;
-use crate::normalise::redact::Counts;
+use crate::pipeline::reject::reject;
 use crate::pipeline::shared::Shared;
 use crate::stdx::gauges::Gauges;
-use crate::stdx::id::IdHasher;
-use crate::stdx::limits::REJECT_HEAD_BYTES_MAX;
-use crate::stdx::time::Timestamp;
 use crate::store::Commit;
 use crate::wire::correlation_match_v1 as form;
 
@@ -95,7 +92,13 @@ impl Receiver {
                 Err(why) => {
                     delta.received += 1;
                     delta.rejected += 1;
-                    commit.rejects.push(reject(batch, record, settings, (commit.at, why)));
+                    commit.rejects.push(reject(
+                        batch,
+                        record,
+                        settings,
+                        commit.at,
+                        (NO_MATCH, why),
+                    ));
                 }
             }
         }
@@ -103,29 +106,5 @@ impl Receiver {
         if unknown > 0 {
             self.gauges.add("matches_of_unknown_rules", unknown);
         }
-    }
-}
-
-fn reject(
-    batch: &Batch,
-    record: &Record,
-    settings: &Settings,
-    (at, detail): (Timestamp, String),
-) -> Reject {
-    let stream = &batch.stream;
-    let bytes = batch.bytes(record);
-    let head = String::from_utf8_lossy(bytes.get(..REJECT_HEAD_BYTES_MAX).unwrap_or(bytes));
-    let head = settings.redactor.text(&head, &mut Counts::default()).into_owned();
-    let mut id = IdHasher::new("reject");
-    id.text(&stream.tenant).bytes(stream.place().as_bytes()).number(record.offset);
-    Reject {
-        id: id.text(NO_MATCH).finish(),
-        source: Arc::clone(&stream.source),
-        path: Arc::clone(&stream.path),
-        offset: record.offset,
-        at,
-        reason: NO_MATCH,
-        detail,
-        head: head.into_bytes(),
     }
 }

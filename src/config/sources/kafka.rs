@@ -45,7 +45,7 @@ pub struct KafkaSource {
 }
 
 /// After this long without a sign of life the group gives our partitions away.
-const SESSION_TIMEOUT: Duration = Duration::from_secs(45);
+pub const SESSION_TIMEOUT: Duration = Duration::from_secs(45);
 /// After this long without asking for messages it does too.
 const POLL_INTERVAL: Duration = Duration::from_secs(300);
 /// How long partitions that are taken away wait for what is under way.

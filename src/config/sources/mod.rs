@@ -23,7 +23,7 @@ pub use file::{FileSource, From};
 pub use forward::ForwardSource;
 pub use http::HttpSource;
 pub use journald::JournaldSource;
-pub use kafka::KafkaSource;
+pub use kafka::{KafkaSource, SESSION_TIMEOUT};
 pub use relp::RelpSource;
 pub use ssh::SshSource;
 pub use syslog::{SyslogProtocol, SyslogSource};

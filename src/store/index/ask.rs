@@ -8,12 +8,11 @@ use tantivy::schema::IndexRecordOption;
 use tantivy::{DocSet as _, InvertedIndexReader, SegmentReader, TERMINATED, TantivyError};
 
 use crate::model::query::{Need, Shape, ValueTest};
+use crate::store::index::fold::{self, OTHER};
 use crate::store::index::partition::{Fields, SPAN};
 use crate::store::index::pieces::{self, Finder, Pieces};
 use crate::store::index::shared::MARK;
-use crate::store::index::terms::{
-    self, Column as Kept, OTHER, VALUE_BYTES, WINDOW_STEP, WORD_BYTES,
-};
+use crate::store::index::terms::{self, Column as Kept, VALUE_BYTES, WINDOW_STEP, WORD_BYTES};
 
 /// A word that is looked for inside of others must have this many letters to be worth it.
 const INNER_BYTES_MIN: usize = 3;
@@ -301,7 +300,7 @@ fn value_lookup(head: Vec<u8>, test: &ValueTest) -> Option<Lookup> {
         Shape::Pieces { pieces, start, end, any_gaps } => {
             let mut first = Vec::new();
             if *start && let Some(piece) = pieces.first() {
-                terms::fold(piece, &mut first);
+                fold::fold(piece, &mut first);
                 first.truncate(VALUE_BYTES);
                 if pieces.len() == 1 && *end {
                     return Some(Lookup::Exactly([head, first].concat(), None));
@@ -322,9 +321,9 @@ fn word_lookups(code: u8, pieces: &Pieces) -> Option<Vec<Lookup>> {
     for (number, folded) in pieces.texts.iter().enumerate() {
         let begins = pieces.start && number == 0;
         let ends = pieces.end && number == last_piece;
-        let words: Vec<&[u8]> = terms::words(folded).collect();
+        let words: Vec<&[u8]> = fold::words(folded).collect();
         for (place, word) in words.iter().enumerate() {
-            let inner = |byte: Option<&u8>| byte.is_some_and(|byte| terms::in_word(*byte));
+            let inner = |byte: Option<&u8>| byte.is_some_and(|byte| fold::in_word(*byte));
             let open_left = place == 0 && !begins && inner(folded.first());
             let open_right = place + 1 == words.len() && !ends && inner(folded.last());
             found.extend(word_lookup(code, word, open_left, open_right));

@@ -5,6 +5,7 @@
 //! its damage is never an error of a search, only a slower one.
 
 mod ask;
+mod fold;
 mod follow;
 mod frames;
 mod partition;
@@ -235,7 +236,7 @@ impl EventIndex {
             }
         }
         days.sort_unstable_by_key(|day| std::cmp::Reverse(day.last));
-        let fields = partition::schema().1;
+        let fields = partition::SCHEMA.1;
         *self.snapshot.write() = Some(Arc::new(Snapshot { cursor, days, fields }));
         Ok(())
     }

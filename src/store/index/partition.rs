@@ -41,8 +41,7 @@ pub(crate) struct Fields {
     pub term: Field,
 }
 
-/// The one schema, of every partition.
-pub(crate) fn schema() -> (Schema, Fields) {
+fn schema() -> (Schema, Fields) {
     let mut builder = Schema::builder();
     let at = builder.add_i64_field(AT, NumericOptions::default() | FAST);
     let frame = builder.add_u64_field(FRAME, NumericOptions::default() | FAST);
@@ -52,7 +51,8 @@ pub(crate) fn schema() -> (Schema, Fields) {
     (builder.build(), Fields { at, frame, row, span, term })
 }
 
-static SCHEMA: LazyLock<(Schema, Fields)> = LazyLock::new(schema);
+/// The one schema, of every partition.
+pub(crate) static SCHEMA: LazyLock<(Schema, Fields)> = LazyLock::new(schema);
 
 /// A value of a row.
 #[derive(Clone, Copy, Debug)]
@@ -108,8 +108,10 @@ impl Partition {
             docstore_compress_dedicated_thread: false,
             ..IndexSettings::default()
         };
-        let index =
-            Index::builder().schema(schema().0).settings(settings).open_or_create(directory)?;
+        let index = Index::builder()
+            .schema(SCHEMA.0.clone())
+            .settings(settings)
+            .open_or_create(directory)?;
         let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
         Ok(Partition { index, reader })
     }

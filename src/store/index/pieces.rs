@@ -5,7 +5,7 @@ use memchr::memmem;
 use regex_syntax::hir::{Hir, HirKind};
 
 use crate::model::query::Shape;
-use crate::store::index::terms;
+use crate::store::index::fold;
 
 /// A pattern with more alternatives than this is cut short where they begin.
 const ALTERNATIVES_MAX: usize = 16;
@@ -35,7 +35,7 @@ pub(crate) fn of(shape: &Shape) -> Option<Vec<Pieces>> {
 
 fn folded(text: &str) -> Vec<u8> {
     let mut out = Vec::new();
-    terms::fold(text, &mut out);
+    fold::fold(text, &mut out);
     out
 }
 

@@ -1,9 +1,4 @@
-//! What of an event goes into the index: terms, each a column's code and a folded value or word. And the same folding
-//! for what is looked for.
-//!
-//! Folding makes texts that are equal in any case the same bytes: ASCII becomes lower case, the two letters outside of
-//! ASCII that equal an ASCII letter in another case become that letter, every other letter becomes [`OTHER`]. So an
-//! index term may stand for more than one text, never for fewer: events that it leads to are asked again.
+//! What of an event goes into the index: terms, each a column's code and a folded value or word.
 
 use std::ops::Range;
 use std::sync::LazyLock;
@@ -11,10 +6,9 @@ use std::sync::LazyLock;
 use hashbrown::HashMap;
 
 use crate::model::event::{Event, Value};
+use crate::store::index::fold::{fold, fold_escaped, words};
 use crate::wire::flat_scan::{self, Raw};
 
-/// A letter outside of ASCII.
-pub(crate) const OTHER: u8 = 0xFE;
 /// Values are cut to this many bytes; one of this length may go on.
 pub(crate) const VALUE_BYTES: usize = 512;
 /// A longer word is kept as windows of this many bytes: encoded commands are words of thousands.
@@ -185,10 +179,7 @@ static COLUMNS: LazyLock<HashMap<&'static [u8], Column, ahash::RandomState>> =
     });
 
 static KIND_CODES: LazyLock<(u8, [u8; 3])> = LazyLock::new(|| {
-    let code = |name: &str| match column(name.as_bytes()) {
-        Column::Values(code) | Column::Words(code) => code,
-        Column::Named | Column::Absent => NAMED,
-    };
+    let code = |name| value_head(name).and_then(|head| head.first().copied()).unwrap_or(NAMED);
     (code(ENDPOINT), KIND.map(code))
 });
 
@@ -225,7 +216,7 @@ pub(crate) struct Terms {
     hasher: Hasher,
 }
 
-/// The same for all terms of a process: terms of one buffer are compared with those of another.
+/// Always the same: hashes of words are those of terms.
 #[derive(Debug)]
 struct Hasher(ahash::RandomState);
 
@@ -443,16 +434,6 @@ fn put_bare(word: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-/// Is the byte part of a word?
-pub(crate) fn in_word(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || byte == b'_'
-}
-
-/// The words of a folded text.
-pub(crate) fn words(folded: &[u8]) -> impl Iterator<Item = &[u8]> {
-    folded.split(|byte| !in_word(*byte)).filter(|word| !word.is_empty())
-}
-
 /// A word, or the windows of a long one: the first begins it, the last ends it.
 fn windows(word: &[u8]) -> impl Iterator<Item = &[u8]> {
     let count = word.len().saturating_sub(WORD_BYTES).div_ceil(WINDOW_STEP) + 1;
@@ -460,88 +441,6 @@ fn windows(word: &[u8]) -> impl Iterator<Item = &[u8]> {
         let start = number * WINDOW_STEP;
         word.get(start..word.len().min(start + WORD_BYTES))
     })
-}
-
-/// Fold a text.
-pub(crate) fn fold(text: &str, out: &mut Vec<u8>) {
-    out.reserve(text.len());
-    for letter in text.chars() {
-        out.push(fold_letter(letter));
-    }
-}
-
-fn fold_letter(letter: char) -> u8 {
-    match letter {
-        '\u{17f}' => b's',
-        '\u{212a}' => b'k',
-        other => {
-            u8::try_from(other).ok().filter(u8::is_ascii).map_or(OTHER, |b| b.to_ascii_lowercase())
-        }
-    }
-}
-
-/// Fold the inside of a JSON text.
-fn fold_escaped(text: &[u8], out: &mut Vec<u8>) {
-    out.reserve(text.len());
-    let mut rest = text;
-    loop {
-        let (plain, tail) = rest.split_at(plain_prefix(rest));
-        let start = out.len();
-        out.extend_from_slice(plain);
-        out.get_mut(start..).unwrap_or_default().make_ascii_lowercase();
-        let Some((&byte, tail)) = tail.split_first() else { return };
-        rest = tail;
-        match byte {
-            b'\\' => rest = fold_escape(rest, out),
-            0..=0x7f => out.push(byte.to_ascii_lowercase()),
-            // Inside of a letter that was dealt with.
-            0x80..=0xbf => {}
-            0xc5 if rest.first() == Some(&0xbf) => out.push(b's'),
-            0xe2 if rest.starts_with(&[0x84, 0xaa]) => out.push(b'k'),
-            _ => out.push(OTHER),
-        }
-    }
-}
-
-/// How many bytes at the start are ASCII and no backslash: sixteen at a time.
-fn plain_prefix(bytes: &[u8]) -> usize {
-    let mut plain = 0;
-    let mut rest = bytes;
-    while let Some((some, tail)) = rest.split_first_chunk::<16>() {
-        if some.iter().fold(false, |odd, byte| odd | (*byte >= 0x80) | (*byte == b'\\')) {
-            break;
-        }
-        plain += some.len();
-        rest = tail;
-    }
-    let odd = rest.iter().position(|byte| *byte >= 0x80 || *byte == b'\\');
-    plain + odd.unwrap_or(rest.len())
-}
-
-fn fold_escape<'a>(rest: &'a [u8], out: &mut Vec<u8>) -> &'a [u8] {
-    let Some((&kind, rest)) = rest.split_first() else { return rest };
-    let plain = match kind {
-        b'b' => 8,
-        b'f' => 12,
-        b'n' => b'\n',
-        b'r' => b'\r',
-        b't' => b'\t',
-        b'u' => {
-            let digits = rest.get(..4).and_then(|four| std::str::from_utf8(four).ok());
-            let code = digits.and_then(|four| u32::from_str_radix(four, 16).ok()).unwrap_or(0xfffd);
-            let rest = rest.get(4..).unwrap_or_default();
-            // The second half of a pair follows; both are one letter.
-            if (0xd800..0xdc00).contains(&code) {
-                out.push(OTHER);
-                return rest.get(6..).unwrap_or_default();
-            }
-            out.push(char::from_u32(code).map_or(OTHER, fold_letter));
-            return rest;
-        }
-        other => other.to_ascii_lowercase(),
-    };
-    out.push(plain);
-    rest
 }
 
 #[cfg(test)]
@@ -587,16 +486,5 @@ mod tests {
             TermReader::default().of_event(&event_v1::read_flat(&line).unwrap(), &mut slow);
             prop_assert_eq!(sorted(&quick, from), sorted(&slow, 0));
         }
-    }
-
-    #[test]
-    fn letters_of_any_case_fold_to_the_same_byte() {
-        let folded = |text: &str| {
-            let mut out = Vec::new();
-            fold(text, &mut out);
-            out
-        };
-        assert_eq!(folded("PowerſHell\u{212a}"), b"powershellk");
-        assert_eq!(folded("É"), folded("é"));
     }
 }
