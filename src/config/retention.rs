@@ -27,6 +27,50 @@ pub struct RetentionConfig {
     pub disk_drop: u64,
     /// Events that are younger stay, whatever the disk says.
     pub disk_keep: Duration,
+    /// Tenants for whom other ages and sizes hold.
+    pub tenants: Vec<TenantRetention>,
+}
+
+/// What holds for one tenant in place of what holds for all. A zero: for ever.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TenantRetention {
+    /// `organization.id`.
+    pub tenant: String,
+    /// Raw events.
+    pub events: Duration,
+    /// Bytes of raw events on disk: the tenant's share of the segments.
+    pub events_bytes_max: u64,
+    /// Closed alerts.
+    pub closed_alerts: Duration,
+}
+
+impl RetentionConfig {
+    fn of(&self, tenant: &str) -> Option<&TenantRetention> {
+        self.tenants.iter().find(|one| one.tenant == tenant)
+    }
+
+    /// How long events of a tenant stay.
+    pub fn events_of(&self, tenant: &str) -> Duration {
+        self.of(tenant).map_or(self.events, |own| own.events)
+    }
+
+    /// How many bytes of events a tenant may have on disk; zero: no limit of its own.
+    pub fn events_bytes_of(&self, tenant: &str) -> u64 {
+        self.of(tenant).map_or(0, |own| own.events_bytes_max)
+    }
+
+    /// How long closed alerts of a tenant stay.
+    pub fn closed_alerts_of(&self, tenant: &str) -> Duration {
+        self.of(tenant).map_or(self.closed_alerts, |own| own.closed_alerts)
+    }
+
+    /// The age that no event survives, whoever's it is.
+    pub fn events_longest(&self) -> Duration {
+        let mut ages =
+            std::iter::once(self.events).chain(self.tenants.iter().map(|one| one.events));
+        let longest = ages.clone().max().unwrap_or_default();
+        if ages.any(|age| age.is_zero()) { Duration::ZERO } else { longest }
+    }
 }
 
 impl Default for RetentionConfig {
@@ -41,6 +85,7 @@ impl Default for RetentionConfig {
             disk_warn: 80,
             disk_drop: 90,
             disk_keep: Duration::from_secs(DAY),
+            tenants: Vec::new(),
         }
     }
 }
@@ -95,7 +140,7 @@ pub fn read(reader: &mut Reader) -> RetentionConfig {
         default.disk_keep,
         "Events younger than this stay, however full the disk is.",
     );
-    RetentionConfig {
+    let mut config = RetentionConfig {
         events,
         events_bytes_max,
         rejects,
@@ -105,5 +150,83 @@ pub fn read(reader: &mut Reader) -> RetentionConfig {
         disk_warn,
         disk_drop,
         disk_keep,
+        tenants: Vec::new(),
+    };
+    for at in 0..reader.tables("retention.tenants") {
+        let tenant = read_tenant(reader, at, &config);
+        config.tenants.push(tenant);
+    }
+    config
+}
+
+fn read_tenant(reader: &mut Reader, at: usize, all: &RetentionConfig) -> TenantRetention {
+    let key = |name: &str| format!("retention.tenants[{at}].{name}");
+    let tenant = reader.text(
+        &key("tenant"),
+        "",
+        "Whose events: `organization.id`, which is `default` where nobody says another.",
+    );
+    let slip = if tenant.is_empty() {
+        Some("a tenant's retention needs the tenant".to_owned())
+    } else if all.tenants.iter().any(|one| one.tenant == tenant) {
+        Some(format!("{tenant} stands here twice"))
+    } else {
+        None
+    };
+    if let Some(message) = slip {
+        reader.complain(&key("tenant"), message, "tenant = \"acme\", once each".to_owned());
+    }
+    let events = reader.duration(
+        &key("events"),
+        all.events,
+        "The tenant's events go after this long, whatever `retention.events` says; `0s`: never.",
+    );
+    let events_bytes_max = reader.size(
+        &key("events_bytes_max"),
+        0,
+        "The tenant's share of the event segments; over it its oldest events go. `0 B`: no limit.",
+    );
+    let closed_alerts = reader.duration(
+        &key("closed_alerts"),
+        all.closed_alerts,
+        "The tenant's closed alerts go this long after their last change; `0s`: never.",
+    );
+    TenantRetention { tenant, events, events_bytes_max, closed_alerts }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read_text(text: &str) -> (RetentionConfig, Vec<String>) {
+        let mut reader = Reader::default();
+        reader.add_file("w.toml".as_ref(), text);
+        let config = read(&mut reader);
+        reader.finish();
+        (config, reader.problems.iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn tenants_have_ages_of_their_own_and_the_rest_from_all() {
+        let (config, problems) = read_text(
+            "[retention]\nevents = \"30d\"\n[[retention.tenants]]\ntenant = \"acme\"\nevents = \"7d\"\n\
+             [[retention.tenants]]\ntenant = \"initech\"\nevents_bytes_max = \"1 GiB\"\n",
+        );
+        assert_eq!(problems, [""; 0]);
+        let days = |tenant: &str| config.events_of(tenant).as_secs() / DAY;
+        assert_eq!([days("acme"), days("initech"), days("default")], [7, 30, 30]);
+        assert_eq!(
+            (config.events_bytes_of("initech"), config.events_bytes_of("acme")),
+            (1 << 30, 0)
+        );
+        assert_eq!(config.events_longest().as_secs() / DAY, 30);
+        let (config, problems) = read_text(
+            "[[retention.tenants]]\nevents = \"0s\"\n[[retention.tenants]]\ntenant = \"a\"\n\
+             [[retention.tenants]]\ntenant = \"a\"\nevnts = \"1d\"\n",
+        );
+        assert_eq!(problems.len(), 3, "{problems:?}");
+        assert!(problems[0].contains("needs the tenant"), "{problems:?}");
+        assert!(problems[1].starts_with("w.toml:6: retention.tenants[2].tenant"), "{problems:?}");
+        assert_eq!(config.events_longest(), Duration::ZERO, "one is for ever");
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::stdx::time::Timestamp;
 
-/// A segment of events that goes as a whole.
+/// A segment of events that goes as a whole, or what goes of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SegmentGone {
     /// Its number.
@@ -15,6 +15,8 @@ pub struct SegmentGone {
     pub newest: Timestamp,
     /// `age`, `size` or `disk`.
     pub why: String,
+    /// Only the events of these tenants go, and the numbers are theirs; empty: all.
+    pub tenants: Vec<String>,
 }
 
 /// What a run of retention takes away, or took.

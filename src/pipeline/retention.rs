@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 
+use crate::config::retention::RetentionConfig;
 use crate::model::finding::{Finding, RuleInfo};
 use crate::model::origin::Origin;
 use crate::model::severity::Severity;
@@ -53,10 +54,11 @@ impl Job {
             let is_full = used >= config.disk_drop && config.disk_drop < 100;
             if is_due || is_full {
                 last = Some(now);
-                if kept != Some(config.events) && self.keep_elsewhere(config.events) {
-                    kept = Some(config.events);
+                let longest = config.events_longest();
+                if kept != Some(longest) && self.keep_elsewhere(longest) {
+                    kept = Some(longest);
                 }
-                self.drop_days_elsewhere(config.events, now);
+                self.forget_elsewhere(&config, now);
                 let by = By { actor: "watchfloor", place: "retention" };
                 match self.runtime.block_on(self.store.retention_run(&config, by, now)) {
                     Ok(report) => {
@@ -110,19 +112,15 @@ impl Job {
         }
     }
 
-    /// Where another engine keeps the events, whole days of it go by age.
-    fn drop_days_elsewhere(&self, age: Duration, now: Timestamp) {
-        if age.is_zero() {
-            return;
-        }
-        let until = now.plus_micros(-crate::stdx::time::micros(age));
-        let dropped =
-            self.runtime.block_on(self.store.event_store().drop_days_before(until, until));
-        match dropped {
-            Ok(0) => {}
-            Ok(days) => tracing::info!(days, "old days of events are gone"),
+    /// Where another engine keeps the events, they go by age there.
+    fn forget_elsewhere(&self, config: &RetentionConfig, now: Timestamp) {
+        match self.runtime.block_on(self.store.event_store().forget_old(config, now)) {
+            Ok((0, 0)) => {}
+            Ok((days, events)) => {
+                tracing::info!(days, events, "old days, and old events of tenants, are gone");
+            }
             Err(error) => {
-                let text = format!("old days of events cannot be removed: {error}");
+                let text = format!("old events cannot be removed: {error}");
                 self.shared.set_problem(ELSEWHERE, Some((Health::Degraded, text)));
                 return;
             }

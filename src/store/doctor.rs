@@ -10,7 +10,7 @@ use crate::store::event_log::{self, Tail, find_tails, segment_path};
 use crate::store::local::{self, Grown};
 use crate::store::sql::{self, Connection};
 use crate::store::verbs::By;
-use crate::store::{StoreError, folder, read_segments, retention, schema};
+use crate::store::{StoreError, folder, lengths, read_segments, retention, schema};
 
 /// What [`adopt_tail`] took in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,13 +36,9 @@ pub async fn adopt_tail(
     folder::prepare(dir)?;
     let _lock = folder::lock(dir)?;
     let mut sql = schema::open(dir, config).await?.writer;
-    let books: Vec<(u64, u64)> = read_segments(&mut sql)
-        .await?
-        .iter()
-        .map(|segment| (segment.number, segment.length))
-        .collect();
+    let books = lengths(&read_segments(&mut sql).await?);
     let events_folder = folder::events_folder(dir);
-    retention::remove_files(&mut sql, &events_folder).await?;
+    retention::settle_files(&mut sql, &events_folder).await?;
     let tails = find_tails(&events_folder, &books)?;
     if let Some(tail) = tails.iter().find(|tail| tail.more) {
         let file = segment_path(&events_folder, tail.number);

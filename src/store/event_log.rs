@@ -143,6 +143,17 @@ impl EventLog {
         }
     }
 
+    /// The number that the next segment will have.
+    pub(crate) fn next_number(&self) -> u64 {
+        self.next_number
+    }
+
+    /// A segment of this number is there that nothing is appended to: the next append begins one behind it.
+    pub(crate) fn go_behind(&mut self, number: u64) {
+        self.current = None;
+        self.next_number = self.next_number.max(number + 1);
+    }
+
     fn start_segment(&mut self) -> Result<Current, StoreError> {
         let number = self.next_number;
         let path = segment_path(&self.folder, number);

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::config::retention::RetentionConfig;
 use crate::config::store::StoreConfig;
 use crate::model::event::{Event, EventId};
 use crate::model::query::EventFilter;
 use crate::stdx::task;
-use crate::stdx::time::Timestamp;
-use crate::store::event_server::{EventServer, Policy};
+use crate::stdx::time::{Timestamp, micros};
+use crate::store::event_server::{EventServer, Policy, Whose};
 use crate::store::frame::{self, Hosts};
 use crate::store::{EventReader, EventScan, Found, IndexStatus, StoreError};
 
@@ -107,6 +108,32 @@ impl EventStore {
             EventStore::Embedded(reader) => reader.totals(),
             EventStore::Server(server) => (server.events(), 0),
         }
+    }
+
+    /// Forget events by the ages in force, where that is for the store to do: on a server. How many whole days went, and
+    /// how many single events of tenants with an age of their own, or of all others beside them.
+    pub async fn forget_old(
+        &self,
+        config: &RetentionConfig,
+        now: Timestamp,
+    ) -> Result<(u64, u64), StoreError> {
+        // The log's segments go by the books; the index follows.
+        let EventStore::Server(server) = self else { return Ok((0, 0)) };
+        let until = |age: Duration| (!age.is_zero()).then(|| now.plus_micros(-micros(age)));
+        let longest = config.events_longest();
+        let days = match until(longest) {
+            Some(until) => server.drop_days_before(until, until).await?,
+            None => 0,
+        };
+        let tenants: Vec<&str> = config.tenants.iter().map(|one| one.tenant.as_str()).collect();
+        let mut events = 0;
+        let own = config.tenants.iter().map(|one| (Whose::Tenant(&one.tenant), one.events));
+        for (whose, age) in own.chain([(Whose::AllBut(&tenants), config.events)]) {
+            if let Some(until) = until(age).filter(|_| age != longest) {
+                events += server.drop_events_before(whose, until).await?;
+            }
+        }
+        Ok((days, events))
     }
 
     /// Forget whole days of events that happened before a time and were stored before another, where that is for the

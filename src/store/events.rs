@@ -71,6 +71,8 @@ pub(crate) struct Segment {
     pub events: u64,
     pub first: Timestamp,
     pub last: Timestamp,
+    /// It holds again what was kept of one that went.
+    pub copied: bool,
 }
 
 /// Reads events. Cheap to clone, and every method may be called from any thread.
@@ -172,6 +174,13 @@ impl EventReader {
         self.segments.write().retain(|segment| !numbers.contains(&segment.number));
     }
 
+    /// What is kept of a segment took its place.
+    pub(crate) fn swap(&self, gone: u64, kept: Segment) {
+        let mut segments = self.segments.write();
+        segments.retain(|segment| segment.number != gone);
+        segments.push(kept);
+    }
+
     /// A frame became durable.
     pub(crate) fn confirm(&self, frame: &Frame, at: Appended) {
         let mut segments = self.segments.write();
@@ -184,7 +193,8 @@ impl EventReader {
             segment.last = segment.last.max(last);
             return;
         }
-        segments.push(Segment { number: at.segment, length: at.end, events: count, first, last });
+        let (number, length, copied) = (at.segment, at.end, false);
+        segments.push(Segment { number, length, events: count, first, last, copied });
     }
 
     /// Events stored, and bytes of the segments on disk.

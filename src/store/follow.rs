@@ -7,7 +7,7 @@ use crate::model::alert::AlertId;
 use crate::model::event::Event;
 use crate::model::record::Position;
 use crate::store::event_log::{SEGMENT_START, segment_path};
-use crate::store::events::{EventReader, read_block};
+use crate::store::events::{EventReader, Segment, read_block};
 use crate::store::frame::{self, FIXED_BYTES, Header};
 use crate::store::rows::{signed, unsigned};
 use crate::store::{Store, StoreError, sql};
@@ -48,7 +48,7 @@ impl EventReader {
         })
     }
 
-    /// The events of the first commit behind a place. Reads on the calling thread.
+    /// The events of the first commit behind a place; copies of older ones are passed over. Reads on the calling thread.
     ///
     /// # Errors
     /// A segment that cannot be read.
@@ -57,6 +57,7 @@ impl EventReader {
         let known = segments.iter().any(|segment| segment.number == place.segment);
         let gone = place.segment > 0 && !known && !segments.is_empty();
         let mut found = Followed { next: place, gone, ..Followed::default() };
+        let segments: Vec<Segment> = segments.into_iter().filter(|one| !one.copied).collect();
         for segment in segments.iter().filter(|segment| segment.number >= place.segment) {
             let offset = match segment.number == place.segment {
                 true => place.offset.max(SEGMENT_START),

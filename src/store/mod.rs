@@ -128,15 +128,13 @@ impl Store {
         warnings.extend(opened.warnings);
         let mut sql = opened.writer;
         let segments = read_segments(&mut sql).await?;
-        let books: Vec<(u64, u64)> =
-            segments.iter().map(|segment| (segment.number, segment.length)).collect();
         let events_folder = folder::events_folder(dir);
-        retention::remove_files(&mut sql, &events_folder).await?;
-        let cut = event_log::recover(&events_folder, &books)?;
+        retention::settle_files(&mut sql, &events_folder).await?;
+        let cut = event_log::recover(&events_folder, &lengths(&segments))?;
         if cut > 0 {
             tracing::info!(bytes = cut, "cut events of an unfinished commit");
         }
-        let log = EventLog::open(&events_folder, &books, config.segment_bytes_max)?;
+        let log = open_log(&events_folder, &segments, config)?;
         let packer = frame::Packer::new(config.compression_level)
             .map_err(|source| StoreError::io("set up compression for", dir, source))?;
         let change = newest_change(&mut sql).await?;
@@ -194,10 +192,9 @@ impl Store {
         writer.sql.connect_again().await?;
         sql::abandon(&mut writer.sql).await;
         let segments = read_segments(&mut writer.sql).await?;
-        let books: Vec<(u64, u64)> =
-            segments.iter().map(|segment| (segment.number, segment.length)).collect();
         let folder = folder::events_folder(&self.dir);
-        writer.log = EventLog::open(&folder, &books, self.config.segment_bytes_max)?;
+        retention::settle_files(&mut writer.sql, &folder).await?;
+        writer.log = open_log(&folder, &segments, &self.config)?;
         writer.head = audit::read_head(&mut writer.sql).await?;
         writer.commits = commit::commits(&mut writer.sql).await?;
         let attempt = writer.attempt.take();
@@ -255,8 +252,26 @@ async fn read_board(sql: &mut Connection) -> Result<Board, StoreError> {
     Ok(board)
 }
 
+/// Number and durable length of each segment.
+fn lengths(segments: &[Segment]) -> Vec<(u64, u64)> {
+    segments.iter().map(|segment| (segment.number, segment.length)).collect()
+}
+
+/// The writing end behind the newest segment; a copy is not written on.
+fn open_log(
+    folder: &Path,
+    segments: &[Segment],
+    config: &StoreConfig,
+) -> Result<EventLog, StoreError> {
+    let mut log = EventLog::open(folder, &lengths(segments), config.segment_bytes_max)?;
+    if let Some(newest) = segments.iter().max_by_key(|one| one.number).filter(|one| one.copied) {
+        log.go_behind(newest.number);
+    }
+    Ok(log)
+}
+
 async fn read_segments(sql: &mut Connection) -> Result<Vec<Segment>, StoreError> {
-    let rows = sql::query("SELECT number, length, events, first_us, last_us FROM segments")
+    let rows = sql::query("SELECT number, length, events, first_us, last_us, copied FROM segments")
         .fetch_all(sql)
         .await
         .map_err(|source| StoreError::sql("read the lengths of segments", source))?;
@@ -266,6 +281,7 @@ async fn read_segments(sql: &mut Connection) -> Result<Vec<Segment>, StoreError>
         events: rows::unsigned(row.get("events")),
         first: Timestamp(row.get("first_us")),
         last: Timestamp(row.get("last_us")),
+        copied: row.get::<i64>("copied") != 0,
     });
     Ok(segments.collect())
 }

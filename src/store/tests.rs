@@ -70,6 +70,7 @@ mod retention;
 mod server;
 mod shards;
 mod speed;
+mod tenants;
 mod verbs;
 
 async fn open(place: &Place) -> Store {

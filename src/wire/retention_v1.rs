@@ -42,6 +42,9 @@ pub struct Segment {
     pub newest: String,
     /// `age`, `size` or `disk`.
     pub why: String,
+    /// Only the events of these tenants go, and the numbers are theirs; absent: all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tenants: Vec<String>,
 }
 
 impl From<&retention::RetentionReport> for Retention {
@@ -52,6 +55,7 @@ impl From<&retention::RetentionReport> for Retention {
             events: one.events,
             newest: one.newest.to_string(),
             why: one.why.clone(),
+            tenants: one.tenants.clone(),
         };
         Retention {
             segments: report.segments.iter().map(segment).collect(),
@@ -78,6 +82,7 @@ impl TryFrom<Retention> for retention::RetentionReport {
                 events: one.events,
                 newest: time("newest", &one.newest)?,
                 why: one.why,
+                tenants: one.tenants,
             })
         };
         Ok(retention::RetentionReport {
@@ -103,7 +108,7 @@ mod tests {
     #[test]
     fn what_goes_is_read_and_written_without_loss() {
         let golden = json!({
-            "segments": [{"number": 4, "bytes": 9, "events": 3, "newest": "2026-08-22T08:08:48.613002Z", "why": "age"}],
+            "segments": [{"number": 4, "bytes": 9, "events": 3, "newest": "2026-08-22T08:08:48.613002Z", "why": "age", "tenants": ["acme"]}],
             "events_carried": 1, "rejects": 2, "endpoints": 5, "closed_alerts": 6, "postponed": "x",
             "events_left": 7, "bytes_left": 8, "disk_used": 55,
         });

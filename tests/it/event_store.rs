@@ -1,8 +1,10 @@
 //! One suite for every place where events can be: the embedded log with its index, Elasticsearch, OpenSearch. The same
 //! answers to the same questions, and nothing lost or doubled by repeats, crashes, deleted indices and full servers.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Request, State};
@@ -13,9 +15,11 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use serde_json::{Value as Json, json};
 use watchfloor::config::alert::AlertConfig;
+use watchfloor::config::retention::{RetentionConfig, TenantRetention};
 use watchfloor::config::secret::SecretRef;
 use watchfloor::config::store::{EventServerConfig, StoreConfig};
 use watchfloor::model::event::{Event, Value};
+use watchfloor::model::field;
 use watchfloor::model::query::EventFilter;
 use watchfloor::stdx::id::IdHasher;
 use watchfloor::stdx::time::Timestamp;
@@ -74,7 +78,7 @@ impl Place {
             if self.try_commit(events).is_ok() {
                 return;
             }
-            std::thread::sleep(std::time::Duration::from_millis(100));
+            std::thread::sleep(Duration::from_millis(100));
         }
         panic!("the commit never stood");
     }
@@ -358,7 +362,7 @@ fn on_a_server(kind: &'static str, product: &str) {
     };
     assert_eq!(counted(&status, "events_again"), 110 + 10);
     assert!(counted(&status, "events_refused_kept_as_text") >= 4, "{status:?}");
-    let policy = place.store.event_store().keep_for(std::time::Duration::from_secs(90 * 86_400));
+    let policy = place.store.event_store().keep_for(Duration::from_secs(90 * 86_400));
     assert_eq!(
         place.runtime.block_on(policy).unwrap(),
         Some(Policy::None),
@@ -367,6 +371,7 @@ fn on_a_server(kind: &'static str, product: &str) {
     blocked_by_its_disk(&mut place, &node);
     an_index_goes_away(&mut place, &node);
     old_days_go(&mut place);
+    tenants_go_by_their_own_ages(&mut place, &node);
     // Killed while it has everything: refused, then all of it is there.
     node.kill();
     let fresh: Vec<Event> = (500..520).map(|number| numbered(number, 0)).collect();
@@ -423,6 +428,48 @@ fn old_days_go(place: &mut Place) {
     assert_eq!(gone, 1);
     place.events.retain(|event| event.timestamp >= cut || event.timestamp.micros() < 0);
     place.assert_answers("host:numbered", 10_000);
+}
+
+fn tenants_go_by_their_own_ages(place: &mut Place, node: &SearchNode) {
+    let tenant = |name: &str, days: u64| TenantRetention {
+        tenant: name.to_owned(),
+        events: Duration::from_secs(days * 86_400),
+        events_bytes_max: 0,
+        closed_alerts: Duration::ZERO,
+    };
+    let whose = |event: &Event| event.str(field::ORGANIZATION_ID).unwrap_or("default").to_owned();
+    let mut old: Vec<Event> = (500..512).map(|number| numbered(number, 10)).collect();
+    for (event, name) in old.iter_mut().zip([None, Some("acme"), Some("initech")].iter().cycle()) {
+        name.iter().for_each(|name| event.push_str(field::ORGANIZATION_ID, name));
+    }
+    place.commit(&old);
+    let store = place.store.event_store().clone();
+    // The longest age goes by whole days, which stay by when they were stored: now. The others go event by event.
+    for (all, tenants) in [
+        (90, [tenant("acme", 7), tenant("initech", 0)]),
+        (90, [tenant("acme", 7), tenant("default", 8)]),
+        (7, [tenant("acme", 90), tenant("default", 90)]),
+    ] {
+        node.ask(reqwest::Method::POST, "/wf-events/_refresh", None);
+        let config = RetentionConfig {
+            events: Duration::from_secs(all * 86_400),
+            tenants: tenants.to_vec(),
+            ..RetentionConfig::default()
+        };
+        let goes = |event: &Event| {
+            let age = config.events_of(&whose(event));
+            let cut = NOW - i64::try_from(age.as_micros()).unwrap();
+            !age.is_zero() && age != config.events_longest() && event.timestamp.micros() < cut
+        };
+        // Some were committed twice.
+        let going = place.events.iter().filter(|event| goes(event)).map(|event| event.id);
+        let going: BTreeSet<_> = going.collect();
+        assert!(going.len() >= 4, "{tenants:?}");
+        let done = place.runtime.block_on(store.forget_old(&config, Timestamp(NOW))).unwrap();
+        assert_eq!(done, (0, going.len() as u64), "{tenants:?}");
+        place.events.retain(|event| !goes(event));
+        place.assert_answers("host:numbered", 10_000);
+    }
 }
 
 /// What a bulk request with this body gets.
@@ -602,7 +649,7 @@ fn the_policies_of_both_engines_are_written_changed_and_read_back() {
         runtime.spawn(async move { axum::serve(listener, router).await });
         let place = Place::open(Some(&url), "wf");
         for days in [90_u64, 30] {
-            let age = std::time::Duration::from_secs(days * 86_400);
+            let age = Duration::from_secs(days * 86_400);
             let policy = place.runtime.block_on(place.store.event_store().keep_for(age)).unwrap();
             assert_eq!(policy, Some(if opensearch { Policy::Ism } else { Policy::Ilm }));
             let known = keeper.policy.lock().clone().unwrap();

@@ -40,7 +40,7 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Outc
 }
 
 /// The columns of segments, in order.
-const COLUMNS: [&str; 5] = ["number", "newest", "events", "bytes", "why"];
+const COLUMNS: [&str; 6] = ["number", "newest", "events", "bytes", "why", "tenants"];
 
 /// What goes: a row a segment and a line of sums, or the whole as JSON.
 fn print(report: &RetentionReport, format: Format, verb: &str) -> anyhow::Result<()> {

@@ -6,10 +6,12 @@
 //! filter itself then judges every event that comes back. So the answer is that of the embedded store.
 
 mod ask;
+mod forget;
 mod policy;
 mod setup;
 mod write;
 
+pub use forget::Whose;
 pub use policy::Policy;
 
 use std::time::{Duration, Instant};
@@ -216,38 +218,6 @@ impl EventServer {
             events.extend(found.into_iter().filter_map(|hit| hit.event));
         }
         Ok(events)
-    }
-
-    /// Delete the indices of whole days that happened before a time and were made before another. How many.
-    pub(crate) async fn drop_days_before(
-        &self,
-        happened: Timestamp,
-        stored: Timestamp,
-    ) -> Result<u64, StoreError> {
-        const WHAT: &str = "drop old days";
-        let path = format!(
-            "/_cat/indices/{}?format=json&h=index,creation.date&expand_wildcards=all",
-            self.everywhere()
-        );
-        let list = self.must(WHAT, Method::Get, &path, None).await?;
-        let Some(oldest) = day_name(happened) else { return Ok(0) };
-        let kept = format!("{}-{oldest}", self.index);
-        let mut gone = 0;
-        for row in list.as_array().into_iter().flatten() {
-            let name = row.get("index").and_then(Json::as_str).unwrap_or_default();
-            let ours = name.len() == kept.len() && name.starts_with(&format!("{}-", self.index));
-            let made =
-                row.get("creation.date").and_then(Json::as_str).and_then(|text| text.parse().ok());
-            let made = made.is_some_and(|milliseconds: i64| {
-                milliseconds.saturating_mul(1_000) < stored.micros()
-            });
-            // Names of days sort as days do.
-            if ours && made && name < kept.as_str() && !name.ends_with(REST) {
-                self.must(WHAT, Method::Delete, &format!("/{name}"), None).await?;
-                gone += 1;
-            }
-        }
-        Ok(gone)
     }
 }
 

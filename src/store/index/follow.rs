@@ -21,8 +21,7 @@ use crate::store::frame::FIXED_BYTES;
 use crate::store::index::frames::{Days, FrameReader, Groups};
 use crate::store::index::partition::PartitionWriter;
 use crate::store::index::{
-    Cursor, DAYS_MAX, EventIndex, Mark, REST, SET_ASIDE, SET_ASIDE_MAX, partition_name,
-    partition_names,
+    Cursor, DAYS_MAX, EventIndex, Mark, REST, SET_ASIDE, SET_ASIDE_MAX, partition_names,
 };
 
 /// Events that are held at once, sorted by day. Their terms take 5 to 10 KB each.
@@ -44,13 +43,13 @@ const FAILED_MAX: u32 = 3;
 /// With less space than this the index is never made anew.
 const FREE_BYTES_MIN: u64 = 256 << 20;
 /// Bits of a place for the offset in its segment.
-const OFFSET_BITS: u32 = 40;
+pub(super) const OFFSET_BITS: u32 = 40;
 
 /// Takes the log into the index. One a store, on a thread of its own.
 pub struct Follower {
-    reader: EventReader,
-    index: Arc<EventIndex>,
-    writers: BTreeMap<String, Open>,
+    pub(super) reader: EventReader,
+    pub(super) index: Arc<EventIndex>,
+    pub(super) writers: BTreeMap<String, Open>,
     /// What is committed.
     mark: Mark,
     /// What was read; behind the mark until the next commit.
@@ -60,11 +59,13 @@ pub struct Follower {
     /// Steps that failed, one after the other.
     failed: u32,
     frames: FrameReader,
+    /// Segments that were there when rows of others were last looked for.
+    pub(super) kept: Vec<u64>,
 }
 
 /// A day that is being written.
-struct Open {
-    writer: PartitionWriter,
+pub(super) struct Open {
+    pub(super) writer: PartitionWriter,
     /// Frames that end here or before are in it.
     reaches: Cursor,
     /// When it was last used: the step's number.
@@ -72,7 +73,7 @@ struct Open {
 }
 
 /// Why a step failed: the index cannot be used, or the log or disk cannot.
-enum Failed {
+pub(super) enum Failed {
     Index(String),
     Log(StoreError),
 }
@@ -98,6 +99,7 @@ impl Follower {
             fresh: 0,
             failed: 0,
             frames: FrameReader::default(),
+            kept: Vec::new(),
         })
     }
 
@@ -361,26 +363,9 @@ impl Follower {
         })?;
         (self.mark, self.fresh) = (mark, 0);
         self.drop_old_days();
+        self.forget_gone()?;
         self.index.publish(mark.cursor)?;
         Ok(())
-    }
-
-    /// Days whose events are all gone from the log go too.
-    fn drop_old_days(&mut self) {
-        let Some(oldest) = self.reader.oldest_event() else { return };
-        let Some(snapshot) = self.index.snapshot() else { return };
-        if snapshot.days.iter().all(|day| day.last >= oldest) {
-            return;
-        }
-        for name in partition_names(&self.index.folder).unwrap_or_default() {
-            // By its name alone: a day that ended before the oldest event.
-            if name == REST || name >= partition_name(oldest) {
-                continue;
-            }
-            self.writers.remove(&name);
-            self.index.partitions.lock().remove(&name);
-            let _ = std::fs::remove_dir_all(self.index.folder.join(&name));
-        }
     }
 
     fn close(&mut self) {

@@ -7,6 +7,7 @@
 mod ask;
 mod fold;
 mod follow;
+mod forget;
 mod frames;
 mod partition;
 mod pieces;

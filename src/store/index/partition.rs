@@ -1,15 +1,19 @@
 //! One day of the index: a tantivy index whose rows are places of events in the log, with their terms and their time.
 
+use std::collections::BTreeSet;
+use std::ops::Bound::{Excluded, Included};
+use std::ops::Range;
 use std::path::Path;
 use std::sync::LazyLock;
 
 use tantivy::directory::MmapDirectory;
-use tantivy::indexer::{LogMergePolicy, UserOperation};
+use tantivy::indexer::{LogMergePolicy, NoMergePolicy, UserOperation};
+use tantivy::query::RangeQuery;
 use tantivy::schema::document::{ReferenceValue, ReferenceValueLeaf};
 use tantivy::schema::{BytesOptions, Document, FAST, Field, NumericOptions, Schema, Value};
 use tantivy::store::Compressor;
 use tantivy::{
-    Index, IndexReader, IndexSettings, IndexWriter, ReloadPolicy, Searcher, TantivyError,
+    Index, IndexReader, IndexSettings, IndexWriter, ReloadPolicy, Searcher, TantivyError, Term,
 };
 
 use crate::store::index::shared::Row;
@@ -140,6 +144,55 @@ impl Partition {
         policy.set_max_docs_before_merge(MERGE_ROWS_MAX);
         writer.set_merge_policy(Box::new(policy));
         Ok(PartitionWriter { writer, fresh: 0 })
+    }
+
+    /// Which segments of the log have rows here: the numbers among `gone` that do. `shift`: bits of a place below the number.
+    pub(crate) fn holds(
+        &self,
+        gone: &dyn Fn(u64) -> bool,
+        shift: u32,
+    ) -> Result<BTreeSet<u64>, TantivyError> {
+        let mut found = BTreeSet::new();
+        for part in self.searcher().segment_readers() {
+            let frames = part.fast_fields().u64(FRAME)?;
+            let (first, last) = (frames.min_value() >> shift, frames.max_value() >> shift);
+            if !(first..=last).any(gone) {
+                continue;
+            }
+            let mut last = None;
+            for row in part.doc_ids_alive() {
+                let number = frames.first(row).map(|frame| frame >> shift);
+                if number != last {
+                    last = number;
+                    found.extend(number.filter(|number| gone(*number)));
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// Take out the rows with these places, and rewrite the parts that held them: so do terms of nobody else. There must be
+    /// no writing end open.
+    pub(crate) fn forget(&self, places: &[Range<u64>]) -> Result<(), TantivyError> {
+        let mut writer: IndexWriter<Row> = self.index.writer_with_num_threads(1, WRITER_BYTES)?;
+        writer.set_merge_policy(Box::new(NoMergePolicy));
+        for Range { start, end } in places {
+            let term = |place: u64| Term::from_field_u64(SCHEMA.1.frame, place);
+            let range = RangeQuery::new(Included(term(*start)), Excluded(term(*end)));
+            writer.delete_query(Box::new(range))?;
+        }
+        let payload = self.payload()?;
+        let mut prepared = writer.prepare_commit()?;
+        if let Some(payload) = &payload {
+            prepared.set_payload(payload);
+        }
+        prepared.commit()?;
+        for part in self.index.searchable_segment_metas()? {
+            if part.has_deletes() {
+                writer.merge(&[part.id()]).wait()?;
+            }
+        }
+        writer.wait_merging_threads()
     }
 
     /// See what was committed since.

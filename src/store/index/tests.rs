@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::model::class::Class;
 use crate::model::event::{Event, Value};
+use crate::model::field;
 use crate::model::query::EventFilter;
 use crate::stdx::id::IdHasher;
 use crate::store::event_log::EventLog;
@@ -390,4 +391,43 @@ fn days_of_events_that_are_gone_go_too() {
     log.follow();
     assert_eq!(partition_names(&index).unwrap().len(), 1);
     log.assert_same("host:common", 10);
+}
+
+/// Is a word in a dictionary of the index?
+fn has_word(log: &Log, word: &str) -> bool {
+    let index = EventIndex::open(&log.folder.path().join("index"));
+    let partitions: Vec<_> = index.partitions.lock().values().cloned().collect();
+    partitions.iter().any(|partition| {
+        partition.searcher().segment_readers().iter().any(|part| {
+            let inverted = part.inverted_index(partition::SCHEMA.1.term).unwrap();
+            let mut terms = inverted.terms().stream().unwrap();
+            std::iter::from_fn(|| terms.advance().then(|| terms.key().to_vec()))
+                .any(|key| memchr::memmem::find(&key, word.as_bytes()).is_some())
+        })
+    })
+}
+
+#[test]
+fn rows_of_segments_that_are_gone_go_and_their_words_with_them() {
+    let mut log = Log::new(1);
+    for part in 0..6_u64 {
+        let mut events: Vec<Event> = (part * 50..part * 50 + 50).map(numbered).collect();
+        let word = format!("secret{part}");
+        events.iter_mut().for_each(|event| event.push_str(field::USER_NAME, &word));
+        log.append(&events);
+    }
+    log.follow();
+    assert!(has_word(&log, "secret3"), "the test sees words where they are");
+    assert_eq!(log.reader.index_status().unwrap().events, 300);
+    let books: Vec<_> = log.reader.books().into_iter().filter(|one| one.number != 4).collect();
+    std::fs::remove_file(log.folder.path().join("events/0000000004.seg")).unwrap();
+    log.reader.replace(books);
+    log.append(&[numbered(1_000)]);
+    log.follow();
+    assert_eq!(log.reader.index_status().unwrap().events, 251);
+    assert!(!has_word(&log, "secret3"));
+    assert!(has_word(&log, "secret2") && has_word(&log, "secret4"));
+    log.assert_same("host:common or host:rare", 1_000);
+    log.assert_same("user:secret3", 1_000);
+    log.assert_same("user:secret4", 1_000);
 }

@@ -11,6 +11,7 @@ use regex::Regex;
 const LOCAL: &[&str] = &[
     "meta",
     "segments",
+    "segment_parts",
     "episodes",
     "evidence",
     "detection",

@@ -1,11 +1,16 @@
-//! What is old enough to go: whole segments of events, rejects, endpoints, and closed alerts where the policy says so.
+//! What is old enough to go: whole segments of events, rejects, endpoints, and closed alerts where the policy says so. Where
+//! tenants have ages of their own, the events of some may go while those of others in the same segment stay.
 //!
 //! Rows go in one transaction that also remembers which files are left to remove, so a crash in between leaves nothing
 //! behind and nothing short. Evidence of open alerts is copied to the newest segment in that same transaction: an old alert
 //! keeps one event, not 64 MiB. Alerts that are open, verdicts and the audit log never go.
 
+mod files;
+mod parts;
+mod segments;
+mod sieve;
+
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::time::Duration;
 
 use hashbrown::{HashMap, HashSet};
@@ -17,18 +22,15 @@ use crate::model::retention::{RetentionReport, SegmentGone};
 use crate::stdx::time::{Timestamp, micros};
 use crate::store::audit::{self, NewEntry};
 use crate::store::backup::LOCK;
-use crate::store::event_log::{segment_path, sync_folder};
-use crate::store::events::Segment;
 use crate::store::recent::EvidenceRow;
-use crate::store::rows::signed;
-use crate::store::{By, Store, StoreError, Writer, folder, local, read_board, read_segments, sql};
+use crate::store::{By, Store, StoreError, Writer, folder, local, read_board, sql};
+
+pub use files::disk_used;
+pub(crate) use files::settle_files;
+use parts::Parts;
 
 /// Ids of one question.
 const IDS_AT_ONCE: usize = 500;
-/// After the disk was too full, so many per cent are made free below the mark.
-const DISK_SLACK: u64 = 5;
-/// Where the transaction says which files are left to remove.
-const LEFT_KEY: &str = "segments_dropped";
 
 /// What goes, with what must be kept of it.
 struct Plan {
@@ -51,7 +53,8 @@ impl Store {
         config: &RetentionConfig,
         now: Timestamp,
     ) -> Result<RetentionReport, StoreError> {
-        Ok(self.plan_retention(config, now).await?.report)
+        let parts = self.parts_for(config).await?;
+        Ok(self.plan_retention(config, &parts, now).await?.report)
     }
 
     /// Take away what is old enough.
@@ -64,30 +67,50 @@ impl Store {
         // Who copies the segments is waited for until the next time.
         let lock = folder::lock_file(&self.dir.join(LOCK))?;
         let is_free = lock.try_lock().is_ok();
+        let parts = self.parts_for(config).await?;
         let mut guard = self.hold().await?;
-        let mut plan = self.plan_retention(config, now).await?;
+        let mut plan = self.plan_retention(config, &parts, now).await?;
         if !is_free && !plan.report.segments.is_empty() {
             plan.report.segments.clear();
             plan.carried.clear();
             plan.report.events_carried = 0;
             plan.report.postponed = "a backup reads the segments".to_owned();
         }
-        if plan.report.is_empty() {
-            return Ok(plan.report);
+        let sieved: Vec<SegmentGone> =
+            plan.report.segments.extract_if(.., |one| !one.tenants.is_empty()).collect();
+        if !plan.report.is_empty() {
+            self.carry_out(&mut guard, &plan, by, now).await?;
         }
-        self.carry_out(&mut guard, &plan, by, now).await?;
+        // Each is written anew while others go on.
+        drop(guard);
+        for row in sieved {
+            if let Some(carried) = self.sieve(&row, by, now).await? {
+                plan.report.events_carried += carried;
+                plan.report.segments.push(row);
+            }
+        }
         Ok(plan.report)
+    }
+
+    /// What tenants have, where that matters.
+    async fn parts_for(&self, config: &RetentionConfig) -> Result<Parts, StoreError> {
+        match config.tenants.is_empty() {
+            true => Ok(Parts::new()),
+            false => self.parts_of(&self.dated_segments()).await,
+        }
     }
 
     async fn plan_retention(
         &self,
         config: &RetentionConfig,
+        parts: &Parts,
         now: Timestamp,
     ) -> Result<Plan, StoreError> {
         let mut report =
             RetentionReport { disk_used: disk_used(&self.dir).0, ..Default::default() };
-        report.segments = self.old_segments(config, now);
-        let gone: HashSet<u64> = report.segments.iter().map(|segment| segment.number).collect();
+        report.segments = self.old_segments(config, parts, now);
+        let whole = report.segments.iter().filter(|one| one.tenants.is_empty());
+        let gone: HashSet<u64> = whole.map(|segment| segment.number).collect();
         let carried = self.evidence_in(&gone).await?;
         report.events_carried = carried.len() as u64;
         let (events, bytes) = self.events.totals();
@@ -123,53 +146,11 @@ impl Store {
         Ok(u64::try_from(count).unwrap_or(0))
     }
 
-    /// Segments that go: by age, by size, by the disk. The newest, which is written to, never does.
-    fn old_segments(&self, config: &RetentionConfig, now: Timestamp) -> Vec<SegmentGone> {
-        let mut segments = self.events.segments();
-        segments.sort_unstable_by_key(|segment| segment.number);
-        segments.pop();
-        let mut rows: Vec<SegmentGone> = segments.iter().map(|one| self.dated(one)).collect();
-        rows.sort_by_key(|row| (row.newest, row.number));
-        let limit = until(now, config.events);
-        let keep = now.plus_micros(-micros(config.disk_keep));
-        let mut bytes = self.events.totals().1;
-        let (used, total) = disk_used(&self.dir);
-        let mut too_full = if used >= config.disk_drop && config.disk_drop < 100 {
-            total / 100 * (used + DISK_SLACK).saturating_sub(config.disk_drop)
-        } else {
-            0
-        };
-        let mut gone = Vec::new();
-        for mut row in rows {
-            let is_over = config.events_bytes_max > 0 && bytes > config.events_bytes_max;
-            row.why = if limit.is_some_and(|limit| row.newest < limit) {
-                "age".to_owned()
-            } else if is_over {
-                "size".to_owned()
-            } else if too_full > 0 && row.newest < keep {
-                "disk".to_owned()
-            } else {
-                continue;
-            };
-            bytes = bytes.saturating_sub(row.bytes);
-            too_full = too_full.saturating_sub(row.bytes);
-            gone.push(row);
-        }
-        gone
-    }
-
-    /// A segment with its age: old logs that were read yesterday are a day old.
-    fn dated(&self, segment: &Segment) -> SegmentGone {
-        let path = segment_path(&folder::events_folder(&self.dir), segment.number);
-        let written = std::fs::metadata(&path).and_then(|meta| meta.modified());
-        let written = written.map_or(segment.last, Timestamp::from);
-        SegmentGone {
-            number: segment.number,
-            bytes: segment.length,
-            events: segment.events,
-            newest: segment.last.max(written),
-            why: String::new(),
-        }
+    /// The events that open alerts name.
+    fn open_evidence(&self) -> BTreeSet<EventId> {
+        let board = self.board.read();
+        let open = board.alerts().filter(|alert| !alert.status.is_closed());
+        open.flat_map(|alert| alert.evidence.iter().copied()).collect()
     }
 
     /// The evidence of open alerts that lies in these segments.
@@ -177,12 +158,7 @@ impl Store {
         if gone.is_empty() {
             return Ok(Vec::new());
         }
-        let ids: BTreeSet<EventId> = {
-            let board = self.board.read();
-            let open = board.alerts().filter(|alert| !alert.status.is_closed());
-            open.flat_map(|alert| alert.evidence.iter().copied()).collect()
-        };
-        let ids: Vec<EventId> = ids.into_iter().collect();
+        let ids: Vec<EventId> = self.open_evidence().into_iter().collect();
         let mut places: Vec<EvidenceRow> = Vec::new();
         for chunk in ids.chunks(IDS_AT_ONCE) {
             let found = self.evidence_places(chunk).await?;
@@ -199,11 +175,17 @@ impl Store {
         config: &RetentionConfig,
         now: Timestamp,
     ) -> Result<Vec<AlertId>, StoreError> {
-        let Some(limit) = until(now, config.closed_alerts) else { return Ok(Vec::new()) };
+        let ages = config.tenants.iter().map(|one| one.closed_alerts);
+        if ages.chain([config.closed_alerts]).all(|age| age.is_zero()) {
+            return Ok(Vec::new());
+        }
         let growing: HashSet<AlertId> =
             self.all_episodes().await?.iter().map(|episode| episode.alert).collect();
         let board = self.board.read();
-        let old = board.alerts().filter(|alert| alert.status.is_closed() && alert.updated < limit);
+        let old = board.alerts().filter(|alert| {
+            let limit = until(now, config.closed_alerts_of(&alert.tenant));
+            alert.status.is_closed() && limit.is_some_and(|limit| alert.updated < limit)
+        });
         Ok(old.map(|alert| alert.id).filter(|id| !growing.contains(id)).collect())
     }
 
@@ -271,7 +253,7 @@ impl Store {
         let numbers: Vec<u64> = plan.report.segments.iter().map(|one| one.number).collect();
         self.events.forget(&numbers);
         writer.recent.forget(&numbers);
-        remove_files(&mut writer.sql, &folder::events_folder(&self.dir)).await
+        settle_files(&mut writer.sql, &folder::events_folder(&self.dir)).await
     }
 }
 
@@ -288,12 +270,7 @@ fn detail(report: &RetentionReport) -> String {
 async fn remove_rows(link: &mut sql::Connection, plan: &Plan) -> Result<(), StoreError> {
     let failed = |source| StoreError::sql("remove what is old", source);
     for segment in &plan.report.segments {
-        for text in
-            ["DELETE FROM segments WHERE number = $1", "DELETE FROM evidence WHERE segment = $1"]
-        {
-            let query = sql::query(text).bind(signed(segment.number));
-            query.execute(&mut *link).await.map_err(failed)?;
-        }
+        sieve::forget_segment(link, segment.number).await?;
     }
     let ages = [
         ("DELETE FROM rejects WHERE at < $1", plan.rejects_until),
@@ -312,62 +289,5 @@ async fn remove_rows(link: &mut sql::Connection, plan: &Plan) -> Result<(), Stor
     if plan.report.segments.is_empty() {
         return Ok(());
     }
-    let mut left = files_left(link).await?;
-    left.extend(plan.report.segments.iter().map(|segment| segment.number));
-    let text = serde_json::json!(left).to_string();
-    sql::query("INSERT INTO meta (key, value) VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET value = excluded.value")
-        .bind(LEFT_KEY)
-        .bind(text)
-        .execute(&mut *link)
-        .await
-        .map_err(failed)?;
-    Ok(())
-}
-
-async fn files_left(link: &mut sql::Connection) -> Result<Vec<u64>, StoreError> {
-    let text: Option<String> = sql::scalar("SELECT value FROM meta WHERE key = $1")
-        .bind(LEFT_KEY)
-        .fetch_optional(&mut *link)
-        .await
-        .map_err(|source| StoreError::sql("read which files are left to remove", source))?;
-    Ok(text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default())
-}
-
-/// Remove the files of segments that are gone by the books; also at start, after a crash in between.
-pub(crate) async fn remove_files(
-    link: &mut sql::Connection,
-    events: &Path,
-) -> Result<(), StoreError> {
-    let left = files_left(link).await?;
-    if left.is_empty() {
-        return Ok(());
-    }
-    // A number that is in the books again (a restored database) is no file to remove.
-    let known: HashSet<u64> = read_segments(link).await?.iter().map(|one| one.number).collect();
-    for number in left.iter().filter(|number| !known.contains(*number)) {
-        let path = segment_path(events, *number);
-        match std::fs::remove_file(&path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(StoreError::io("remove the event segment", &path, error));
-            }
-            _ => {}
-        }
-    }
-    sync_folder(events).map_err(|source| StoreError::io("sync the folder", events, source))?;
-    sql::query("DELETE FROM meta WHERE key = $1")
-        .bind(LEFT_KEY)
-        .execute(&mut *link)
-        .await
-        .map_err(|source| StoreError::sql("note that files are removed", source))?;
-    Ok(())
-}
-
-/// Per cent of the disk in use, rounded down, and its bytes, as `df` counts: of what is used and what we may still use. What
-/// is kept for root, or by the layer below, counts as neither. Unknown: nothing is in use.
-pub fn disk_used(dir: &Path) -> (u64, u64) {
-    let Ok(disk) = rustix::fs::statvfs(dir) else { return (0, 0) };
-    let used = disk.f_blocks.saturating_sub(disk.f_bfree);
-    let total = used.saturating_add(disk.f_bavail);
-    let per_cent = if total == 0 { 0 } else { u128::from(used) * 100 / u128::from(total) };
-    (u64::try_from(per_cent).unwrap_or(0), total.saturating_mul(disk.f_frsize))
+    files::note_left(link, plan.report.segments.iter().map(|segment| segment.number)).await
 }

@@ -1,0 +1,55 @@
+//! What the log has let go of goes from the index too: whole days, and rows of segments that are gone.
+
+use std::ops::Range;
+
+use crate::store::index::follow::{Failed, Follower, OFFSET_BITS};
+use crate::store::index::{REST, partition_name, partition_names};
+
+impl Follower {
+    /// Days whose events are all gone from the log go too.
+    pub(super) fn drop_old_days(&mut self) {
+        let Some(oldest) = self.reader.oldest_event() else { return };
+        let Some(snapshot) = self.index.snapshot() else { return };
+        if snapshot.days.iter().all(|day| day.last >= oldest) {
+            return;
+        }
+        for name in partition_names(&self.index.folder).unwrap_or_default() {
+            // By its name alone: a day that ended before the oldest event.
+            if name == REST || name >= partition_name(oldest) {
+                continue;
+            }
+            self.writers.remove(&name);
+            self.index.partitions.lock().remove(&name);
+            let _ = std::fs::remove_dir_all(self.index.folder.join(&name));
+        }
+    }
+
+    /// Rows of segments that are gone lead nowhere, take room, and hold words of events that somebody wanted gone.
+    pub(super) fn forget_gone(&mut self) -> Result<(), Failed> {
+        let kept: Vec<u64> = self.reader.segments().iter().map(|one| one.number).collect();
+        // New segments alone leave nothing behind.
+        if self.kept.iter().all(|number| kept.contains(number)) && !self.kept.is_empty() {
+            self.kept = kept;
+            return Ok(());
+        }
+        let gone = |number: u64| kept.binary_search(&number).is_err();
+        let partitions = self.index.partitions.lock().clone();
+        for (name, partition) in partitions {
+            partition.reload()?;
+            let numbers = partition.holds(&gone, OFFSET_BITS)?;
+            if numbers.is_empty() {
+                continue;
+            }
+            if let Some(open) = self.writers.remove(&name) {
+                open.writer.close()?;
+            }
+            let place = |number: u64| number << OFFSET_BITS;
+            let places: Vec<Range<u64>> =
+                numbers.iter().map(|number| place(*number)..place(number + 1)).collect();
+            partition.forget(&places)?;
+            tracing::debug!(name, segments = numbers.len(), "rows of segments that are gone went");
+        }
+        self.kept = kept;
+        Ok(())
+    }
+}
