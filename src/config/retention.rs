@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::config::reader::Reader;
+use crate::model::retention::EventKind;
 
 const DAY: u64 = 86_400;
 
@@ -11,6 +12,8 @@ const DAY: u64 = 86_400;
 pub struct RetentionConfig {
     /// Raw events.
     pub events: Duration,
+    /// What models said of endpoints.
+    pub inference: Duration,
     /// Bytes of raw events on disk.
     pub events_bytes_max: u64,
     /// Rejected records.
@@ -38,7 +41,9 @@ pub struct TenantRetention {
     pub tenant: String,
     /// Raw events.
     pub events: Duration,
-    /// Bytes of raw events on disk: the tenant's share of the segments.
+    /// What models said of endpoints.
+    pub inference: Duration,
+    /// Bytes of both on disk: the tenant's share of the segments.
     pub events_bytes_max: u64,
     /// Closed alerts.
     pub closed_alerts: Duration,
@@ -49,9 +54,17 @@ impl RetentionConfig {
         self.tenants.iter().find(|one| one.tenant == tenant)
     }
 
-    /// How long events of a tenant stay.
-    pub fn events_of(&self, tenant: &str) -> Duration {
-        self.of(tenant).map_or(self.events, |own| own.events)
+    /// How long events of a kind stay with a tenant.
+    pub fn events_of(&self, tenant: &str, kind: EventKind) -> Duration {
+        match (kind, self.of(tenant)) {
+            (EventKind::Event, own) => own.map_or(self.events, |own| own.events),
+            (EventKind::Inference, own) => own.map_or(self.inference, |own| own.inference),
+        }
+    }
+
+    /// Have events in one segment different ages?
+    pub fn events_differ(&self) -> bool {
+        !self.tenants.is_empty() || self.inference != self.events
     }
 
     /// How many bytes of events a tenant may have on disk; zero: no limit of its own.
@@ -66,8 +79,8 @@ impl RetentionConfig {
 
     /// The age that no event survives, whoever's it is.
     pub fn events_longest(&self) -> Duration {
-        let mut ages =
-            std::iter::once(self.events).chain(self.tenants.iter().map(|one| one.events));
+        let own = self.tenants.iter().flat_map(|one| [one.events, one.inference]);
+        let mut ages = [self.events, self.inference].into_iter().chain(own);
         let longest = ages.clone().max().unwrap_or_default();
         if ages.any(|age| age.is_zero()) { Duration::ZERO } else { longest }
     }
@@ -77,6 +90,7 @@ impl Default for RetentionConfig {
     fn default() -> RetentionConfig {
         RetentionConfig {
             events: Duration::from_secs(90 * DAY),
+            inference: Duration::from_secs(90 * DAY),
             events_bytes_max: 0,
             rejects: Duration::from_secs(90 * DAY),
             endpoints: Duration::from_secs(365 * DAY),
@@ -97,6 +111,11 @@ pub fn read(reader: &mut Reader) -> RetentionConfig {
         "retention.events",
         default.events,
         "Events go this long after they were stored and happened; `0s`: never. Evidence of open alerts stays.",
+    );
+    let inference = reader.duration(
+        "retention.inference",
+        events,
+        "What models said of endpoints goes after this long; not set: as events.",
     );
     let events_bytes_max = reader.size(
         "retention.events_bytes_max",
@@ -142,6 +161,7 @@ pub fn read(reader: &mut Reader) -> RetentionConfig {
     );
     let mut config = RetentionConfig {
         events,
+        inference,
         events_bytes_max,
         rejects,
         endpoints,
@@ -181,6 +201,12 @@ fn read_tenant(reader: &mut Reader, at: usize, all: &RetentionConfig) -> TenantR
         all.events,
         "The tenant's events go after this long, whatever `retention.events` says; `0s`: never.",
     );
+    let as_events = if reader.is_given(&key("events")) { events } else { all.inference };
+    let inference = reader.duration(
+        &key("inference"),
+        as_events,
+        "What models said of the tenant's endpoints goes after this long; not set: as its events.",
+    );
     let events_bytes_max = reader.size(
         &key("events_bytes_max"),
         0,
@@ -191,7 +217,7 @@ fn read_tenant(reader: &mut Reader, at: usize, all: &RetentionConfig) -> TenantR
         all.closed_alerts,
         "The tenant's closed alerts go this long after their last change; `0s`: never.",
     );
-    TenantRetention { tenant, events, events_bytes_max, closed_alerts }
+    TenantRetention { tenant, events, inference, events_bytes_max, closed_alerts }
 }
 
 #[cfg(test)]
@@ -213,13 +239,18 @@ mod tests {
              [[retention.tenants]]\ntenant = \"initech\"\nevents_bytes_max = \"1 GiB\"\n",
         );
         assert_eq!(problems, [""; 0]);
-        let days = |tenant: &str| config.events_of(tenant).as_secs() / DAY;
+        let days = |tenant: &str| config.events_of(tenant, EventKind::Event).as_secs() / DAY;
         assert_eq!([days("acme"), days("initech"), days("default")], [7, 30, 30]);
         assert_eq!(
             (config.events_bytes_of("initech"), config.events_bytes_of("acme")),
             (1 << 30, 0)
         );
         assert_eq!(config.events_longest().as_secs() / DAY, 30);
+        let said = |tenant: &str| config.events_of(tenant, EventKind::Inference).as_secs() / DAY;
+        assert_eq!([said("acme"), said("initech"), said("default")], [7, 30, 30], "as events");
+        assert!(config.events_differ() && !RetentionConfig::default().events_differ());
+        let (config, _) = read_text("[retention]\nevents = \"30d\"\ninference = \"400d\"\n");
+        assert_eq!((config.events_differ(), config.events_longest().as_secs() / DAY), (true, 400));
         let (config, problems) = read_text(
             "[[retention.tenants]]\nevents = \"0s\"\n[[retention.tenants]]\ntenant = \"a\"\n\
              [[retention.tenants]]\ntenant = \"a\"\nevnts = \"1d\"\n",

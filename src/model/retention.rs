@@ -1,5 +1,7 @@
 //! What is old enough to go, and what went.
 
+use std::fmt;
+
 use crate::stdx::time::Timestamp;
 
 /// A segment of events that goes as a whole, or what goes of it.
@@ -15,8 +17,54 @@ pub struct SegmentGone {
     pub newest: Timestamp,
     /// `age`, `size` or `disk`.
     pub why: String,
-    /// Only the events of these tenants go, and the numbers are theirs; empty: all.
-    pub tenants: Vec<String>,
+    /// Only these go, and the numbers are theirs; empty: all.
+    pub only: Vec<Share>,
+}
+
+/// Events that have an age of their own.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Share {
+    /// `organization.id`.
+    pub tenant: String,
+    /// Which of the tenant's.
+    pub kind: EventKind,
+}
+
+/// What an event is to retention.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum EventKind {
+    /// Of an endpoint or server.
+    #[default]
+    Event,
+    /// What a model says of an endpoint.
+    Inference,
+}
+
+impl EventKind {
+    /// Both.
+    pub const ALL: [EventKind; 2] = [EventKind::Event, EventKind::Inference];
+
+    /// `event` or `inference`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            EventKind::Event => "event",
+            EventKind::Inference => "inference",
+        }
+    }
+
+    /// The kind of this name.
+    pub fn parse(text: &str) -> Option<EventKind> {
+        EventKind::ALL.into_iter().find(|kind| kind.as_str() == text)
+    }
+}
+
+impl fmt::Display for Share {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.kind {
+            EventKind::Event => out.write_str(&self.tenant),
+            EventKind::Inference => write!(out, "{} (inference)", self.tenant),
+        }
+    }
 }
 
 /// What a run of retention takes away, or took.

@@ -7,6 +7,7 @@ use crate::config::retention::RetentionConfig;
 use crate::config::store::StoreConfig;
 use crate::model::event::{Event, EventId};
 use crate::model::query::EventFilter;
+use crate::model::retention::EventKind;
 use crate::stdx::task;
 use crate::stdx::time::{Timestamp, micros};
 use crate::store::event_server::{EventServer, Policy, Whose};
@@ -111,7 +112,7 @@ impl EventStore {
     }
 
     /// Forget events by the ages in force, where that is for the store to do: on a server. How many whole days went, and
-    /// how many single events of tenants with an age of their own, or of all others beside them.
+    /// how many single events with a shorter age.
     pub async fn forget_old(
         &self,
         config: &RetentionConfig,
@@ -127,10 +128,17 @@ impl EventStore {
         };
         let tenants: Vec<&str> = config.tenants.iter().map(|one| one.tenant.as_str()).collect();
         let mut events = 0;
-        let own = config.tenants.iter().map(|one| (Whose::Tenant(&one.tenant), one.events));
-        for (whose, age) in own.chain([(Whose::AllBut(&tenants), config.events)]) {
-            if let Some(until) = until(age).filter(|_| age != longest) {
-                events += server.drop_events_before(whose, until).await?;
+        let own = config.tenants.iter().map(|one| Whose::Tenant(&one.tenant));
+        for whose in own.chain([Whose::AllBut(&tenants)]) {
+            for kind in EventKind::ALL {
+                let age = match whose {
+                    Whose::Tenant(tenant) => config.events_of(tenant, kind),
+                    // Of nobody who is named.
+                    Whose::AllBut(_) => config.events_of("", kind),
+                };
+                if let Some(until) = until(age).filter(|_| age != longest) {
+                    events += server.drop_events_before(whose, kind, until).await?;
+                }
             }
         }
         Ok((days, events))

@@ -42,20 +42,33 @@ pub struct Segment {
     pub newest: String,
     /// `age`, `size` or `disk`.
     pub why: String,
-    /// Only the events of these tenants go, and the numbers are theirs; absent: all.
+    /// Only these go, and the numbers are theirs; absent: all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub tenants: Vec<String>,
+    pub only: Vec<Share>,
+}
+
+/// Events of a tenant and kind.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Share {
+    /// `organization.id`.
+    pub tenant: String,
+    /// `event` or `inference`.
+    pub kind: String,
 }
 
 impl From<&retention::RetentionReport> for Retention {
     fn from(report: &retention::RetentionReport) -> Retention {
+        let share = |one: &retention::Share| Share {
+            tenant: one.tenant.clone(),
+            kind: one.kind.as_str().to_owned(),
+        };
         let segment = |one: &retention::SegmentGone| Segment {
             number: one.number,
             bytes: one.bytes,
             events: one.events,
             newest: one.newest.to_string(),
             why: one.why.clone(),
-            tenants: one.tenants.clone(),
+            only: one.only.iter().map(share).collect(),
         };
         Retention {
             segments: report.segments.iter().map(segment).collect(),
@@ -75,6 +88,11 @@ impl TryFrom<Retention> for retention::RetentionReport {
     type Error = WireError;
 
     fn try_from(wire: Retention) -> Result<retention::RetentionReport, WireError> {
+        let share = |one: Share| {
+            let kind = retention::EventKind::parse(&one.kind);
+            let kind = kind.ok_or_else(|| WireError::new("kind", &one.kind))?;
+            Ok::<_, WireError>(retention::Share { tenant: one.tenant, kind })
+        };
         let segment = |one: Segment| {
             Ok::<_, WireError>(retention::SegmentGone {
                 number: one.number,
@@ -82,7 +100,7 @@ impl TryFrom<Retention> for retention::RetentionReport {
                 events: one.events,
                 newest: time("newest", &one.newest)?,
                 why: one.why,
-                tenants: one.tenants,
+                only: one.only.into_iter().map(share).collect::<Result<_, _>>()?,
             })
         };
         Ok(retention::RetentionReport {
@@ -108,7 +126,8 @@ mod tests {
     #[test]
     fn what_goes_is_read_and_written_without_loss() {
         let golden = json!({
-            "segments": [{"number": 4, "bytes": 9, "events": 3, "newest": "2026-08-22T08:08:48.613002Z", "why": "age", "tenants": ["acme"]}],
+            "segments": [{"number": 4, "bytes": 9, "events": 3, "newest": "2026-08-22T08:08:48.613002Z", "why": "age",
+                "only": [{"tenant": "acme", "kind": "inference"}]}],
             "events_carried": 1, "rejects": 2, "endpoints": 5, "closed_alerts": 6, "postponed": "x",
             "events_left": 7, "bytes_left": 8, "disk_used": 55,
         });

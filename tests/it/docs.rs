@@ -26,7 +26,7 @@ const TABLES: &str = "
 | `rules.placeholders` | What a rule's `%Name%` stands for where it says `expand`: a list of values, wildcards allowed. |
 | `[[rules.budgets]]` | `rules`: a selector as in `watchfloor rules disable` (`ID`, `pack:NAME`, `level:LEVEL`, ...), `alerts`: new alerts a day of each of these rules, `0` for no budget. The most specific entry holds; a critical rule has a budget only where an entry names it or a level. |
 | `[[rules.suppress]]` | `rules`: a selector, also with `host:PATTERN`; `by`: fields whose values a repeat shares, beside rule and endpoint; `for`: how long from the first match on, in event time (1h). A repeat raises the count of the alert. An event that lacks a field is no repeat. |
-| `[[retention.tenants]]` | `tenant`: `organization.id`; `events`, `events_bytes_max`, `closed_alerts`: as in `[retention]`, for this tenant alone; what is left out is what holds for all, and no size. [retention.md](retention.md). |
+| `[[retention.tenants]]` | `tenant`: `organization.id`; `events`, `inference`, `events_bytes_max`, `closed_alerts`: as in `[retention]`, for this tenant alone; what is left out is what holds for all, and no size. [retention.md](retention.md). |
 | `signals.lists` | A name that signals use, and patterns divided by commas; `*` is any text. `vault_paths` and `vault_production` are there unless they are set. |
 | `redact.patterns` | A kind of secret and a pattern that finds it; the first group is the secret. |
 

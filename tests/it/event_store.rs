@@ -21,6 +21,7 @@ use watchfloor::config::store::{EventServerConfig, StoreConfig};
 use watchfloor::model::event::{Event, Value};
 use watchfloor::model::field;
 use watchfloor::model::query::EventFilter;
+use watchfloor::model::retention::EventKind;
 use watchfloor::stdx::id::IdHasher;
 use watchfloor::stdx::time::Timestamp;
 use watchfloor::store::{Commit, EventScan, EventStore, Follower, Policy, Store};
@@ -434,6 +435,7 @@ fn tenants_go_by_their_own_ages(place: &mut Place, node: &SearchNode) {
     let tenant = |name: &str, days: u64| TenantRetention {
         tenant: name.to_owned(),
         events: Duration::from_secs(days * 86_400),
+        inference: Duration::from_secs(days * 86_400),
         events_bytes_max: 0,
         closed_alerts: Duration::ZERO,
     };
@@ -453,11 +455,12 @@ fn tenants_go_by_their_own_ages(place: &mut Place, node: &SearchNode) {
         node.ask(reqwest::Method::POST, "/wf-events/_refresh", None);
         let config = RetentionConfig {
             events: Duration::from_secs(all * 86_400),
+            inference: Duration::from_secs(all * 86_400),
             tenants: tenants.to_vec(),
             ..RetentionConfig::default()
         };
         let goes = |event: &Event| {
-            let age = config.events_of(&whose(event));
+            let age = config.events_of(&whose(event), EventKind::Event);
             let cut = NOW - i64::try_from(age.as_micros()).unwrap();
             !age.is_zero() && age != config.events_longest() && event.timestamp.micros() < cut
         };

@@ -40,22 +40,30 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Outc
 }
 
 /// The columns of segments, in order.
-const COLUMNS: [&str; 6] = ["number", "newest", "events", "bytes", "why", "tenants"];
+const COLUMNS: [&str; 6] = ["number", "newest", "events", "bytes", "why", "only"];
+
+/// A row a segment, with the parts that go in one cell.
+fn rows(report: &RetentionReport) -> impl Iterator<Item = serde_json::Value> {
+    report.segments.iter().map(|one| {
+        let only: Vec<String> = one.only.iter().map(ToString::to_string).collect();
+        serde_json::json!({
+            "number": one.number, "newest": one.newest.to_string(), "events": one.events,
+            "bytes": one.bytes, "why": one.why, "only": only.join(", "),
+        })
+    })
+}
 
 /// What goes: a row a segment and a line of sums, or the whole as JSON.
 fn print(report: &RetentionReport, format: Format, verb: &str) -> anyhow::Result<()> {
     let mut out = output::stdout();
-    let wire = Retention::from(report);
     match format {
-        Format::Json | Format::Ndjson => writeln!(out, "{}", serde_json::to_string(&wire)?)?,
-        Format::Csv => {
-            let rows = wire.segments.iter().map(|one| serde_json::json!(one));
-            output::records(&mut out, format, &COLUMNS, rows)?;
+        Format::Json | Format::Ndjson => {
+            writeln!(out, "{}", serde_json::to_string(&Retention::from(report))?)?;
         }
+        Format::Csv => output::records(&mut out, format, &COLUMNS, rows(report))?,
         Format::Table => {
-            if !wire.segments.is_empty() {
-                let rows = wire.segments.iter().map(|one| serde_json::json!(one));
-                output::records(&mut out, format, &COLUMNS, rows)?;
+            if !report.segments.is_empty() {
+                output::records(&mut out, format, &COLUMNS, rows(report))?;
             }
             writeln!(
                 out,

@@ -3,6 +3,8 @@
 use elasticsearch::http::Method;
 use serde_json::{Value as Json, json};
 
+use crate::model::inference;
+use crate::model::retention::EventKind;
 use crate::stdx::time::Timestamp;
 use crate::store::StoreError;
 use crate::store::event_server::write::AT;
@@ -55,16 +57,18 @@ impl EventServer {
         Ok(gone)
     }
 
-    /// Delete the events of some tenants that both happened and were stored before a time. How many.
+    /// Delete the events of a kind of some tenants that both happened and were stored before a time. How many.
     pub(crate) async fn drop_events_before(
         &self,
         whose: Whose<'_>,
+        kind: EventKind,
         until: Timestamp,
     ) -> Result<u64, StoreError> {
         let query = json!({"bool": {"filter": [
             {"range": {AT: {"lt": until.micros()}}},
             {"range": {"event.ingested": {"lt": until.to_string()}}},
             of(whose),
+            of_kind(kind),
         ]}});
         // Asked for and deleted by id: not every server deletes by a question.
         let body = json!({"size": AT_ONCE, "query": query, "_source": false, "sort": ["_doc"]});
@@ -105,6 +109,14 @@ impl EventServer {
             }
         }
         Ok(deleted)
+    }
+}
+
+fn of_kind(kind: EventKind) -> Json {
+    let judgement = json!({"term": {"event.dataset": inference::DATASET}});
+    match kind {
+        EventKind::Inference => judgement,
+        EventKind::Event => json!({"bool": {"must_not": judgement}}),
     }
 }
 

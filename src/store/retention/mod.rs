@@ -1,5 +1,5 @@
 //! What is old enough to go: whole segments of events, rejects, endpoints, and closed alerts where the policy says so. Where
-//! tenants have ages of their own, the events of some may go while those of others in the same segment stay.
+//! tenants or kinds have ages of their own, a part of a segment may go while the rest stays.
 //!
 //! Rows go in one transaction that also remembers which files are left to remove, so a crash in between leaves nothing
 //! behind and nothing short. Evidence of open alerts is copied to the newest segment in that same transaction: an old alert
@@ -77,26 +77,35 @@ impl Store {
             plan.report.postponed = "a backup reads the segments".to_owned();
         }
         let sieved: Vec<SegmentGone> =
-            plan.report.segments.extract_if(.., |one| !one.tenants.is_empty()).collect();
+            plan.report.segments.extract_if(.., |one| !one.only.is_empty()).collect();
         if !plan.report.is_empty() {
             self.carry_out(&mut guard, &plan, by, now).await?;
         }
         // Each is written anew while others go on.
         drop(guard);
+        let mut failed = None;
         for row in sieved {
-            if let Some(carried) = self.sieve(&row, by, now).await? {
-                plan.report.events_carried += carried;
-                plan.report.segments.push(row);
+            match self.sieve(&row, by, now).await {
+                Ok(None) => {}
+                Ok(Some(carried)) => {
+                    plan.report.events_carried += carried;
+                    plan.report.segments.push(row);
+                }
+                // One that cannot be read must not keep the others; it is counted anew, which finds what is damaged.
+                Err(error) => {
+                    self.forget_parts(row.number).await?;
+                    failed = Some(error);
+                }
             }
         }
-        Ok(plan.report)
+        failed.map_or(Ok(plan.report), Err)
     }
 
-    /// What tenants have, where that matters.
+    /// What tenants have of each kind, where that matters.
     async fn parts_for(&self, config: &RetentionConfig) -> Result<Parts, StoreError> {
-        match config.tenants.is_empty() {
-            true => Ok(Parts::new()),
-            false => self.parts_of(&self.dated_segments()).await,
+        match config.events_differ() {
+            true => self.parts_of(&self.dated_segments()).await,
+            false => Ok(Parts::new()),
         }
     }
 
@@ -109,7 +118,7 @@ impl Store {
         let mut report =
             RetentionReport { disk_used: disk_used(&self.dir).0, ..Default::default() };
         report.segments = self.old_segments(config, parts, now);
-        let whole = report.segments.iter().filter(|one| one.tenants.is_empty());
+        let whole = report.segments.iter().filter(|one| one.only.is_empty());
         let gone: HashSet<u64> = whole.map(|segment| segment.number).collect();
         let carried = self.evidence_in(&gone).await?;
         report.events_carried = carried.len() as u64;

@@ -1,13 +1,13 @@
-//! What each tenant has in each segment that is not written to any more. Counted once a segment, by reading it, and only
-//! where a tenant has a retention of its own; kept in the books.
+//! What each tenant has in each segment that is not written to any more, by kind. Counted once a segment, by reading it, and
+//! only where ages differ; kept in the books.
 
 use std::path::{Path, PathBuf};
 
 use hashbrown::HashMap;
 
 use crate::model::event::Event;
-use crate::model::field;
-use crate::model::retention::SegmentGone;
+use crate::model::retention::{EventKind, SegmentGone, Share};
+use crate::model::{field, inference};
 use crate::stdx::task;
 use crate::stdx::time::Timestamp;
 use crate::store::event_log::{SEGMENT_START, segment_path};
@@ -19,11 +19,11 @@ use crate::wire::event_v1;
 /// Whose events they are where nobody says.
 const TENANT: &str = "default";
 
-/// What a tenant has in a segment.
+/// What a tenant has of a kind in a segment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Part {
-    /// Empty: nobody's; the segment holds what cannot be read, and only goes as a whole.
-    pub tenant: String,
+    /// Whose, and what. An empty tenant: nobody's; the segment holds what cannot be read, and only goes as a whole.
+    pub share: Share,
     pub events: u64,
     /// Its share of the file.
     pub bytes: u64,
@@ -34,15 +34,20 @@ pub(super) struct Part {
 /// The parts of segments, by number.
 pub(super) type Parts = HashMap<u64, Vec<Part>>;
 
-/// Whose event it is.
-pub(super) fn tenant_of(event: &Event) -> &str {
-    event.str(field::ORGANIZATION_ID).filter(|tenant| !tenant.is_empty()).unwrap_or(TENANT)
+/// Whose event it is, and what.
+pub(super) fn share_of(event: &Event) -> Share {
+    let tenant = event.str(field::ORGANIZATION_ID).filter(|tenant| !tenant.is_empty());
+    let kind = match inference::is_judgement(event) {
+        true => EventKind::Inference,
+        false => EventKind::Event,
+    };
+    Share { tenant: tenant.unwrap_or(TENANT).to_owned(), kind }
 }
 
 /// Sums up parts while events go by.
 pub(super) struct Sums {
-    /// Events, raw bytes, newest, by tenant.
-    by_tenant: HashMap<String, (u64, u64, Timestamp)>,
+    /// Events, raw bytes, newest.
+    shares: HashMap<Share, (u64, u64, Timestamp)>,
     /// When events without a time of ingest were stored.
     written: Timestamp,
 }
@@ -50,35 +55,35 @@ pub(super) struct Sums {
 impl Sums {
     /// Of a segment that was written to last at `written`.
     pub(super) fn of(written: Timestamp) -> Sums {
-        Sums { by_tenant: HashMap::new(), written }
+        Sums { shares: HashMap::new(), written }
     }
 
     /// An event of so many raw bytes.
-    pub(super) fn add(&mut self, event: &Event, bytes: usize) {
+    pub(super) fn add(&mut self, share: Share, event: &Event, bytes: usize) {
         let stored = if event.ingested.0 > 0 { event.ingested } else { self.written };
-        self.put(tenant_of(event), bytes, event.timestamp.max(stored));
+        self.put(share, bytes, event.timestamp.max(stored));
     }
 
-    /// An event of a tenant that counts from `at` on.
-    pub(super) fn put(&mut self, tenant: &str, bytes: usize, at: Timestamp) {
-        let sum = self.by_tenant.entry_ref(tenant).or_default();
+    /// An event that counts from `at` on.
+    pub(super) fn put(&mut self, share: Share, bytes: usize, at: Timestamp) {
+        let sum = self.shares.entry(share).or_default();
         sum.0 += 1;
         sum.1 += bytes as u64;
         sum.2 = sum.2.max(at);
     }
 
-    /// The parts of a file of so many bytes, by tenant.
+    /// The parts of a file of so many bytes, in order.
     pub(super) fn parts(self, length: u64) -> Vec<Part> {
-        let raw: u64 = self.by_tenant.values().map(|sum| sum.1).sum();
-        let share = |bytes: u64| u128::from(bytes) * u128::from(length) / u128::from(raw.max(1));
-        let part = |(tenant, (events, bytes, newest))| Part {
-            tenant,
+        let raw: u64 = self.shares.values().map(|sum| sum.1).sum();
+        let packed = |bytes: u64| u128::from(bytes) * u128::from(length) / u128::from(raw.max(1));
+        let part = |(share, (events, bytes, newest))| Part {
+            share,
             events,
-            bytes: u64::try_from(share(bytes)).unwrap_or(u64::MAX),
+            bytes: u64::try_from(packed(bytes)).unwrap_or(u64::MAX),
             newest,
         };
-        let mut parts: Vec<Part> = self.by_tenant.into_iter().map(part).collect();
-        parts.sort_by(|one, other| one.tenant.cmp(&other.tenant));
+        let mut parts: Vec<Part> = self.shares.into_iter().map(part).collect();
+        parts.sort_by(|one, other| one.share.cmp(&other.share));
         parts
     }
 }
@@ -105,15 +110,29 @@ impl Store {
         Ok(parts)
     }
 
+    /// Count a segment anew the next time.
+    pub(super) async fn forget_parts(&self, segment: u64) -> Result<(), StoreError> {
+        let mut guard = self.hold().await?;
+        sql::query("DELETE FROM segment_parts WHERE segment = $1")
+            .bind(signed(segment))
+            .execute(&mut guard.sql)
+            .await
+            .map_err(|source| StoreError::sql("forget what tenants have", source))?;
+        Ok(())
+    }
+
     async fn known_parts(&self) -> Result<Parts, StoreError> {
-        let rows = sql::query("SELECT segment, tenant, events, bytes, newest_us FROM segment_parts ORDER BY segment, tenant")
+        let rows = sql::query("SELECT * FROM segment_parts ORDER BY segment, tenant, kind")
             .fetch_all(&self.readers)
             .await
             .map_err(|source| StoreError::sql("read what tenants have", source))?;
         let mut parts = Parts::new();
         for row in rows {
             parts.entry(unsigned(row.get("segment"))).or_default().push(Part {
-                tenant: row.get("tenant"),
+                share: Share {
+                    tenant: row.get("tenant"),
+                    kind: EventKind::parse(&row.get::<String>("kind")).unwrap_or_default(),
+                },
                 events: unsigned(row.get("events")),
                 bytes: unsigned(row.get("bytes")),
                 newest: Timestamp(row.get("newest_us")),
@@ -131,12 +150,13 @@ pub(super) async fn write_parts(
 ) -> Result<(), StoreError> {
     for part in parts {
         sql::query(
-            "INSERT INTO segment_parts (segment, tenant, events, bytes, newest_us)
-             VALUES ($1, $2, $3, $4, $5) ON CONFLICT (segment, tenant) DO UPDATE SET
+            "INSERT INTO segment_parts (segment, tenant, kind, events, bytes, newest_us)
+             VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (segment, tenant, kind) DO UPDATE SET
                events = excluded.events, bytes = excluded.bytes, newest_us = excluded.newest_us",
         )
         .bind(signed(segment))
-        .bind(part.tenant.as_str())
+        .bind(part.share.tenant.as_str())
+        .bind(part.share.kind.as_str())
         .bind(signed(part.events))
         .bind(signed(part.bytes))
         .bind(part.newest.0)
@@ -154,7 +174,7 @@ fn count(path: PathBuf, segment: Segment, written: Timestamp) -> Vec<Part> {
         None => {
             tracing::warn!(path = %path.display(), "a segment with damaged events only goes as a whole");
             vec![Part {
-                tenant: String::new(),
+                share: Share::default(),
                 events: segment.events,
                 bytes: segment.length,
                 newest: written,
@@ -171,7 +191,8 @@ fn sums(path: &Path, segment: Segment, written: Timestamp) -> Option<Sums> {
         for block in &header.blocks {
             let raw = read_block(&file, offset, block).ok()??;
             for line in raw.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-                sums.add(&event_v1::read_flat(line)?, line.len());
+                let event = event_v1::read_flat(line)?;
+                sums.add(share_of(&event), &event, line.len());
             }
         }
     }

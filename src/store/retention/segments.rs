@@ -1,9 +1,9 @@
-//! Which segments are old enough, too big together, or in the way of a full disk; and of which only some tenants' events are.
+//! Which segments are old enough, too big together, or in the way of a full disk; and of which only a part is.
 
 use hashbrown::HashMap;
 
 use crate::config::retention::RetentionConfig;
-use crate::model::retention::SegmentGone;
+use crate::model::retention::{SegmentGone, Share};
 use crate::stdx::time::{Timestamp, micros};
 use crate::store::event_log::segment_path;
 use crate::store::events::Segment;
@@ -22,8 +22,8 @@ enum Due {
     Some(&'static str, Vec<Part>),
 }
 
-/// Tenants and their ages, while segments go by from the oldest on.
-struct Tenants<'a> {
+/// Parts and their ages, while segments go by from the oldest on.
+struct Ages<'a> {
     config: &'a RetentionConfig,
     parts: &'a Parts,
     now: Timestamp,
@@ -42,7 +42,7 @@ impl Store {
         rows
     }
 
-    /// Segments that go: by age, by size, by the disk; and those of which only some tenants' events do.
+    /// Segments that go: by age, by size, by the disk; and those of which only some parts do.
     pub(super) fn old_segments(
         &self,
         config: &RetentionConfig,
@@ -57,11 +57,11 @@ impl Store {
         } else {
             0
         };
-        let mut tenants = Tenants::new(config, parts, now);
+        let mut ages = Ages::new(config, parts, now);
         let mut gone = Vec::new();
         for mut row in self.dated_segments() {
             let is_over = config.events_bytes_max > 0 && bytes > config.events_bytes_max;
-            let due = tenants.due(&row);
+            let due = ages.due(&row);
             row.why = match due {
                 Due::All(why) => why.to_owned(),
                 _ if is_over => "size".to_owned(),
@@ -70,7 +70,7 @@ impl Store {
                     row.events = parts.iter().map(|part| part.events).sum();
                     row.bytes = parts.iter().map(|part| part.bytes).sum();
                     row.newest = parts.iter().map(|part| part.newest).max().unwrap_or(row.newest);
-                    row.tenants = parts.into_iter().map(|part| part.tenant).collect();
+                    row.only = parts.into_iter().map(|part| part.share).collect();
                     why.to_owned()
                 }
                 Due::Nothing => continue,
@@ -97,21 +97,21 @@ impl Store {
     }
 }
 
-impl<'a> Tenants<'a> {
-    fn new(config: &'a RetentionConfig, parts: &'a Parts, now: Timestamp) -> Tenants<'a> {
+impl<'a> Ages<'a> {
+    fn new(config: &'a RetentionConfig, parts: &'a Parts, now: Timestamp) -> Ages<'a> {
         let mut bytes: HashMap<&str, u64> = HashMap::new();
         for part in parts.values().flatten() {
-            if config.events_bytes_of(&part.tenant) > 0 {
-                *bytes.entry(part.tenant.as_str()).or_default() += part.bytes;
+            if config.events_bytes_of(&part.share.tenant) > 0 {
+                *bytes.entry(part.share.tenant.as_str()).or_default() += part.bytes;
             }
         }
-        Tenants { config, parts, now, bytes }
+        Ages { config, parts, now, bytes }
     }
 
     fn due(&mut self, row: &SegmentGone) -> Due {
         // Without parts, or with what cannot be read, nobody's events may be taken for somebody else's.
         let parts = self.parts.get(&row.number).map(Vec::as_slice).unwrap_or_default();
-        if parts.iter().all(|part| part.tenant.is_empty()) {
+        if parts.iter().all(|part| part.share.tenant.is_empty()) {
             let limit = until(self.now, self.config.events_longest());
             let is_old = limit.is_some_and(|limit| row.newest < limit);
             return if is_old { Due::All("age") } else { Due::Nothing };
@@ -119,10 +119,11 @@ impl<'a> Tenants<'a> {
         let mut why = "size";
         let mut due = Vec::new();
         for part in parts {
-            let limit = until(self.now, self.config.events_of(&part.tenant));
+            let Share { tenant, kind } = &part.share;
+            let limit = until(self.now, self.config.events_of(tenant, *kind));
             let is_old = limit.is_some_and(|limit| part.newest < limit);
-            let most = self.config.events_bytes_of(&part.tenant);
-            let has = self.bytes.get_mut(part.tenant.as_str());
+            let most = self.config.events_bytes_of(tenant);
+            let has = self.bytes.get_mut(tenant.as_str());
             let is_over = most > 0 && has.as_ref().is_some_and(|bytes| **bytes > most);
             if !is_old && !is_over {
                 continue;

@@ -1,4 +1,4 @@
-//! Events of some tenants go, those of the others in the same segment stay: they are written to a segment of their own,
+//! A part of a segment goes (what a tenant has of a kind), the rest stays: it is written to a segment of their own,
 //! which then takes the place of the old one in one transaction. It keeps the age of the old one, and who hands events on
 //! does not see it: they were handed on when they came.
 
@@ -12,7 +12,7 @@ use std::time::SystemTime;
 use hashbrown::{HashMap, HashSet};
 
 use crate::model::event::{Event, EventId};
-use crate::model::retention::SegmentGone;
+use crate::model::retention::{SegmentGone, Share};
 use crate::stdx::task;
 use crate::stdx::time::Timestamp;
 use crate::store::audit::{self, NewEntry};
@@ -21,7 +21,7 @@ use crate::store::events::{Segment, read_block, walk_frames};
 use crate::store::frame::{Frame, Packer};
 use crate::store::recent::EvidenceRow;
 use crate::store::retention::files::{kept_path, note_left, settle_files};
-use crate::store::retention::parts::{Part, Sums, tenant_of, write_parts};
+use crate::store::retention::parts::{Part, Sums, share_of, write_parts};
 use crate::store::rows::{id_at, signed};
 use crate::store::{By, Store, StoreError, Writer, folder, local, sql};
 use crate::wire::event_v1;
@@ -32,7 +32,7 @@ const DRAFT: &str = "draft.kept";
 /// What goes of a segment, and what stays whoever's it is.
 struct Sieve {
     segment: Segment,
-    tenants: BTreeSet<String>,
+    goes: BTreeSet<Share>,
     /// Events of open alerts.
     evidence: HashSet<EventId>,
     /// When the segment was written to last.
@@ -56,7 +56,7 @@ struct Kept {
 }
 
 impl Store {
-    /// Take the events of `row.tenants` out of a segment. `None`: it has changed meanwhile, and waits for the next time;
+    /// Take `row.only` out of a segment. `None`: it has changed meanwhile, and waits for the next time;
     /// otherwise how many events of open alerts were kept.
     pub(super) async fn sieve(
         &self,
@@ -71,14 +71,14 @@ impl Store {
         let written = std::fs::metadata(&source).and_then(|meta| meta.modified());
         let sieve = Sieve {
             segment,
-            tenants: row.tenants.iter().cloned().collect(),
+            goes: row.only.iter().cloned().collect(),
             evidence: self.open_evidence().into_iter().collect(),
             written: written.map_err(|error| StoreError::io("look at", &source, error))?,
             now,
             level: self.config.compression_level,
         };
         let work = move || sieve.write(&events);
-        let kept = task::blocking("take tenants out of a segment", work).await;
+        let kept = task::blocking("sieve a segment", work).await;
         let kept = kept.map_err(|panic| StoreError::Invalid(panic.to_string()))??;
         let mut guard = self.hold().await?;
         let done = self.adopt(&mut guard, segment, &kept, row, by, now).await;
@@ -123,8 +123,9 @@ impl Store {
             insert_copy(link, number, kept).await?;
             local::write_evidence(link, &evidence).await?;
             write_parts(link, number, &kept.parts).await?;
+            let only: Vec<String> = row.only.iter().map(ToString::to_string).collect();
             let detail = serde_json::json!({
-                "segment": segment.number, "kept_in": number, "tenants": row.tenants, "why": row.why,
+                "segment": segment.number, "kept_in": number, "only": only, "why": row.why,
                 "events": segment.events.saturating_sub(kept.events), "events_kept": kept.events,
             })
             .to_string();
@@ -267,15 +268,15 @@ impl Sieve {
     }
 
     fn stays(&self, event: &Event, bytes: usize, sums: &mut Sums, carried: &mut u64) -> bool {
-        let tenant = tenant_of(event);
-        if !self.tenants.contains(tenant) {
-            sums.add(event, bytes);
+        let share = share_of(event);
+        if !self.goes.contains(&share) {
+            sums.add(share, event, bytes);
             return true;
         }
         let named = self.evidence.contains(&event.id);
         if named {
             // Its time begins anew, or it would be due again at once.
-            sums.put(tenant, bytes, self.now);
+            sums.put(share, bytes, self.now);
             *carried += 1;
         }
         named

@@ -22,13 +22,15 @@ async fn small(place: &Place) -> Store {
 
 fn tenant(tenant: &str, days: u32, events_bytes_max: u64) -> TenantRetention {
     let tenant = tenant.to_owned();
-    TenantRetention { tenant, events: DAY * days, events_bytes_max, closed_alerts: Duration::ZERO }
+    let (events, closed_alerts) = (DAY * days, Duration::ZERO);
+    TenantRetention { tenant, events, inference: events, events_bytes_max, closed_alerts }
 }
 
 fn policy(days: u32, tenants: &[TenantRetention]) -> RetentionConfig {
     // The disk of who runs the tests is not asked.
     RetentionConfig {
         events: DAY * days,
+        inference: DAY * days,
         disk_drop: 100,
         tenants: tenants.to_vec(),
         ..RetentionConfig::default()
@@ -73,7 +75,12 @@ fn left(store: &Store) -> BTreeSet<u64> {
 
 fn rows(report: &RetentionReport) -> Vec<(u64, u64, &str, String)> {
     let row = |one: &'_ crate::model::retention::SegmentGone| {
-        (one.number, one.events, one.why.clone(), one.tenants.join(" "))
+        (
+            one.number,
+            one.events,
+            one.why.clone(),
+            one.only.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
+        )
     };
     let rows: Vec<_> = report.segments.iter().map(row).collect();
     rows.into_iter()
@@ -123,7 +130,7 @@ async fn one_tenant_goes_and_the_others_stay(place: Place) {
 
     let audit = store.history("store", "retention").await.unwrap();
     assert_eq!(audit.len(), 2);
-    assert!(audit[0].detail.contains("\"tenants\":[\"acme\"]"), "{}", audit[0].detail);
+    assert!(audit[0].detail.contains("\"only\":[\"acme\"]"), "{}", audit[0].detail);
     assert_eq!(store.audit_verify().await.unwrap().broken, None);
     drop(store);
 
@@ -139,6 +146,27 @@ async fn one_tenant_goes_and_the_others_stay(place: Place) {
     let gone: Vec<u64> = done.segments.iter().map(|one| one.number).collect();
     assert!(gone.contains(&5), "{done:?}");
     assert_eq!(store.evidence(&alert).await.unwrap().len(), 3);
+}
+
+async fn judgements_have_an_age_of_their_own(place: Place) {
+    let store = small(&place).await;
+    for part in 0..3 {
+        let mut events: Vec<Event> = (part * 10..part * 10 + 10).map(mixed).collect();
+        for event in events.iter_mut().step_by(5) {
+            event.push_str(field::EVENT_DATASET, crate::model::inference::DATASET);
+        }
+        store.commit(&Commit { events, ..Commit::default() }).await.unwrap();
+        let path = segment_path(&place.path().join("events"), part + 1);
+        let file = std::fs::File::options().write(true).open(path).unwrap();
+        file.set_modified(SystemTime::now() - DAY * 10).unwrap();
+    }
+    let acme = TenantRetention { inference: DAY * 20, ..tenant("acme", 90, 0) };
+    let policy = RetentionConfig { inference: DAY * 5, ..policy(90, &[acme]) };
+    let done = store.retention_run(&policy, BY, Timestamp::now()).await.unwrap();
+    // 0, 5, 10 and 15 are judgements; 0 and 15 acme's.
+    let only = |number, whose: &str| (number, 1, "age", whose.to_owned());
+    assert_eq!(rows(&done), [only(1, "initech (inference)"), only(2, "default (inference)")]);
+    assert_eq!(left(&store), (0..30).filter(|number| ![5, 10].contains(number)).collect());
 }
 
 async fn a_tenant_may_stay_longer_than_all_others(place: Place) {
@@ -190,7 +218,9 @@ async fn closed_alerts_of_a_tenant_go_by_its_own_age(place: Place) {
 
 async fn damaged_events_are_nobodys_and_keep_their_segment(place: Place) {
     let store = filled(&place, 10).await;
-    drop(store);
+    let now = Timestamp::now();
+    let acme = policy(90, &[tenant("acme", 8, 0)]);
+    assert_eq!(store.retention_plan(&acme, now).await.unwrap().segments.len(), 2, "counted");
     let path = segment_path(&place.path().join("events"), 1);
     let written = std::fs::metadata(&path).unwrap().modified().unwrap();
     let mut bytes = std::fs::read(&path).unwrap();
@@ -198,10 +228,11 @@ async fn damaged_events_are_nobodys_and_keep_their_segment(place: Place) {
     bytes[last] ^= 1;
     std::fs::write(&path, bytes).unwrap();
     std::fs::File::options().write(true).open(&path).unwrap().set_modified(written).unwrap();
-    let store = small(&place).await;
-    let now = Timestamp::now();
-    let done = store.retention_run(&policy(90, &[tenant("acme", 8, 0)]), BY, now).await.unwrap();
-    assert_eq!(rows(&done), [(2, 10, "age", "acme".to_owned())]);
+    // It is said once that a segment cannot be read; the others go on.
+    store.retention_run(&acme, BY, now).await.unwrap_err();
+    let history = store.history("store", "retention").await.unwrap();
+    assert!(history.iter().any(|entry| entry.detail.contains("\"segment\":2")), "{history:?}");
+    assert_eq!(rows(&store.retention_run(&acme, BY, now).await.unwrap()), []);
     let done = store.retention_run(&policy(9, &[tenant("acme", 8, 0)]), BY, now).await.unwrap();
     assert_eq!(rows(&done)[0], (1, 30, "age", String::new()), "it goes when all would");
 }
@@ -238,6 +269,7 @@ async fn a_crash_around_the_commit_leaves_the_old_segment_or_what_is_kept(place:
 
 on_both! {
     one_tenant_goes_and_the_others_stay,
+    judgements_have_an_age_of_their_own,
     a_tenant_may_stay_longer_than_all_others,
     a_tenant_has_room_of_its_own,
     closed_alerts_of_a_tenant_go_by_its_own_age,
