@@ -51,7 +51,7 @@ pub struct Follower {
     pub(super) index: Arc<EventIndex>,
     pub(super) writers: BTreeMap<String, Open>,
     /// What is committed.
-    mark: Mark,
+    pub(super) mark: Mark,
     /// What was read; behind the mark until the next commit.
     read: Mark,
     /// Events between the two.
@@ -116,6 +116,8 @@ impl Follower {
             if waiting >= STEP_EVENTS_MIN || looks >= WAIT_LOOKS {
                 looks = 0;
                 self.follow_or_say(stop);
+            } else if self.fresh == 0 && self.lost_segments() {
+                self.forget_or_say();
             }
             std::thread::sleep(LOOK);
         }
@@ -257,7 +259,7 @@ impl Follower {
     }
 
     /// Back to what is committed, and say why.
-    fn go_back(&mut self, what: &str) {
+    pub(super) fn go_back(&mut self, what: &str) {
         self.writers.clear();
         (self.read, self.fresh) = (self.mark, 0);
         self.index.say(Some(format!("the index of events cannot follow: {what}")));

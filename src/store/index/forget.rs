@@ -24,11 +24,31 @@ impl Follower {
         }
     }
 
+    /// Did segments go since rows of such were looked for?
+    pub(super) fn lost_segments(&self) -> bool {
+        let there = self.reader.segments();
+        let is_there = |number: &u64| there.iter().any(|one| one.number == *number);
+        !self.kept.iter().all(is_there)
+    }
+
+    /// Forget while nothing new comes.
+    pub(super) fn forget_or_say(&mut self) {
+        let done = self.forget_gone().and_then(|()| Ok(self.index.publish(self.mark.cursor)?));
+        let what = match done {
+            Ok(()) => return self.index.say(None),
+            Err(Failed::Index(what)) => what,
+            Err(Failed::Log(error)) => error.to_string(),
+        };
+        // Tried again with the next that go, and after a start: not five times a second.
+        self.kept = self.reader.segments().iter().map(|one| one.number).collect();
+        self.go_back(&what);
+    }
+
     /// Rows of segments that are gone lead nowhere, take room, and hold words of events that somebody wanted gone.
     pub(super) fn forget_gone(&mut self) -> Result<(), Failed> {
         let kept: Vec<u64> = self.reader.segments().iter().map(|one| one.number).collect();
         // New segments alone leave nothing behind.
-        if self.kept.iter().all(|number| kept.contains(number)) && !self.kept.is_empty() {
+        if !self.kept.is_empty() && !self.lost_segments() {
             self.kept = kept;
             return Ok(());
         }

@@ -422,6 +422,15 @@ fn rows_of_segments_that_are_gone_go_and_their_words_with_them() {
     let books: Vec<_> = log.reader.books().into_iter().filter(|one| one.number != 4).collect();
     std::fs::remove_file(log.folder.path().join("events/0000000004.seg")).unwrap();
     log.reader.replace(books);
+    // A follower that runs does it while nothing new comes.
+    let mut follower = Follower::new(&log.reader).unwrap();
+    follower.prepare(true);
+    (1..=6).for_each(|number| follower.kept.push(number));
+    assert!(follower.lost_segments());
+    follower.forget_or_say();
+    assert!(!follower.lost_segments());
+    drop(follower);
+    assert_eq!(log.reader.index_status().unwrap().events, 250);
     log.append(&[numbered(1_000)]);
     log.follow();
     assert_eq!(log.reader.index_status().unwrap().events, 251);
