@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use tokio::runtime::Handle;
 
 use crate::config::Config;
+use crate::config::sinks::{SinkConfig, SinkKind};
 use crate::export::{self, Chunk, Lent, Reading, Sink};
 use crate::model::alert::Alert;
 use crate::model::event::Event;
@@ -28,23 +29,37 @@ fn owner(sink: &str) -> String {
     format!("sinks[{sink}]")
 }
 
-fn write(place: LogPlace) -> String {
-    format!("[{},{}]", place.segment, place.offset)
+/// A place, and up to which segment copies are new to the sink.
+fn write(place: LogPlace, copies: u64) -> String {
+    format!("[{},{},{copies}]", place.segment, place.offset)
 }
 
-fn read(text: &str) -> LogPlace {
-    let (segment, offset) = serde_json::from_str(text).unwrap_or_default();
-    LogPlace { segment, offset }
+fn read(text: &str) -> (LogPlace, u64) {
+    let numbers: Vec<u64> = serde_json::from_str(text).unwrap_or_default();
+    let number = |at: usize| numbers.get(at).copied().unwrap_or(0);
+    (LogPlace { segment: number(0), offset: number(1) }, number(2))
+}
+
+/// Sinks that take events: what they have not read stays where it is.
+pub(super) fn readers(config: &Config) -> Vec<String> {
+    let takes = |sink: &&SinkConfig| match &sink.kind {
+        SinkKind::Kafka(kafka) => kafka.events_topic.is_some() || kafka.inference_topic.is_some(),
+        SinkKind::Watchfloor(_) => true,
+    };
+    config.sinks.iter().filter(takes).map(|sink| owner(&sink.name)).collect()
 }
 
 impl Reading for Behind {
     fn events(&self, after: &str) -> anyhow::Result<Chunk<Event>> {
-        let place = read(after);
-        let found = self.store.events().follow(place)?;
+        let log = self.store.events();
+        let (place, copies) = read(after);
+        // Copies that are there when a sink begins were handed to it by nobody.
+        let copies = if after.is_empty() { log.log_end().segment } else { copies };
+        let found = log.follow(place, copies)?;
         let lost = found.gone.then(|| {
             format!("events behind segment {} were deleted before the sink had them", place.segment)
         });
-        Ok(Chunk { items: found.events, next: write(found.next), left: found.left, lost })
+        Ok(Chunk { items: found.events, next: write(found.next, copies), left: found.left, lost })
     }
 
     fn alerts(&self, after: &str) -> anyhow::Result<Chunk<Alert>> {
@@ -61,7 +76,7 @@ impl Reading for Behind {
 
     fn ends(&self) -> anyhow::Result<(String, String)> {
         let alerts = self.runtime.block_on(self.store.audit_end())?;
-        Ok((write(self.store.events().log_end()), alerts.to_string()))
+        Ok((write(self.store.events().log_end(), 0), alerts.to_string()))
     }
 
     fn place(&self, sink: &str, key: &str) -> anyhow::Result<Option<String>> {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::config::Config;
+use crate::pipeline::exports;
 use crate::pipeline::muted::{self, Muted};
 use crate::pipeline::rule_life::adopt;
 use crate::pipeline::shared::{Health, Shared};
@@ -37,6 +38,7 @@ pub async fn open(config: &Config) -> anyhow::Result<Opening> {
         Err(StoreError::InUse { pid, .. }) => return Ok(Opening::InUse { pid }),
         Err(error) => return Err(error.into()),
     };
+    store.set_readers(exports::readers(config));
     let shared = Arc::new(Shared::default());
     shared.update(|snapshot| {
         snapshot.gaps_config = config.gaps.clone();

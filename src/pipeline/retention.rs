@@ -96,9 +96,6 @@ impl Job {
 
     /// Have another engine, where one keeps the events and can, let go of them by itself as well. Done?
     fn keep_elsewhere(&self, age: Duration) -> bool {
-        if age.is_zero() {
-            return true;
-        }
         match self.runtime.block_on(self.store.event_store().keep_for(age)) {
             Ok(policy) => {
                 tracing::debug!(?policy, "how long events are kept is told");

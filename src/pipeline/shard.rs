@@ -142,7 +142,7 @@ impl Loader {
         if let Some(log) = log.filter(|_| stage.has_mark()) {
             let mut place = behind.from;
             loop {
-                let followed = log.follow(place)?;
+                let followed = log.follow(place, 0)?;
                 if followed.gone {
                     tracing::warn!(
                         "events behind the state of windows are gone: windows have holes"

@@ -227,8 +227,35 @@ impl EventReader {
         newest: &mut Newest,
         found: &mut Found,
     ) -> Result<(), StoreError> {
-        let mut segments = self.segments.read().clone();
-        segments.retain(|segment| segment.number >= from.segment);
+        let mut from = from;
+        loop {
+            let mut segments = self.segments.read().clone();
+            segments.retain(|segment| segment.number >= from.segment);
+            let newest_segment = segments.iter().map(|one| one.number).max();
+            self.scan_these(segments, scan, from, matches, newest, found)?;
+            // What a retention that ran meanwhile kept of a segment stands behind all that were there.
+            let segment = newest_segment.map_or(from.segment, |number| number + 1);
+            if !self.has_copies_from(segment) {
+                return Ok(());
+            }
+            from = Cursor { segment, offset: SEGMENT_START };
+        }
+    }
+
+    /// Are there copies with this number or a higher one?
+    pub(crate) fn has_copies_from(&self, number: u64) -> bool {
+        self.segments.read().iter().any(|one| one.copied && one.number >= number)
+    }
+
+    fn scan_these(
+        &self,
+        mut segments: Vec<Segment>,
+        scan: &EventScan,
+        from: Cursor,
+        matches: &(dyn Fn(&Event) -> bool + Sync),
+        newest: &mut Newest,
+        found: &mut Found,
+    ) -> Result<(), StoreError> {
         segments.sort_unstable_by_key(|segment| std::cmp::Reverse((segment.last, segment.number)));
         for segment in segments {
             if !overlaps(scan, segment.first, segment.last) || !newest.wants(segment.last) {

@@ -48,16 +48,18 @@ impl EventReader {
         })
     }
 
-    /// The events of the first commit behind a place; copies of older ones are passed over. Reads on the calling thread.
+    /// The events of the first commit behind a place. Copies of older ones are passed over, since they were handed on when they
+    /// came, but for those up to segment `copies`: they were there before the reader began. Reads on the calling thread.
     ///
     /// # Errors
     /// A segment that cannot be read.
-    pub fn follow(&self, place: LogPlace) -> Result<Followed, StoreError> {
+    pub fn follow(&self, place: LogPlace, copies: u64) -> Result<Followed, StoreError> {
         let segments = self.segments.read().clone();
         let known = segments.iter().any(|segment| segment.number == place.segment);
         let gone = place.segment > 0 && !known && !segments.is_empty();
         let mut found = Followed { next: place, gone, ..Followed::default() };
-        let segments: Vec<Segment> = segments.into_iter().filter(|one| !one.copied).collect();
+        let is_new = |one: &Segment| !one.copied || one.number <= copies;
+        let segments: Vec<Segment> = segments.into_iter().filter(is_new).collect();
         for segment in segments.iter().filter(|segment| segment.number >= place.segment) {
             let offset = match segment.number == place.segment {
                 true => place.offset.max(SEGMENT_START),

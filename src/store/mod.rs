@@ -93,6 +93,8 @@ pub struct Store {
     /// Where events are, as everybody asks for them.
     event_store: EventStore,
     warnings: Vec<String>,
+    /// Whose places in the event log are kept among positions.
+    log_readers: RwLock<Vec<String>>,
     _lock: folder::FolderLock,
 }
 
@@ -168,6 +170,7 @@ impl Store {
             events,
             event_store,
             warnings,
+            log_readers: RwLock::new(Vec::new()),
             _lock: lock,
         };
         store.apply_due(Timestamp::now()).await?;
@@ -203,6 +206,7 @@ impl Store {
         kept?;
         writer.change = newest_change(&mut writer.sql).await?;
         self.known.store(writer.change, Ordering::Relaxed);
+        writer.recent.keep(&segments);
         self.events.replace(segments);
         let board = read_board(&mut writer.sql).await?;
         *self.board.write() = board;
@@ -217,6 +221,11 @@ impl Store {
     /// Sentences about the place of the store that the operator should know.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
+    }
+
+    /// Who reads the event log behind the commit and keeps its place, by the source of its positions.
+    pub fn set_readers(&self, readers: Vec<String>) {
+        *self.log_readers.write() = readers;
     }
 
     /// The reading end of the event log: clone it into the thread that searches.

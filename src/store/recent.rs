@@ -7,6 +7,7 @@ use hashbrown::HashSet;
 
 use crate::model::event::EventId;
 use crate::store::event_log::Appended;
+use crate::store::events::Segment;
 use crate::store::frame::{Block, Frame, Place};
 
 /// Events remembered.
@@ -52,6 +53,12 @@ impl Recent {
             let gone = self.commits.pop_front().map_or(0, |stored| stored.places.len());
             self.events -= gone;
         }
+    }
+
+    /// Only these segments are there.
+    pub(crate) fn keep(&mut self, segments: &[Segment]) {
+        self.commits.retain(|stored| segments.iter().any(|one| one.number == stored.segment));
+        self.events = self.commits.iter().map(|stored| stored.places.len()).sum();
     }
 
     /// Segments are gone.

@@ -594,6 +594,8 @@ struct Keeper {
     opensearch: bool,
     policy: parking_lot::Mutex<Option<Json>>,
     template: parking_lot::Mutex<Json>,
+    /// How often indices were told of a changed policy.
+    told: AtomicUsize,
 }
 
 async fn keep(State(keeper): State<Arc<Keeper>>, request: Request) -> impl IntoResponse {
@@ -630,6 +632,11 @@ async fn keep(State(keeper): State<Arc<Keeper>>, request: Request) -> impl IntoR
                 json!({"_id": "wf", "_seq_no": 4, "_primary_term": 1, "policy": known["policy"]}),
             ),
         },
+        ("POST", "/_plugins/_ism/change_policy/wf-*") => {
+            assert_eq!(body, json!({"policy_id": "wf"}));
+            keeper.told.fetch_add(1, Ordering::Relaxed);
+            ok(json!({"updated_indices": 1, "failures": false, "failed_indices": []}))
+        }
         ("PUT", "/_plugins/_ism/policies/wf") if known.is_some() && !given => {
             (StatusCode::CONFLICT, axum::Json(json!({"error": {"reason": "version conflict"}})))
         }
@@ -651,7 +658,7 @@ fn the_policies_of_both_engines_are_written_changed_and_read_back() {
         let url = format!("http://{}", listener.local_addr().unwrap());
         runtime.spawn(async move { axum::serve(listener, router).await });
         let place = Place::open(Some(&url), "wf");
-        for days in [90_u64, 30] {
+        for days in [90_u64, 30, 0] {
             let age = Duration::from_secs(days * 86_400);
             let policy = place.runtime.block_on(place.store.event_store().keep_for(age)).unwrap();
             assert_eq!(policy, Some(if opensearch { Policy::Ism } else { Policy::Ilm }));
@@ -661,8 +668,11 @@ fn the_policies_of_both_engines_are_written_changed_and_read_back() {
             } else {
                 "/policy/phases/delete/min_age"
             };
-            assert_eq!(known.pointer(at).unwrap(), &json!(format!("{days}d")));
+            let wanted = (days > 0).then(|| json!(format!("{days}d")));
+            assert_eq!(known.pointer(at), wanted.as_ref(), "zero: for ever");
         }
+        // Each change after the first is told to the indices that are there.
+        assert_eq!(keeper.told.load(Ordering::Relaxed), if opensearch { 2 } else { 0 });
         let named = keeper.template.lock()["template"]["settings"]["index.lifecycle.name"].clone();
         assert_eq!(named, if opensearch { Json::Null } else { json!("wf") });
     }

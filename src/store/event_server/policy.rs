@@ -23,12 +23,13 @@ pub enum Policy {
 const WHAT: &str = "take the policy of how long events are kept";
 
 impl EventServer {
-    /// Have the server delete indices this long after they were made, if it can.
+    /// Have the server delete indices this long after they were made, if it can; zero: never, whatever it was told before.
     pub(crate) async fn keep_for(&self, age: Duration) -> Result<Policy, StoreError> {
         self.set_up().await?;
-        let days = format!("{}d", age.as_secs().div_ceil(86_400).max(1));
+        let days = (!age.is_zero()).then(|| format!("{}d", age.as_secs().div_ceil(86_400).max(1)));
+        let days = days.as_deref();
         let opensearch = self.state.lock().product.as_ref().is_some_and(|known| known.opensearch);
-        let policy = if opensearch { self.ism(&days).await? } else { self.ilm(&days).await? };
+        let policy = if opensearch { self.ism(days).await? } else { self.ilm(days).await? };
         let changed = {
             let mut state = self.state.lock();
             std::mem::replace(&mut state.ilm, policy == Policy::Ilm) != (policy == Policy::Ilm)
@@ -41,12 +42,14 @@ impl EventServer {
         Ok(policy)
     }
 
-    async fn ilm(&self, days: &str) -> Result<Policy, StoreError> {
+    async fn ilm(&self, days: Option<&str>) -> Result<Policy, StoreError> {
         let path = format!("/_ilm/policy/{}", self.index);
-        let body = json!({"policy": {"phases": {
-            "hot": {"actions": {}},
-            "delete": {"min_age": days, "actions": {"delete": {}}},
-        }}});
+        let mut phases = json!({"hot": {"actions": {}}});
+        if let (Some(days), Some(phases)) = (days, phases.as_object_mut()) {
+            let delete = json!({"min_age": days, "actions": {"delete": {}}});
+            phases.insert("delete".to_owned(), delete);
+        }
+        let body = json!({"policy": {"phases": phases}});
         let written = self.request(WHAT, Method::Put, &path, Some(body.to_string())).await?;
         if is_absent(written.status) {
             return Ok(Policy::None);
@@ -61,7 +64,7 @@ impl EventServer {
         Ok(Policy::Ilm)
     }
 
-    async fn ism(&self, days: &str) -> Result<Policy, StoreError> {
+    async fn ism(&self, days: Option<&str>) -> Result<Policy, StoreError> {
         const AGE: &str = "/policy/states/0/transitions/0/conditions/min_index_age";
         let path = format!("/_plugins/_ism/policies/{}", self.index);
         let known = self.request(WHAT, Method::Get, &path, None).await?;
@@ -72,17 +75,17 @@ impl EventServer {
         if !plugin_there && (is_absent(known.status) || known.status == StatusCode::NOT_FOUND) {
             return Ok(Policy::None);
         }
-        if known.status.is_success() && known.body.pointer(AGE).and_then(Json::as_str) == Some(days)
-        {
+        let is_known = known.status.is_success();
+        if is_known && known.body.pointer(AGE).and_then(Json::as_str) == days {
             return Ok(Policy::Ism);
         }
+        let gone = |days| json!({"state_name": "gone", "conditions": {"min_index_age": days}});
+        let transitions: Vec<Json> = days.map(gone).into_iter().collect();
         let body = json!({"policy": {
             "description": "Events of Watchfloor",
             "default_state": "kept",
             "states": [
-                {"name": "kept", "actions": [], "transitions": [
-                    {"state_name": "gone", "conditions": {"min_index_age": days}},
-                ]},
+                {"name": "kept", "actions": [], "transitions": transitions},
                 {"name": "gone", "actions": [{"delete": {}}], "transitions": []},
             ],
             "ism_template": [{"index_patterns": [self.everywhere()], "priority": 300}],
@@ -96,17 +99,22 @@ impl EventServer {
         self.must(WHAT, Method::Put, &put, Some(body.to_string())).await?;
         let read = self.must(WHAT, Method::Get, &path, None).await?;
         self.verify(read.pointer(AGE), days)?;
+        if is_known {
+            // Indices that the policy manages already go on with it as it was, until they are told.
+            let path = format!("/_plugins/_ism/change_policy/{}", self.everywhere());
+            let body = json!({"policy_id": self.index}).to_string();
+            self.must(WHAT, Method::Post, &path, Some(body)).await?;
+        }
         Ok(Policy::Ism)
     }
 
-    fn verify(&self, age: Option<&Json>, days: &str) -> Result<(), StoreError> {
-        if age.and_then(Json::as_str) == Some(days) {
+    fn verify(&self, age: Option<&Json>, days: Option<&str>) -> Result<(), StoreError> {
+        if age.and_then(Json::as_str) == days {
             return Ok(());
         }
-        Err(self.error(
-            WHAT,
-            format!("it was asked for {days} and says {}", age.unwrap_or(&Json::Null)),
-        ))
+        let asked = days.unwrap_or("no end");
+        let said = age.unwrap_or(&Json::Null);
+        Err(self.error(WHAT, format!("it was asked for {asked} and says {said}")))
     }
 }
 

@@ -52,7 +52,12 @@ impl Follower {
             self.kept = kept;
             return Ok(());
         }
-        let gone = |number: u64| kept.binary_search(&number).is_err();
+        // At first nobody knows which rows are there.
+        let known = std::mem::take(&mut self.kept);
+        let gone = |number: u64| {
+            kept.binary_search(&number).is_err()
+                && (known.is_empty() || known.binary_search(&number).is_ok())
+        };
         let partitions = self.index.partitions.lock().clone();
         for (name, partition) in partitions {
             partition.reload()?;

@@ -187,11 +187,14 @@ impl Partition {
             prepared.set_payload(payload);
         }
         prepared.commit()?;
-        for part in self.index.searchable_segment_metas()? {
-            if part.has_deletes() {
-                writer.merge(&[part.id()]).wait()?;
-            }
+        // While somebody holds what describes a part, its files stay.
+        let parts = self.index.searchable_segment_metas()?;
+        let parts: Vec<_> =
+            parts.iter().filter(|part| part.has_deletes()).map(|part| part.id()).collect();
+        for part in parts {
+            writer.merge(&[part]).wait()?;
         }
+        writer.garbage_collect_files().wait()?;
         writer.wait_merging_threads()
     }
 

@@ -19,7 +19,7 @@ use crate::store::events::{
 use crate::store::index::ask;
 use crate::store::index::follow::place;
 use crate::store::index::partition::{AT, FRAME, ROW};
-use crate::store::index::{Day, Snapshot};
+use crate::store::index::{Cursor, Day, Snapshot};
 use crate::wire::event_v1;
 
 /// Candidates that are read together at least.
@@ -47,14 +47,20 @@ impl EventReader {
         let Some(snapshot) = index.snapshot() else { return self.search(scan, &matches) };
         let mut newest = Newest::new(scan.limit);
         let mut found = Found::default();
+        let behind = self.log_end().segment + 1;
         self.scan(scan, snapshot.cursor, &matches, &mut newest, &mut found)?;
         let mut asked = Asked { reader: self, scan, matches: &matches, newest, found };
         // Damage may show itself as anything.
         let looked = catch_unwind(AssertUnwindSafe(|| asked.look(&snapshot, &need)));
         let problem = match looked {
             Ok(Ok(())) => {
-                let mut found = asked.found;
-                found.events = asked.newest.into_events();
+                let Asked { mut newest, mut found, .. } = asked;
+                if self.has_copies_from(behind) {
+                    // The rows of what was moved meanwhile led nowhere.
+                    let from = Cursor { segment: behind, ..Cursor::START };
+                    self.scan(scan, from, &matches, &mut newest, &mut found)?;
+                }
+                found.events = newest.into_events();
                 return Ok(found);
             }
             Ok(Err(Wrong::Log(error))) => return Err(error),

@@ -56,13 +56,15 @@ pub(crate) async fn settle_files(
     if left.is_empty() && kept.is_empty() {
         return Ok(());
     }
-    let known: HashSet<u64> = read_segments(link).await?.iter().map(|one| one.number).collect();
+    let books = read_segments(link).await?;
+    let known: HashSet<u64> = books.iter().map(|one| one.number).collect();
+    let copied: HashSet<u64> =
+        books.iter().filter(|one| one.copied).map(|one| one.number).collect();
     for (path, number) in kept {
-        let named = number.filter(|number| known.contains(number));
-        let named = named.map(|number| segment_path(events, number)).filter(|name| !name.exists());
-        // Behind a crash it may be one that never became real.
-        let done = match named {
-            Some(name) => std::fs::rename(&path, name),
+        // What the books know as a copy is this file, whatever else has its name: a commit that failed leaves such. All
+        // others never became real.
+        let done = match number.filter(|number| copied.contains(number)) {
+            Some(number) => std::fs::rename(&path, segment_path(events, number)),
             None => std::fs::remove_file(&path),
         };
         done.map_err(|source| StoreError::io("settle the event segment", &path, source))?;

@@ -23,12 +23,14 @@ use crate::stdx::time::{Timestamp, micros};
 use crate::store::audit::{self, NewEntry};
 use crate::store::backup::LOCK;
 use crate::store::recent::EvidenceRow;
-use crate::store::{By, Store, StoreError, Writer, folder, local, read_board, sql};
+use crate::store::{By, Store, StoreError, Writer, folder, local, read_board, read_segments, sql};
 
 pub use files::disk_used;
 pub(crate) use files::settle_files;
 use parts::Parts;
 
+/// Segments that one run writes anew; more wait for the next.
+const SIEVED_MAX: usize = 32;
 /// Ids of one question.
 const IDS_AT_ONCE: usize = 500;
 
@@ -84,7 +86,7 @@ impl Store {
         // Each is written anew while others go on.
         drop(guard);
         let mut failed = None;
-        for row in sieved {
+        for row in sieved.into_iter().take(SIEVED_MAX) {
             match self.sieve(&row, by, now).await {
                 Ok(None) => {}
                 Ok(Some(carried)) => {
@@ -118,6 +120,11 @@ impl Store {
         let mut report =
             RetentionReport { disk_used: disk_used(&self.dir).0, ..Default::default() };
         report.segments = self.old_segments(config, parts, now);
+        let unread = self.first_unread().await?;
+        let waits = |one: &SegmentGone| !one.only.is_empty() && one.number >= unread;
+        if report.segments.extract_if(.., |one| waits(one)).count() > 0 {
+            report.postponed = "a sink has not read the segments yet".to_owned();
+        }
         let whole = report.segments.iter().filter(|one| one.only.is_empty());
         let gone: HashSet<u64> = whole.map(|segment| segment.number).collect();
         let carried = self.evidence_in(&gone).await?;
@@ -136,6 +143,20 @@ impl Store {
         report.rejects = self.count("rejects", "at", rejects_until).await?;
         report.endpoints = self.count("endpoints", "last_seen", endpoints_until).await?;
         Ok(Plan { report, alerts, carried, rejects_until, endpoints_until })
+    }
+
+    /// The first segment that somebody who hands events on may not have read to its end.
+    async fn first_unread(&self) -> Result<u64, StoreError> {
+        let readers = self.log_readers.read().clone();
+        let mut first = u64::MAX;
+        for reader in readers {
+            let rows = self.positions(&reader).await?;
+            let place = rows.into_iter().find(|row| row.key == "events").and_then(|row| row.value);
+            let place: Vec<u64> =
+                place.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
+            first = first.min(place.first().copied().unwrap_or(0));
+        }
+        Ok(first)
     }
 
     async fn count(
@@ -246,7 +267,13 @@ impl Store {
         }
         .await;
         if let Err(error) = sql::end(&mut writer.sql, outcome).await {
-            writer.log.discard();
+            // A failed COMMIT may have reached the disk all the same: the books know.
+            if let Some((_, place)) = stored
+                && let Ok(books) = read_segments(&mut writer.sql).await
+                && books.iter().all(|one| one.number != place.segment || one.length < place.end)
+            {
+                writer.log.discard();
+            }
             return Err(error);
         }
         writer.head = head;

@@ -1,7 +1,8 @@
 //! What each tenant has in each segment that is not written to any more, by kind. Counted once a segment, by reading it, and
 //! only where ages differ; kept in the books.
 
-use std::path::{Path, PathBuf};
+use std::io::{Error, ErrorKind};
+use std::path::Path;
 
 use hashbrown::HashMap;
 
@@ -16,6 +17,8 @@ use crate::store::rows::{signed, unsigned};
 use crate::store::{Store, StoreError, folder, sql};
 use crate::wire::event_v1;
 
+/// Segments that one look counts: each takes about a second.
+const COUNTED_MAX: usize = 32;
 /// Whose events they are where nobody says.
 const TENANT: &str = "default";
 
@@ -89,19 +92,33 @@ impl Sums {
 }
 
 impl Store {
-    /// The parts of these segments; what was not counted before is read now.
+    /// The parts of these segments; of those that were not counted before, the oldest [`COUNTED_MAX`] are read now.
     pub(super) async fn parts_of(&self, dated: &[SegmentGone]) -> Result<Parts, StoreError> {
         let mut parts = self.known_parts().await?;
         let segments: HashMap<u64, Segment> =
             self.events.segments().into_iter().map(|one| (one.number, one)).collect();
-        for row in dated.iter().filter(|row| !parts.contains_key(&row.number)).collect::<Vec<_>>() {
+        let new: Vec<_> = dated.iter().filter(|row| !parts.contains_key(&row.number)).collect();
+        for row in new.into_iter().take(COUNTED_MAX) {
             let Some(segment) = segments.get(&row.number).copied() else { continue };
             let path = segment_path(&folder::events_folder(&self.dir), row.number);
             let written = row.newest;
-            let work = move || count(path, segment, written);
+            let file = path.clone();
+            let work = move || count(&file, segment, written);
             let counted = task::blocking("count what tenants have", work).await;
             let counted = counted.map_err(|panic| StoreError::Invalid(panic.to_string()))?;
+            let counted = match counted {
+                Ok(counted) => counted,
+                // It is tried again; until then it is nobody's.
+                Err(error) => {
+                    let path = path.display();
+                    tracing::warn!(%path, %error, "what tenants have in a segment is not known");
+                    continue;
+                }
+            };
             let mut guard = self.hold().await?;
+            if self.events.durable_length(row.number).is_none() {
+                continue;
+            }
             sql::begin(&mut guard.sql).await?;
             let outcome = write_parts(&mut guard.sql, row.number, &counted).await;
             sql::end(&mut guard.sql, outcome).await?;
@@ -167,34 +184,36 @@ pub(super) async fn write_parts(
     Ok(())
 }
 
-/// Read a segment. What cannot be read makes it nobody's.
-fn count(path: PathBuf, segment: Segment, written: Timestamp) -> Vec<Part> {
-    match sums(&path, segment, written) {
-        Some(sums) => sums.parts(segment.length),
-        None => {
+/// Read a segment. Damage makes it nobody's.
+fn count(path: &Path, segment: Segment, written: Timestamp) -> std::io::Result<Vec<Part>> {
+    match sums(path, segment, written) {
+        Ok(sums) => Ok(sums.parts(segment.length)),
+        Err(error) if error.kind() == ErrorKind::InvalidData => {
             tracing::warn!(path = %path.display(), "a segment with damaged events only goes as a whole");
-            vec![Part {
+            Ok(vec![Part {
                 share: Share::default(),
                 events: segment.events,
                 bytes: segment.length,
                 newest: written,
-            }]
+            }])
         }
+        Err(error) => Err(error),
     }
 }
 
-fn sums(path: &Path, segment: Segment, written: Timestamp) -> Option<Sums> {
+fn sums(path: &Path, segment: Segment, written: Timestamp) -> std::io::Result<Sums> {
+    let damaged = || Error::from(ErrorKind::InvalidData);
     let mut sums = Sums::of(written);
-    let frames = walk_frames(path, SEGMENT_START, segment.length, u64::MAX).ok()?;
-    let file = std::fs::File::open(path).ok()?;
+    let frames = walk_frames(path, SEGMENT_START, segment.length, u64::MAX)?;
+    let file = std::fs::File::open(path)?;
     for (offset, header) in frames {
         for block in &header.blocks {
-            let raw = read_block(&file, offset, block).ok()??;
+            let raw = read_block(&file, offset, block)?.ok_or_else(damaged)?;
             for line in raw.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-                let event = event_v1::read_flat(line)?;
+                let event = event_v1::read_flat(line).ok_or_else(damaged)?;
                 sums.add(share_of(&event), &event, line.len());
             }
         }
     }
-    Some(sums)
+    Ok(sums)
 }

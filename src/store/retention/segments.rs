@@ -57,9 +57,10 @@ impl Store {
         } else {
             0
         };
-        let mut ages = Ages::new(config, parts, now);
+        let rows = self.dated_segments();
+        let mut ages = Ages::new(config, parts, &rows, now);
         let mut gone = Vec::new();
-        for mut row in self.dated_segments() {
+        for mut row in rows {
             let is_over = config.events_bytes_max > 0 && bytes > config.events_bytes_max;
             let due = ages.due(&row);
             row.why = match due {
@@ -98,9 +99,14 @@ impl Store {
 }
 
 impl<'a> Ages<'a> {
-    fn new(config: &'a RetentionConfig, parts: &'a Parts, now: Timestamp) -> Ages<'a> {
+    fn new(
+        config: &'a RetentionConfig,
+        parts: &'a Parts,
+        rows: &[SegmentGone],
+        now: Timestamp,
+    ) -> Ages<'a> {
         let mut bytes: HashMap<&str, u64> = HashMap::new();
-        for part in parts.values().flatten() {
+        for part in rows.iter().filter_map(|row| parts.get(&row.number)).flatten() {
             if config.events_bytes_of(&part.share.tenant) > 0 {
                 *bytes.entry(part.share.tenant.as_str()).or_default() += part.bytes;
             }
@@ -124,7 +130,9 @@ impl<'a> Ages<'a> {
             let is_old = limit.is_some_and(|limit| part.newest < limit);
             let most = self.config.events_bytes_of(tenant);
             let has = self.bytes.get_mut(tenant.as_str());
-            let is_over = most > 0 && has.as_ref().is_some_and(|bytes| **bytes > most);
+            // What is newer than its segment is evidence that a sieve kept: it does not go for room.
+            let is_free = part.newest <= row.newest;
+            let is_over = most > 0 && is_free && has.as_ref().is_some_and(|bytes| **bytes > most);
             if !is_old && !is_over {
                 continue;
             }

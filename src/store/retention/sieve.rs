@@ -9,7 +9,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use hashbrown::{HashMap, HashSet};
+use hashbrown::HashMap;
 
 use crate::model::event::{Event, EventId};
 use crate::model::retention::{SegmentGone, Share};
@@ -34,7 +34,7 @@ struct Sieve {
     segment: Segment,
     goes: BTreeSet<Share>,
     /// Events of open alerts.
-    evidence: HashSet<EventId>,
+    open: BTreeSet<EventId>,
     /// When the segment was written to last.
     written: SystemTime,
     now: Timestamp,
@@ -53,6 +53,8 @@ struct Kept {
     carried: u64,
     places: HashMap<EventId, EvidenceRow>,
     parts: Vec<Part>,
+    /// Events of open alerts when it was begun.
+    open: BTreeSet<EventId>,
 }
 
 impl Store {
@@ -72,12 +74,17 @@ impl Store {
         let sieve = Sieve {
             segment,
             goes: row.only.iter().cloned().collect(),
-            evidence: self.open_evidence().into_iter().collect(),
+            open: self.open_evidence(),
             written: written.map_err(|error| StoreError::io("look at", &source, error))?,
             now,
             level: self.config.compression_level,
         };
-        let work = move || sieve.write(&events);
+        folder::check_space(&events, self.config.free_bytes_min.saturating_add(segment.length))?;
+        let work = move || {
+            sieve.write(&events).inspect_err(|_| {
+                let _ = std::fs::remove_file(events.join(DRAFT));
+            })
+        };
         let kept = task::blocking("sieve a segment", work).await;
         let kept = kept.map_err(|panic| StoreError::Invalid(panic.to_string()))??;
         let mut guard = self.hold().await?;
@@ -100,12 +107,13 @@ impl Store {
     ) -> Result<Option<u64>, StoreError> {
         let events = folder::events_folder(&self.dir);
         let number = writer.log.next_number();
-        // Alerts may have come to name more of it since the draft was begun.
-        let named = self.evidence_rows_of(&mut writer.sql, segment.number).await?;
-        let open: HashSet<EventId> = self.open_evidence().into_iter().collect();
-        if named.iter().any(|event| open.contains(event) && !kept.places.contains_key(event)) {
+        let mut named = self.evidence_rows_of(&mut writer.sql, segment.number).await?;
+        let open = self.open_evidence();
+        if self.lacks(&named, &open, kept).await? {
             return Ok(None);
         }
+        // Also of what alerts name without that its place was known.
+        named.extend(open);
         let places = named.iter().filter_map(|event| kept.places.get(event));
         let evidence: Vec<EvidenceRow> =
             places.map(|place| EvidenceRow { segment: number, ..*place }).collect();
@@ -141,13 +149,14 @@ impl Store {
             audit::append(link, &mut head, entry).await
         }
         .await;
-        if let Err(error) = sql::end(&mut writer.sql, outcome).await {
-            let _ = std::fs::remove_file(&waiting);
-            return Err(error);
-        }
+        // A failed COMMIT may have reached the disk all the same: the books are read again before anything else is written,
+        // and say then which of the two files is a segment.
+        sql::end(&mut writer.sql, outcome).await?;
         writer.head = head;
-        // From here on it is real; what fails now is made good when the books are read again.
-        settle_files(&mut writer.sql, &events).await?;
+        // From here on it is real; what fails now is made good when the books are read again. Who searches meanwhile finds
+        // the one file or the other.
+        let name = segment_path(&events, number);
+        std::fs::rename(&waiting, &name).map_err(|error| StoreError::io("rename", &name, error))?;
         writer.log.go_behind(number);
         self.events.swap(
             segment.number,
@@ -161,8 +170,26 @@ impl Store {
             },
         );
         writer.recent.forget(&[segment.number]);
+        settle_files(&mut writer.sql, &events).await?;
         writer.unsure = false;
         Ok(Some(kept.carried))
+    }
+
+    /// Have alerts come to name something since the draft was begun that may lie in the segment and is not kept?
+    async fn lacks(
+        &self,
+        named: &BTreeSet<EventId>,
+        open: &BTreeSet<EventId>,
+        kept: &Kept,
+    ) -> Result<bool, StoreError> {
+        let missing = open.iter().filter(|event| !kept.places.contains_key(*event));
+        let fresh: Vec<EventId> =
+            missing.filter(|event| !kept.open.contains(*event)).copied().collect();
+        if fresh.iter().any(|event| named.contains(event)) {
+            return Ok(true);
+        }
+        let placed = self.evidence_places(&fresh).await?;
+        Ok(fresh.iter().any(|event| placed.iter().all(|place| place.event != *event)))
     }
 
     /// The events of a segment that alerts name.
@@ -170,7 +197,7 @@ impl Store {
         &self,
         link: &mut sql::Connection,
         segment: u64,
-    ) -> Result<Vec<EventId>, StoreError> {
+    ) -> Result<BTreeSet<EventId>, StoreError> {
         let rows = sql::query("SELECT event FROM evidence WHERE segment = $1")
             .bind(signed(segment))
             .fetch_all(link)
@@ -224,8 +251,10 @@ impl Sieve {
         let path = events.join(DRAFT);
         let source = segment_path(events, self.segment.number);
         let failed = |error| StoreError::io("sieve the event segment", &source, error);
+        // Not into a file that a call which was abandoned may still be writing to.
+        let _ = std::fs::remove_file(&path);
         let mut draft = File::options();
-        draft.write(true).create(true).truncate(true).mode(0o600);
+        draft.write(true).create_new(true).mode(0o600);
         let mut draft = draft.open(&path).map_err(failed)?;
         let mut kept = Kept {
             path,
@@ -237,6 +266,7 @@ impl Sieve {
             carried: 0,
             places: HashMap::new(),
             parts: Vec::new(),
+            open: BTreeSet::new(),
         };
         let mut sums = Sums::of(self.written.into());
         let mut packer = Packer::new(self.level).map_err(failed)?;
@@ -264,6 +294,7 @@ impl Sieve {
         }
         draft.set_modified(self.written).and_then(|()| draft.sync_all()).map_err(failed)?;
         kept.parts = sums.parts(kept.length);
+        kept.open = self.open;
         Ok(kept)
     }
 
@@ -273,7 +304,7 @@ impl Sieve {
             sums.add(share, event, bytes);
             return true;
         }
-        let named = self.evidence.contains(&event.id);
+        let named = self.open.contains(&event.id);
         if named {
             // Its time begins anew, or it would be due again at once.
             sums.put(share, bytes, self.now);

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
+use super::proxy::{Cut, Proxy};
 use super::*;
 use crate::config::retention::{RetentionConfig, TenantRetention};
 use crate::model::alert::Status;
@@ -118,7 +119,7 @@ async fn one_tenant_goes_and_the_others_stay(place: Place) {
     let mut handed_on = BTreeSet::new();
     let mut at = LogPlace::default();
     loop {
-        let found = store.events().follow(at).unwrap();
+        let found = store.events().follow(at, 0).unwrap();
         if found.next == at {
             assert_eq!(found.left, 0);
             break;
@@ -127,6 +128,10 @@ async fn one_tenant_goes_and_the_others_stay(place: Place) {
         handed_on.extend(found.events.iter().map(|event| event.timestamp.0));
     }
     assert_eq!(handed_on.len(), 60, "copies are not handed on again");
+    let first = |copies| store.events().follow(LogPlace { segment: 4, offset: u64::MAX }, copies);
+    assert!(first(0).unwrap().events.is_empty());
+    let new = first(9).unwrap();
+    assert_eq!((new.next.segment, new.events.len()), (5, 22), "but to who begins after them");
 
     let audit = store.history("store", "retention").await.unwrap();
     assert_eq!(audit.len(), 2);
@@ -146,6 +151,53 @@ async fn one_tenant_goes_and_the_others_stay(place: Place) {
     let gone: Vec<u64> = done.segments.iter().map(|one| one.number).collect();
     assert!(gone.contains(&5), "{done:?}");
     assert_eq!(store.evidence(&alert).await.unwrap().len(), 3);
+}
+
+async fn what_a_sink_has_not_read_waits(place: Place) {
+    let store = filled(&place, 10).await;
+    store.set_readers(vec!["sinks[a]".to_owned(), "sinks[b]".to_owned()]);
+    let at = |sink: &str, segment: u64| Position {
+        source: format!("sinks[{sink}]").into(),
+        key: "events".to_owned(),
+        value: Some(format!("[{segment},100,0]")),
+    };
+    let (policy, now) = (policy(90, &[tenant("acme", 8, 0)]), Timestamp::now());
+    store.save_positions(&[at("a", 9)]).await.unwrap();
+    let held = store.retention_run(&policy, BY, now).await.unwrap();
+    assert_eq!((rows(&held), held.postponed.is_empty()), (Vec::new(), false), "b never began");
+    store.save_positions(&[at("b", 2)]).await.unwrap();
+    let done = store.retention_run(&policy, BY, now).await.unwrap();
+    assert_eq!(rows(&done), [(1, 10, "age", "acme".to_owned())]);
+    assert!(done.postponed.contains("sink"), "{done:?}");
+}
+
+async fn evidence_that_was_kept_is_not_rewritten_for_room(place: Place) {
+    let store = filled(&place, 10).await;
+    let (policy, now) = (policy(90, &[tenant("acme", 90, 1)]), Timestamp::now());
+    let mut rounds = 0;
+    while !store.retention_run(&policy, BY, now).await.unwrap().is_empty() {
+        rounds += 1;
+        assert!(rounds < 6, "it comes to an end");
+    }
+    let segments: Vec<u64> = store.events().segments().iter().map(|one| one.number).collect();
+    assert!(left(&store).contains(&3) && left(&store).contains(&9), "{segments:?}");
+}
+
+async fn a_stray_file_with_the_name_of_what_is_kept_is_replaced(place: Place) {
+    let store = filled(&place, 10).await;
+    let events = place.path().join("events");
+    // A commit that failed left the beginning of the segment that comes next.
+    std::fs::write(segment_path(&events, 5), b"WFSEG\0\0\x01junk").unwrap();
+    let policy = policy(90, &[tenant("acme", 9, 0)]);
+    store.retention_run(&policy, BY, Timestamp::now()).await.unwrap();
+    let expected = left(&store);
+    assert_eq!(expected.len(), 112);
+    drop(store);
+    // And a crash between the transaction and the name.
+    let kept = segment_path(&events, 5);
+    std::fs::rename(&kept, kept.with_extension("kept")).unwrap();
+    std::fs::write(&kept, b"WFSEG\0\0\x01junk").unwrap();
+    assert_eq!(left(&small(&place).await), expected);
 }
 
 async fn judgements_have_an_age_of_their_own(place: Place) {
@@ -267,9 +319,51 @@ async fn a_crash_around_the_commit_leaves_the_old_segment_or_what_is_kept(place:
     assert_eq!(left(&store).len(), expected.len() + 1);
 }
 
+/// The connection is lost while a run commits, before or behind the server's doing it.
+#[tokio::test]
+async fn an_answer_that_is_lost_loses_nothing() {
+    let Some(server) = server::shared() else { return };
+    let url = server.database();
+    let proxy = Proxy::before(server.port());
+    let place = Place::at(&url.replace(&server.port().to_string(), &proxy.port.to_string()));
+    let store = filled(&place, 10).await;
+    let alert =
+        store.alerts_page("ana", &|_| true, &crate::model::sort::DEFAULT, 1, 0).rows.remove(0);
+    let evidence = store.evidence(&alert).await.unwrap();
+    let now = Timestamp::now();
+    let acme = policy(90, &[tenant("acme", 9, 0)]);
+    for (cut, rest) in [(Cut::Before, 120), (Cut::After, 112)] {
+        // What tenants have is counted, so that the next COMMIT is the one that matters.
+        assert_eq!(store.retention_plan(&acme, now).await.unwrap().events(), 10);
+        proxy.next_commit(cut);
+        store.retention_run(&acme, BY, now).await.unwrap_err();
+        store.commit(&Commit::default()).await.ok();
+        assert_eq!(left(&store).len(), rest, "{cut:?}");
+        assert_eq!(store.evidence(&alert).await.unwrap(), evidence, "{cut:?}");
+    }
+    // The same where a whole segment goes, now that the copy is not the newest, and its evidence is carried on.
+    store.commit(&Commit { events: vec![mixed(999)], ..Commit::default() }).await.unwrap();
+    let all = policy(9, &[]);
+    for (cut, rest) in [(Cut::Before, 113), (Cut::After, 94)] {
+        proxy.next_commit(cut);
+        store.retention_run(&all, BY, now).await.unwrap_err();
+        store.commit(&Commit::default()).await.ok();
+        assert_eq!(left(&store).len(), rest, "{cut:?}");
+        assert_eq!(store.evidence(&alert).await.unwrap(), evidence, "{cut:?}");
+    }
+    let more = Commit { events: vec![mixed(1_000)], ..Commit::default() };
+    store.commit(&more).await.unwrap();
+    let expected = left(&store);
+    drop(store);
+    assert_eq!(left(&small(&place).await), expected);
+}
+
 on_both! {
     one_tenant_goes_and_the_others_stay,
     judgements_have_an_age_of_their_own,
+    what_a_sink_has_not_read_waits,
+    evidence_that_was_kept_is_not_rewritten_for_room,
+    a_stray_file_with_the_name_of_what_is_kept_is_replaced,
     a_tenant_may_stay_longer_than_all_others,
     a_tenant_has_room_of_its_own,
     closed_alerts_of_a_tenant_go_by_its_own_age,
