@@ -1,5 +1,5 @@
 //! Windows of endpoints after 30 × kill -9 with windows open: every judgement of the model is the one of an undisturbed
-//! run, word for word, its scores nearly number for number, and no window is judged twice or never.
+//! run, word for word and number for number, and no window is judged twice or never.
 
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
@@ -17,9 +17,6 @@ const PIECES: usize = 100;
 /// Events of a host in a piece: two a second, four records each.
 const EVENTS: usize = 10;
 const KILLS: usize = 30;
-/// A window that an event closes knows already what that event says of its processes; one that the clock closes, in the pause
-/// after a kill, does not. So scores of such a window may be off by a few ten thousandths, and nothing else of it.
-const SCORE_OFF_MAX: f64 = 0.002;
 
 fn config(folder: &Path) -> PathBuf {
     Spec { platform: "linux", ..Spec::of_program() }.write(&folder.join("model"));
@@ -81,7 +78,7 @@ fn settle_windows(daemon: Daemon, records: u64) -> serde_json::Value {
 
 /// What the model said of windows that events closed (how unusual that is among all endpoints depends on which was read first): id → endpoint, what the window was made of, every member's score, what
 /// followed. Windows behind an endpoint's newest event close by the clock: some are closed when the daemon stops.
-fn judged(config: &Path) -> BTreeMap<String, (String, Vec<f64>)> {
+fn judged(config: &Path) -> BTreeMap<String, String> {
     let query = "event.dataset:watchfloor.inference";
     let found = run_ndjson(config, &["events", "search", query, "--limit", "100000"]);
     let newest = run_ndjson(config, &["events", "search", "class:process_start", "--limit", "1"]);
@@ -96,16 +93,14 @@ fn judged(config: &Path) -> BTreeMap<String, (String, Vec<f64>)> {
             "nodes",
             "edges",
             "observed_ms",
+            "members",
             "hits",
             "reason",
             "explanation",
         ];
         let text = keys.map(|key| said[key].to_string()).join(" ");
         let text = format!("{} {} {text}", event["host"]["name"], event["@timestamp"]);
-        let members = said["members"].as_array().into_iter().flatten();
-        let members = members.map(|score| score.as_f64().unwrap()).collect();
-        let id = event["event"]["id"].as_str().unwrap().to_owned();
-        let twice = windows.insert(id, (text, members));
+        let twice = windows.insert(event["event"]["id"].as_str().unwrap().to_owned(), text);
         assert_eq!(twice, None, "a window is judged once");
     }
     windows
@@ -125,10 +120,7 @@ fn thirty_kills_with_windows_open_change_no_judgement() {
     // 500 s a host, a window every 30 s.
     assert!(expected.len() >= 2 * 15, "{} windows", expected.len());
     for word in ["\"attack\"", "\"alert\"", "\"more\""] {
-        assert!(
-            expected.values().any(|(text, _)| text.contains(word)),
-            "{word} is met: {expected:?}"
-        );
+        assert!(expected.values().any(|text| text.contains(word)), "{word} is met: {expected:?}");
     }
 
     let wild = tempfile::tempdir().unwrap();
@@ -154,13 +146,8 @@ fn thirty_kills_with_windows_open_change_no_judgement() {
     daemon.wait_ready();
     settle_windows(daemon, records);
     let found = judged(&config_wild);
-    for (id, (window, members)) in &expected {
-        let (text, others) = &found[id];
-        assert_eq!(text, window, "window {id} is judged otherwise after the kills");
-        assert_eq!(others.len(), members.len(), "{id}");
-        for (one, other) in members.iter().zip(others) {
-            assert!((one - other).abs() <= SCORE_OFF_MAX, "{id}: {members:?}, {others:?}");
-        }
+    for (id, window) in &expected {
+        assert_eq!(found.get(id), Some(window), "window {id} is judged otherwise after the kills");
     }
     assert_eq!(found.len(), expected.len(), "there are windows that were not judged undisturbed");
 }

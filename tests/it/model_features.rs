@@ -13,7 +13,9 @@ use watchfloor::infer::features::{EDGE_FEATURES, NODE_FEATURES};
 use watchfloor::infer::graph::{EDGE_KINDS, EdgeKind, Graph, NODE_KINDS, NodeKind};
 use watchfloor::infer::platform::Platform;
 use watchfloor::infer::shape::path;
-use watchfloor::infer::window::{Endpoint, Take, Timing, Window, Windows, endpoint, reduce};
+use watchfloor::infer::window::{
+    Endpoint, EndpointKey, Take, Timing, Window, Windows, endpoint, reduce,
+};
 use watchfloor::model::event::Event;
 use watchfloor::pipeline::inputs::{Inputs, Plan};
 
@@ -99,6 +101,34 @@ fn every_shape_of_capture_gives_windows_of_finite_numbers() {
         for window in &windows {
             sound(window);
             assert!(window.observed_ms <= 180_000 && window.end_ms % 30_000 == 0);
+        }
+    }
+}
+
+#[test]
+fn a_window_is_the_same_whether_the_clock_or_the_next_event_closes_it() {
+    for capture in CAPTURES {
+        let Some(file) = support::data(capture) else { return };
+        let events = events(&file);
+        let mut by_clock = Windows::new(Timing::default(), None);
+        let mut taken = Taken::default();
+        for event in &events {
+            if let Some(key) = EndpointKey::of(event) {
+                // As if nothing came until a moment before this event.
+                let now = event.timestamp.micros().div_euclid(1_000);
+                by_clock.close_until(&key, now, &mut taken);
+            }
+            by_clock.see(event, &mut taken);
+        }
+        by_clock.finish(&mut taken);
+        let by_events = windows(&events);
+        assert_eq!(taken.0.len(), by_events.len(), "{capture}");
+        for (one, other) in taken.0.iter().zip(&by_events) {
+            let place = format!("{capture}: {} until {}", one.endpoint.host, one.end_ms);
+            assert_eq!((&one.endpoint, one.end_ms), (&other.endpoint, other.end_ms), "{place}");
+            assert_eq!(one.tensors.node_features, other.tensors.node_features, "{place}");
+            assert_eq!(one.tensors.edge_features, other.tensors.edge_features, "{place}");
+            assert_eq!(one.lineages, other.lineages, "{place}");
         }
     }
 }

@@ -4,7 +4,7 @@ use crate::infer::graph::facts::SLOTS;
 use crate::infer::graph::{EDGE_KINDS, EdgeFlag, EdgeKind, Flag, Slot};
 
 /// Changes with any change of a column or its meaning; a model says which one it was trained on.
-pub const FEATURE_VERSION: u32 = 2;
+pub const FEATURE_VERSION: u32 = 3;
 
 /// Columns of a node after facts and amounts.
 pub const NODE_TAIL: &[(&str, &str)] = &[

@@ -121,18 +121,12 @@ impl Endpoint {
             self.closed_ms = None;
             self.rewound = self.rewound.saturating_add(1);
         }
-        if self.panes.len() >= PANES_MAX
-            && self.panes.back().is_some_and(|last| last.start_ms < start)
-        {
+        if self.is_full_before(start) {
             self.late = self.late.saturating_add(1);
             return false;
         }
         self.late_run = 0;
-        // One event from a clock that is ahead must not make all others late.
-        let clock = match ingested_ms {
-            0 => at_ms,
-            ingested => at_ms.min(ingested.saturating_add(AHEAD_MS_MAX)),
-        };
+        let clock = clock(at_ms, ingested_ms);
         self.newest_ms = if self.panes.is_empty() && self.closed_ms.is_none() {
             clock
         } else {
@@ -158,6 +152,22 @@ impl Endpoint {
             pane.see(at_ms, event, seen);
         }
         true
+    }
+
+    /// The newest event time once an event of these times has been taken in. Windows that are due by then close before
+    /// the event is read: nothing of it may be in them, whether it or the clock closes them.
+    pub fn newest_with(&self, timing: &Timing, (at_ms, ingested_ms): (i64, i64)) -> i64 {
+        let start = at_ms.div_euclid(timing.interval_ms).saturating_mul(timing.interval_ms);
+        if self.is_too_late(timing, at_ms) || self.is_full_before(start) {
+            return self.newest_ms;
+        }
+        self.newest_ms.max(clock(at_ms, ingested_ms))
+    }
+
+    /// Has it no room for a pane of a later time?
+    fn is_full_before(&self, start_ms: i64) -> bool {
+        self.panes.len() >= PANES_MAX
+            && self.panes.back().is_some_and(|last| last.start_ms < start_ms)
     }
 
     /// Are all windows of an event at this time closed?
@@ -279,6 +289,14 @@ impl Endpoint {
             + self.panes.iter().map(Pane::heap_bytes).sum::<usize>()
             + self.processes.heap_bytes()
             + self.seen.heap_bytes()
+    }
+}
+
+/// What an event says of the time: one from a clock that is ahead must not make all others late.
+fn clock(at_ms: i64, ingested_ms: i64) -> i64 {
+    match ingested_ms {
+        0 => at_ms,
+        ingested => at_ms.min(ingested.saturating_add(AHEAD_MS_MAX)),
     }
 }
 

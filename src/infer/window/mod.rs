@@ -171,6 +171,9 @@ impl Windows {
             history: self.history.of(key.platform),
             features: !self.features_off,
         };
+        // Before the event is read, which says something of processes: a window that the clock closed knew none of it.
+        let newest = endpoint.newest_with(&self.timing, (at_ms, ingested_ms));
+        closing.close(&key, endpoint, newest, take);
         let mut context = observe::Context {
             event,
             platform: key.platform,
