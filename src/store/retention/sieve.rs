@@ -124,31 +124,8 @@ impl Store {
         let mut head = writer.head.clone();
         sql::begin(&mut writer.sql).await?;
         writer.unsure = true;
-        let outcome = async {
-            let link = &mut writer.sql;
-            forget_segment(link, segment.number).await?;
-            note_left(link, [segment.number]).await?;
-            insert_copy(link, number, kept).await?;
-            local::write_evidence(link, &evidence).await?;
-            write_parts(link, number, &kept.parts).await?;
-            let only: Vec<String> = row.only.iter().map(ToString::to_string).collect();
-            let detail = serde_json::json!({
-                "segment": segment.number, "kept_in": number, "only": only, "why": row.why,
-                "events": segment.events.saturating_sub(kept.events), "events_kept": kept.events,
-            })
-            .to_string();
-            let entry = NewEntry {
-                at: now,
-                actor: by.actor,
-                place: by.place,
-                subject: "store",
-                subject_id: "retention",
-                action: "removed",
-                detail: &detail,
-            };
-            audit::append(link, &mut head, entry).await
-        }
-        .await;
+        let exchange = Exchange { segment, number, kept, evidence, row, by, now };
+        let outcome = exchange.write(&mut writer.sql, &mut head).await;
         // A failed COMMIT may have reached the disk all the same: the books are read again before anything else is written,
         // and say then which of the two files is a segment.
         sql::end(&mut writer.sql, outcome).await?;
@@ -204,6 +181,49 @@ impl Store {
             .await
             .map_err(|source| StoreError::sql("read evidence places", source))?;
         Ok(rows.iter().map(|row| id_at(row, "event")).collect())
+    }
+}
+
+/// One segment takes the place of another one.
+struct Exchange<'a> {
+    segment: Segment,
+    number: u64,
+    kept: &'a Kept,
+    evidence: Vec<EvidenceRow>,
+    row: &'a SegmentGone,
+    by: By<'a>,
+    now: Timestamp,
+}
+
+impl Exchange<'_> {
+    /// The transaction: rows of the one go, those of the other come.
+    async fn write(
+        &self,
+        link: &mut sql::Connection,
+        head: &mut audit::ChainHead,
+    ) -> Result<(), StoreError> {
+        let Exchange { segment, number, kept, row, .. } = self;
+        forget_segment(link, segment.number).await?;
+        note_left(link, [segment.number]).await?;
+        insert_copy(link, *number, kept).await?;
+        local::write_evidence(link, &self.evidence).await?;
+        write_parts(link, *number, &kept.parts).await?;
+        let only: Vec<String> = row.only.iter().map(ToString::to_string).collect();
+        let detail = serde_json::json!({
+            "segment": segment.number, "kept_in": number, "only": only, "why": row.why,
+            "events": segment.events.saturating_sub(kept.events), "events_kept": kept.events,
+        })
+        .to_string();
+        let entry = NewEntry {
+            at: self.now,
+            actor: self.by.actor,
+            place: self.by.place,
+            subject: "store",
+            subject_id: "retention",
+            action: "removed",
+            detail: &detail,
+        };
+        audit::append(link, head, entry).await
     }
 }
 
