@@ -82,6 +82,8 @@ pub struct RetentionReport {
     pub alerts: u64,
     /// Why segments stay this time, if they do.
     pub postponed: String,
+    /// What went wrong with the rest, after what is listed here went.
+    pub problem: String,
     /// Events that stay, and their bytes.
     pub events_left: u64,
     /// Bytes of segments that stay.

@@ -1,7 +1,7 @@
 //! The thread that lets old things go, watches the disk, and says both.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 
@@ -37,7 +37,8 @@ pub(crate) struct Job {
 impl Job {
     /// Look after age, size and the disk until `stop`. The policy is the one in force at each look.
     pub(crate) fn run(self, stop: &StopToken) {
-        let mut last: Option<Timestamp> = None;
+        // Not by the clock of the day, which may be set back.
+        let mut last: Option<Instant> = None;
         // What is full already at the start is a problem; an alert is for what happens while we watch.
         let warn = self.shared.snapshot().retention_config.disk_warn;
         let mut told = disk_used(self.store.dir()).0 >= warn;
@@ -49,11 +50,10 @@ impl Job {
             let now = Timestamp::now();
             let (used, _) = disk_used(self.store.dir());
             self.watch_disk(used, config.disk_warn, &mut told, now);
-            let every = crate::stdx::time::micros(config.every);
-            let is_due = last.is_none_or(|last| now.micros_since(last) >= every);
+            let is_due = last.is_none_or(|last| last.elapsed() >= config.every);
             let is_full = used >= config.disk_drop && config.disk_drop < 100;
             if is_due || is_full {
-                last = Some(now);
+                last = Some(Instant::now());
                 let longest = config.events_longest();
                 if kept != Some(longest) && self.keep_elsewhere(longest) {
                     kept = Some(longest);
@@ -62,7 +62,9 @@ impl Job {
                 let by = By { actor: "watchfloor", place: "retention" };
                 match self.runtime.block_on(self.store.retention_run(&config, by, now)) {
                     Ok(report) => {
-                        self.shared.set_problem(TOPIC, None);
+                        let problem =
+                            (!report.problem.is_empty()).then(|| not_removed(&report.problem));
+                        self.shared.set_problem(TOPIC, problem);
                         if !report.is_empty() {
                             tracing::info!(
                                 segments = report.segments.len(),
@@ -72,7 +74,7 @@ impl Job {
                             );
                         }
                         let went = [
-                            report.events(),
+                            report.events().saturating_sub(report.events_carried),
                             report.bytes(),
                             report.rejects,
                             report.events_carried,
@@ -82,8 +84,7 @@ impl Job {
                         }
                     }
                     Err(error) => {
-                        let text = format!("what is old cannot be removed: {error}");
-                        self.shared.set_problem(TOPIC, Some((Health::Degraded, text)));
+                        self.shared.set_problem(TOPIC, Some(not_removed(&error)));
                     }
                 }
             }
@@ -152,6 +153,10 @@ impl Job {
             self.shared.tell(finding(used, now));
         }
     }
+}
+
+fn not_removed(why: &dyn std::fmt::Display) -> (Health, String) {
+    (Health::Degraded, format!("what is old cannot be removed: {why}"))
 }
 
 fn finding(used: u64, now: Timestamp) -> Finding {

@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use crate::model::alert::Alert;
 use crate::store::audit::ChainHead;
 use crate::store::sql::{self, Connection};
-use crate::store::{Store, StoreError, Writer, audit, rows, verbs};
+use crate::store::{Store, StoreError, Writer, audit, read_board, rows, verbs};
 
 /// Take what is shared until the end of the transaction. The number of the change; a second call gives the same.
 pub(crate) async fn take(sql: &mut Connection) -> Result<i64, StoreError> {
@@ -64,12 +64,19 @@ impl Store {
         change: i64,
     ) -> Result<Vec<Arc<Alert>>, StoreError> {
         let rows = rows::read_changed(&mut writer.sql, writer.change).await?;
+        let all = match removed(&mut writer.sql).await? > writer.change {
+            true => Some(read_board(&mut writer.sql).await?),
+            false => None,
+        };
         let pending = verbs::read_pending(&mut writer.sql).await?;
         writer.head = audit::read_head(&mut writer.sql).await?;
         writer.change = change;
         self.known.store(change, Ordering::Relaxed);
         let changed = rows.iter().map(|row| Arc::clone(&row.alert)).collect();
         let mut board = self.board.write();
+        if let Some(all) = all {
+            *board = all;
+        }
         rows.into_iter().for_each(|row| board.put(row));
         board.set_pending(pending);
         Ok(changed)
@@ -101,6 +108,19 @@ impl Store {
 async fn newest(readers: &sql::Pool) -> Result<i64, StoreError> {
     let found = sql::scalar("SELECT change FROM chain WHERE one = 1").fetch_one(readers).await;
     found.map_err(|source| StoreError::sql("say what is new", source))
+}
+
+/// Note that alerts went under this change: who follows cannot see it by the alerts that are left.
+pub(crate) async fn note_removed(sql: &mut Connection, change: i64) -> Result<(), StoreError> {
+    let noted = sql::query("UPDATE chain SET removed = $1 WHERE one = 1").bind(change);
+    let done = noted.execute(sql).await;
+    done.map(|_| ()).map_err(|source| StoreError::sql("note that alerts went", source))
+}
+
+/// Under which change alerts went last.
+async fn removed(sql: &mut Connection) -> Result<i64, StoreError> {
+    let found = sql::scalar("SELECT removed FROM chain WHERE one = 1").fetch_one(sql).await;
+    found.map_err(|source| StoreError::sql("say whether alerts went", source))
 }
 
 /// The number of the last change.

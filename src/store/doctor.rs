@@ -36,9 +36,11 @@ pub async fn adopt_tail(
     folder::prepare(dir)?;
     let _lock = folder::lock(dir)?;
     let mut sql = schema::open(dir, config).await?.writer;
-    let books = lengths(&read_segments(&mut sql).await?);
+    let segments = read_segments(&mut sql).await?;
+    let books = lengths(&segments);
     let events_folder = folder::events_folder(dir);
-    retention::settle_files(&mut sql, &events_folder).await?;
+    retention::name_kept(&events_folder, &segments)?;
+    retention::remove_left(&mut sql, &events_folder).await?;
     let tails = find_tails(&events_folder, &books)?;
     if let Some(tail) = tails.iter().find(|tail| tail.more) {
         let file = segment_path(&events_folder, tail.number);

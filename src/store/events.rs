@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::{BufReader, ErrorKind, Read, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -146,8 +146,9 @@ impl EventReader {
         let Some(here) = here.filter(|segment| segment.length > cursor.offset) else {
             return later;
         };
-        let path = segment_path(&self.folder, here.number);
-        let frames = walk_frames(&path, cursor.offset, here.length, u64::MAX).unwrap_or_default();
+        let file = File::open(segment_path(&self.folder, here.number));
+        let frames = file.and_then(|file| walk_frames(&file, cursor.offset, here.length, u64::MAX));
+        let frames = frames.unwrap_or_default();
         later + frames.iter().map(|(_, header)| u64::from(header.count)).sum::<u64>()
     }
 
@@ -231,14 +232,14 @@ impl EventReader {
         loop {
             let mut segments = self.segments.read().clone();
             segments.retain(|segment| segment.number >= from.segment);
-            let newest_segment = segments.iter().map(|one| one.number).max();
-            self.scan_these(segments, scan, from, matches, newest, found)?;
-            // What a retention that ran meanwhile kept of a segment stands behind all that were there.
-            let segment = newest_segment.map_or(from.segment, |number| number + 1);
-            if !self.has_copies_from(segment) {
+            let end = segments.iter().max_by_key(|one| one.number).copied();
+            let all_there = self.scan_these(segments, scan, from, matches, newest, found)?;
+            // What a retention that ran meanwhile kept of a segment stands behind all that was there.
+            let Some(end) = end else { return Ok(()) };
+            if all_there && !self.has_copies_from(end.number + 1) {
                 return Ok(());
             }
-            from = Cursor { segment, offset: SEGMENT_START };
+            from = Cursor { segment: end.number, offset: end.length };
         }
     }
 
@@ -247,6 +248,7 @@ impl EventReader {
         self.segments.read().iter().any(|one| one.copied && one.number >= number)
     }
 
+    /// `false`: some of these are gone.
     fn scan_these(
         &self,
         mut segments: Vec<Segment>,
@@ -255,7 +257,8 @@ impl EventReader {
         matches: &(dyn Fn(&Event) -> bool + Sync),
         newest: &mut Newest,
         found: &mut Found,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
+        let mut all_there = true;
         segments.sort_unstable_by_key(|segment| std::cmp::Reverse((segment.last, segment.number)));
         for segment in segments {
             if !overlaps(scan, segment.first, segment.last) || !newest.wants(segment.last) {
@@ -264,15 +267,17 @@ impl EventReader {
             let start = if segment.number == from.segment { from.offset } else { SEGMENT_START };
             let path = segment_path(&self.folder, segment.number);
             let io = |source| StoreError::io("read the event segment", &path, source);
-            let listed = walk_frames(&path, start, segment.length, u64::MAX);
-            if listed.is_err() && !self.segments().iter().any(|one| one.number == segment.number) {
-                // Retention took it away meanwhile.
-                continue;
-            }
-            let mut frames = listed.map_err(io)?;
+            let file = match File::open(&path) {
+                // Retention took it away meanwhile. A file that is open can be read to its end.
+                Err(_) if !self.segments().iter().any(|one| one.number == segment.number) => {
+                    all_there = false;
+                    continue;
+                }
+                file => file.map_err(io)?,
+            };
+            let mut frames = walk_frames(&file, start, segment.length, u64::MAX).map_err(io)?;
             frames.retain(|(_, header)| wanted(scan, header));
             frames.sort_by_key(|(_, header)| std::cmp::Reverse(header.last));
-            let file = File::open(&path).map_err(io)?;
             for (offset, header) in frames {
                 if !newest.wants(header.last) {
                     break;
@@ -288,7 +293,7 @@ impl EventReader {
                 }
             }
         }
-        Ok(())
+        Ok(all_there)
     }
 
     /// The events of one endpoint within `minutes` before and after `at`, oldest first.
@@ -306,35 +311,52 @@ impl EventReader {
     }
 
     /// Events by their known places; what cannot be read is left out.
-    pub(crate) fn by_place(&self, rows: &[EvidenceRow]) -> HashMap<EventId, Event> {
+    pub(crate) fn by_place(&self, rows: &[EvidenceRow]) -> ByPlace {
         let mut blocks: BTreeMap<(u64, u64), Vec<&EvidenceRow>> = BTreeMap::new();
         for row in rows {
             blocks.entry((row.segment, row.block_offset)).or_default().push(row);
         }
-        let mut events = HashMap::new();
+        let mut found = ByPlace::default();
         let mut open: Option<(u64, File)> = None;
         for ((segment, offset), rows) in blocks {
+            let Some(first) = rows.first() else { continue };
             if open.as_ref().is_none_or(|(number, _)| *number != segment) {
-                let file = File::open(segment_path(&self.folder, segment));
-                open = file.ok().map(|file| (segment, file));
+                open = found.or_note(segment, File::open(segment_path(&self.folder, segment)));
             }
-            let (Some((_, file)), Some(first)) = (&open, rows.first()) else { continue };
-            let Some(raw) = read_packed(file, offset, first.block_bytes)
-                .ok()
-                .and_then(|packed| frame::unpack(&packed, first.raw_bytes, None))
-            else {
-                continue;
-            };
+            let packed =
+                open.as_ref().map(|(_, file)| read_packed(file, offset, first.block_bytes));
+            let packed = packed.and_then(|packed| found.or_note(segment, packed));
+            let raw = packed.and_then(|(_, raw)| frame::unpack(&raw, first.raw_bytes, None));
+            let Some(raw) = raw else { continue };
             for row in rows {
                 let start = row.place.start as usize;
                 let line = raw.get(start..start + row.place.length as usize).unwrap_or_default();
                 // The place may be stale (a restored database): the id must agree.
                 if let Some(event) = event_v1::read_flat(line).filter(|e| e.id == row.event) {
-                    events.insert(row.event, event);
+                    found.events.insert(row.event, event);
                 }
             }
         }
-        events
+        found
+    }
+}
+
+/// Events that were found by their places.
+#[derive(Default)]
+pub(crate) struct ByPlace {
+    pub events: HashMap<EventId, Event>,
+    /// Segments that cannot be read now, and perhaps later: damage and files that are gone are for good.
+    pub unread: Vec<u64>,
+}
+
+impl ByPlace {
+    fn or_note<T>(&mut self, segment: u64, read: std::io::Result<T>) -> Option<(u64, T)> {
+        let read = read.inspect_err(|error| {
+            if !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::UnexpectedEof) {
+                self.unread.push(segment);
+            }
+        });
+        read.ok().map(|read| (segment, read))
     }
 }
 
@@ -383,14 +405,13 @@ fn wanted(scan: &EventScan, header: &Header) -> bool {
 
 /// Offsets and headers of the frames from an offset on, until so many events are in them.
 pub(crate) fn walk_frames(
-    path: &Path,
+    file: &File,
     start: u64,
     length: u64,
     events_max: u64,
 ) -> std::io::Result<Vec<(u64, Header)>> {
-    let file = File::open(path)?;
     let mut input = BufReader::with_capacity(WINDOW_BYTES, file);
-    input.seek_relative(i64::try_from(start).unwrap_or(0))?;
+    input.seek(SeekFrom::Start(start))?;
     let mut frames = Vec::new();
     let mut offset = start;
     let mut bytes = Vec::new();

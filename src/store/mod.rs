@@ -131,7 +131,8 @@ impl Store {
         let mut sql = opened.writer;
         let segments = read_segments(&mut sql).await?;
         let events_folder = folder::events_folder(dir);
-        retention::settle_files(&mut sql, &events_folder).await?;
+        retention::name_kept(&events_folder, &segments)?;
+        retention::remove_left(&mut sql, &events_folder).await?;
         let cut = event_log::recover(&events_folder, &lengths(&segments))?;
         if cut > 0 {
             tracing::info!(bytes = cut, "cut events of an unfinished commit");
@@ -196,7 +197,10 @@ impl Store {
         sql::abandon(&mut writer.sql).await;
         let segments = read_segments(&mut writer.sql).await?;
         let folder = folder::events_folder(&self.dir);
-        retention::settle_files(&mut writer.sql, &folder).await?;
+        retention::name_kept(&folder, &segments)?;
+        // Who searches knows what is gone before its file is.
+        self.events.replace(segments.clone());
+        retention::remove_left(&mut writer.sql, &folder).await?;
         writer.log = open_log(&folder, &segments, &self.config)?;
         writer.head = audit::read_head(&mut writer.sql).await?;
         writer.commits = commit::commits(&mut writer.sql).await?;
@@ -207,7 +211,6 @@ impl Store {
         writer.change = newest_change(&mut writer.sql).await?;
         self.known.store(writer.change, Ordering::Relaxed);
         writer.recent.keep(&segments);
-        self.events.replace(segments);
         let board = read_board(&mut writer.sql).await?;
         *self.board.write() = board;
         Ok(())

@@ -1,6 +1,7 @@
 //! What the store can be asked: alerts, evidence, rejects, endpoints, the ledger, and the states that
 //! the stages take back at start.
 
+use hashbrown::HashMap;
 use sqlx::AssertSqlSafe;
 
 use crate::model::alert::{Alert, AlertId, Pending};
@@ -21,7 +22,7 @@ use crate::store::{Store, StoreError};
 
 /// How far before its alert an event that took part in a correlation is looked for, and how far behind it: the event
 /// that made it may have come late.
-const CORRELATION_REACH_US: i64 = 24 * 3_600 * SECOND_US;
+pub(crate) const CORRELATION_REACH_US: i64 = 24 * 3_600 * SECOND_US;
 
 /// Which rejects to list.
 #[derive(Clone, Debug, Default)]
@@ -79,10 +80,17 @@ impl Store {
             events.sort_by_key(|event| (event.timestamp, event.id));
             return Ok(events);
         }
-        let places = self.evidence_places(&alert.evidence).await?;
-        let mut events = self.events.by_place(&places);
-        let missing: Vec<EventId> =
-            alert.evidence.iter().copied().filter(|id| !events.contains_key(id)).collect();
+        let mut events = HashMap::new();
+        let mut missing = alert.evidence.clone();
+        // Twice: retention may move an event between the question where it is and the look there.
+        for _ in 0..2 {
+            let places = self.evidence_places(&missing).await?;
+            if places.is_empty() {
+                break;
+            }
+            events.extend(self.events.by_place(&places).events);
+            missing.retain(|id| !events.contains_key(id));
+        }
         if !missing.is_empty() {
             let scan = EventScan {
                 from: Some(alert.first_seen.plus_micros(-CORRELATION_REACH_US)),

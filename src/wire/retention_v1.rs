@@ -21,6 +21,9 @@ pub struct Retention {
     /// Why segments stay this time.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub postponed: String,
+    /// What went wrong with the rest.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub problem: String,
     /// Events that stay.
     pub events_left: u64,
     /// Bytes of segments that stay.
@@ -77,6 +80,7 @@ impl From<&retention::RetentionReport> for Retention {
             endpoints: report.endpoints,
             closed_alerts: report.alerts,
             postponed: report.postponed.clone(),
+            problem: report.problem.clone(),
             events_left: report.events_left,
             bytes_left: report.bytes_left,
             disk_used: report.disk_used,
@@ -110,6 +114,7 @@ impl TryFrom<Retention> for retention::RetentionReport {
             endpoints: wire.endpoints,
             alerts: wire.closed_alerts,
             postponed: wire.postponed,
+            problem: wire.problem,
             events_left: wire.events_left,
             bytes_left: wire.bytes_left,
             disk_used: wire.disk_used,

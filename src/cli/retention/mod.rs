@@ -87,5 +87,6 @@ fn print(report: &RetentionReport, format: Format, verb: &str) -> anyhow::Result
     if !report.postponed.is_empty() {
         output::complain(&format!("segments stay this time: {}", report.postponed));
     }
+    anyhow::ensure!(report.problem.is_empty(), "{}", report.problem);
     Ok(())
 }

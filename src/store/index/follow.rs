@@ -9,7 +9,7 @@ use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::stdx::stop::StopToken;
 use crate::stdx::time::Timestamp;
@@ -59,8 +59,10 @@ pub struct Follower {
     /// Steps that failed, one after the other.
     failed: u32,
     frames: FrameReader,
-    /// Segments that were there when rows of others were last looked for.
-    pub(super) kept: Vec<u64>,
+    /// Segments that were there when rows of others were last looked for, if they were.
+    pub(super) kept: Option<Vec<u64>>,
+    /// Not before: the last look failed.
+    pub(super) forget_at: Option<Instant>,
 }
 
 /// A day that is being written.
@@ -99,7 +101,8 @@ impl Follower {
             fresh: 0,
             failed: 0,
             frames: FrameReader::default(),
-            kept: Vec::new(),
+            kept: None,
+            forget_at: None,
         })
     }
 
@@ -274,8 +277,8 @@ impl Follower {
             let start = if same { read.cursor.offset } else { Cursor::START.offset };
             let path = segment_path(self.reader.folder(), segment);
             let io = |source| Failed::Log(StoreError::io("read the event segment", &path, source));
-            let frames = walk_frames(&path, start, length, STEP_EVENTS - events).map_err(io)?;
             let file = File::open(&path).map_err(io)?;
+            let frames = walk_frames(&file, start, length, STEP_EVENTS - events).map_err(io)?;
             for (offset, header) in frames {
                 let end = Cursor { segment, offset: offset + header.frame_bytes };
                 let place = segment << OFFSET_BITS | offset;

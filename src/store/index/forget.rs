@@ -1,9 +1,13 @@
 //! What the log has let go of goes from the index too: whole days, and rows of segments that are gone.
 
 use std::ops::Range;
+use std::time::{Duration, Instant};
 
 use crate::store::index::follow::{Failed, Follower, OFFSET_BITS};
 use crate::store::index::{REST, partition_name, partition_names};
+
+/// How long it is waited after a failure.
+const AGAIN: Duration = Duration::from_secs(60);
 
 impl Follower {
     /// Days whose events are all gone from the log go too.
@@ -24,11 +28,14 @@ impl Follower {
         }
     }
 
-    /// Did segments go since rows of such were looked for?
+    /// Did segments go since rows of such were looked for? After a start, and after a failure, nobody knows.
     pub(super) fn lost_segments(&self) -> bool {
+        let Some(kept) = &self.kept else {
+            return self.forget_at.is_none_or(|at| Instant::now() >= at);
+        };
         let there = self.reader.segments();
         let is_there = |number: &u64| there.iter().any(|one| one.number == *number);
-        !self.kept.iter().all(is_there)
+        !kept.iter().all(is_there)
     }
 
     /// Forget while nothing new comes.
@@ -39,8 +46,9 @@ impl Follower {
             Err(Failed::Index(what)) => what,
             Err(Failed::Log(error)) => error.to_string(),
         };
-        // Tried again with the next that go, and after a start: not five times a second.
-        self.kept = self.reader.segments().iter().map(|one| one.number).collect();
+        // Nobody knows now what was left: all is looked through, but not five times a second.
+        self.kept = None;
+        self.forget_at = Some(Instant::now() + AGAIN);
         self.go_back(&what);
     }
 
@@ -48,21 +56,19 @@ impl Follower {
     pub(super) fn forget_gone(&mut self) -> Result<(), Failed> {
         let kept: Vec<u64> = self.reader.segments().iter().map(|one| one.number).collect();
         // New segments alone leave nothing behind.
-        if !self.kept.is_empty() && !self.lost_segments() {
-            self.kept = kept;
+        if self.kept.is_some() && !self.lost_segments() {
+            self.kept = Some(kept);
             return Ok(());
         }
-        // At first nobody knows which rows are there.
-        let known = std::mem::take(&mut self.kept);
-        let gone = |number: u64| {
-            kept.binary_search(&number).is_err()
-                && (known.is_empty() || known.binary_search(&number).is_ok())
-        };
+        let known = self.kept.take();
+        let was_there = |number: &u64| known.as_ref().is_none_or(|known| known.contains(number));
+        let gone = |number: u64| kept.binary_search(&number).is_err() && was_there(&number);
         let partitions = self.index.partitions.lock().clone();
         for (name, partition) in partitions {
             partition.reload()?;
             let numbers = partition.holds(&gone, OFFSET_BITS)?;
-            if numbers.is_empty() {
+            // Deleted, and not rewritten: an earlier look ended in between.
+            if numbers.is_empty() && partition.parts_with_deletes()?.is_empty() {
                 continue;
             }
             if let Some(open) = self.writers.remove(&name) {
@@ -74,7 +80,7 @@ impl Follower {
             partition.forget(&places)?;
             tracing::debug!(name, segments = numbers.len(), "rows of segments that are gone went");
         }
-        self.kept = kept;
+        self.kept = Some(kept);
         Ok(())
     }
 }

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use tantivy::directory::MmapDirectory;
+use tantivy::index::SegmentId;
 use tantivy::indexer::{LogMergePolicy, NoMergePolicy, UserOperation};
 use tantivy::query::RangeQuery;
 use tantivy::schema::document::{ReferenceValue, ReferenceValueLeaf};
@@ -98,7 +99,7 @@ impl Document for Row {
 
 /// One day, open for reading.
 pub(crate) struct Partition {
-    index: Index,
+    pub(super) index: Index,
     reader: IndexReader,
 }
 
@@ -174,8 +175,28 @@ impl Partition {
     /// Take out the rows with these places, and rewrite the parts that held them: so do terms of nobody else. There must be
     /// no writing end open.
     pub(crate) fn forget(&self, places: &[Range<u64>]) -> Result<(), TantivyError> {
-        let mut writer: IndexWriter<Row> = self.index.writer_with_num_threads(1, WRITER_BYTES)?;
+        let mut writer = self.deleter()?;
+        self.delete(&mut writer, places)?;
+        for part in self.parts_with_deletes()? {
+            writer.merge(&[part]).wait()?;
+        }
+        writer.garbage_collect_files().wait()?;
+        writer.wait_merging_threads()
+    }
+
+    /// A writing end that merges nothing by itself.
+    pub(super) fn deleter(&self) -> Result<IndexWriter<Row>, TantivyError> {
+        let writer: IndexWriter<Row> = self.index.writer_with_num_threads(1, WRITER_BYTES)?;
         writer.set_merge_policy(Box::new(NoMergePolicy));
+        Ok(writer)
+    }
+
+    /// Take out the rows with these places; their words stay.
+    pub(super) fn delete(
+        &self,
+        writer: &mut IndexWriter<Row>,
+        places: &[Range<u64>],
+    ) -> Result<(), TantivyError> {
         for Range { start, end } in places {
             let term = |place: u64| Term::from_field_u64(SCHEMA.1.frame, place);
             let range = RangeQuery::new(Included(term(*start)), Excluded(term(*end)));
@@ -187,15 +208,14 @@ impl Partition {
             prepared.set_payload(payload);
         }
         prepared.commit()?;
-        // While somebody holds what describes a part, its files stay.
+        Ok(())
+    }
+
+    /// Parts that still hold words of rows that are gone. Of these only the ids: while somebody holds what describes a part,
+    /// its files stay.
+    pub(crate) fn parts_with_deletes(&self) -> Result<Vec<SegmentId>, TantivyError> {
         let parts = self.index.searchable_segment_metas()?;
-        let parts: Vec<_> =
-            parts.iter().filter(|part| part.has_deletes()).map(|part| part.id()).collect();
-        for part in parts {
-            writer.merge(&[part]).wait()?;
-        }
-        writer.garbage_collect_files().wait()?;
-        writer.wait_merging_threads()
+        Ok(parts.iter().filter(|part| part.has_deletes()).map(|part| part.id()).collect())
     }
 
     /// See what was committed since.

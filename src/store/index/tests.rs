@@ -407,8 +407,28 @@ fn has_word(log: &Log, word: &str) -> bool {
     })
 }
 
-#[test]
-fn rows_of_segments_that_are_gone_go_and_their_words_with_them() {
+/// Files of the index that belong to no part of it.
+fn files_of_nobody(log: &Log) -> Vec<String> {
+    let folder = log.folder.path().join("index");
+    let index = EventIndex::open(&folder);
+    let partitions = index.partitions.lock().clone();
+    let mut found = Vec::new();
+    for (name, partition) in partitions {
+        let parts = partition.index.searchable_segment_ids().unwrap();
+        let parts: Vec<String> = parts.iter().map(|part| part.uuid_string()).collect();
+        for entry in std::fs::read_dir(folder.join(name)).unwrap() {
+            let file = entry.unwrap().file_name().to_string_lossy().into_owned();
+            let of = file.split('.').next().unwrap_or_default().to_owned();
+            if of.len() == 32 && !parts.contains(&of) {
+                found.push(file);
+            }
+        }
+    }
+    found
+}
+
+/// Six segments of 50 events, each with a word of its own, in the index; the fourth is gone.
+fn with_a_segment_gone() -> Log {
     let mut log = Log::new(1);
     for part in 0..6_u64 {
         let mut events: Vec<Event> = (part * 50..part * 50 + 50).map(numbered).collect();
@@ -422,14 +442,23 @@ fn rows_of_segments_that_are_gone_go_and_their_words_with_them() {
     let books: Vec<_> = log.reader.books().into_iter().filter(|one| one.number != 4).collect();
     std::fs::remove_file(log.folder.path().join("events/0000000004.seg")).unwrap();
     log.reader.replace(books);
-    // A follower that runs does it while nothing new comes.
+    log
+}
+
+/// What a follower that runs does while nothing new comes.
+fn forget_while_idle(log: &Log) {
     let mut follower = Follower::new(&log.reader).unwrap();
     follower.prepare(true);
-    (1..=6).for_each(|number| follower.kept.push(number));
-    assert!(follower.lost_segments());
+    assert!(follower.lost_segments(), "after a start nobody knows");
     follower.forget_or_say();
     assert!(!follower.lost_segments());
-    drop(follower);
+}
+
+#[test]
+fn rows_of_segments_that_are_gone_go_and_their_words_with_them() {
+    let mut log = with_a_segment_gone();
+    forget_while_idle(&log);
+    assert_eq!(files_of_nobody(&log), [""; 0]);
     assert_eq!(log.reader.index_status().unwrap().events, 250);
     log.append(&[numbered(1_000)]);
     log.follow();
@@ -439,4 +468,23 @@ fn rows_of_segments_that_are_gone_go_and_their_words_with_them() {
     log.assert_same("host:common or host:rare", 1_000);
     log.assert_same("user:secret3", 1_000);
     log.assert_same("user:secret4", 1_000);
+}
+
+#[test]
+fn words_that_an_earlier_look_left_behind_go_with_the_next() {
+    let log = with_a_segment_gone();
+    // As after a kill between the deletion and the parts that are written anew.
+    let place = |number: u64| number << super::follow::OFFSET_BITS;
+    let partitions = log.reader.index().unwrap().partitions.lock().clone();
+    for partition in partitions.values() {
+        let mut writer = partition.deleter().unwrap();
+        let gone = place(4)..place(5);
+        partition.delete(&mut writer, std::slice::from_ref(&gone)).unwrap();
+    }
+    drop(partitions);
+    assert!(has_word(&log, "secret3"), "the rows are gone, the words are not");
+    forget_while_idle(&log);
+    assert!(!has_word(&log, "secret3"));
+    assert!(has_word(&log, "secret4"));
+    assert_eq!(files_of_nobody(&log), [""; 0]);
 }

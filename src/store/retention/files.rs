@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use hashbrown::HashSet;
 
 use crate::store::event_log::{segment_path, sync_folder};
+use crate::store::events::Segment;
 use crate::store::{StoreError, read_segments, sql};
 
 /// Where the transaction says which files are left to remove.
@@ -44,22 +45,16 @@ async fn files_left(link: &mut sql::Connection) -> Result<Vec<u64>, StoreError> 
     Ok(text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default())
 }
 
-/// Give what is kept its name where the books know it, drop it where they do not, and remove the files of segments that
-/// are gone by the books. Also at start, after a crash in between.
-pub(crate) async fn settle_files(
-    link: &mut sql::Connection,
-    events: &Path,
-) -> Result<(), StoreError> {
-    let left = files_left(link).await?;
+/// Give what is kept its name where the books know it, and drop it where they do not. At start, and whenever the books are
+/// read again.
+pub(crate) fn name_kept(events: &Path, books: &[Segment]) -> Result<(), StoreError> {
     let kept = kept_files(events)
         .map_err(|source| StoreError::io("list the event segments in", events, source))?;
-    if left.is_empty() && kept.is_empty() {
-        return Ok(());
-    }
-    let books = read_segments(link).await?;
-    let known: HashSet<u64> = books.iter().map(|one| one.number).collect();
     let copied: HashSet<u64> =
         books.iter().filter(|one| one.copied).map(|one| one.number).collect();
+    if kept.is_empty() {
+        return Ok(());
+    }
     for (path, number) in kept {
         // What the books know as a copy is this file, whatever else has its name: a commit that failed leaves such. All
         // others never became real.
@@ -69,6 +64,30 @@ pub(crate) async fn settle_files(
         };
         done.map_err(|source| StoreError::io("settle the event segment", &path, source))?;
     }
+    sync_folder(events).map_err(|source| StoreError::io("sync the folder", events, source))
+}
+
+/// Remove the files of segments that are gone by the books. Whoever reads segments must know before that they are.
+pub(crate) async fn remove_left(
+    link: &mut sql::Connection,
+    events: &Path,
+) -> Result<(), StoreError> {
+    let left = files_left(link).await?;
+    if left.is_empty() {
+        return Ok(());
+    }
+    let books = read_segments(link).await?;
+    // Where a disk took back what it had said to hold, the old files may be all there is.
+    let is_short = |one: &&Segment| {
+        let length = std::fs::metadata(segment_path(events, one.number)).map(|meta| meta.len());
+        one.copied && length.unwrap_or(0) < one.length
+    };
+    if let Some(short) = books.iter().find(is_short) {
+        let path = segment_path(events, short.number);
+        tracing::error!(path = %path.display(), ?left, "what was kept of these segments is missing: they stay on the disk");
+        return Ok(());
+    }
+    let known: HashSet<u64> = books.iter().map(|one| one.number).collect();
     // A number that is in the books again (a restored database) is no file to remove.
     for number in left.iter().filter(|number| !known.contains(*number)) {
         let path = segment_path(events, *number);

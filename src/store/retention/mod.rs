@@ -5,12 +5,13 @@
 //! behind and nothing short. Evidence of open alerts is copied to the newest segment in that same transaction: an old alert
 //! keeps one event, not 64 MiB. Alerts that are open, verdicts and the audit log never go.
 
+mod evidence;
 mod files;
 mod parts;
 mod segments;
 mod sieve;
 
-use std::collections::BTreeSet;
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use hashbrown::{HashMap, HashSet};
@@ -20,28 +21,43 @@ use crate::model::alert::AlertId;
 use crate::model::event::{Event, EventId};
 use crate::model::retention::{RetentionReport, SegmentGone};
 use crate::stdx::time::{Timestamp, micros};
-use crate::store::audit::{self, NewEntry};
+use crate::store::audit::{self, ChainHead, NewEntry};
 use crate::store::backup::LOCK;
-use crate::store::recent::EvidenceRow;
-use crate::store::{By, Store, StoreError, Writer, folder, local, read_board, read_segments, sql};
+use crate::store::event_log::Appended;
+use crate::store::frame::Frame;
+use crate::store::recent::{EvidenceRow, Recent};
+use crate::store::{
+    By, Store, StoreError, Writer, chain, folder, local, read_board, read_segments, sql,
+};
 
+use evidence::{Named, Strays, can_lie_in};
 pub use files::disk_used;
-pub(crate) use files::settle_files;
+pub(crate) use files::{name_kept, remove_left};
 use parts::Parts;
 
 /// Segments that one run writes anew; more wait for the next.
 const SIEVED_MAX: usize = 32;
-/// Ids of one question.
-const IDS_AT_ONCE: usize = 500;
+/// Why segments stay.
+const NAMED_MEANWHILE: &str = "alerts came to name events in them meanwhile";
 
 /// What goes, with what must be kept of it.
 struct Plan {
     report: RetentionReport,
     alerts: Vec<AlertId>,
     carried: Vec<Event>,
+    /// What open alerts named when it was made.
+    named: Named,
     /// Not after these times.
     rejects_until: Option<Timestamp>,
     endpoints_until: Option<Timestamp>,
+}
+
+/// Who lets what go, and when.
+#[derive(Clone, Copy)]
+struct Run<'a> {
+    config: &'a RetentionConfig,
+    by: By<'a>,
+    now: Timestamp,
 }
 
 fn until(now: Timestamp, age: Duration) -> Option<Timestamp> {
@@ -55,8 +71,9 @@ impl Store {
         config: &RetentionConfig,
         now: Timestamp,
     ) -> Result<RetentionReport, StoreError> {
-        let parts = self.parts_for(config).await?;
-        Ok(self.plan_retention(config, &parts, now).await?.report)
+        let parts = self.parts_for(config, now).await?;
+        let strays = self.strays(&self.old_segments(config, &parts, now)).await?;
+        Ok(self.plan_retention(config, &parts, strays, now).await?.report)
     }
 
     /// Take away what is old enough.
@@ -66,12 +83,15 @@ impl Store {
         by: By<'_>,
         now: Timestamp,
     ) -> Result<RetentionReport, StoreError> {
+        let run = Run { config, by, now };
         // Who copies the segments is waited for until the next time.
         let lock = folder::lock_file(&self.dir.join(LOCK))?;
         let is_free = lock.try_lock().is_ok();
-        let parts = self.parts_for(config).await?;
+        let parts = self.parts_for(config, now).await?;
+        let strays = self.strays(&self.old_segments(config, &parts, now)).await?;
+        self.follow().await?;
         let mut guard = self.hold().await?;
-        let mut plan = self.plan_retention(config, &parts, now).await?;
+        let mut plan = self.plan_retention(config, &parts, strays, now).await?;
         if !is_free && !plan.report.segments.is_empty() {
             plan.report.segments.clear();
             plan.carried.clear();
@@ -81,32 +101,57 @@ impl Store {
         let sieved: Vec<SegmentGone> =
             plan.report.segments.extract_if(.., |one| !one.only.is_empty()).collect();
         if !plan.report.is_empty() {
-            self.carry_out(&mut guard, &plan, by, now).await?;
+            match self.carry_out(&mut guard, &mut plan, run).await {
+                Err(StoreError::Conflict) => {
+                    plan.report = RetentionReport {
+                        postponed: NAMED_MEANWHILE.to_owned(),
+                        disk_used: plan.report.disk_used,
+                        ..RetentionReport::default()
+                    };
+                }
+                done => done?,
+            }
         }
         // Each is written anew while others go on.
         drop(guard);
-        let mut failed = None;
         for row in sieved.into_iter().take(SIEVED_MAX) {
-            match self.sieve(&row, by, now).await {
-                Ok(None) => {}
-                Ok(Some(carried)) => {
-                    plan.report.events_carried += carried;
-                    plan.report.segments.push(row);
-                }
-                // One that cannot be read must not keep the others; it is counted anew, which finds what is damaged.
-                Err(error) => {
-                    self.forget_parts(row.number).await?;
-                    failed = Some(error);
-                }
-            }
+            self.sieve_or_say(row, &mut plan.report, run).await;
         }
-        failed.map_or(Ok(plan.report), Err)
+        (plan.report.events_left, plan.report.bytes_left) = self.events.totals();
+        Ok(plan.report)
+    }
+
+    /// One that cannot be written anew must not keep the others, and what went before it went.
+    async fn sieve_or_say(&self, mut row: SegmentGone, report: &mut RetentionReport, run: Run<'_>) {
+        let error = match self.sieve(&row, run.by, run.now).await {
+            Ok(None) => {
+                report.postponed = NAMED_MEANWHILE.to_owned();
+                return;
+            }
+            Ok(Some(done)) => {
+                report.events_carried += done.carried;
+                (row.events, row.bytes) = (done.events, done.bytes);
+                report.segments.push(row);
+                return;
+            }
+            Err(error) => error,
+        };
+        let is_damage = matches!(&error, StoreError::Io { source, .. } if source.kind() == ErrorKind::InvalidData);
+        report.problem = format!("segment {}: {}", row.number, chain_of(&error));
+        // Counted anew, which finds what is damaged.
+        if is_damage && let Err(error) = self.forget_parts(row.number).await {
+            report.problem = chain_of(&error);
+        }
     }
 
     /// What tenants have of each kind, where that matters.
-    async fn parts_for(&self, config: &RetentionConfig) -> Result<Parts, StoreError> {
+    async fn parts_for(
+        &self,
+        config: &RetentionConfig,
+        now: Timestamp,
+    ) -> Result<Parts, StoreError> {
         match config.events_differ() {
-            true => self.parts_of(&self.dated_segments()).await,
+            true => self.parts_of(&self.dated_segments(now), now).await,
             false => Ok(Parts::new()),
         }
     }
@@ -115,6 +160,7 @@ impl Store {
         &self,
         config: &RetentionConfig,
         parts: &Parts,
+        strays: Strays,
         now: Timestamp,
     ) -> Result<Plan, StoreError> {
         let mut report =
@@ -125,10 +171,17 @@ impl Store {
         if report.segments.extract_if(.., |one| waits(one)).count() > 0 {
             report.postponed = "a sink has not read the segments yet".to_owned();
         }
+        let mut carried = self.evidence_in(&report.segments, &strays).await?;
+        if !carried.stay.is_empty() {
+            report.segments.retain(|one| !carried.stay.contains(&one.number));
+            report.postponed = "evidence in them is not found yet or cannot be read now".to_owned();
+            // What lies in those that stay is not copied.
+            carried = self.evidence_in(&report.segments, &strays).await?;
+        }
+        let carried = carried.events;
+        report.events_carried = carried.len() as u64;
         let whole = report.segments.iter().filter(|one| one.only.is_empty());
         let gone: HashSet<u64> = whole.map(|segment| segment.number).collect();
-        let carried = self.evidence_in(&gone).await?;
-        report.events_carried = carried.len() as u64;
         let (events, bytes) = self.events.totals();
         report.events_left = events.saturating_sub(report.events()) + report.events_carried;
         report.bytes_left = bytes.saturating_sub(report.bytes());
@@ -142,7 +195,8 @@ impl Store {
             .map(|until| oldest_left.map_or(until, |oldest| until.min(oldest)));
         report.rejects = self.count("rejects", "at", rejects_until).await?;
         report.endpoints = self.count("endpoints", "last_seen", endpoints_until).await?;
-        Ok(Plan { report, alerts, carried, rejects_until, endpoints_until })
+        let named = self.open_evidence();
+        Ok(Plan { report, alerts, carried, named, rejects_until, endpoints_until })
     }
 
     /// The first segment that somebody who hands events on may not have read to its end.
@@ -176,29 +230,6 @@ impl Store {
         Ok(u64::try_from(count).unwrap_or(0))
     }
 
-    /// The events that open alerts name.
-    fn open_evidence(&self) -> BTreeSet<EventId> {
-        let board = self.board.read();
-        let open = board.alerts().filter(|alert| !alert.status.is_closed());
-        open.flat_map(|alert| alert.evidence.iter().copied()).collect()
-    }
-
-    /// The evidence of open alerts that lies in these segments.
-    async fn evidence_in(&self, gone: &HashSet<u64>) -> Result<Vec<Event>, StoreError> {
-        if gone.is_empty() {
-            return Ok(Vec::new());
-        }
-        let ids: Vec<EventId> = self.open_evidence().into_iter().collect();
-        let mut places: Vec<EvidenceRow> = Vec::new();
-        for chunk in ids.chunks(IDS_AT_ONCE) {
-            let found = self.evidence_places(chunk).await?;
-            places.extend(found.into_iter().filter(|place| gone.contains(&place.segment)));
-        }
-        let mut events: Vec<Event> = self.events.by_place(&places).into_values().collect();
-        events.sort_by_key(|event| (event.timestamp, event.id));
-        Ok(events)
-    }
-
     /// Closed alerts that the policy lets go; what may still grow stays.
     async fn old_alerts(
         &self,
@@ -222,9 +253,8 @@ impl Store {
     async fn carry_out(
         &self,
         writer: &mut Writer,
-        plan: &Plan,
-        by: By<'_>,
-        now: Timestamp,
+        plan: &mut Plan,
+        run: Run<'_>,
     ) -> Result<(), StoreError> {
         let frame = if plan.carried.is_empty() {
             None
@@ -234,49 +264,24 @@ impl Store {
         };
         let appended = frame.as_ref().map(|frame| writer.log.append(&frame.bytes)).transpose()?;
         let stored = frame.as_ref().zip(appended);
-        let wanted: HashSet<EventId> = plan.carried.iter().map(|event| event.id).collect();
-        let evidence: HashMap<EventId, EvidenceRow> = match stored {
-            // Only where they are now; older places go with their segments.
-            Some(_) => crate::store::recent::Recent::default()
-                .locate(stored, &wanted)
-                .into_iter()
-                .map(|row| (row.event, row))
-                .collect(),
-            None => HashMap::new(),
-        };
-        let evidence: Vec<EvidenceRow> = evidence.into_values().collect();
-        let mut head = writer.head.clone();
         sql::begin(&mut writer.sql).await.inspect_err(|_| writer.log.discard())?;
         writer.unsure = true;
-        let outcome = async {
-            let link = &mut writer.sql;
-            remove_rows(link, plan).await?;
-            local::write_segment(link, stored).await?;
-            local::write_evidence(link, &evidence).await?;
-            let detail = detail(&plan.report);
-            let entry = NewEntry {
-                at: now,
-                actor: by.actor,
-                place: by.place,
-                subject: "store",
-                subject_id: "retention",
-                action: "removed",
-                detail: &detail,
-            };
-            audit::append(link, &mut head, entry).await
-        }
-        .await;
-        if let Err(error) = sql::end(&mut writer.sql, outcome).await {
-            // A failed COMMIT may have reached the disk all the same: the books know.
-            if let Some((_, place)) = stored
-                && let Ok(books) = read_segments(&mut writer.sql).await
-                && books.iter().all(|one| one.number != place.segment || one.length < place.end)
-            {
-                writer.log.discard();
+        let outcome = self.write_plan(writer, plan, stored, run).await;
+        let (head, change) = match sql::end(&mut writer.sql, outcome).await {
+            Ok(done) => done,
+            Err(error) => {
+                // A failed COMMIT may have reached the disk all the same: the books know.
+                if let Some((_, place)) = stored
+                    && let Ok(books) = read_segments(&mut writer.sql).await
+                    && books.iter().all(|one| one.number != place.segment || one.length < place.end)
+                {
+                    writer.log.discard();
+                }
+                return Err(error);
             }
-            return Err(error);
-        }
+        };
         writer.head = head;
+        self.shared_until(writer, change);
         if let Some((frame, place)) = stored {
             writer.log.confirm(place);
             self.events.confirm(frame, place);
@@ -285,12 +290,84 @@ impl Store {
             let board = read_board(&mut writer.sql).await?;
             *self.board.write() = board;
         }
-        writer.unsure = false;
         let numbers: Vec<u64> = plan.report.segments.iter().map(|one| one.number).collect();
         self.events.forget(&numbers);
         writer.recent.forget(&numbers);
-        settle_files(&mut writer.sql, &folder::events_folder(&self.dir)).await
+        remove_left(&mut writer.sql, &folder::events_folder(&self.dir)).await?;
+        writer.unsure = false;
+        Ok(())
     }
+
+    /// The transaction. Where nodes share the alerts, what the others did since the plan was made comes first.
+    async fn write_plan(
+        &self,
+        writer: &mut Writer,
+        plan: &mut Plan,
+        stored: Option<(&Frame, Appended)>,
+        run: Run<'_>,
+    ) -> Result<(ChainHead, i64), StoreError> {
+        let change = self.share(writer).await?;
+        self.look_again(plan, run).await?;
+        let mut head = writer.head.clone();
+        let link = &mut writer.sql;
+        remove_rows(link, plan).await?;
+        if change > 0 && !plan.alerts.is_empty() {
+            chain::note_removed(link, change).await?;
+        }
+        local::write_segment(link, stored).await?;
+        // Only where they are now; older places go with their segments.
+        let wanted: HashSet<EventId> = plan.carried.iter().map(|event| event.id).collect();
+        let places = stored.map(|_| Recent::default().locate(stored, &wanted)).unwrap_or_default();
+        let places: HashMap<EventId, EvidenceRow> =
+            places.into_iter().map(|row| (row.event, row)).collect();
+        let places: Vec<EvidenceRow> = places.into_values().collect();
+        local::write_evidence(link, &places).await?;
+        let detail = detail(&plan.report);
+        let entry = NewEntry {
+            at: run.now,
+            actor: run.by.actor,
+            place: run.by.place,
+            subject: "store",
+            subject_id: "retention",
+            action: "removed",
+            detail: &detail,
+        };
+        audit::append(link, &mut head, entry).await?;
+        Ok((head, change))
+    }
+
+    /// Alerts that were opened again stay; what alerts came to name since must not lie in what goes.
+    async fn look_again(&self, plan: &mut Plan, run: Run<'_>) -> Result<(), StoreError> {
+        if !self.is_shared() {
+            return Ok(());
+        }
+        if !plan.alerts.is_empty() {
+            let old: HashSet<AlertId> =
+                self.old_alerts(run.config, run.now).await?.into_iter().collect();
+            plan.alerts.retain(|id| old.contains(id));
+            plan.report.alerts = plan.alerts.len() as u64;
+        }
+        let numbers: HashSet<u64> = plan.report.segments.iter().map(|one| one.number).collect();
+        let mut going = self.events.segments();
+        going.retain(|segment| numbers.contains(&segment.number));
+        let named = self.open_evidence();
+        let mut fresh = named.iter().filter(|(id, _)| !plan.named.contains_key(*id));
+        match fresh.any(|(_, time)| going.iter().any(|segment| can_lie_in(*time, segment))) {
+            true => Err(StoreError::Conflict),
+            false => Ok(()),
+        }
+    }
+}
+
+/// What went wrong and why, on one line.
+fn chain_of(error: &StoreError) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(next) = cause {
+        text = format!("{text}: {next}");
+        cause = next.source();
+    }
+    text
 }
 
 fn detail(report: &RetentionReport) -> String {

@@ -47,24 +47,31 @@ pub(super) fn share_of(event: &Event) -> Share {
     Share { tenant: tenant.unwrap_or(TENANT).to_owned(), kind }
 }
 
+/// When an event was stored or happened, whichever is later: a clock that went slow makes nothing old. What is said to
+/// happen yet says nothing.
+pub(super) fn later(stored: Timestamp, happened: Timestamp, now: Timestamp) -> Timestamp {
+    if happened > now { stored } else { stored.max(happened) }
+}
+
 /// Sums up parts while events go by.
 pub(super) struct Sums {
     /// Events, raw bytes, newest.
     shares: HashMap<Share, (u64, u64, Timestamp)>,
     /// When events without a time of ingest were stored.
     written: Timestamp,
+    now: Timestamp,
 }
 
 impl Sums {
     /// Of a segment that was written to last at `written`.
-    pub(super) fn of(written: Timestamp) -> Sums {
-        Sums { shares: HashMap::new(), written }
+    pub(super) fn of(written: Timestamp, now: Timestamp) -> Sums {
+        Sums { shares: HashMap::new(), written, now }
     }
 
     /// An event of so many raw bytes.
     pub(super) fn add(&mut self, share: Share, event: &Event, bytes: usize) {
         let stored = if event.ingested.0 > 0 { event.ingested } else { self.written };
-        self.put(share, bytes, event.timestamp.max(stored));
+        self.put(share, bytes, later(stored, event.timestamp, self.now));
     }
 
     /// An event that counts from `at` on.
@@ -93,7 +100,11 @@ impl Sums {
 
 impl Store {
     /// The parts of these segments; of those that were not counted before, the oldest [`COUNTED_MAX`] are read now.
-    pub(super) async fn parts_of(&self, dated: &[SegmentGone]) -> Result<Parts, StoreError> {
+    pub(super) async fn parts_of(
+        &self,
+        dated: &[SegmentGone],
+        now: Timestamp,
+    ) -> Result<Parts, StoreError> {
         let mut parts = self.known_parts().await?;
         let segments: HashMap<u64, Segment> =
             self.events.segments().into_iter().map(|one| (one.number, one)).collect();
@@ -103,7 +114,7 @@ impl Store {
             let path = segment_path(&folder::events_folder(&self.dir), row.number);
             let written = row.newest;
             let file = path.clone();
-            let work = move || count(&file, segment, written);
+            let work = move || count(&file, segment, written, now);
             let counted = task::blocking("count what tenants have", work).await;
             let counted = counted.map_err(|panic| StoreError::Invalid(panic.to_string()))?;
             let counted = match counted {
@@ -185,8 +196,13 @@ pub(super) async fn write_parts(
 }
 
 /// Read a segment. Damage makes it nobody's.
-fn count(path: &Path, segment: Segment, written: Timestamp) -> std::io::Result<Vec<Part>> {
-    match sums(path, segment, written) {
+fn count(
+    path: &Path,
+    segment: Segment,
+    written: Timestamp,
+    now: Timestamp,
+) -> std::io::Result<Vec<Part>> {
+    match sums(path, segment, Sums::of(written, now)) {
         Ok(sums) => Ok(sums.parts(segment.length)),
         Err(error) if error.kind() == ErrorKind::InvalidData => {
             tracing::warn!(path = %path.display(), "a segment with damaged events only goes as a whole");
@@ -201,11 +217,10 @@ fn count(path: &Path, segment: Segment, written: Timestamp) -> std::io::Result<V
     }
 }
 
-fn sums(path: &Path, segment: Segment, written: Timestamp) -> std::io::Result<Sums> {
+fn sums(path: &Path, segment: Segment, mut sums: Sums) -> std::io::Result<Sums> {
     let damaged = || Error::from(ErrorKind::InvalidData);
-    let mut sums = Sums::of(written);
-    let frames = walk_frames(path, SEGMENT_START, segment.length, u64::MAX)?;
     let file = std::fs::File::open(path)?;
+    let frames = walk_frames(&file, SEGMENT_START, segment.length, u64::MAX)?;
     for (offset, header) in frames {
         for block in &header.blocks {
             let raw = read_block(&file, offset, block)?.ok_or_else(damaged)?;

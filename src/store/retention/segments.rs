@@ -8,7 +8,7 @@ use crate::stdx::time::{Timestamp, micros};
 use crate::store::event_log::segment_path;
 use crate::store::events::Segment;
 use crate::store::retention::files::disk_used;
-use crate::store::retention::parts::{Part, Parts};
+use crate::store::retention::parts::{Part, Parts, later};
 use crate::store::retention::until;
 use crate::store::{Store, folder};
 
@@ -33,11 +33,11 @@ struct Ages<'a> {
 
 impl Store {
     /// Every segment but the newest, which is written to, with its age; oldest first.
-    pub(super) fn dated_segments(&self) -> Vec<SegmentGone> {
+    pub(super) fn dated_segments(&self, now: Timestamp) -> Vec<SegmentGone> {
         let mut segments = self.events.segments();
         segments.sort_unstable_by_key(|segment| segment.number);
         segments.pop();
-        let mut rows: Vec<SegmentGone> = segments.iter().map(|one| self.dated(one)).collect();
+        let mut rows: Vec<SegmentGone> = segments.iter().map(|one| self.dated(one, now)).collect();
         rows.sort_by_key(|row| (row.newest, row.number));
         rows
     }
@@ -57,7 +57,7 @@ impl Store {
         } else {
             0
         };
-        let rows = self.dated_segments();
+        let rows = self.dated_segments(now);
         let mut ages = Ages::new(config, parts, &rows, now);
         let mut gone = Vec::new();
         for mut row in rows {
@@ -84,7 +84,7 @@ impl Store {
     }
 
     /// A segment with its age: old logs that were read yesterday are a day old.
-    fn dated(&self, segment: &Segment) -> SegmentGone {
+    fn dated(&self, segment: &Segment, now: Timestamp) -> SegmentGone {
         let path = segment_path(&folder::events_folder(&self.dir), segment.number);
         let written = std::fs::metadata(&path).and_then(|meta| meta.modified());
         let written = written.map_or(segment.last, Timestamp::from);
@@ -92,7 +92,7 @@ impl Store {
             number: segment.number,
             bytes: segment.length,
             events: segment.events,
-            newest: segment.last.max(written),
+            newest: later(written, segment.last, now),
             ..SegmentGone::default()
         }
     }

@@ -7,6 +7,7 @@ use std::fs::File;
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
 use hashbrown::HashMap;
@@ -15,26 +16,27 @@ use crate::model::event::{Event, EventId};
 use crate::model::retention::{SegmentGone, Share};
 use crate::stdx::task;
 use crate::stdx::time::Timestamp;
-use crate::store::audit::{self, NewEntry};
+use crate::store::audit::{self, ChainHead, NewEntry};
 use crate::store::event_log::{SEGMENT_MAGIC, SEGMENT_START, segment_path, sync_folder};
 use crate::store::events::{Segment, read_block, walk_frames};
 use crate::store::frame::{Frame, Packer};
 use crate::store::recent::EvidenceRow;
-use crate::store::retention::files::{kept_path, note_left, settle_files};
+use crate::store::retention::evidence::{Named, can_lie_in};
+use crate::store::retention::files::{kept_path, note_left, remove_left};
 use crate::store::retention::parts::{Part, Sums, share_of, write_parts};
 use crate::store::rows::{id_at, signed};
 use crate::store::{By, Store, StoreError, Writer, folder, local, sql};
 use crate::wire::event_v1;
 
-/// What is written while nobody waits; it gets a number only when it takes a segment's place.
-const DRAFT: &str = "draft.kept";
+/// Each draft has a name of its own: a call that was abandoned may still be writing to its.
+static DRAFTS: AtomicU64 = AtomicU64::new(0);
 
 /// What goes of a segment, and what stays whoever's it is.
 struct Sieve {
     segment: Segment,
     goes: BTreeSet<Share>,
-    /// Events of open alerts.
-    open: BTreeSet<EventId>,
+    /// What open alerts name.
+    open: Named,
     /// When the segment was written to last.
     written: SystemTime,
     now: Timestamp,
@@ -53,19 +55,29 @@ struct Kept {
     carried: u64,
     places: HashMap<EventId, EvidenceRow>,
     parts: Vec<Part>,
-    /// Events of open alerts when it was begun.
-    open: BTreeSet<EventId>,
+    /// What open alerts named when it was begun.
+    open: Named,
+}
+
+/// What went of a segment.
+pub(super) struct Sieved {
+    /// Events of open alerts that were due, and stay.
+    pub carried: u64,
+    /// Events that were due, those among them.
+    pub events: u64,
+    /// Bytes that went.
+    pub bytes: u64,
 }
 
 impl Store {
-    /// Take `row.only` out of a segment. `None`: it has changed meanwhile, and waits for the next time;
-    /// otherwise how many events of open alerts were kept.
+    /// Take `row.only` out of a segment. `None`: it has changed meanwhile, or alerts came to name something in it, and it
+    /// waits for the next time.
     pub(super) async fn sieve(
         &self,
         row: &SegmentGone,
         by: By<'_>,
         now: Timestamp,
-    ) -> Result<Option<u64>, StoreError> {
+    ) -> Result<Option<Sieved>, StoreError> {
         let known = self.events.segments().into_iter().find(|one| one.number == row.number);
         let Some(segment) = known else { return Ok(None) };
         let events = folder::events_folder(&self.dir);
@@ -80,19 +92,25 @@ impl Store {
             level: self.config.compression_level,
         };
         folder::check_space(&events, self.config.free_bytes_min.saturating_add(segment.length))?;
+        // It gets a number only when it takes the segment's place.
+        let draft = format!("draft-{}.kept", DRAFTS.fetch_add(1, Ordering::Relaxed));
+        let draft = events.join(draft);
         let work = move || {
-            sieve.write(&events).inspect_err(|_| {
-                let _ = std::fs::remove_file(events.join(DRAFT));
+            sieve.write(&events, &draft).inspect_err(|_| {
+                let _ = std::fs::remove_file(&draft);
             })
         };
         let kept = task::blocking("sieve a segment", work).await;
         let kept = kept.map_err(|panic| StoreError::Invalid(panic.to_string()))??;
         let mut guard = self.hold().await?;
         let done = self.adopt(&mut guard, segment, &kept, row, by, now).await;
-        if !matches!(done, Ok(Some(_))) {
+        if done.is_err() {
             let _ = std::fs::remove_file(&kept.path);
         }
-        done
+        match done {
+            Err(StoreError::Conflict) => Ok(None),
+            done => done.map(Some),
+        }
     }
 
     /// What is kept takes the place of its segment.
@@ -104,32 +122,31 @@ impl Store {
         row: &SegmentGone,
         by: By<'_>,
         now: Timestamp,
-    ) -> Result<Option<u64>, StoreError> {
+    ) -> Result<Sieved, StoreError> {
         let events = folder::events_folder(&self.dir);
         let number = writer.log.next_number();
-        let mut named = self.evidence_rows_of(&mut writer.sql, segment.number).await?;
-        let open = self.open_evidence();
-        if self.lacks(&named, &open, kept).await? {
-            return Ok(None);
-        }
-        // Also of what alerts name without that its place was known.
-        named.extend(open);
-        let places = named.iter().filter_map(|event| kept.places.get(event));
-        let evidence: Vec<EvidenceRow> =
-            places.map(|place| EvidenceRow { segment: number, ..*place }).collect();
         let waiting = kept_path(&events, number);
         std::fs::rename(&kept.path, &waiting)
             .and_then(|()| sync_folder(&events))
             .map_err(|error| StoreError::io("rename", &kept.path, error))?;
-        let mut head = writer.head.clone();
-        sql::begin(&mut writer.sql).await?;
+        if let Err(error) = sql::begin(&mut writer.sql).await {
+            let _ = std::fs::remove_file(&waiting);
+            return Err(error);
+        }
         writer.unsure = true;
-        let exchange = Exchange { segment, number, kept, evidence, row, by, now };
-        let outcome = exchange.write(&mut writer.sql, &mut head).await;
+        let exchange = Exchange { segment, number, kept, row, by, now };
+        let outcome = self.exchange(writer, exchange).await;
+        let is_named = matches!(outcome, Err(StoreError::Conflict));
         // A failed COMMIT may have reached the disk all the same: the books are read again before anything else is written,
         // and say then which of the two files is a segment.
-        sql::end(&mut writer.sql, outcome).await?;
+        let ended = sql::end(&mut writer.sql, outcome).await;
+        if is_named {
+            let _ = std::fs::remove_file(&waiting);
+            self.settled(writer, false);
+        }
+        let (head, change) = ended?;
         writer.head = head;
+        self.shared_until(writer, change);
         // From here on it is real; what fails now is made good when the books are read again. Who searches meanwhile finds
         // the one file or the other.
         let name = segment_path(&events, number);
@@ -147,26 +164,57 @@ impl Store {
             },
         );
         writer.recent.forget(&[segment.number]);
-        settle_files(&mut writer.sql, &events).await?;
+        remove_left(&mut writer.sql, &events).await?;
         writer.unsure = false;
-        Ok(Some(kept.carried))
+        Ok(Sieved {
+            carried: kept.carried,
+            events: segment.events.saturating_sub(kept.events) + kept.carried,
+            bytes: segment.length.saturating_sub(kept.length),
+        })
+    }
+
+    /// The transaction. [`StoreError::Conflict`]: alerts came to name something that may lie in the segment and is not kept.
+    async fn exchange(
+        &self,
+        writer: &mut Writer,
+        exchange: Exchange<'_>,
+    ) -> Result<(ChainHead, i64), StoreError> {
+        let Exchange { segment, number, kept, .. } = exchange;
+        // What other nodes did comes first.
+        let change = self.share(writer).await?;
+        let mut named = self.evidence_rows_of(&mut writer.sql, segment.number).await?;
+        let open = self.open_evidence();
+        if self.lacks(&named, &open, kept, &segment).await? {
+            return Err(StoreError::Conflict);
+        }
+        // Also of what alerts name without that its place was known.
+        named.extend(open.into_keys());
+        let places = named.iter().filter_map(|event| kept.places.get(event));
+        let evidence: Vec<EvidenceRow> =
+            places.map(|place| EvidenceRow { segment: number, ..*place }).collect();
+        let mut head = writer.head.clone();
+        exchange.write(&mut writer.sql, &evidence, &mut head).await?;
+        Ok((head, change))
     }
 
     /// Have alerts come to name something since the draft was begun that may lie in the segment and is not kept?
     async fn lacks(
         &self,
         named: &BTreeSet<EventId>,
-        open: &BTreeSet<EventId>,
+        open: &Named,
         kept: &Kept,
+        segment: &Segment,
     ) -> Result<bool, StoreError> {
-        let missing = open.iter().filter(|event| !kept.places.contains_key(*event));
-        let fresh: Vec<EventId> =
-            missing.filter(|event| !kept.open.contains(*event)).copied().collect();
-        if fresh.iter().any(|event| named.contains(event)) {
+        let missing = open.iter().filter(|(event, _)| !kept.places.contains_key(*event));
+        let fresh: Vec<_> = missing.filter(|(event, _)| !kept.open.contains_key(*event)).collect();
+        if fresh.iter().any(|(event, _)| named.contains(*event)) {
             return Ok(true);
         }
-        let placed = self.evidence_places(&fresh).await?;
-        Ok(fresh.iter().any(|event| placed.iter().all(|place| place.event != *event)))
+        // Of the others it only matters where they are if they can be here.
+        let near = fresh.into_iter().filter(|(_, time)| can_lie_in(**time, segment));
+        let near: Vec<EventId> = near.map(|(event, _)| *event).collect();
+        let placed = self.places_of(near.iter().copied()).await?;
+        Ok(near.iter().any(|event| !placed.contains_key(event)))
     }
 
     /// The events of a segment that alerts name.
@@ -189,7 +237,6 @@ struct Exchange<'a> {
     segment: Segment,
     number: u64,
     kept: &'a Kept,
-    evidence: Vec<EvidenceRow>,
     row: &'a SegmentGone,
     by: By<'a>,
     now: Timestamp,
@@ -200,13 +247,14 @@ impl Exchange<'_> {
     async fn write(
         &self,
         link: &mut sql::Connection,
-        head: &mut audit::ChainHead,
+        evidence: &[EvidenceRow],
+        head: &mut ChainHead,
     ) -> Result<(), StoreError> {
         let Exchange { segment, number, kept, row, .. } = self;
         forget_segment(link, segment.number).await?;
         note_left(link, [segment.number]).await?;
         insert_copy(link, *number, kept).await?;
-        local::write_evidence(link, &self.evidence).await?;
+        local::write_evidence(link, evidence).await?;
         write_parts(link, *number, &kept.parts).await?;
         let only: Vec<String> = row.only.iter().map(ToString::to_string).collect();
         let detail = serde_json::json!({
@@ -267,17 +315,14 @@ async fn insert_copy(
 
 impl Sieve {
     /// Write what stays to a draft that reaches the disk.
-    fn write(self, events: &Path) -> Result<Kept, StoreError> {
-        let path = events.join(DRAFT);
+    fn write(self, events: &Path, path: &Path) -> Result<Kept, StoreError> {
         let source = segment_path(events, self.segment.number);
         let failed = |error| StoreError::io("sieve the event segment", &source, error);
-        // Not into a file that a call which was abandoned may still be writing to.
-        let _ = std::fs::remove_file(&path);
         let mut draft = File::options();
         draft.write(true).create_new(true).mode(0o600);
-        let mut draft = draft.open(&path).map_err(failed)?;
+        let mut draft = draft.open(path).map_err(failed)?;
         let mut kept = Kept {
-            path,
+            path: path.to_owned(),
             length: SEGMENT_START,
             raw_bytes: 0,
             first: Timestamp(i64::MAX),
@@ -286,13 +331,13 @@ impl Sieve {
             carried: 0,
             places: HashMap::new(),
             parts: Vec::new(),
-            open: BTreeSet::new(),
+            open: Named::new(),
         };
-        let mut sums = Sums::of(self.written.into());
+        let mut sums = Sums::of(self.written.into(), self.now);
         let mut packer = Packer::new(self.level).map_err(failed)?;
         draft.write_all(&SEGMENT_MAGIC).map_err(failed)?;
         let file = File::open(&source).map_err(failed)?;
-        let frames = walk_frames(&source, SEGMENT_START, self.segment.length, u64::MAX);
+        let frames = walk_frames(&file, SEGMENT_START, self.segment.length, u64::MAX);
         for (offset, header) in frames.map_err(failed)? {
             let mut stay = Vec::new();
             for block in &header.blocks {
@@ -324,7 +369,7 @@ impl Sieve {
             sums.add(share, event, bytes);
             return true;
         }
-        let named = self.open.contains(&event.id);
+        let named = self.open.contains_key(&event.id);
         if named {
             // Its time begins anew, or it would be due again at once.
             sums.put(share, bytes, self.now);

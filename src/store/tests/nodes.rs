@@ -1,6 +1,8 @@
 //! Several nodes on one database.
 
 use super::*;
+use crate::config::retention::RetentionConfig;
+use crate::model::alert::Status;
 use crate::model::verdict::{Confidence, Verdict, VerdictKind};
 
 fn on(place: &Place) -> Place {
@@ -151,4 +153,41 @@ async fn indexes_are_built_while_commits_go_on() {
         "{advice:?}"
     );
     assert!(advice.iter().any(|line| line.contains("fsync = off")), "{advice:?}");
+}
+
+#[tokio::test]
+async fn closed_alerts_go_on_all_nodes_but_for_what_another_node_opened_again() {
+    let Some(place) = Place::postgres() else { return };
+    let other = on(&place);
+    let (east, west) = (open(&place).await, open(&other).await);
+    let mut engine = Episodes::default();
+    let made = east.commit(&alerts(&mut engine, "e", 0..4)).await.unwrap();
+    let ids: Vec<AlertId> = made.alerts.iter().map(|(alert, _)| alert.id).collect();
+    let over = ids.iter().map(|id| AlertChange::Closed(*id)).collect();
+    east.commit(&Commit { alerts: over, ..Commit::default() }).await.unwrap();
+    let targets: Vec<_> = ids.iter().take(3).map(|id| (*id, None)).collect();
+    let status = |status| Action::Status(status);
+    east.act(&targets, status(Status::Resolved), by("ana"), Timestamp(10)).await.unwrap();
+    east.apply_now("ana", Timestamp(20)).await.unwrap();
+    // East has not looked since.
+    west.act(&[(ids[1], None)], status(Status::Open), by("bob"), Timestamp(30)).await.unwrap();
+    west.apply_now("bob", Timestamp(40)).await.unwrap();
+    let day = std::time::Duration::from_secs(86_400);
+    let config =
+        RetentionConfig { closed_alerts: day, disk_drop: 100, ..RetentionConfig::default() };
+    let done = east.retention_run(&config, by("ana"), Timestamp::now()).await.unwrap();
+    assert_eq!(done.alerts, 2);
+    west.follow().await.unwrap();
+    for store in [&east, &west] {
+        let there: Vec<bool> = ids.iter().map(|id| store.alert(id, "x").is_some()).collect();
+        assert_eq!(
+            there,
+            [false, true, false, true],
+            "open ones stay, closed ones went everywhere"
+        );
+    }
+    let note = Action::Note("still there?".to_owned());
+    let gone = west.act(&[(ids[0], None)], note, by("bob"), Timestamp(50)).await;
+    assert!(matches!(gone, Err(StoreError::NoAlert(_))));
+    assert_eq!(east.audit_verify().await.unwrap().broken, None);
 }

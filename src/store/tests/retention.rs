@@ -194,3 +194,104 @@ async fn closed_alerts_go_only_by_an_explicit_policy_and_open_ones_never() {
         0
     );
 }
+
+#[tokio::test]
+async fn evidence_whose_place_is_not_known_is_carried_on_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut engine = Episodes::default();
+    let store = small(dir.path()).await;
+    for part in 0..3 {
+        let from = part * 100;
+        let found = if part == 0 { vec![7, 9] } else { Vec::new() };
+        store.commit(&batch(&mut engine, from..from + 100, &found)).await.unwrap();
+    }
+    // As where an alert came to name them long after, or on another node.
+    let mut writer = store.writer.lock().await;
+    sql::query("DELETE FROM evidence WHERE block >= 0").execute(&mut writer.sql).await.unwrap();
+    drop(writer);
+    age(dir.path(), 1..=2, 91);
+    let plan = store.retention_plan(&policy(), Timestamp::now()).await.unwrap();
+    assert_eq!((plan.segments.len(), plan.events_carried), (2, 2));
+    let done = store.retention_run(&policy(), BY, Timestamp::now()).await.unwrap();
+    assert_eq!((done.segments.len(), done.events_carried, done.events_left), (2, 2, 102));
+    let alert =
+        store.alerts_page("ana", &|_| true, &crate::model::sort::DEFAULT, 1, 0).rows.remove(0);
+    assert_eq!(store.evidence(&alert).await.unwrap().len(), 2);
+    assert_eq!(all(&store).len(), 102);
+}
+
+#[tokio::test]
+async fn a_segment_stays_whose_evidence_cannot_be_read_now() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut engine = Episodes::default();
+    let store = small(dir.path()).await;
+    for part in 0..4 {
+        let found = if part == 0 { vec![7] } else { Vec::new() };
+        store.commit(&batch(&mut engine, part * 10..part * 10 + 10, &found)).await.unwrap();
+    }
+    // A folder can be opened and not be read.
+    let path = segment_path(&dir.path().join("events"), 1);
+    let aside = path.with_extension("aside");
+    std::fs::rename(&path, &aside).unwrap();
+    std::fs::create_dir(&path).unwrap();
+    let old = SystemTime::now() - DAY * 91;
+    std::fs::File::open(&path).unwrap().set_modified(old).unwrap();
+    age(dir.path(), 2..=2, 91);
+    let now = Timestamp::now();
+    let done = store.retention_run(&policy(), BY, now).await.unwrap();
+    assert_eq!(done.segments.iter().map(|one| one.number).collect::<Vec<_>>(), [2]);
+    assert!(done.postponed.contains("evidence"), "{done:?}");
+    std::fs::remove_dir(&path).unwrap();
+    std::fs::rename(&aside, &path).unwrap();
+    age(dir.path(), 1..=1, 91);
+    let done = store.retention_run(&policy(), BY, now).await.unwrap();
+    assert_eq!((done.segments.len(), done.events_carried, done.events_left), (1, 1, 21));
+}
+
+#[tokio::test]
+async fn an_event_of_a_day_to_come_keeps_nothing_young() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = small(dir.path()).await;
+    for number in 0..3 {
+        let mut event = event(number);
+        event.timestamp = Timestamp::now().plus_micros(crate::stdx::time::micros(DAY * 3_000));
+        store.commit(&Commit { events: vec![event], ..Commit::default() }).await.unwrap();
+    }
+    age(dir.path(), 1..=1, 91);
+    let plan = store.retention_plan(&policy(), Timestamp::now()).await.unwrap();
+    assert_eq!(plan.segments.iter().map(|one| one.number).collect::<Vec<_>>(), [1]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_search_finds_what_a_run_carries_on_while_it_searches() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    let dir = tempfile::tempdir().unwrap();
+    let mut engine = Episodes::default();
+    let store = small(dir.path()).await;
+    for part in 0..4 {
+        let found = if part == 0 { vec![7, 9] } else { Vec::new() };
+        store.commit(&batch(&mut engine, part * 10..part * 10 + 10, &found)).await.unwrap();
+    }
+    age(dir.path(), 1..=2, 91);
+    let (ran, handle) = (AtomicBool::new(false), tokio::runtime::Handle::current());
+    let policy = policy();
+    let scan = crate::store::EventScan { limit: 1_000, ..Default::default() };
+    // The newest segment is read first: at its first event the oldest ones go.
+    let found = tokio::task::block_in_place(|| {
+        store.events().search(&scan, &|_| {
+            if !ran.swap(true, Ordering::Relaxed) {
+                let done = store.retention_run(&policy, BY, Timestamp::now());
+                assert_eq!(handle.block_on(done).unwrap().segments.len(), 2);
+            }
+            true
+        })
+    });
+    let numbers: Vec<u64> = found
+        .unwrap()
+        .events
+        .iter()
+        .map(|one| (one.timestamp.0 - 1_000_000_000_000) as u64)
+        .collect();
+    assert!(numbers.contains(&7) && numbers.contains(&9), "{numbers:?}");
+    assert_eq!(numbers.len(), 22);
+}
