@@ -10,6 +10,7 @@ pub mod feed;
 pub mod find;
 pub mod graph;
 pub mod guard;
+mod kernels;
 pub mod onnxruntime;
 pub mod pool;
 pub mod tract;

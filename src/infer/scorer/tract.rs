@@ -7,6 +7,7 @@ use tract_onnx::prelude::*;
 use crate::infer::scorer::ScoreError;
 use crate::infer::scorer::feed::{Feed, Slice};
 use crate::infer::scorer::graph::{Answer, OUTPUTS};
+use crate::infer::scorer::kernels;
 
 /// The runtime's name.
 pub const NAME: &str = "tract";
@@ -40,7 +41,8 @@ impl TractSession {
             OUTPUTS.iter().position(|known| *known == label)
         });
         let outputs: Vec<Option<usize>> = outputs.collect();
-        let optimised = model.into_optimized().map_err(failed)?;
+        let mut optimised = model.into_optimized().map_err(failed)?;
+        kernels::exchange(&mut optimised);
         let plan = optimised.into_runnable().map_err(failed)?;
         Ok(TractSession { plan, inputs, outputs })
     }
