@@ -46,6 +46,15 @@ pub enum TrackWanted {
     Reduced,
 }
 
+/// May a model raise an alert where no rule hit?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Alone {
+    /// Where it is as sure as in half of the attacks that were held out in training.
+    Sure,
+    /// Never: such windows go to the watch list.
+    Never,
+}
+
 /// Models, their runtime, windows and budget.
 #[derive(Clone, Debug, PartialEq)]
 pub struct InferConfig {
@@ -69,6 +78,8 @@ pub struct InferConfig {
     pub lateness: Duration,
     /// Model alerts of an endpoint in a day of event time.
     pub budget: u64,
+    /// May they raise one where no rule hit?
+    pub alone: Alone,
     /// Deaths of the program while it scores the same windows that leave inference off.
     pub deaths_max: u64,
     /// Who gives a second opinion about them.
@@ -88,6 +99,7 @@ impl Default for InferConfig {
             interval: Duration::from_secs(30),
             lateness: Duration::from_millis(500),
             budget: BUDGET_DEFAULT,
+            alone: Alone::Sure,
             deaths_max: 2,
             llm: None,
         }
@@ -116,6 +128,9 @@ pub fn read(reader: &mut Reader) -> InferConfig {
     windows(reader, &mut config);
     let doc = "Alerts that models may make about one endpoint in a day of event time. What is over it is kept, counted and listed, and makes no alert.";
     config.budget = reader.number("infer.budget", BUDGET_DEFAULT, 1, doc);
+    let ways = [("sure", Alone::Sure), ("never", Alone::Never)];
+    let doc = "May a model raise an alert where no rule hit in the window? `sure`: where it is as sure as in half of the attacks that were held out in training. `never`: such windows go to the watch list; in the laboratories no idle background then makes an alert.";
+    config.alone = reader.choice("infer.alone", "sure", &ways, doc).unwrap_or(Alone::Sure);
     let doc = "So many deaths of the program while it scores the same windows leave inference off at the next start: a library may have killed it. A hundred times as many in a day do so in any case.";
     config.deaths_max = reader.number("infer.deaths_max", config.deaths_max, 1, doc);
     config.llm = infer_llm::read(reader);

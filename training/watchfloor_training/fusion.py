@@ -4,6 +4,7 @@ The weights of the score come from held-out scores of training environments.
 The decision has none: a window alarms when a rule of level medium or above hit,
 or when the model is above its own threshold. `sure` is the same with a stricter model:
 it speaks alone only where it is also as sure as in half of the held-out attacks.
+`confirmed` never lets it speak alone: a rule of some level hit in the same window (`infer.alone = "never"`).
 """
 
 from __future__ import annotations
@@ -66,12 +67,14 @@ def run(model_row: str, data: Data, split: Split, work: Path) -> dict:
 
 
 def decision(data: Data, split: Split, test, chance: np.ndarray, threshold: float, sure: float) -> dict:
-    """Captures and background alarms of rules, of the model, of either, and of rules with a surer model."""
+    """Captures and background alarms of rules, of the model, of either, and of rules with a surer or a confirmed model."""
     rules = (counts.sigma_level(data.tables) >= counts.SIGMA_MEDIUM).astype(float)
     model = (chance > threshold).astype(float)
     out: dict = {"sure_threshold": sure}
     surer = np.maximum(rules, chance > sure)
-    for name, flags in (("rules", rules), ("model", model), ("either", np.maximum(rules, model)), ("sure", surer)):
+    confirmed = np.maximum(rules, model * (counts.sigma_level(data.tables) > 0))
+    ways = {"rules": rules, "model": model, "either": np.maximum(rules, model), "sure": surer, "confirmed": confirmed}
+    for name, flags in ways.items():
         scores = metrics.stream_scores(test, flags)
         found, missed = metrics.detected(test, scores, 0.5)
         out[name] = {"detected": found, "missed": missed}

@@ -68,7 +68,8 @@ def difference_table(differences: list[dict], attempts: dict[str, str]) -> list[
 COST = ("One core of a shared two-core machine. Memory is the most that the process ever held up to the row's end. "
         "Fitted members are kept, so a row that comes after one with the same members is cheap.")
 WHO = {"rules": "rules", "model": "model", "either": "either",
-       "sure": "either, the model only where it is as sure as in half of the held-out attacks"}
+       "sure": "either, the model only where it is as sure as in half of the held-out attacks",
+       "confirmed": "either, the model only where a rule of any level hit beside it"}
 
 
 def explained_lines(part: dict) -> list[str]:
@@ -92,7 +93,7 @@ def fusion_lines(rows: dict, ships: str | None) -> list[str]:
             said = one["decision"]
             out += ["", f"**{catalog.TITLES.get(row, row)}, {SPLIT_TITLES[split]}** (alarm on a rule of medium and "
                     "above, or on the model above its threshold)", ""]
-            for who in ("rules", "model", "either", "sure"):
+            for who in WHO:
                 part = said[who]
                 found, missed = (n if isinstance(n, int) else len(n) for n in (part["detected"], part["missed"]))
                 alarm = f"; background alarms {alarm_text(part['alarms'])}" if "alarms" in part else ""

@@ -63,6 +63,7 @@ def together(tracks: dict) -> list[str]:
             decision = one["decision"]
             rules = set(decision["rules"]["detected"])
             ways = {"alarm on either": decision["either"], "alarm on either, the model only where it is sure": decision["sure"],
+                    "alarm on either, the model only where a rule hit beside it": decision["confirmed"],
                     "the learnt score": {"detected": one["found"], **({"alarms": one["alarms"]} if "alarms" in one else {})}}
             for way, found in ways.items():
                 text = f"- {track} track, {split}, {title(row)}, {way}: {len(rules & set(found['detected']))} of the {len(rules)} " \

@@ -1,6 +1,7 @@
 //! What follows from a scored window: how unusual it is where it was seen, whether it may become an alert, and what rules
 //! say to it.
 
+use crate::config::infer::Alone;
 use crate::infer::calibrate::budget::{Admitted, Candidate};
 use crate::infer::calibrate::watch::Disagreement;
 use crate::infer::calibrate::{Basis, Judged, Seen};
@@ -106,7 +107,8 @@ impl Stage {
         // Where no rule hit, the model has to be surer, and something must be known of how it scores here: a threshold of one
         // laboratory says little in another.
         let known = judged.basis != Basis::Trained;
-        let above = judged.above && (!job.hits.is_empty() || (known && score >= facts.sure));
+        let alone = self.alone == Alone::Sure && known && score >= facts.sure;
+        let above = judged.above && (!job.hits.is_empty() || alone);
         if judged.above && !above && !by_rules {
             inference.outcome = Outcome::Watch;
             return;

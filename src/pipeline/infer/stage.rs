@@ -8,7 +8,7 @@ use std::time::Instant;
 use ahash::{AHashMap, AHashSet};
 use serde::{Deserialize, Serialize};
 
-use crate::config::infer::InferConfig;
+use crate::config::infer::{Alone, InferConfig};
 use crate::infer::calibrate::budget::{Budgets, OverCounts};
 use crate::infer::calibrate::watch::WatchList;
 use crate::infer::calibrate::{self, Calibrations};
@@ -93,6 +93,8 @@ pub(crate) struct Stage {
     pub(super) counts: Counts,
     pub(super) settings: calibrate::Settings,
     pub(super) interval_s: i64,
+    /// May the model speak where no rule hit?
+    pub(super) alone: Alone,
     /// When the newest event of each endpoint with open windows came.
     pub(super) heard: AHashMap<EndpointKey, Instant>,
     pub(super) closed: Vec<Job>,
@@ -147,6 +149,7 @@ impl Stage {
             counts: Counts::default(),
             settings,
             interval_s: i64::try_from(config.interval.as_secs()).unwrap_or(i64::MAX),
+            alone: config.alone,
             heard: AHashMap::new(),
             closed: Vec::new(),
             next: 0,

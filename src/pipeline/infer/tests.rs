@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 
 use super::restore::Behind;
 use super::{Inferrer, Models, Stage};
-use crate::config::infer::InferConfig;
+use crate::config::infer::{Alone, InferConfig};
 use crate::infer::scorer::pool::{Engine, Pool, Scorers};
 use crate::infer::scorer::{ScoreError, Scorer, Scores, Wants};
 use crate::infer::window::Histories;
@@ -88,6 +88,7 @@ struct Site {
     said: BTreeMap<String, String>,
     findings: Vec<String>,
     shard: Arc<str>,
+    config: InferConfig,
 }
 
 impl Site {
@@ -104,12 +105,13 @@ impl Site {
             said: BTreeMap::new(),
             findings: Vec::new(),
             shard: "".into(),
+            config: InferConfig::default(),
         }
     }
 
     /// As a start does it.
     fn stage(&self) -> Stage {
-        let mut stage = Stage::new(Arc::clone(&self.models), &InferConfig::default(), false);
+        let mut stage = Stage::new(Arc::clone(&self.models), &self.config, false);
         let mut behind = Behind::default();
         for (key, value) in &self.rows {
             assert!(stage.restore(key, value, &mut behind));
@@ -222,7 +224,11 @@ fn hit(event: &Event) -> Finding {
 
 /// Everything in commits of five events; `killed` says whether the program dies after a commit, and whether the commit stood.
 fn run(killed: impl Fn(usize) -> Option<bool>) -> Site {
-    let mut site = Site::new();
+    run_under(InferConfig::default(), killed)
+}
+
+fn run_under(config: InferConfig, killed: impl Fn(usize) -> Option<bool>) -> Site {
+    let mut site = Site { config, ..Site::new() };
     let mut stage = site.stage();
     let events = events();
     let pieces: Vec<&[Event]> = events.chunks(5).collect();
@@ -283,6 +289,22 @@ fn damaged_rows_begin_anew_and_are_counted() {
     }
     let stage = site.stage();
     assert!(stage.counts().unreadable > 3, "{:?}", stage.counts());
+}
+
+#[test]
+fn where_the_model_may_not_speak_alone_its_windows_go_to_the_watch_list() {
+    let said = |alone| -> Vec<Inference> {
+        let site = run_under(InferConfig { alone, ..InferConfig::default() }, |_| None);
+        site.log.iter().flatten().filter_map(Inference::of_event).collect()
+    };
+    let alone = |one: &&Inference| {
+        one.hits.is_empty() && matches!(one.outcome, Outcome::Alert | Outcome::More)
+    };
+    assert!(said(Alone::Sure).iter().any(|one| alone(&one)));
+    let never = said(Alone::Never);
+    assert_eq!(never.iter().find(alone), None);
+    assert!(never.iter().any(|one| one.hits.is_empty() && one.outcome == Outcome::Watch));
+    assert!(never.iter().any(|one| one.outcome == Outcome::Alert), "with a rule it speaks");
 }
 
 #[test]

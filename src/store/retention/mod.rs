@@ -277,6 +277,9 @@ impl Store {
                 {
                     writer.log.discard();
                 }
+                if matches!(error, StoreError::Conflict) {
+                    self.settled(writer, false);
+                }
                 return Err(error);
             }
         };
