@@ -294,7 +294,8 @@ fn damaged_rows_begin_anew_and_are_counted() {
 #[test]
 fn where_the_model_may_not_speak_alone_its_windows_go_to_the_watch_list() {
     let said = |alone| -> Vec<Inference> {
-        let site = run_under(InferConfig { alone, ..InferConfig::default() }, |_| None);
+        // So many alerts a day need little history: the model is known here after a few windows.
+        let site = run_under(InferConfig { alone, budget: 48, ..InferConfig::default() }, |_| None);
         site.log.iter().flatten().filter_map(Inference::of_event).collect()
     };
     let alone = |one: &&Inference| {
