@@ -3,9 +3,10 @@
 //! Native code can end the process; nothing in the process survives to tell. Two such deaths leave inference off at the next
 //! start. A death is forgotten when the windows of that time were scored without another: then it was somebody's `kill`.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
 
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
@@ -20,13 +21,20 @@ pub const DEATHS_MAX: usize = 2;
 const DEATHS_A_DAY: usize = 100;
 /// Windows that are named in the marker.
 const WINDOWS_MAX: usize = 1_000;
+/// Blanks behind the marker beyond which the file is cut.
+const BLANKS_MAX: usize = 4_096;
 const DAY_S: i64 = 86_400;
 
 /// The marker.
 #[derive(Debug)]
-pub struct Guard {
-    file: PathBuf,
-    form: Mutex<Form>,
+pub struct Guard(Mutex<Marker>);
+
+#[derive(Debug)]
+struct Marker {
+    /// Kept open, and written over: a new file each time would wait for the disk, twice a window.
+    file: File,
+    length: usize,
+    form: Form,
 }
 
 /// May windows be scored?
@@ -67,12 +75,12 @@ impl Guard {
         deaths_max: usize,
         now: Timestamp,
     ) -> io::Result<(Guard, Start)> {
-        let file = folder.join(FILE);
-        let mut form = match fs::read(&file) {
-            Ok(bytes) => serde_json::from_slice::<Form>(&bytes).unwrap_or_default(),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Form::default(),
-            Err(error) => return Err(error),
+        let path = folder.join(FILE);
+        let bytes = match fs::read(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            bytes => bytes?,
         };
+        let mut form = serde_json::from_slice::<Form>(&bytes).unwrap_or_default();
         if form.setup != setup {
             form = Form { setup: setup.to_owned(), ..Form::default() };
         }
@@ -82,43 +90,55 @@ impl Guard {
             form.times.push(now);
         }
         form.times.retain(|at| now - at < DAY_S);
-        let start = verdict(&form, &file, deaths_max.max(1));
-        let guard = Guard { file, form: Mutex::new(form) };
-        guard.write(&guard.form.lock())?;
-        Ok((guard, start))
+        let start = verdict(&form, &path, deaths_max.max(1));
+        let file = File::options().write(true).create(true).truncate(false).open(&path)?;
+        let mut marker = Marker { file, length: bytes.len(), form };
+        marker.write()?;
+        Ok((Guard(Mutex::new(marker)), start))
     }
 
     /// These windows are about to be scored.
     pub fn enter(&self, windows: &[String]) -> io::Result<()> {
-        let mut form = self.form.lock();
-        let room = WINDOWS_MAX.saturating_sub(form.inside.len());
-        form.inside.extend(windows.iter().take(room).cloned());
-        self.write(&form)
+        let mut marker = self.0.lock();
+        let room = WINDOWS_MAX.saturating_sub(marker.form.inside.len());
+        marker.form.inside.extend(windows.iter().take(room).cloned());
+        marker.write()
     }
 
     /// They were, whatever came of it.
     pub fn leave(&self, windows: &[String]) -> io::Result<()> {
-        let mut form = self.form.lock();
+        let mut marker = self.0.lock();
+        let form = &mut marker.form;
         form.inside.retain(|window| !windows.contains(window));
         for death in &mut form.deaths {
             death.windows.retain(|window| !windows.contains(window));
         }
         form.deaths.retain(|death| !death.windows.is_empty());
-        self.write(&form)
+        marker.write()
     }
 
     /// The process ends in order.
     pub fn close(&self) -> io::Result<()> {
-        let mut form = self.form.lock();
-        form.inside.clear();
-        self.write(&form)
+        let mut marker = self.0.lock();
+        marker.form.inside.clear();
+        marker.write()
     }
+}
 
-    /// A death in the middle leaves the old marker or the new one.
-    fn write(&self, form: &Form) -> io::Result<()> {
-        let fresh = self.file.with_extension("guard.new");
-        fs::write(&fresh, serde_json::to_vec(form)?)?;
-        fs::rename(&fresh, &self.file)
+impl Marker {
+    /// In one write, with blanks over what was longer: the death of the process leaves the old marker or the new one. That
+    /// of the machine is none of ours, so nothing waits for the disk.
+    fn write(&mut self) -> io::Result<()> {
+        let mut text = serde_json::to_vec(&self.form)?;
+        let length = text.len();
+        text.resize(length.max(self.length), b' ');
+        self.file.write_all_at(&text, 0)?;
+        self.length = text.len();
+        if self.length > length + BLANKS_MAX {
+            self.file.set_len(length as u64)?;
+            self.length = length;
+        }
+        Ok(())
     }
 }
 
@@ -205,5 +225,23 @@ mod tests {
         }
         fs::write(folder.path().join(FILE), "{\"setup\":").unwrap();
         assert_eq!(Guard::open(folder.path(), "m", DEATHS_MAX, at(9)).unwrap().1, Start::On);
+    }
+
+    #[test]
+    fn a_shorter_marker_leaves_nothing_of_a_longer_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let (guard, _) = Guard::open(folder.path(), "m", DEATHS_MAX, at(0)).unwrap();
+        let read = || -> Form {
+            serde_json::from_slice(&fs::read(folder.path().join(FILE)).unwrap()).unwrap()
+        };
+        for count in [3, 900, 1, 40] {
+            let many: Vec<String> = (0..count).map(|number| format!("window {number}")).collect();
+            guard.enter(&many).unwrap();
+            assert_eq!(read().inside, many);
+            guard.leave(&many).unwrap();
+            assert!(read().inside.is_empty());
+        }
+        let left = fs::metadata(folder.path().join(FILE)).unwrap().len();
+        assert!(left < 2 * BLANKS_MAX as u64, "{left}");
     }
 }
