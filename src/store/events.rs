@@ -410,9 +410,20 @@ pub(crate) fn walk_frames(
     length: u64,
     events_max: u64,
 ) -> std::io::Result<Vec<(u64, Header)>> {
+    let mut frames = Vec::new();
+    walk(file, start, length, events_max, &mut frames).map(|()| frames)
+}
+
+/// The same; what comes before damage is told too.
+pub(crate) fn walk(
+    file: &File,
+    start: u64,
+    length: u64,
+    events_max: u64,
+    frames: &mut Vec<(u64, Header)>,
+) -> std::io::Result<()> {
     let mut input = BufReader::with_capacity(WINDOW_BYTES, file);
     input.seek(SeekFrom::Start(start))?;
-    let mut frames = Vec::new();
     let mut offset = start;
     let mut bytes = Vec::new();
     let mut events = 0;
@@ -435,7 +446,7 @@ pub(crate) fn walk_frames(
         input.seek_relative(i64::try_from(body).map_err(|_| damaged())?)?;
         offset = next;
     }
-    Ok(frames)
+    Ok(())
 }
 
 /// The header of the frame at an offset.

@@ -200,7 +200,7 @@ impl Store {
         retention::name_kept(&folder, &segments)?;
         // Who searches knows what is gone before its file is.
         self.events.replace(segments.clone());
-        retention::remove_left(&mut writer.sql, &folder).await?;
+        retention::remove_or_say(&mut writer.sql, &folder).await;
         writer.log = open_log(&folder, &segments, &self.config)?;
         writer.head = audit::read_head(&mut writer.sql).await?;
         writer.commits = commit::commits(&mut writer.sql).await?;

@@ -132,8 +132,9 @@ impl Marker {
         let mut text = serde_json::to_vec(&self.form)?;
         let length = text.len();
         text.resize(length.max(self.length), b' ');
-        self.file.write_all_at(&text, 0)?;
+        // Also where the write ends half-way, as on a full disk: the next one covers it.
         self.length = text.len();
+        self.file.write_all_at(&text, 0)?;
         if self.length > length + BLANKS_MAX {
             self.file.set_len(length as u64)?;
             self.length = length;

@@ -47,17 +47,17 @@ impl EventReader {
         let Some(snapshot) = index.snapshot() else { return self.search(scan, &matches) };
         let mut newest = Newest::new(scan.limit);
         let mut found = Found::default();
-        let behind = self.log_end().segment + 1;
+        let end = self.log_end();
         self.scan(scan, snapshot.cursor, &matches, &mut newest, &mut found)?;
-        let mut asked = Asked { reader: self, scan, matches: &matches, newest, found };
+        let mut asked = Asked { reader: self, scan, matches: &matches, newest, found, gone: false };
         // Damage may show itself as anything.
         let looked = catch_unwind(AssertUnwindSafe(|| asked.look(&snapshot, &need)));
         let problem = match looked {
             Ok(Ok(())) => {
-                let Asked { mut newest, mut found, .. } = asked;
-                if self.has_copies_from(behind) {
-                    // The rows of what was moved meanwhile led nowhere.
-                    let from = Cursor { segment: behind, ..Cursor::START };
+                let Asked { mut newest, mut found, gone, .. } = asked;
+                if gone || self.has_copies_from(end.segment + 1) {
+                    // The rows of what was moved or carried on meanwhile led nowhere.
+                    let from = Cursor { segment: end.segment, offset: end.offset };
                     self.scan(scan, from, &matches, &mut newest, &mut found)?;
                 }
                 found.events = newest.into_events();
@@ -89,6 +89,8 @@ struct Asked<'a> {
     matches: &'a (dyn Fn(&Event) -> bool + Sync),
     newest: Newest,
     found: Found,
+    /// Rows led to segments that are gone.
+    gone: bool,
 }
 
 impl Asked<'_> {
@@ -159,13 +161,17 @@ impl Asked<'_> {
             // Retention took the segment, or the books were set back.
             let known = self.reader.durable_length(segment).is_some_and(|length| offset < length);
             if !known {
+                self.gone = true;
                 continue;
             }
             if open.as_ref().is_none_or(|(number, _)| *number != segment) {
                 open =
                     Some((segment, File::open(segment_path(self.reader.folder(), segment)).ok()));
             }
-            let Some((_, Some(file))) = &open else { continue };
+            let Some((_, Some(file))) = &open else {
+                self.gone = true;
+                continue;
+            };
             rows.sort_unstable();
             self.read_rows(file, segment, offset, &rows)?;
         }

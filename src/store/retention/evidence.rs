@@ -15,7 +15,7 @@ use crate::model::retention::SegmentGone;
 use crate::stdx::task;
 use crate::stdx::time::Timestamp;
 use crate::store::event_log::{SEGMENT_START, segment_path};
-use crate::store::events::{Segment, read_block, walk_frames};
+use crate::store::events::{Segment, read_block, walk};
 use crate::store::reads::CORRELATION_REACH_US;
 use crate::store::recent::EvidenceRow;
 use crate::store::{Store, StoreError, folder};
@@ -35,8 +35,8 @@ pub(super) fn can_lie_in(time: (Timestamp, Timestamp), segment: &Segment) -> boo
 /// Events of unknown place, found by reading segments through.
 #[derive(Default)]
 pub(super) struct Strays {
-    /// What was looked for.
-    looked: BTreeSet<EventId>,
+    /// What was looked for in each segment.
+    looked: HashMap<u64, HashSet<EventId>>,
     found: Vec<(u64, Event)>,
     /// Segments that could not be read.
     unread: HashSet<u64>,
@@ -83,6 +83,7 @@ impl Store {
             if wanted.is_empty() {
                 continue;
             }
+            strays.looked.insert(segment.number, wanted.clone());
             let path = segment_path(&folder::events_folder(&self.dir), segment.number);
             let shown = path.display().to_string();
             let work = move || look_through(&path, segment, &wanted);
@@ -97,7 +98,6 @@ impl Store {
                 }
             }
         }
-        strays.looked = unplaced.into_keys().collect();
         Ok(strays)
     }
 
@@ -115,12 +115,11 @@ impl Store {
         let named = self.open_evidence();
         let placed = self.places_of(named.keys().copied()).await?;
         let mut stay: BTreeSet<u64> = strays.unread.intersection(&gone).copied().collect();
-        let fresh = named
-            .iter()
-            .filter(|(id, _)| !placed.contains_key(*id) && !strays.looked.contains(*id));
-        for (_, time) in fresh {
+        for (id, time) in named.iter().filter(|(id, _)| !placed.contains_key(*id)) {
+            let looked =
+                |number: &u64| strays.looked.get(number).is_some_and(|ids| ids.contains(id));
             let near = going.iter().filter(|segment| can_lie_in(*time, segment));
-            stay.extend(near.map(|segment| segment.number));
+            stay.extend(near.map(|segment| segment.number).filter(|number| !looked(number)));
         }
         let rows: Vec<EvidenceRow> =
             placed.into_values().flatten().filter(|row| gone.contains(&row.segment)).collect();
@@ -173,15 +172,16 @@ fn look_through(
             ErrorKind::InvalidData | ErrorKind::UnexpectedEof | ErrorKind::NotFound
         )
     };
-    let opened = File::open(path);
-    let walked = opened.and_then(|file| {
-        let frames = walk_frames(&file, SEGMENT_START, segment.length, u64::MAX)?;
-        Ok((file, frames))
-    });
-    let (file, frames) = match walked {
+    let file = match File::open(path) {
         Err(error) if is_damage(&error) => return Ok(Vec::new()),
-        walked => walked?,
+        file => file?,
     };
+    let mut frames = Vec::new();
+    match walk(&file, SEGMENT_START, segment.length, u64::MAX, &mut frames) {
+        Err(error) if !is_damage(&error) => return Err(error),
+        // What stands before the damage is read.
+        _ => {}
+    }
     let mut found = Vec::new();
     for (offset, header) in frames {
         for block in &header.blocks {

@@ -107,6 +107,14 @@ pub(crate) async fn remove_left(
     Ok(())
 }
 
+/// The same while the store is open: what cannot be removed now is removed later, and keeps nobody.
+pub(crate) async fn remove_or_say(link: &mut sql::Connection, events: &Path) {
+    if let Err(error) = remove_left(link, events).await {
+        let error: &dyn std::error::Error = &error;
+        tracing::warn!(error, "files of segments that are gone stay for now");
+    }
+}
+
 /// With the number that each is for, if it has one yet.
 fn kept_files(events: &Path) -> std::io::Result<Vec<(PathBuf, Option<u64>)>> {
     let mut found = Vec::new();

@@ -32,7 +32,7 @@ use crate::store::{
 
 use evidence::{Named, Strays, can_lie_in};
 pub use files::disk_used;
-pub(crate) use files::{name_kept, remove_left};
+pub(crate) use files::{name_kept, remove_left, remove_or_say};
 use parts::Parts;
 
 /// Segments that one run writes anew; more wait for the next.
@@ -172,7 +172,7 @@ impl Store {
             report.postponed = "a sink has not read the segments yet".to_owned();
         }
         let mut carried = self.evidence_in(&report.segments, &strays).await?;
-        if !carried.stay.is_empty() {
+        while !carried.stay.is_empty() {
             report.segments.retain(|one| !carried.stay.contains(&one.number));
             report.postponed = "evidence in them is not found yet or cannot be read now".to_owned();
             // What lies in those that stay is not copied.
@@ -296,8 +296,8 @@ impl Store {
         let numbers: Vec<u64> = plan.report.segments.iter().map(|one| one.number).collect();
         self.events.forget(&numbers);
         writer.recent.forget(&numbers);
-        remove_left(&mut writer.sql, &folder::events_folder(&self.dir)).await?;
         writer.unsure = false;
+        remove_or_say(&mut writer.sql, &folder::events_folder(&self.dir)).await;
         Ok(())
     }
 
@@ -309,6 +309,8 @@ impl Store {
         stored: Option<(&Frame, Appended)>,
         run: Run<'_>,
     ) -> Result<(ChainHead, i64), StoreError> {
+        // Commits touch endpoints before what nodes share: in another order two nodes would wait for each other.
+        remove_endpoints(&mut writer.sql, plan).await?;
         let change = self.share(writer).await?;
         self.look_again(plan, run).await?;
         let mut head = writer.head.clone();
@@ -383,18 +385,20 @@ fn detail(report: &RetentionReport) -> String {
     .to_string()
 }
 
+async fn remove_endpoints(link: &mut sql::Connection, plan: &Plan) -> Result<(), StoreError> {
+    let Some(until) = plan.endpoints_until else { return Ok(()) };
+    let done = sql::query("DELETE FROM endpoints WHERE last_seen < $1").bind(until.0).execute(link);
+    done.await.map(|_| ()).map_err(|source| StoreError::sql("remove what is old", source))
+}
+
 async fn remove_rows(link: &mut sql::Connection, plan: &Plan) -> Result<(), StoreError> {
     let failed = |source| StoreError::sql("remove what is old", source);
     for segment in &plan.report.segments {
         sieve::forget_segment(link, segment.number).await?;
     }
-    let ages = [
-        ("DELETE FROM rejects WHERE at < $1", plan.rejects_until),
-        ("DELETE FROM endpoints WHERE last_seen < $1", plan.endpoints_until),
-    ];
-    for (text, until) in ages {
-        let Some(until) = until else { continue };
-        sql::query(text).bind(until.0).execute(&mut *link).await.map_err(failed)?;
+    if let Some(until) = plan.rejects_until {
+        let query = sql::query("DELETE FROM rejects WHERE at < $1").bind(until.0);
+        query.execute(&mut *link).await.map_err(failed)?;
     }
     for id in &plan.alerts {
         for text in ["DELETE FROM alerts WHERE id = $1", "DELETE FROM rarity WHERE alert = $1"] {

@@ -22,7 +22,7 @@ use crate::store::events::{Segment, read_block, walk_frames};
 use crate::store::frame::{Frame, Packer};
 use crate::store::recent::EvidenceRow;
 use crate::store::retention::evidence::{Named, can_lie_in};
-use crate::store::retention::files::{kept_path, note_left, remove_left};
+use crate::store::retention::files::{kept_path, note_left, remove_or_say};
 use crate::store::retention::parts::{Part, Sums, share_of, write_parts};
 use crate::store::rows::{id_at, signed};
 use crate::store::{By, Store, StoreError, Writer, folder, local, sql};
@@ -95,19 +95,11 @@ impl Store {
         // It gets a number only when it takes the segment's place.
         let draft = format!("draft-{}.kept", DRAFTS.fetch_add(1, Ordering::Relaxed));
         let draft = events.join(draft);
-        let work = move || {
-            sieve.write(&events, &draft).inspect_err(|_| {
-                let _ = std::fs::remove_file(&draft);
-            })
-        };
+        let work = move || sieve.write(&events, &draft);
         let kept = task::blocking("sieve a segment", work).await;
         let kept = kept.map_err(|panic| StoreError::Invalid(panic.to_string()))??;
         let mut guard = self.hold().await?;
-        let done = self.adopt(&mut guard, segment, &kept, row, by, now).await;
-        if done.is_err() {
-            let _ = std::fs::remove_file(&kept.path);
-        }
-        match done {
+        match self.adopt(&mut guard, segment, &kept, row, by, now).await {
             Err(StoreError::Conflict) => Ok(None),
             done => done.map(Some),
         }
@@ -164,8 +156,8 @@ impl Store {
             },
         );
         writer.recent.forget(&[segment.number]);
-        remove_left(&mut writer.sql, &events).await?;
         writer.unsure = false;
+        remove_or_say(&mut writer.sql, &events).await;
         Ok(Sieved {
             carried: kept.carried,
             events: segment.events.saturating_sub(kept.events) + kept.carried,
@@ -376,6 +368,13 @@ impl Sieve {
             *carried += 1;
         }
         named
+    }
+}
+
+impl Drop for Kept {
+    /// A draft that got no number is nobody's, whoever gave it up.
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.path);
     }
 }
 
