@@ -28,6 +28,8 @@ use crate::stdx::ticket::Outcome;
 
 /// How long a connection may take.
 const CONNECT: Duration = Duration::from_secs(5);
+/// An answer only goes into the connection's buffer. Where that takes longer, a connection that was cut is not noticed.
+const ANSWER: Duration = Duration::from_secs(15);
 /// First and last pause between connections.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
 /// What a broker says of a queue that is not there.
@@ -206,8 +208,14 @@ impl Session {
         loop {
             tokio::select! {
                 () = self.stop.stopped() => break,
+                // Nobody may have told the consumer.
+                () = tokio::time::sleep(CONNECT) => {
+                    if !connection.status().connected() {
+                        return Err(late(Failed::Connection("the connection is gone".to_owned())));
+                    }
+                }
                 Some((acker, outcome)) = waiting.next(), if !waiting.is_empty() => {
-                    answer(&acker, outcome).await.map_err(|error| late(error.into()))?;
+                    answer(&acker, outcome).await.map_err(late)?;
                 }
                 next = consumer.next() => match next {
                     None => return Err(late(Failed::Connection("the queue or the connection is gone".to_owned()))),
@@ -244,7 +252,7 @@ impl Session {
         }
         if delivery.data.trim_ascii().is_empty() {
             gauges.add("empty", 1);
-            delivery.acker.ack(BasicAckOptions::default()).await?;
+            answer(&delivery.acker, Outcome::Durable).await?;
             return Ok(None);
         }
         let body = IdHasher::new("amqp body").bytes(&delivery.data).finish();
@@ -295,10 +303,22 @@ impl Session {
     }
 }
 
-/// Tell the broker what became of a message.
-async fn answer(acker: &Acker, outcome: Outcome) -> lapin::Result<bool> {
-    if outcome.is_safe() {
-        return acker.ack(BasicAckOptions::default()).await;
+/// Tell the broker what became of a message. What it is not told comes again, and is known then.
+async fn answer(acker: &Acker, outcome: Outcome) -> Result<(), Failed> {
+    let told = async {
+        match outcome.is_safe() {
+            true => acker.ack(BasicAckOptions::default()).await,
+            false => {
+                let options = BasicNackOptions { requeue: true, ..BasicNackOptions::default() };
+                acker.nack(options).await
+            }
+        }
+    };
+    match tokio::time::timeout(ANSWER, told).await {
+        Ok(done) => Ok(done.map(|_| ())?),
+        Err(_) => {
+            let text = format!("takes no answer within {} s", ANSWER.as_secs());
+            Err(Failed::Connection(text))
+        }
     }
-    acker.nack(BasicNackOptions { requeue: true, ..BasicNackOptions::default() }).await
 }
