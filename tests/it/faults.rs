@@ -260,14 +260,21 @@ impl World {
         false
     }
 
-    /// Wait until every feeder has its acknowledgements, then compare the books with what was sent.
-    fn check(&mut self, fault: &str) -> Vec<&str> {
+    /// Wait until every feeder has its acknowledgements, then compare the books with what was sent; the feeders go on.
+    fn check(&mut self, fault: &str) -> Vec<&'static str> {
+        let last = self.settle(fault);
+        self.feeds.iter().for_each(|feed| feed.pause(false));
+        last
+    }
+
+    /// The same; the feeders stay paused.
+    fn settle(&mut self, fault: &str) -> Vec<&'static str> {
         let mut last = Vec::new();
         self.feeds.iter().for_each(|feed| feed.pause(true));
         let deadline = Instant::now() + SETTLE;
         loop {
             let under_way = self.feeds.iter().filter(|feed| !feed.is_parked());
-            let late: Vec<&str> = under_way.map(|feed| feed.name).collect();
+            let late: Vec<&'static str> = under_way.map(|feed| feed.name).collect();
             if late.is_empty() {
                 break;
             }
@@ -310,7 +317,6 @@ impl World {
             last = behind.map(|feed| feed.name).collect();
             std::thread::sleep(Duration::from_millis(20));
         }
-        self.feeds.iter().for_each(|feed| feed.pause(false));
         last
     }
 
@@ -341,8 +347,9 @@ impl World {
     }
 
     /// Every record is there once, and every attack has its alert, with the count of one.
-    fn check_all(&self) {
-        self.feeds.iter().for_each(|feed| feed.pause(true));
+    fn check_all(&mut self) {
+        // What came under way since the last fault is waited for.
+        self.settle("the last fault");
         let all: u64 = self.feeds.iter().map(Feed::sent).sum();
         let limit = (all + 10).to_string();
         // A search gives at most 50,000 events: a hundred seconds of records hold fewer.
