@@ -182,6 +182,8 @@ mod tests {
         std::fs::remove_file(dir.path().join("new.yml")).unwrap();
         file("a.yml", &format!("# one line more\n{}", good.replace("each", "eech")));
         assert!(broken() > 0, "what worked is broken");
+        file("a.yml", "");
+        assert_eq!(broken(), 1, "the moment before it is written again takes nothing away");
         file("a.yml", &good.replace("title: a", "title: b"));
         assert_eq!(broken(), 0);
         std::fs::remove_file(dir.path().join("a.yml")).unwrap();

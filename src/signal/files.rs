@@ -113,15 +113,19 @@ fn read(path: &Path, out: &mut Vec<Document>, problems: &mut Vec<SignalProblem>)
 
 /// The documents of one file's bytes.
 pub fn add(name: &str, bytes: &[u8], out: &mut Vec<Document>, problems: &mut Vec<SignalProblem>) {
+    let mut refuse =
+        |reason: String| problems.push(SignalProblem::of_file(name.to_owned(), reason));
+    if bytes.is_empty() {
+        // What a file looks like in the moment in which it is written again.
+        return refuse("is empty; remove it or write a signal".to_owned());
+    }
     if bytes.len() as u64 > FILE_BYTES_MAX {
-        let reason = format!("is longer than {FILE_BYTES_MAX} bytes; split it into several files");
-        problems.push(SignalProblem::of_file(name.to_owned(), reason));
-        return;
+        return refuse(format!(
+            "is longer than {FILE_BYTES_MAX} bytes; split it into several files"
+        ));
     }
     let Ok(text) = std::str::from_utf8(bytes) else {
-        problems
-            .push(SignalProblem::of_file(name.to_owned(), "is not UTF-8; save it as UTF-8".into()));
-        return;
+        return refuse("is not UTF-8; save it as UTF-8".to_owned());
     };
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let (mut start, mut at, mut skipped) = (0, 0, 0);
@@ -162,6 +166,8 @@ mod tests {
         add("g.yml", b"title: \xff\n", &mut out, &mut problems);
         add("h.yml", &vec![b'a'; FILE_BYTES_MAX as usize + 1], &mut out, &mut problems);
         from_disk(Path::new("/nowhere/at/all"), &mut 0, &mut out, &mut problems);
-        assert_eq!(problems.len(), 3);
+        add("i.yml", b"", &mut out, &mut problems);
+        add("j.yml", b"# nothing yet\n", &mut out, &mut problems);
+        assert_eq!(problems.len(), 4, "a file of comments is meant so: {problems:?}");
     }
 }
