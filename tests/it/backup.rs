@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::support::PATIENCE;
 use crate::support::daemon::{Daemon, command, run_json, run_text};
 
 /// A folder with a configuration, a followed log and what is in it.
@@ -58,7 +59,7 @@ impl Place {
     }
 
     pub fn wait_for_events(&self, least: u64) -> Value {
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + PATIENCE;
         loop {
             let status = run_json(&self.config(), &["status", "--format", "json"]);
             if status["events"].as_u64().unwrap() >= least {
@@ -143,7 +144,7 @@ fn a_backup_under_load_restores_with_the_same_counts_and_an_unbroken_audit_log()
     fs::write(place.path("next.toml"), text).unwrap();
     let lines = fs::read_to_string(place.path("auth.log")).unwrap().lines().count() as u64;
     let next = Daemon::start(&place.path("next.toml"), &place.path("again"));
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + PATIENCE;
     loop {
         let status = run_json(&next.config, &["status", "--format", "json"]);
         let events = status["events"].as_u64().unwrap();
@@ -154,6 +155,37 @@ fn a_backup_under_load_restores_with_the_same_counts_and_an_unbroken_audit_log()
         assert!(Instant::now() < deadline, "{status}");
         std::thread::sleep(Duration::from_millis(50));
     }
+}
+
+#[test]
+fn rejects_and_decisions_about_rules_come_back_with_a_backup() {
+    let place = Place::new("");
+    let log = place.path("app.json");
+    fs::write(&log, "{\"@timestamp\": \"2026-11-22T08:00:00Z\"}\n{\"broken\n").unwrap();
+    let mut config = fs::File::options().append(true).open(place.config()).unwrap();
+    writeln!(config, "[[sources]]\nname = \"app\"\npaths = [\"{}\"]", log.display()).unwrap();
+    place.append(0..10);
+    let mut daemon = Daemon::start(&place.config(), &place.path("data"));
+    place.wait_for_events(11);
+    let rejects = |config: &Path| run_text(config, &["rejects", "list", "--format", "ndjson"]);
+    let deadline = Instant::now() + PATIENCE;
+    while rejects(&place.config()).is_empty() {
+        assert!(Instant::now() < deadline, "nothing is rejected: {}", daemon.said());
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let rule = "11111111-1111-4111-8111-111111111111";
+    run_text(&place.config(), &["rules", "disable", rule, "--reason", "noise"]);
+    let output = place.run(&["backup", "one.tar.zst"]);
+    assert!(output.status.success(), "{}", said(&output));
+    let before = rejects(&place.config());
+    daemon.stop();
+    let output = place.run(&["restore", "one.tar.zst", "--to", "again"]);
+    assert!(output.status.success(), "{}", said(&output));
+    let (again, config) = (place.path("again"), place.path("again.toml"));
+    assert!(status_of(&again)["rules_off"].as_u64().unwrap() >= 1);
+    assert_eq!(rejects(&config), before);
+    // New rows get new numbers there.
+    run_text(&config, &["rules", "enable", rule, "--reason", "tuned"]);
 }
 
 #[test]
@@ -240,7 +272,7 @@ fn a_daemon_makes_a_verified_backup_when_one_is_due_and_removes_old_ones() {
     place.append(0..10);
     let mut daemon = Daemon::start(&place.config(), &place.path("data"));
     place.wait_for_events(10);
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + PATIENCE;
     let names = || {
         let mut names: Vec<String> = fs::read_dir(&folder)
             .unwrap()

@@ -12,6 +12,9 @@ use crate::store::backup::BackupError;
 use crate::store::sql::from_postgres;
 use crate::store::{StoreError, schema};
 
+/// Where running numbers stand. SQLite keeps it itself, and lets us write it over.
+const NUMBERS: &str = "sqlite_sequence";
+
 /// A database being filled.
 pub(super) struct Load {
     sql: SqliteConnection,
@@ -67,6 +70,11 @@ impl Load {
         table: &str,
         from: &mut dyn Read,
     ) -> Result<u64, BackupError> {
+        if table == NUMBERS {
+            // The rows put in before made some of their own.
+            let text = "DELETE FROM sqlite_sequence";
+            sqlx::query(text).execute(&mut self.sql).await.map_err(failed)?;
+        }
         let mut lines = BufReader::new(from).lines();
         let Some(first) = lines.next() else { return Ok(0) };
         let text = first.map_err(|_| self.damaged(table, "it cannot be read"))?;
@@ -107,12 +115,6 @@ impl Load {
             count += 1;
         }
         Ok(count)
-    }
-
-    /// Where running numbers stood: made by the migrations, written over.
-    pub(super) async fn forget_numbers(&mut self) -> Result<(), BackupError> {
-        sqlx::query("DELETE FROM sqlite_sequence").execute(&mut self.sql).await.map_err(failed)?;
-        Ok(())
     }
 
     /// Make it durable, and count the rows of each table.

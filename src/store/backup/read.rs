@@ -198,8 +198,7 @@ async fn fill(
     let path = folder::database_path(place);
     match (&head.server, at) {
         (None, _) => {
-            let mut load = Load::create(&path, head.schema, file).await?;
-            load.forget_numbers().await?;
+            let load = Load::create(&path, head.schema, file).await?;
             Ok((Filling::File(load), Vec::new()))
         }
         (Some(server), None) => {
