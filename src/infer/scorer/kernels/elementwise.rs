@@ -1,30 +1,13 @@
-//! Plain loops in the place of operations that tract (0.23) does one element at a time through a pointer to a function: tables
-//! of one shape, rows whose strides are not the natural ones, rows added to rows by number. That was two thirds of the time
-//! of a window. The results are the same to the bit; what these loops do not cover goes the way it went.
+//! Sums, products, differences and extremes of two or more tables, element by element.
 
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::*;
-use tract_onnx::tract_core::ops::array::{ScatterNd, ScatterReduction};
 use tract_onnx::tract_core::ops::binary::{BinMiniOp, OptBinChain, OptBinUnicast, TypedBinOp};
 
-/// Exchange what has a loop here. The model must be optimised: what tract fuses into a product of matrices is best there.
-pub fn exchange(model: &mut TypedModel) {
-    for node in model.nodes_mut() {
-        let is_real = node.outputs.iter().all(|out| out.fact.datum_type == f32::datum_type());
-        if !is_real {
-            continue;
-        }
-        let like = node.op.clone();
-        if let Some(steps) = steps_of(node) {
-            node.op = Box::new(Elementwise { steps, like });
-        } else if node.op_as::<ScatterNd>().is_some_and(|op| op.reduction == ScatterReduction::Add)
-        {
-            node.op = Box::new(AddRows { like });
-        }
-    }
-}
+use crate::infer::scorer::kernels::is_plain;
 
-fn steps_of(node: &TypedNode) -> Option<Vec<Step>> {
+/// The steps of an operation, if all of them are known here.
+pub fn steps_of(node: &TypedNode) -> Option<Vec<Step>> {
     let one = |mini: &dyn BinMiniOp| Step::parse(mini.name()).map(|step| vec![step]);
     if let Some(op) = node.op_as::<TypedBinOp>() {
         return one(&*op.0);
@@ -37,7 +20,7 @@ fn steps_of(node: &TypedNode) -> Option<Vec<Step>> {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Step {
+pub enum Step {
     Add,
     Sub,
     Mul,
@@ -57,7 +40,7 @@ impl Step {
         })
     }
 
-    fn rows(self, a: &mut [f32], b: &[f32]) {
+    pub fn rows(self, a: &mut [f32], b: &[f32]) {
         let pairs = a.iter_mut().zip(b);
         match self {
             Step::Add => pairs.for_each(|(a, b)| *a += b),
@@ -94,11 +77,9 @@ enum Lies {
 
 fn lies(a: &Tensor, b: &Tensor) -> Option<Lies> {
     let (large, small) = (a.shape(), b.shape());
-    let is_plain = [a, b].iter().all(|table| {
-        table.datum_type() == f32::datum_type() && is_contiguous(table) && table.rank() > 0
-    });
+    let plain = [a, b].iter().all(|table| is_plain(table) && table.rank() > 0);
     // Of tables without numbers the larger one cannot be told.
-    if !is_plain || large.len() != small.len() || a.len() == 0 || b.len() == 0 {
+    if !plain || large.len() != small.len() || a.len() == 0 || b.len() == 0 {
         return None;
     }
     let (ends, heads) = (small.split_last()?, large.split_last()?);
@@ -113,18 +94,11 @@ fn lies(a: &Tensor, b: &Tensor) -> Option<Lies> {
     })
 }
 
-/// Do the numbers stand one after the other? The stride of an axis of length one is never walked.
-fn is_contiguous(table: &Tensor) -> bool {
-    let natural = Tensor::natural_strides(table.shape());
-    let axes = table.shape().iter().zip(table.strides()).zip(&natural);
-    axes.into_iter().all(|((length, stride), natural)| *length == 1 || stride == natural)
-}
-
 /// One or more steps over a table, in place where nobody else holds it.
 #[derive(Clone, Debug)]
-struct Elementwise {
-    steps: Vec<Step>,
-    like: Box<dyn TypedOp>,
+pub struct Elementwise {
+    pub steps: Vec<Step>,
+    pub like: Box<dyn TypedOp>,
 }
 
 impl PartialEq for Elementwise {
@@ -196,97 +170,13 @@ impl TypedOp for Elementwise {
     as_op!();
 }
 
-/// Adds rows to the rows of a table that their numbers name.
-#[derive(Clone, Debug)]
-struct AddRows {
-    like: Box<dyn TypedOp>,
-}
-
-impl PartialEq for AddRows {
-    fn eq(&self, _: &Self) -> bool {
-        true
-    }
-}
-
-impl Eq for AddRows {}
-
-impl Op for AddRows {
-    fn name(&self) -> StaticName {
-        "AddRows".into()
-    }
-
-    op_as_typed_op!();
-}
-
-impl AddRows {
-    /// The row of each addition, if the tables are such.
-    fn targets(inputs: &[TValue]) -> Option<Vec<usize>> {
-        let [table, numbers, rows] = inputs else { return None };
-        let ([count, width], [added, one], [updates, breadth]) =
-            (table.shape(), numbers.shape(), rows.shape())
-        else {
-            return None;
-        };
-        let fits = *one == 1 && added == updates && width == breadth && *width > 0;
-        let is_plain = [table, rows]
-            .iter()
-            .all(|table| table.datum_type() == f32::datum_type() && is_contiguous(table));
-        if !fits || !is_plain {
-            return None;
-        }
-        let numbers = numbers.to_plain_array_view::<i64>().ok()?;
-        let target = |number: &i64| usize::try_from(*number).ok().filter(|row| row < count);
-        numbers.iter().map(target).collect()
-    }
-}
-
-impl EvalOp for AddRows {
-    op_out_of_plan!();
-
-    fn eval(&self, ctx: &EvalContext, mut inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
-        let Some(targets) = AddRows::targets(&inputs) else { return self.like.eval(ctx, inputs) };
-        let mut table = inputs.remove(0).into_tensor();
-        let width = table.shape().last().copied().unwrap_or(1).max(1);
-        if let Some(rows) = inputs.last() {
-            let rows = rows.try_as_plain_ram()?;
-            let rows = rows.as_slice::<f32>()?.chunks_exact(width);
-            let mut plain = table.try_as_plain_ram_mut()?;
-            let out = plain.as_slice_mut::<f32>()?;
-            for (target, row) in targets.into_iter().zip(rows) {
-                if let Some(out) = out.get_mut(target * width..(target + 1) * width) {
-                    Step::Add.rows(out, row);
-                }
-            }
-        }
-        Ok(tvec!(table.into_tvalue()))
-    }
-}
-
-impl TypedOp for AddRows {
-    fn output_facts(&self, inputs: &[&TypedFact]) -> TractResult<TVec<TypedFact>> {
-        self.like.output_facts(inputs)
-    }
-
-    as_op!();
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
     use tract_onnx::tract_core::ops::math;
 
     use super::*;
-
-    fn table(shape: &[usize], numbers: &[f32]) -> Tensor {
-        let wanted = shape.iter().product();
-        let numbers: Vec<f32> = numbers.iter().copied().cycle().take(wanted).collect();
-        Tensor::from_shape(shape, &numbers).unwrap()
-    }
-
-    fn bits(values: &TVec<TValue>) -> (Vec<usize>, Vec<u32>) {
-        let view = values[0].to_plain_array_view::<f32>().unwrap();
-        (view.shape().to_vec(), view.iter().map(|number| number.to_bits()).collect())
-    }
+    use crate::infer::scorer::kernels::tests::{bits, table};
 
     fn minis() -> Vec<(Box<dyn BinMiniOp>, Step)> {
         vec![
@@ -338,24 +228,5 @@ mod tests {
             }
         }
 
-        #[test]
-        fn rows_are_added_as_tract_adds_them(
-            count in 1_usize..6,
-            width in 1_usize..6,
-            targets in prop::collection::vec(0_i64..6, 0..12),
-            numbers in prop::collection::vec(-1e3_f32..1e3, 1..40),
-        ) {
-            let targets: Vec<i64> = targets.iter().map(|row| row % count as i64).collect();
-            let like = ScatterNd { reduction: ScatterReduction::Add };
-            let plain = AddRows { like: Box::new(like.clone()) };
-            let inputs = || -> TVec<TValue> {
-                let at = Tensor::from_shape(&[targets.len(), 1], &targets).unwrap();
-                let rows = table(&[targets.len(), width], &numbers);
-                tvec!(table(&[count, width], &numbers).into_tvalue(), at.into_tvalue(), rows.into_tvalue())
-            };
-            let wanted = like.eval(&EvalContext::out_of_plan(), inputs()).unwrap();
-            let found = plain.eval(&EvalContext::out_of_plan(), inputs()).unwrap();
-            prop_assert_eq!(bits(&wanted), bits(&found));
-        }
     }
 }
