@@ -1,5 +1,6 @@
 //! `[infer]`: which models judge endpoints, what runs them, and how many alerts they may make.
 
+use std::num::NonZero;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -12,6 +13,8 @@ const BUDGET_DEFAULT: u64 = 1;
 const BUDGET_MAX: u64 = 48;
 /// Windows are at most this long.
 const WINDOW_MAX: Duration = Duration::from_secs(3_600);
+/// Threads that score at most.
+const THREADS_MAX: u64 = 64;
 /// Event times are at most this much late.
 const LATENESS_MAX: Duration = Duration::from_secs(3_600);
 /// Intervals of a window at most: each is kept apart.
@@ -70,6 +73,8 @@ pub struct InferConfig {
     pub library: Option<PathBuf>,
     /// Where they run.
     pub device: Device,
+    /// Threads that score; 0: as many as [`InferConfig::threads`] finds right.
+    pub threads: u64,
     /// Event time of one window.
     pub window: Duration,
     /// Event time between two windows.
@@ -95,6 +100,7 @@ impl Default for InferConfig {
             runtime: Runtime::Auto,
             library: None,
             device: Device::Cpu,
+            threads: 0,
             window: Duration::from_secs(180),
             interval: Duration::from_secs(30),
             lateness: Duration::from_millis(500),
@@ -102,6 +108,17 @@ impl Default for InferConfig {
             alone: Alone::Sure,
             deaths_max: 2,
             llm: None,
+        }
+    }
+}
+
+impl InferConfig {
+    /// Threads that score: as many as were named, else half of the cores, at most four. The path needs the others.
+    pub fn threads(&self) -> usize {
+        let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+        match usize::try_from(self.threads) {
+            Ok(named) if named > 0 => named,
+            _ => (cores / 2).clamp(1, 4),
         }
     }
 }
@@ -160,6 +177,12 @@ fn runtime(reader: &mut Reader, config: &mut InferConfig) {
         let hint = "infer.runtime = \"onnxruntime\" or \"auto\", or leave the library out";
         let message = "a library is named and would not be used".to_owned();
         reader.complain("infer.library", message, hint.to_owned());
+    }
+    let doc = "Threads that score windows and explain those that stand out, each with models of its own. 0: half of the cores, at least one and at most four. Results do not depend on it.";
+    config.threads = reader.number("infer.threads", config.threads, 0, doc);
+    if config.threads > THREADS_MAX {
+        let message = format!("{} is more than {THREADS_MAX}", config.threads);
+        reader.complain("infer.threads", message, format!("0 to {THREADS_MAX}"));
     }
 }
 
@@ -225,6 +248,7 @@ mod tests {
         refused(&[("infer.interval", "0s")], "infer.interval");
         refused(&[("infer.window", "90m")], "infer.window");
         refused(&[("infer.budget", "1000")], "infer.budget");
+        refused(&[("infer.threads", "65")], "infer.threads");
         refused(&[("infer.window", "1h"), ("infer.interval", "30s")], "infer.interval");
         refused(&[("infer.lateness", "2h")], "infer.lateness");
     }

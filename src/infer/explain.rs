@@ -7,12 +7,15 @@
 use std::time::Instant;
 
 use crate::infer::Tensors;
+use crate::infer::scorer::feed::BadTensors;
 use crate::infer::scorer::{ScoreError, Scorer, Wants};
 
 /// Parts that are tried at most.
 pub const CANDIDATES_MAX: usize = 40;
 /// Factors from which the curves are drawn, and nodes that are shown on opening.
 pub const SHOWN_MAX: usize = 15;
+/// Rests of a window that are scored at once: several threads have work, and few hold memory.
+const AT_ONCE: usize = 16;
 
 /// What can be taken out of a window.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -142,52 +145,82 @@ pub fn explain(
     parts: &[Part],
 ) -> Result<Explanation, ScoreError> {
     let begun = Instant::now();
-    let mut runs = 0;
-    let mut score = |parts: &[&Part]| -> Result<Option<f32>, ScoreError> {
-        let rest = without(window, parts);
-        if rest.nodes < 2 {
-            return Ok(None);
-        }
-        runs += 1;
-        scorer.score(&rest, Wants::default()).map(|scores| Some(scores.score))
-    };
-    let whole = score(&[])?.ok_or(ScoreError::Window(
-        crate::infer::scorer::feed::BadTensors::TooFewNodes(window.nodes),
-    ))?;
+    let mut ablator = Ablator { scorer, window, runs: 0 };
+    let whole = ablator.whole()?;
     let mut factors = Vec::new();
-    for part in parts {
-        if factors.len() == CANDIDATES_MAX {
+    let mut waiting = parts.iter();
+    while factors.len() < CANDIDATES_MAX {
+        let tried: Vec<&Part> = waiting.by_ref().take(CANDIDATES_MAX - factors.len()).collect();
+        if tried.is_empty() {
             break;
         }
+        let taken: Vec<&[&Part]> = tried.iter().map(std::slice::from_ref).collect();
         // A window without a part that cannot be scored says nothing about that part, and nothing about the others.
-        if let Ok(Some(rest)) = score(&[part]) {
-            factors.push(Factor { part: part.clone(), drop: whole - rest });
-        }
+        let scores = tried.iter().zip(ablator.scores(&taken));
+        factors.extend(scores.filter_map(|(part, rest)| {
+            Some(Factor { part: Part::clone(part), drop: whole - rest? })
+        }));
     }
     factors.sort_by(|a, b| b.drop.total_cmp(&a.drop));
     let order: Vec<&Part> = factors.iter().take(SHOWN_MAX).map(|factor| &factor.part).collect();
-    let (mut deletion, mut insertion) = (vec![whole], Vec::new());
-    for taken in 1..=order.len() {
-        let (first, rest) = order.split_at(taken.min(order.len()));
-        deletion.extend(score(first).ok().flatten());
-        // Without everything from here on: the parts before it were put back.
-        insertion.extend(score(rest).ok().flatten());
-    }
-    let (deletion, insertion) = (mean(&deletion), mean(&insertion));
-    let milliseconds = begun.elapsed().as_secs_f32() * 1_000.0;
+    let taken = (1..=order.len()).filter_map(|count| order.get(..count));
+    // Without everything from here on: the parts before it were put back.
+    let kept = (1..=order.len()).filter_map(|count| order.get(count..));
+    let curves = ablator.scores(&taken.chain(kept).collect::<Vec<_>>());
+    let (deletion, insertion) = curves.split_at(order.len());
+    let deletion = mean([Some(whole)].iter().chain(deletion).flatten());
+    let insertion = mean(insertion.iter().flatten());
     Ok(Explanation {
         score: whole,
         factors,
         of: parts.len(),
         deletion,
         insertion,
-        runs,
-        milliseconds,
+        runs: ablator.runs,
+        milliseconds: begun.elapsed().as_secs_f32() * 1_000.0,
     })
 }
 
-fn mean(numbers: &[f32]) -> f32 {
-    numbers.iter().sum::<f32>() / numbers.len().max(1) as f32
+/// Scores what is left of one window, some rests at once.
+struct Ablator<'a> {
+    scorer: &'a mut dyn Scorer,
+    window: &'a Tensors,
+    runs: usize,
+}
+
+impl Ablator<'_> {
+    fn whole(&mut self) -> Result<f32, ScoreError> {
+        if self.window.nodes < 2 {
+            return Err(BadTensors::TooFewNodes(self.window.nodes).into());
+        }
+        self.runs += 1;
+        self.scorer.score(self.window, Wants::default()).map(|scores| scores.score)
+    }
+
+    /// The score without each of these sets of parts; `None`: no graph is left, or it cannot be scored.
+    fn scores(&mut self, sets: &[&[&Part]]) -> Vec<Option<f32>> {
+        let mut all = Vec::with_capacity(sets.len());
+        for some in sets.chunks(AT_ONCE) {
+            let rests = some.iter().map(|parts| without(self.window, parts));
+            let (places, rests): (Vec<usize>, Vec<Tensors>) =
+                rests.enumerate().filter(|(_, rest)| rest.nodes >= 2).unzip();
+            self.runs += rests.len();
+            let scores = self.scorer.score_all(rests, Wants::default());
+            let begin = all.len();
+            all.resize(begin + some.len(), None);
+            for (place, scores) in places.into_iter().zip(scores) {
+                if let Some(known) = all.get_mut(begin + place) {
+                    *known = scores.ok().map(|scores| scores.score);
+                }
+            }
+        }
+        all
+    }
+}
+
+fn mean<'n>(numbers: impl Iterator<Item = &'n f32>) -> f32 {
+    let (sum, count) = numbers.fold((0.0, 0_usize), |(sum, count), one| (sum + one, count + 1));
+    sum / count.max(1) as f32
 }
 
 #[cfg(test)]
@@ -212,6 +245,33 @@ mod tests {
             let nodes: f32 = window.node_features.iter().sum();
             let edges = window.edge_type.iter().filter(|kind| **kind == 1).count() as f32;
             Ok(Scores { score: nodes + edges / 10.0, ..Scores::default() })
+        }
+    }
+
+    /// The same; notes how many windows it is given at once.
+    #[derive(Default)]
+    struct Noting(Vec<usize>);
+
+    impl Scorer for Noting {
+        fn model(&self) -> &str {
+            "sum"
+        }
+
+        fn runtime(&self) -> &str {
+            "test"
+        }
+
+        fn score(&mut self, window: &Tensors, wants: Wants) -> Result<Scores, ScoreError> {
+            Sum.score(window, wants)
+        }
+
+        fn score_all(
+            &mut self,
+            windows: Vec<Tensors>,
+            wants: Wants,
+        ) -> Vec<Result<Scores, ScoreError>> {
+            self.0.push(windows.len());
+            windows.iter().map(|window| self.score(window, wants)).collect()
         }
     }
 
@@ -256,6 +316,10 @@ mod tests {
         let explained = explain(&mut Sum, &window, &candidates(&window, |_| 0.0)).unwrap();
         assert_eq!(explained.factors.len(), CANDIDATES_MAX);
         assert!(explained.runs <= 1 + CANDIDATES_MAX + 2 * SHOWN_MAX);
+        let mut noting = Noting::default();
+        let together = explain(&mut noting, &window, &candidates(&window, |_| 0.0)).unwrap();
+        assert_eq!(noting.0, [16, 16, 8, 16, 14], "some at once, and never many");
+        assert_eq!((together.factors, together.runs), (explained.factors, explained.runs));
         let two = self::window(&[0.1, 0.2], &[(0, 1, 1)]);
         let explained = explain(&mut Sum, &two, &candidates(&two, |_| 0.0)).unwrap();
         assert_eq!(explained.factors.len(), 1, "without a node there is no graph: {explained:?}");

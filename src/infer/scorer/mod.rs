@@ -29,6 +29,14 @@ pub trait Scorer: Send {
     fn runtime(&self) -> &str;
     /// Score one window.
     fn score(&mut self, window: &Tensors, wants: Wants) -> Result<Scores, ScoreError>;
+    /// Score several, each for itself; answers stand in the order of the windows.
+    fn score_all(
+        &mut self,
+        windows: Vec<Tensors>,
+        wants: Wants,
+    ) -> Vec<Result<Scores, ScoreError>> {
+        windows.iter().map(|window| self.score(window, wants)).collect()
+    }
 }
 
 /// What is worked out beside the score.

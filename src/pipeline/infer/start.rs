@@ -16,10 +16,6 @@ use crate::pipeline::shared::{Health, Shared};
 use crate::pipeline::watch::Next;
 use crate::stdx::time::Timestamp;
 
-/// Threads that score. One, so that the order of results is that of windows and a second core stays for the path; what does
-/// not fit is left out and counted.
-const WORKERS: usize = 1;
-
 /// The models in force; exchanged as a whole.
 pub(crate) type InForce = Arc<Mutex<Arc<Models>>>;
 
@@ -52,7 +48,7 @@ pub(crate) fn start(config: &Config, shared: &Arc<Shared>) -> anyhow::Result<Opt
     let name = &models.engine.name;
     let (guard, verdict) = Guard::open(&config.data_dir, name, deaths, Timestamp::now())?;
     let pool = match verdict {
-        Start::On => Pool::start(models.engine.clone(), WORKERS, Some(guard))?,
+        Start::On => Pool::start(models.engine.clone(), config.infer.threads(), Some(guard))?,
         Start::Off(reason) => {
             shared.set_problem(report::TOPIC, Some((Health::Degraded, reason.clone())));
             Pool::start_off(models.engine.clone(), Some(guard), &reason)

@@ -92,9 +92,9 @@ struct Site {
 }
 
 impl Site {
-    fn new() -> Site {
+    fn new(config: InferConfig) -> Site {
         let models = Arc::new(models());
-        let pool = Pool::start(models.engine.clone(), 1, None).unwrap();
+        let pool = Pool::start(models.engine.clone(), config.threads(), None).unwrap();
         let (inferrer, _) =
             Inferrer::start(&Arc::new(Mutex::new(Arc::clone(&models))), pool).unwrap();
         Site {
@@ -105,7 +105,7 @@ impl Site {
             said: BTreeMap::new(),
             findings: Vec::new(),
             shard: "".into(),
-            config: InferConfig::default(),
+            config,
         }
     }
 
@@ -228,7 +228,7 @@ fn run(killed: impl Fn(usize) -> Option<bool>) -> Site {
 }
 
 fn run_under(config: InferConfig, killed: impl Fn(usize) -> Option<bool>) -> Site {
-    let mut site = Site { config, ..Site::new() };
+    let mut site = Site::new(config);
     let mut stage = site.stage();
     let events = events();
     let pieces: Vec<&[Event]> = events.chunks(5).collect();
@@ -245,7 +245,7 @@ fn run_under(config: InferConfig, killed: impl Fn(usize) -> Option<bool>) -> Sit
             while stage.pending() > 0 && site.inferrer.queue().0 > 0 {
                 std::thread::yield_now();
             }
-            site.inferrer = Site::new().inferrer;
+            site.inferrer = Site::new(site.config.clone()).inferrer;
             stage = site.stage();
         }
         at += usize::from(killed != Some(false));
@@ -279,6 +279,19 @@ fn kills_between_commits_change_no_window_no_score_and_no_alert() {
         assert_eq!(wild.said.len(), calm.said.len());
         assert_eq!(wild.findings, calm.findings, "seed {seed}");
     }
+}
+
+#[test]
+fn the_number_of_threads_changes_no_judgement_and_no_explanation() {
+    let said = |threads| -> Vec<Inference> {
+        let site = run_under(InferConfig { threads, ..InferConfig::default() }, |_| None);
+        let mut said: Vec<_> = site.log.iter().flatten().filter_map(Inference::of_event).collect();
+        said.sort_by_key(|one| one.id);
+        said
+    };
+    let (one, four) = (said(1), said(4));
+    assert!(one.iter().any(|one| one.ablation.as_ref().is_some_and(|found| found.tried > 3)));
+    assert_eq!(one, four);
 }
 
 #[test]

@@ -198,7 +198,7 @@ impl Worker {
             f32::from(u8::from(hit)) * 2.0 + f32::from(u8::from(process))
         };
         let parts = explain::candidates(tensors, weight);
-        let mut scorer = Pooled { pool: &self.pool, job };
+        let mut scorer = Pooled { pool: &self.pool, job, runs: 0 };
         match explain::explain(&mut scorer, tensors, &parts) {
             Ok(explanation) => {
                 let ablation = ablation(job, &explanation);
@@ -217,6 +217,8 @@ impl Worker {
 struct Pooled<'p> {
     pool: &'p Pool,
     job: &'p Job,
+    /// Windows so far: each has its name.
+    runs: usize,
 }
 
 impl Scorer for Pooled<'_> {
@@ -229,19 +231,27 @@ impl Scorer for Pooled<'_> {
     }
 
     fn score(&mut self, window: &Tensors, wants: Wants) -> Result<Scores, ScoreError> {
-        let window = Window {
-            id: format!("{} explained", self.job.id()),
-            platform: self.job.platform(),
-            tensors: window.clone(),
-            wants,
+        let scored = self.score_all(vec![window.clone()], wants).pop();
+        scored.unwrap_or_else(|| Err(ScoreError::Answer("the pool gave no answer".to_owned())))
+    }
+
+    fn score_all(
+        &mut self,
+        windows: Vec<Tensors>,
+        wants: Wants,
+    ) -> Vec<Result<Scores, ScoreError>> {
+        let (id, platform) = (self.job.id(), self.job.platform());
+        let named = windows.into_iter().map(|tensors| {
+            self.runs += 1;
+            let id = format!("{id} explained {}", self.runs);
+            Window { id, platform, tensors, wants }
+        });
+        let scored = self.pool.score(named.collect()).into_iter();
+        let error = |failure| match failure {
+            Failure::Score(error) => error,
+            failure => ScoreError::Answer(failure.to_string()),
         };
-        let scored = self.pool.score(vec![window]).pop();
-        match scored.map(|scored| scored.result) {
-            Some(Ok(scores)) => Ok(scores),
-            Some(Err(Failure::Score(error))) => Err(error),
-            Some(Err(failure)) => Err(ScoreError::Answer(failure.to_string())),
-            None => Err(ScoreError::Answer("the pool gave no answer".to_owned())),
-        }
+        scored.map(|scored| scored.result.map_err(error)).collect()
     }
 }
 
