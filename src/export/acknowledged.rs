@@ -5,16 +5,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use rdkafka::client::{ClientContext, OAuthToken};
-use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::config::FromClientConfigAndContext;
+use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::message::{DeliveryResult, Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext, PurgeConfig};
 
 use super::SinkError;
 use crate::config::brokers::BrokerConfig;
 use crate::config::reader::nearest;
-use crate::stdx::kafka::{self, Ears, Topic};
+use crate::stdx::kafka::{self, Ears, Heard, Topic, is_too_large};
 
 /// How long the brokers may take to answer a question.
 const ASK: Duration = Duration::from_secs(5);
@@ -31,46 +30,19 @@ struct Deliveries {
     failed: Option<String>,
 }
 
-#[derive(Clone)]
-struct Shared {
-    ears: Ears,
-    deliveries: Arc<Mutex<Deliveries>>,
-}
-
-impl ClientContext for Shared {
-    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
-
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
-        self.ears.log(level, facility, text);
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        self.ears.error(error, reason);
-    }
-
-    fn generate_oauth_token(
-        &self,
-        config: Option<&str>,
-    ) -> Result<OAuthToken, Box<dyn std::error::Error>> {
-        self.ears.generate_oauth_token(config)
-    }
-}
+type Shared = Heard<Arc<Mutex<Deliveries>>>;
 
 impl ProducerContext for Shared {
     type DeliveryOpaque = ();
 
     fn delivery(&self, result: &DeliveryResult<'_>, (): Self::DeliveryOpaque) {
-        let mut deliveries = self.deliveries.lock();
+        let mut deliveries = self.notes.lock();
         match result {
             Ok(_) => deliveries.done += 1,
             Err((error, _)) if is_too_large(error) => deliveries.refused += 1,
             Err((error, _)) => deliveries.failed = Some(error.to_string()),
         }
     }
-}
-
-fn is_too_large(error: &KafkaError) -> bool {
-    error.rdkafka_error_code() == Some(RDKafkaErrorCode::MessageSizeTooLarge)
 }
 
 /// A message on its way.
@@ -123,7 +95,7 @@ impl Acknowledged {
             .set("batch.size", manner.write_bytes.to_string())
             .set("queue.buffering.max.kbytes", "65536")
             .set("message.timeout.ms", manner.deliver.as_millis().to_string());
-        let shared = Shared { ears: Ears::new(cluster.token_source()), deliveries: Arc::default() };
+        let shared = Shared { ears: Ears::new(cluster.token_source()), notes: Arc::default() };
         let producer = BaseProducer::from_config_and_context(&client, shared.clone())
             .map_err(|error| wrong(error.to_string()))?;
         Ok(Acknowledged { cluster: cluster.clone(), manner, producer, shared })
@@ -182,7 +154,7 @@ impl Acknowledged {
         let end = Instant::now() + self.manner.deliver * 2;
         loop {
             self.producer.poll(LOOK);
-            let now = self.shared.deliveries.lock().clone();
+            let now = self.shared.notes.lock().clone();
             if let Some(why) = now.failed {
                 return Err(self.abandon(&why));
             }
@@ -212,7 +184,7 @@ impl Acknowledged {
             tracing::warn!(%code, why, "a producer is made anew");
             *self = Acknowledged::new(&self.cluster, self.manner)?;
         }
-        *self.shared.deliveries.lock() = Deliveries::default();
+        *self.shared.notes.lock() = Deliveries::default();
         Ok(())
     }
 }

@@ -8,8 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use rdkafka::client::{ClientContext, OAuthToken};
-use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
+use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Header, OwnedHeaders};
@@ -19,7 +18,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use super::SinkError;
 use super::acknowledged::missing_topic;
 use crate::config::collect::CollectConfig;
-use crate::stdx::kafka::{self, Ears};
+use crate::stdx::kafka::{self, Ears, Heard, is_too_large};
 use crate::wire::collected_v1::{RECORD_HEADER, STREAM_HEADER, VERSION, VERSION_HEADER};
 
 /// How long the brokers may take to answer a question.
@@ -55,38 +54,15 @@ pub enum Wrote {
     Refused(Vec<usize>),
 }
 
-/// What the producer's callbacks leave.
-#[derive(Clone)]
-struct Listening {
-    ears: Ears,
-    failed: Arc<Mutex<Vec<(usize, KafkaError)>>>,
-}
-
-impl ClientContext for Listening {
-    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
-
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
-        self.ears.log(level, facility, text);
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        self.ears.error(error, reason);
-    }
-
-    fn generate_oauth_token(
-        &self,
-        config: Option<&str>,
-    ) -> Result<OAuthToken, Box<dyn std::error::Error>> {
-        self.ears.generate_oauth_token(config)
-    }
-}
+/// The producer's callbacks leave which messages failed, by their place in the list, and why.
+type Listening = Heard<Arc<Mutex<Vec<(usize, KafkaError)>>>>;
 
 impl ProducerContext for Listening {
     type DeliveryOpaque = usize;
 
     fn delivery(&self, result: &DeliveryResult<'_>, place: usize) {
         if let Err((error, _)) = result {
-            self.failed.lock().push((place, error.clone()));
+            self.notes.lock().push((place, error.clone()));
         }
     }
 }
@@ -104,10 +80,6 @@ pub struct RawTopic {
     config: CollectConfig,
     id: String,
     link: Option<Link>,
-}
-
-fn is_too_large(error: &KafkaError) -> bool {
-    error.rdkafka_error_code() == Some(RDKafkaErrorCode::MessageSizeTooLarge)
 }
 
 impl RawTopic {
@@ -141,7 +113,7 @@ impl RawTopic {
             .set("linger.ms", "1")
             .set("message.max.bytes", MESSAGE_BYTES_MAX.to_string())
             .set("batch.size", WRITE_BYTES_MAX.to_string());
-        let listening = Listening { ears: Ears::new(token.clone()), failed: Arc::default() };
+        let listening = Listening { ears: Ears::new(token.clone()), notes: Arc::default() };
         let producer = BaseProducer::from_config_and_context(&writing, listening.clone())
             .map_err(|error| wrong(error.to_string()))?;
         let consumer = BaseConsumer::from_config_and_context(&asking, Ears::new(token))
@@ -216,7 +188,7 @@ impl RawTopic {
     ) -> Result<Wrote, SinkError> {
         let Link { producer, consumer, listening } = link;
         let later = |error: &KafkaError| self.later(&listening.ears, error);
-        listening.failed.lock().clear();
+        listening.notes.lock().clear();
         producer.begin_transaction().map_err(|error| later(&error))?;
         // Longer than that the brokers do not wait for us.
         let end = Instant::now() + self.config.transaction_timeout;
@@ -231,7 +203,7 @@ impl RawTopic {
         }
         while producer.in_flight_count() > 0 && refused.is_empty() {
             producer.poll(LOOK);
-            let failed = listening.failed.lock();
+            let failed = listening.notes.lock();
             refused
                 .extend(failed.iter().filter(|(_, error)| is_too_large(error)).map(|(at, _)| *at));
             if let Some((_, error)) = failed.iter().find(|(_, error)| !is_too_large(error))

@@ -128,6 +128,36 @@ impl ClientContext for Ears {
     }
 }
 
+/// What a client's callbacks share with its owner: ears, and whatever they note.
+#[derive(Clone, Debug)]
+pub struct Heard<T> {
+    /// The ears.
+    pub ears: Ears,
+    /// What the callbacks note.
+    pub notes: T,
+}
+
+impl<T: Send + Sync + 'static> ClientContext for Heard<T> {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
+        self.ears.log(level, facility, text);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.ears.error(error, reason);
+    }
+
+    fn generate_oauth_token(&self, config: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
+        self.ears.generate_oauth_token(config)
+    }
+}
+
+/// Will no broker with these settings ever take the message?
+pub fn is_too_large(error: &KafkaError) -> bool {
+    error.rdkafka_error_code() == Some(RDKafkaErrorCode::MessageSizeTooLarge)
+}
+
 impl ConsumerContext for Ears {}
 
 impl ProducerContext for Ears {

@@ -5,10 +5,8 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use parking_lot::Mutex;
-use rdkafka::client::{ClientContext, OAuthToken};
-use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext};
-use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::error::KafkaResult;
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{Offset, TopicPartitionList};
 
@@ -17,7 +15,7 @@ use super::shards::{Shards, offset_of, set_paused, told_at};
 use crate::config::sources::From;
 use crate::model::record::Position;
 use crate::stdx::gauges::Gauges;
-use crate::stdx::kafka::Ears;
+use crate::stdx::kafka::{Ears, Heard};
 
 /// How long the group and the brokers may take to say where a partition begins.
 const ASK: Duration = Duration::from_secs(5);
@@ -263,27 +261,7 @@ impl Group {
 }
 
 /// The same for the consumer, which wants to own it.
-#[derive(Clone)]
-pub(super) struct Shared(pub(super) Arc<Group>);
-
-impl ClientContext for Shared {
-    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
-
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
-        self.0.ears.log(level, facility, text);
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        self.0.ears.error(error, reason);
-    }
-
-    fn generate_oauth_token(
-        &self,
-        config: Option<&str>,
-    ) -> Result<OAuthToken, Box<dyn std::error::Error>> {
-        self.0.ears.generate_oauth_token(config)
-    }
-}
+pub(super) type Shared = Heard<Arc<Group>>;
 
 impl ConsumerContext for Shared {
     fn rebalance(
@@ -292,20 +270,22 @@ impl ConsumerContext for Shared {
         what: RDKafkaRespErr,
         list: &mut TopicPartitionList,
     ) {
-        self.0.gauges.add("rebalances", 1);
+        self.notes.gauges.add("rebalances", 1);
         match what {
-            RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => self.0.assign(consumer, list),
-            _ => self.0.revoke(consumer, list),
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => {
+                self.notes.assign(consumer, list)
+            }
+            _ => self.notes.revoke(consumer, list),
         }
-        let owned = self.0.seats.lock().all.values().filter(|seat| seat.owned).count();
-        self.0.gauges.set("partitions", i64::try_from(owned).unwrap_or(i64::MAX));
+        let owned = self.notes.seats.lock().all.values().filter(|seat| seat.owned).count();
+        self.notes.gauges.set("partitions", i64::try_from(owned).unwrap_or(i64::MAX));
         tracing::info!(owned, "kafka: partitions changed hands");
     }
 
     fn commit_callback(&self, result: KafkaResult<()>, _: &TopicPartitionList) {
         if let Err(error) = result {
             tracing::debug!(%error, "kafka: the group refused what it was told");
-            self.0.seats.lock().tell_again = true;
+            self.notes.seats.lock().tell_again = true;
         }
     }
 }

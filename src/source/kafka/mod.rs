@@ -101,7 +101,8 @@ impl Source for Kafka {
         let (from, revoke_wait) = (self.config.from, self.config.revoke_wait);
         let group = Group::new(Ears::new(token), gauges, from, revoke_wait, shards);
         let group = Arc::new(group);
-        let consumer = BaseConsumer::from_config_and_context(&client, Shared(Arc::clone(&group)))
+        let shared = Shared { ears: group.ears.clone(), notes: Arc::clone(&group) };
+        let consumer = BaseConsumer::from_config_and_context(&client, shared)
             .map_err(|error| self.wrong(&error))?;
         // A login by token begins only when somebody listens.
         drop(consumer.poll(Duration::from_millis(50)));
