@@ -2,6 +2,7 @@
 //! to the source, nothing is dropped.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel as channel;
@@ -53,12 +54,34 @@ impl<T> std::fmt::Debug for Scale<T> {
     }
 }
 
+/// How full a queue is, for whoever has neither half of it.
+#[derive(Clone, Debug)]
+pub struct Gauge {
+    name: &'static str,
+    waiting: Arc<AtomicUsize>,
+    capacity: usize,
+}
+
+impl Gauge {
+    /// The queue's name.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Items that wait now, and the bound.
+    pub fn read(&self) -> (usize, usize) {
+        // Who waits for room has counted its item already.
+        (self.waiting.load(Ordering::Relaxed).min(self.capacity), self.capacity)
+    }
+}
+
 /// The sending half.
 #[derive(Debug)]
 pub struct Sender<T> {
     name: &'static str,
     inner: channel::Sender<T>,
     scale: Option<Arc<Scale<T>>>,
+    waiting: Arc<AtomicUsize>,
 }
 
 /// The receiving half.
@@ -66,11 +89,17 @@ pub struct Sender<T> {
 pub struct Receiver<T> {
     inner: channel::Receiver<T>,
     scale: Option<Arc<Scale<T>>>,
+    waiting: Arc<AtomicUsize>,
 }
 
 impl<T> Clone for Sender<T> {
     fn clone(&self) -> Self {
-        Sender { name: self.name, inner: self.inner.clone(), scale: self.scale.clone() }
+        Sender {
+            name: self.name,
+            inner: self.inner.clone(),
+            scale: self.scale.clone(),
+            waiting: Arc::clone(&self.waiting),
+        }
     }
 }
 
@@ -107,8 +136,7 @@ pub enum Offered<T> {
 
 /// A queue of at most `capacity` items.
 pub fn bounded<T>(name: &'static str, capacity: usize) -> (Sender<T>, Receiver<T>) {
-    let (sender, receiver) = channel::bounded(capacity);
-    (Sender { name, inner: sender, scale: None }, Receiver { inner: receiver, scale: None })
+    made(name, capacity, None)
 }
 
 /// A queue of at most `capacity` items that weigh no more than `max` together.
@@ -118,11 +146,20 @@ pub fn weighed<T>(
     max: usize,
     weigh: fn(&T) -> usize,
 ) -> (Sender<T>, Receiver<T>) {
-    let (sender, receiver) = channel::bounded(capacity);
     let (state, lighter) = (Mutex::default(), Condvar::new());
-    let scale = Some(Arc::new(Scale { max, weigh, state, lighter }));
-    let receiver = Receiver { inner: receiver, scale: scale.clone() };
-    (Sender { name, inner: sender, scale }, receiver)
+    made(name, capacity, Some(Arc::new(Scale { max, weigh, state, lighter })))
+}
+
+fn made<T>(
+    name: &'static str,
+    capacity: usize,
+    scale: Option<Arc<Scale<T>>>,
+) -> (Sender<T>, Receiver<T>) {
+    let (sender, receiver) = channel::bounded(capacity);
+    let waiting = Arc::new(AtomicUsize::new(0));
+    let receiver =
+        Receiver { inner: receiver, scale: scale.clone(), waiting: Arc::clone(&waiting) };
+    (Sender { name, inner: sender, scale, waiting }, receiver)
 }
 
 impl<T> Sender<T> {
@@ -137,6 +174,7 @@ impl<T> Sender<T> {
         if let Some(scale) = &self.scale {
             scale.add((scale.weigh)(&item), None);
         }
+        self.count();
         self.inner.send(item).is_ok()
     }
 
@@ -147,6 +185,7 @@ impl<T> Sender<T> {
         if self.scale.as_ref().is_some_and(|scale| !scale.add(weight, Some(until))) {
             return Offered::Full(item);
         }
+        self.count();
         match self.inner.send_deadline(item, until) {
             Ok(()) => Offered::Taken,
             Err(channel::SendTimeoutError::Timeout(item)) => {
@@ -157,7 +196,13 @@ impl<T> Sender<T> {
         }
     }
 
+    /// Before it is in, so that it is never taken out uncounted.
+    fn count(&self) {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+    }
+
     fn take_back(&self, weight: usize) {
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
         if let Some(scale) = &self.scale {
             scale.take(weight);
         }
@@ -170,6 +215,7 @@ impl<T> Sender<T> {
         if self.scale.as_ref().is_some_and(|scale| !scale.add(weight, Some(Instant::now()))) {
             return Err(item);
         }
+        self.count();
         match self.inner.try_send(item) {
             Ok(()) | Err(channel::TrySendError::Disconnected(_)) => Ok(()),
             Err(channel::TrySendError::Full(item)) => {
@@ -177,6 +223,12 @@ impl<T> Sender<T> {
                 Err(item)
             }
         }
+    }
+
+    /// How full it is, readable by others.
+    pub fn gauge(&self) -> Gauge {
+        let (waiting, capacity) = (Arc::clone(&self.waiting), self.capacity());
+        Gauge { name: self.name, waiting, capacity }
     }
 
     /// Items waiting now.
@@ -197,6 +249,7 @@ impl<T> Receiver<T> {
     }
 
     fn lift(&self, item: T) -> T {
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
         if let Some(scale) = &self.scale {
             scale.take((scale.weigh)(&item));
         }
@@ -233,6 +286,12 @@ mod tests {
         assert!(matches!(offered, Offered::Full(_)));
         assert!(receiver.try_receive().is_some());
         assert!(matches!(sender.offer(vec![0], Duration::from_millis(1)), Offered::Taken));
+        let gauge = sender.gauge();
+        assert_eq!((gauge.name(), gauge.read()), ("t", (8, 10)));
+        assert!(receiver.try_receive().is_some());
+        assert!(sender.try_send(vec![0; 9]).is_err());
+        assert_eq!(gauge.read(), (7, 10), "what found no room is not counted");
+        assert!(sender.try_send(vec![0]).is_ok());
         let waiting = std::thread::spawn(move || sender.send(vec![0; 4]));
         drop(receiver);
         assert!(!waiting.join().unwrap(), "nobody waits for a receiver that is gone");
