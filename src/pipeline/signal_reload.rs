@@ -134,12 +134,14 @@ impl Reloader {
             format!("{number} problems in signal files: watchfloor signals check lists them");
         self.shared.set_problem(KEY, (number > 0).then_some((Health::Degraded, text)));
         self.in_force = InForce::of(&loaded);
+        let set = Arc::new(loaded.set);
         self.shared.update(|snapshot| {
-            let infos = loaded.set.signals().iter().map(|signal| Arc::clone(&signal.info));
+            let infos = set.signals().iter().map(|signal| Arc::clone(&signal.info));
             snapshot.set_signals(infos.collect());
+            snapshot.signal_set = Arc::clone(&set);
             snapshot.signals_failed = number;
         });
-        Arc::new(loaded.set)
+        set
     }
 
     /// Every file whose change matters.

@@ -1,4 +1,4 @@
-//! Why an alert's rule held: its rule, as it is written now, held against the alert's first event.
+//! Why an alert's rule held: its rule or signal, as it is written now, held against the alert's first event.
 
 use crate::model::alert::AlertId;
 use crate::model::desk::{Problem, ProblemKind};
@@ -18,15 +18,19 @@ impl Workbench {
             let problem = Problem::new(ProblemKind::NotFound, "the events of the alert are gone");
             return Err(problem.hint("they were removed, or the store was moved without them"));
         };
-        let rules = self.core.shared.snapshot().rules_config;
+        let snapshot = self.core.shared.snapshot();
+        if let Some(signal) = snapshot.signal_set.of_id(&alert.rule_id) {
+            return Ok(signal.explain(&event));
+        }
+        let rules = snapshot.rules_config;
         let rule = alert.rule_id.clone();
         // Reading rule files is work for the pool, not for the runtime.
         let found = task::blocking("explain an alert", move || of_event(&rules, &rule, &event));
         let found = found.await.map_err(|panic| problem::failed(&panic))?;
         found.ok_or_else(|| {
-            let message = format!("the rule {} is not loaded here", alert.rule_id);
-            Problem::new(ProblemKind::NotFound, message)
-                .hint("rules.paths says where rules come from; watchfloor rules list shows them")
+            let message = format!("no rule or signal {} is loaded here", alert.rule_id);
+            let hint = "rules.paths and signals.paths say where they come from; signals are known where a daemon runs";
+            Problem::new(ProblemKind::NotFound, message).hint(hint)
         })
     }
 }

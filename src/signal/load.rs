@@ -262,6 +262,7 @@ fn read(tree: &Node, reader: &mut Reader<'_>) -> Option<Signal> {
         labels,
         cardinality,
         condition,
+        alert: get("alert").map(|entry| entry.value.kind.flow()).unwrap_or_default(),
         check,
         prefix,
     })

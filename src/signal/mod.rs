@@ -2,13 +2,14 @@
 //!
 //! `files`, `yaml` and `load` read them (`when` says which events, `condition` what makes a finding), `set` chooses the
 //! few that can concern an event, `judge` works on the row of one series (`row`, `entries`, `slices`, `travel`), `state`
-//! bounds and saves the rows, `engine` is the stage as the pipeline runs it. Event time drives everything. The stage
+//! bounds and saves the rows, `engine` is the stage as the pipeline runs it, `explain` says why one event counted. Event time drives everything. The stage
 //! does no I/O but reading signal files, and knows neither alerts nor the store.
 
 pub mod condition;
 pub mod counters;
 pub mod engine;
 pub mod entries;
+mod explain;
 pub mod files;
 pub mod judge;
 pub mod load;

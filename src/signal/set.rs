@@ -38,6 +38,8 @@ pub struct Signal {
     pub cardinality: usize,
     /// What makes a finding.
     pub condition: Condition,
+    /// The same as it stands in the file, for people.
+    pub alert: String,
     /// It is a check of agents: its results are pass, warning and fail.
     pub check: bool,
     /// What the keys of its rows begin with; changes when the signal does.
@@ -81,6 +83,11 @@ impl SignalSet {
         }
         by_literal.retain(|(_, table)| !table.is_empty());
         SignalSet { signals, calendar, by_literal, always }
+    }
+
+    /// The signal of an id.
+    pub fn of_id(&self, id: &str) -> Option<&Signal> {
+        self.signals.iter().find(|signal| signal.info.id == id)
     }
 
     /// Every signal.

@@ -27,6 +27,18 @@ pub struct When {
 struct Item {
     place: Place,
     test: Test,
+    /// What stands in the file, for people.
+    wanted: String,
+}
+
+/// One test of an alternative, held against an event.
+pub struct Held<'w> {
+    /// What was looked at.
+    pub place: Place,
+    /// What was wanted of it.
+    pub wanted: &'w str,
+    /// Does it hold?
+    pub holds: bool,
 }
 
 /// Where a value comes from.
@@ -153,7 +165,9 @@ impl When {
                 reader.enter(&entry.key);
                 let test = test(&entry.value, reader);
                 match (Place::of(&entry.key), test) {
-                    (Some(place), Some(test)) => items.push(Item { place, test }),
+                    (Some(place), Some(test)) => {
+                        items.push(Item { place, test, wanted: entry.value.kind.flow() });
+                    }
                     (None, _) => reader.complain(entry.line, Issue::Names),
                     (Some(_), None) => {}
                 }
@@ -169,6 +183,16 @@ impl When {
         self.alternatives
             .iter()
             .any(|items| items.iter().all(|item| item.test.holds(item.place, event)))
+    }
+
+    /// Each alternative, test by test.
+    pub fn held<'w>(&'w self, event: &Event) -> Vec<Vec<Held<'w>>> {
+        let held = |item: &'w Item| Held {
+            place: item.place,
+            wanted: &item.wanted,
+            holds: item.test.holds(item.place, event),
+        };
+        self.alternatives.iter().map(|items| items.iter().map(held).collect()).collect()
     }
 
     /// The fields it names.

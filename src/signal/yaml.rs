@@ -62,6 +62,28 @@ pub struct YamlError {
     pub reason: String,
 }
 
+impl Kind {
+    /// The value in one line, as YAML's flow style writes it, without quotes: for people.
+    pub fn flow(&self) -> String {
+        match self {
+            Kind::Null => "null".to_owned(),
+            Kind::Bool(truth) => truth.to_string(),
+            Kind::Int(number) => number.to_string(),
+            Kind::Float(number) => number.to_string(),
+            Kind::Text(text) => text.clone(),
+            Kind::List(items) => {
+                let items: Vec<String> = items.iter().map(|item| item.kind.flow()).collect();
+                format!("[{}]", items.join(", "))
+            }
+            Kind::Map(entries) => {
+                let pair = |entry: &Entry| format!("{}: {}", entry.key, entry.value.kind.flow());
+                let pairs: Vec<String> = entries.iter().map(pair).collect();
+                pairs.join(", ")
+            }
+        }
+    }
+}
+
 /// Read one document.
 pub fn parse(text: &str) -> Result<Node, YamlError> {
     let mut budget = Budget::default();
