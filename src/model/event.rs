@@ -256,6 +256,16 @@ impl Event {
         self.str(field::HOST_NAME).unwrap_or("")
     }
 
+    /// What orders events for people: when they happened, of equals how they arrived. Many logs have whole seconds only, and a
+    /// log-in after refused ones must stand behind them.
+    pub fn arrival(&self) -> (Timestamp, Timestamp, i64, Id128) {
+        let offset = match self.get(field::LOG_OFFSET) {
+            Some(Value::Int(offset)) => offset,
+            _ => 0,
+        };
+        (self.timestamp, self.ingested, offset, self.id)
+    }
+
     /// How many values there are.
     pub fn len(&self) -> usize {
         self.fields.len()
@@ -298,6 +308,19 @@ impl Event {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_one_second_the_order_of_arrival_counts() {
+        let event = |id, offset| {
+            let mut event = Event::with_capacity(1, 8);
+            event.id = Id128([id; 16]);
+            event.push_int(field::LOG_OFFSET, offset);
+            event
+        };
+        let mut events = [event(1, 300), event(9, 100), event(5, 200)];
+        events.sort_by_key(Event::arrival);
+        assert_eq!(events.map(|event| event.id.0[0]), [9, 5, 1]);
+    }
 
     #[test]
     fn lists_replace_and_addresses() {

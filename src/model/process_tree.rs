@@ -99,7 +99,7 @@ impl Forest {
     fn of(events: &[Event]) -> Forest {
         let is_start = |event: &&Event| event.class == Class::ProcessStart;
         let mut starts: Vec<&Event> = events.iter().filter(is_start).collect();
-        starts.sort_by_key(|event| (event.timestamp, event.id));
+        starts.sort_by_key(|event| event.arrival());
         let mut forest = Forest::default();
         let mut last = Vec::with_capacity(starts.len());
         for event in &starts {

@@ -67,8 +67,8 @@ fn nearest(mut events: Vec<Event>, at: Timestamp, limit: usize) -> Vec<Event> {
     if events.len() > limit {
         events.sort_by_key(|event| event.timestamp.micros_since(at).unsigned_abs());
         events.truncate(limit);
-        events.sort_by_key(|event| event.timestamp);
     }
+    events.sort_by_key(Event::arrival);
     events
 }
 

@@ -77,7 +77,7 @@ impl Store {
     /// for the rest the log is searched by host and time.
     pub async fn evidence(&self, alert: &Alert) -> Result<Vec<Event>, StoreError> {
         if let Some(mut events) = self.event_store.elsewhere_by_ids(&alert.evidence).await? {
-            events.sort_by_key(|event| (event.timestamp, event.id));
+            events.sort_by_key(Event::arrival);
             return Ok(events);
         }
         let mut events = HashMap::new();
@@ -102,7 +102,7 @@ impl Store {
             events.extend(found.events.into_iter().map(|event| (event.id, event)));
         }
         let mut events: Vec<Event> = events.into_values().collect();
-        events.sort_by_key(|event| (event.timestamp, event.id));
+        events.sort_by_key(Event::arrival);
         Ok(events)
     }
 

@@ -64,7 +64,7 @@ impl EventsView {
 
     /// Take the answer: the cursor stays on its event, or stands on the moment in the middle.
     fn take(&mut self, mut events: Vec<Event>) {
-        events.sort_by_key(|event| (event.timestamp, event.id));
+        events.sort_by_key(Event::arrival);
         let before = self.events.as_ref().and_then(|events| events.get(self.cursor.at()));
         let place = match before.map(|event| event.id) {
             Some(id) => events.iter().position(|event| event.id == id),
