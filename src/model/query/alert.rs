@@ -349,7 +349,7 @@ impl Check {
 impl Is {
     fn matches(self, alert: &Alert, from: &Viewpoint<'_>) -> bool {
         match self {
-            Is::Open => !alert.status.is_closed(),
+            Is::Open => !alert.status.is_closed() && !Is::Snoozed.matches(alert, from),
             Is::Closed => alert.status.is_closed(),
             Is::State(status) => alert.status == status,
             Is::Snoozed => alert.snoozed_until.is_some_and(|until| until > from.now),

@@ -117,6 +117,20 @@ fn alerts_that_match() {
 }
 
 #[test]
+fn a_snoozed_alert_is_not_open_until_it_wakes() {
+    let filter = |text| AlertFilter::parse(text).unwrap();
+    let noted = |_| false;
+    let mut alert = alert();
+    alert.snoozed_until = Some(at(-2 * 60 * MINUTE));
+    for (minute, open) in [(60, false), (121, true)] {
+        let from = Viewpoint { actor: "kai", now: at(-minute * MINUTE), noted: &noted };
+        assert_eq!(filter("is:open").matches(&alert, &from), open, "minute {minute}");
+        assert_eq!(filter("is:snoozed").matches(&alert, &from), !open, "minute {minute}");
+        assert!(!filter("is:closed").matches(&alert, &from));
+    }
+}
+
+#[test]
 fn alerts_that_do_not_match() {
     for filter in [
         "is:closed",
