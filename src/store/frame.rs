@@ -220,9 +220,11 @@ fn summarise(hosts: &mut Hosts, event: &Event) {
         // What a model says of an endpoint is no event of it.
         return;
     }
+    // Before its first event stand the times of a judgement, if of anything.
+    let is_first = summary.events == 0;
     summary.events += 1;
-    summary.first = summary.first.min(at);
-    summary.last = summary.last.max(at);
+    summary.first = if is_first { at } else { summary.first.min(at) };
+    summary.last = if is_first { at } else { summary.last.max(at) };
     if summary.os.is_empty() {
         summary.os.push_str(event.str(field::HOST_OS_TYPE).unwrap_or_default());
     }
@@ -442,6 +444,18 @@ mod tests {
             assert_eq!(*id, event.id);
             assert_eq!(&back, event);
         }
+    }
+
+    #[test]
+    fn what_models_say_of_an_endpoint_is_no_sight_of_it() {
+        let mut all = events(3, 1);
+        let mut judgement = all[0].clone();
+        judgement.timestamp = Timestamp(9_000_000_000);
+        judgement.set_str(field::EVENT_DATASET, inference::DATASET);
+        all.insert(0, judgement);
+        let hosts = Packer::new(1).unwrap().pack(&all).unwrap().hosts;
+        let (first, last) = (all[1].timestamp, all[3].timestamp);
+        assert_eq!((hosts["h0"].events, hosts["h0"].first, hosts["h0"].last), (3, first, last));
     }
 
     #[test]

@@ -137,7 +137,8 @@ pub(crate) async fn grow_segment(sql: &mut Connection, grown: &Grown) -> Result<
 
 async fn write_endpoints(sql: &mut Connection, hosts: &Hosts) -> Result<(), StoreError> {
     // In the order of their names, so that nodes never wait for each other in a circle.
-    let mut hosts: Vec<_> = hosts.iter().collect();
+    // Of judgements alone an endpoint was not seen.
+    let mut hosts: Vec<_> = hosts.iter().filter(|(_, summary)| summary.events > 0).collect();
     hosts.sort_unstable_by_key(|(host, _)| *host);
     for (host, summary) in hosts {
         sql::query(
