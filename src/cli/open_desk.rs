@@ -51,6 +51,11 @@ pub(crate) fn open(common: &Common) -> anyhow::Result<Opened> {
 }
 
 impl Opened {
+    /// Does no daemon run? Then this is the store alone, as it was left.
+    pub(crate) fn is_store_alone(&self) -> bool {
+        self.owner.is_some()
+    }
+
     /// Wait for an answer of the desk.
     pub(crate) fn wait<T>(
         &self,

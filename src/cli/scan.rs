@@ -130,6 +130,13 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Outc
     if report.ledger.received == 0 && !report.problems.is_empty() {
         return Err(Problem::new(ProblemKind::NotFound, "nothing could be read").into());
     }
+    let (named, ran) = (!arguments.rules.is_empty(), report.rules_loaded + report.rules_unbound);
+    if named && ran == 0 {
+        let message = "no rule under --rules can run, so nothing was judged by rules";
+        return Err(Problem::new(ProblemKind::NotFound, message)
+            .hint("watchfloor rules check PATH says what is wrong with them")
+            .into());
+    }
     let found = report.findings > 0;
     Ok(if arguments.exit_code && found { Outcome::Findings } else { Outcome::Done })
 }

@@ -11,6 +11,12 @@ use crate::model::desk::StatusReport;
 use crate::model::shape::SourceShape;
 use crate::wire::{node_v1, shape_v1, status_v1};
 
+/// Nobody reads anything.
+const STOPPED: &str = "stopped";
+/// What is said of it.
+const NOT_RUNNING: &str =
+    "no daemon has this store: these are the numbers that it was left with (watchfloor serve)";
+
 /// A node that was not seen for so long is said to be missing: it shows itself every five.
 const NODE_MISSED_SECONDS: i64 = 20;
 
@@ -19,7 +25,7 @@ const NODE_MISSED_SECONDS: i64 = 20;
   watchfloor status
   watchfloor status --format json | jq '.sources[]'
 
-Exit code: 1 when the program is unhealthy.")]
+Exit code: 1 when the program is unhealthy, and when none runs (\"stopped\").")]
 pub(crate) struct Arguments {
     /// How to print
     #[arg(long, value_enum, default_value = "table")]
@@ -28,7 +34,11 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Outcome> {
     let opened = open_desk::open(common)?;
-    let status = opened.wait(opened.desk.status())?;
+    let mut status = opened.wait(opened.desk.status())?;
+    if opened.is_store_alone() {
+        STOPPED.clone_into(&mut status.health);
+        status.problems.insert(0, NOT_RUNNING.to_owned());
+    }
     let mut out = output::stdout();
     match arguments.format {
         Format::Table => table(&mut out, &status)?,
@@ -40,7 +50,8 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Outc
         Format::Json | Format::Ndjson => writeln!(out, "{}", json(&status))?,
     }
     out.flush()?;
-    Ok(if status.health == "unhealthy" { Outcome::Failed } else { Outcome::Done })
+    let is_down = matches!(status.health.as_str(), "unhealthy" | STOPPED);
+    Ok(if is_down { Outcome::Failed } else { Outcome::Done })
 }
 
 fn sources(status: &StatusReport) -> Vec<serde_json::Value> {
@@ -63,7 +74,7 @@ fn sources(status: &StatusReport) -> Vec<serde_json::Value> {
 fn json(status: &StatusReport) -> serde_json::Value {
     serde_json::json!({
         "status": status.health, "problems": status.problems, "version": status.version,
-        "started": status.started.to_string(), "now": status.now.to_string(),
+        "started": (status.health != STOPPED).then(|| status.started.to_string()), "now": status.now.to_string(),
         "sources": sources(status),
         "shapes": status.shapes.iter().map(shape_v1::Shape::from).collect::<Vec<_>>(),
         "queues": status.queues.iter().map(|(name, depth, capacity)| {

@@ -150,14 +150,9 @@ pub async fn start(parts: Parts) -> anyhow::Result<Running> {
         watchers.push(("second opinion", task::thread("second opinion", work)?));
     }
     let ledger = store.ledger().await?;
-    shared.update(|snapshot| {
-        for (name, capacity) in
-            [("batches", batch_sender.capacity()), ("commits", COMMITS_WAITING_MAX)]
-        {
-            snapshot.queues.insert(name.to_owned(), (0, capacity));
-        }
-        snapshot.sources.clone_from(&ledger);
-    });
+    shared.add_queue(batch_sender.gauge());
+    shared.add_queue(commit_sender.gauge());
+    shared.update(|snapshot| snapshot.sources.clone_from(&ledger));
     let committer = Committer {
         store: Arc::clone(&store),
         shared: Arc::clone(&shared),

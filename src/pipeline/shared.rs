@@ -20,7 +20,9 @@ use crate::model::shape::SourceShape;
 use crate::model::telemetry::SignalReport;
 use crate::pipeline::changes::Changes;
 use crate::pipeline::shard_keys::ShardKeys;
+use crate::signal::SignalSet;
 use crate::stdx::gauges::Gauges;
+use crate::stdx::queue::Gauge;
 use crate::stdx::time::Timestamp;
 
 /// How bad a reported problem is.
@@ -57,6 +59,8 @@ pub struct Snapshot {
     pub signals: Arc<SignalReport>,
     /// The signals that run; they stand behind the rules in `rules` too.
     pub signal_infos: Vec<Arc<RuleInfo>>,
+    /// The same whole, to explain their alerts.
+    pub signal_set: Arc<SignalSet>,
     /// The rules under which models raise alerts; they stand behind the signals.
     pub model_infos: Vec<Arc<RuleInfo>>,
     /// Signal files and signals that do not run.
@@ -122,6 +126,8 @@ pub struct Shared {
     rules_asked: AtomicU64,
     /// What the program found about itself and the analyst has not taken yet.
     own_findings: parking_lot::Mutex<Vec<Finding>>,
+    /// Queues that are read when somebody asks.
+    queues: RwLock<Vec<Gauge>>,
     /// Numbers of sources, by the source's name.
     gauges: RwLock<BTreeMap<String, Arc<Gauges>>>,
     shards: Arc<ShardKeys>,
@@ -144,6 +150,7 @@ impl Default for Shared {
             snapshot: RwLock::new(Snapshot::default()),
             rules_asked: AtomicU64::new(0),
             own_findings: parking_lot::Mutex::default(),
+            queues: RwLock::default(),
             gauges: RwLock::default(),
             shards: Arc::default(),
             scores: RwLock::default(),
@@ -173,7 +180,17 @@ impl Shared {
 
     /// What is true now.
     pub fn snapshot(&self) -> Snapshot {
-        self.snapshot.read().clone()
+        let mut snapshot = self.snapshot.read().clone();
+        // Read now: what they are fed by may have come to a halt.
+        for queue in self.queues.read().iter() {
+            snapshot.queues.insert(queue.name().to_owned(), queue.read());
+        }
+        snapshot
+    }
+
+    /// Show how full this queue is.
+    pub fn add_queue(&self, queue: Gauge) {
+        self.queues.write().push(queue);
     }
 
     /// Change a part of what is true.
@@ -235,6 +252,11 @@ impl Shared {
             numbers.read().into_iter().map(|(name, value)| (source.clone(), name, value))
         });
         rows.collect()
+    }
+
+    /// The sources that run here.
+    pub fn source_names(&self) -> Vec<String> {
+        self.gauges.read().keys().cloned().collect()
     }
 
     /// Make an alert of something about the program itself. Few: at most one of each kind a day.

@@ -26,6 +26,12 @@ impl Workbench {
             let numbers = vec![(name.to_owned(), number)];
             sources.push(SourceLedger { name: source, numbers, ..SourceLedger::default() });
         }
+        for name in core.shared.source_names() {
+            // One from which nothing ever came stands there too: that is what somebody looks for.
+            if !sources.iter().any(|row| row.name == name) {
+                sources.push(SourceLedger { name, ..SourceLedger::default() });
+            }
+        }
         let counts = core.store.counts();
         let now = Timestamp::now();
         let newest = sources.iter().map(|source| source.newest_event_us).max().unwrap_or(0);

@@ -107,9 +107,10 @@ pub(crate) fn lock(dir: &Path) -> Result<FolderLock, StoreError> {
     Ok(FolderLock { _file: file })
 }
 
-/// Is there a store in `dir`? Touches nothing, asks no server.
+/// Is there a store in `dir`? Touches nothing, asks no server. One that we may not look into is there.
 pub fn is_made(dir: &Path, config: &StoreConfig) -> bool {
-    config.alerts.file(dir).unwrap_or_else(|| dir.join(node::FILE)).exists()
+    let file = config.alerts.file(dir).unwrap_or_else(|| dir.join(node::FILE));
+    file.try_exists().unwrap_or(true)
 }
 
 /// The process that owns the store in `dir`, if one does. Touches nothing.

@@ -134,7 +134,11 @@ fn books(out: &mut Text, telemetry: &Telemetry) {
             out.sample("records_total", &labels, number as f64);
         }
     }
-    out.family("records_in_flight", "gauge", "Records not yet decided.");
+    out.family(
+        "records_in_flight",
+        "gauge",
+        "Records that decoders hold open until their rest comes.",
+    );
     for source in &status.sources {
         let labels = vec![("source", source.name.as_str())];
         out.sample("records_in_flight", &labels, source.ledger.in_flight as f64);

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::backup::{Place, said};
+use crate::support::PATIENCE;
 use crate::support::daemon::{Daemon, command, run_json, run_text};
 use crate::support::services::postgres::{self, Postgres};
 
@@ -65,7 +66,7 @@ fn moved(place: &Place, name: &str, data: &str, url: &str) -> std::path::PathBuf
 }
 
 fn wait_for_exactly(config: &Path, wanted: u64) -> Value {
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + PATIENCE;
     loop {
         let status = run_json(config, &["status", "--format", "json"]);
         let events = status["events"].as_u64().unwrap();
@@ -311,7 +312,7 @@ fn a_node_on_postgresql_makes_its_backup_when_one_is_due() {
     fs::write(place.config(), text.replace("FOLDER", &folder.display().to_string())).unwrap();
     place.append(0..10);
     let mut daemon = Daemon::start(&place.config(), &place.path("data"));
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + PATIENCE;
     let archive = loop {
         let status = run_json(&place.config(), &["status", "--format", "json"]);
         let mut found = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());

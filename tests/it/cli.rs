@@ -6,11 +6,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::support::PATIENCE;
 use crate::support::daemon::{Daemon, command as on, run_ndjson, run_text};
 use crate::support::{data, watchfloor};
 
-/// Far longer than anything here takes, even on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(120);
 /// Password guesses in [`guesses`]: enough for the shipped rule.
 const GUESSES: usize = 60;
 
@@ -479,6 +478,64 @@ fn a_reader_that_goes_away_is_no_error() {
         let output = child.wait_with_output().unwrap();
         assert_eq!(code(&output), 0, "{arguments:?}: {}", err(&output));
         assert!(!err(&output).contains("pipe"), "{arguments:?}: {}", err(&output));
+    }
+}
+
+#[test]
+fn status_says_that_no_daemon_runs_and_what_cannot_be_read() {
+    let place = Place::new();
+    let config = place.file(
+        "w.toml",
+        format!(
+            "[[sources]]\nname = \"gone\"\npaths = [\"{0}/no.log\"]\n\
+             [[sources]]\nname = \"quiet\"\npaths = [\"{0}/drop/*.log\"]\n",
+            place.folder.path().display()
+        ),
+    );
+    fs::create_dir(place.path("drop")).unwrap();
+    let mut daemon = Daemon::start(&config, &place.path("data"));
+    let asked = || {
+        let output = on(&config).args(["status", "--format", "json"]).output().unwrap();
+        let status: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        (code(&output), status)
+    };
+    let deadline = Instant::now() + PATIENCE;
+    let (said, status) = loop {
+        let (said, status) = asked();
+        if status["status"] == "degraded" || Instant::now() > deadline {
+            break (said, status);
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    };
+    assert_eq!((said, &status["status"]), (0, &"degraded".into()), "{status}");
+    let problems = status["problems"].to_string();
+    assert!(problems.contains("source gone: none of its files can be read"), "{problems}");
+    assert!(problems.contains("no.log") && !problems.contains("source quiet"), "{problems}");
+    let names: Vec<_> = status["sources"].as_array().unwrap().iter().map(|s| &s["name"]).collect();
+    assert_eq!(names, ["gone", "quiet"], "a source without a record has its row");
+    fs::write(place.path("no.log"), "a line\n").unwrap();
+    while asked().1["status"] != "ok" {
+        assert!(Instant::now() < deadline, "{:?}", asked());
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    daemon.kill();
+    let (said, status) = asked();
+    assert_eq!((said, &status["status"]), (1, &"stopped".into()), "{status}");
+    assert!(status["started"].is_null() && status["problems"].to_string().contains("no daemon"));
+}
+
+#[test]
+fn a_scan_whose_rules_cannot_be_used_fails() {
+    let place = Place::new();
+    let log = place.file("auth.log", guesses("admin"));
+    let broken = place.file("broken.yml", "title: [a\n");
+    let empty = place.path("empty");
+    fs::create_dir(&empty).unwrap();
+    for rules in [&broken, &empty, &place.path("nowhere")] {
+        let rules = rules.to_str().unwrap();
+        let output = place.scan(&[&log], &["--rules", rules, "--no-signals", "-q"]);
+        assert_eq!(code(&output), 1, "{rules}: {}", err(&output));
+        assert!(err(&output).contains("no rule under --rules can run"), "{}", err(&output));
     }
 }
 

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use crate::kill::Numbers;
 use crate::kill_correlations::{alerts, line, rules};
+use crate::support::PATIENCE;
 use crate::support::daemon::{Daemon, run_json, run_text};
 use crate::support::kafka::Broker;
 use crate::support::services::postgres::{self, Postgres};
@@ -22,7 +23,6 @@ const HOSTS: usize = 12;
 /// Lines that are sent at once.
 const PIECE: usize = 150;
 const PIECES: usize = 24;
-pub const PATIENCE: Duration = Duration::from_secs(180);
 /// Each run has an index of its own.
 static RUNS: AtomicUsize = AtomicUsize::new(0);
 

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::cluster::{PARTITIONS, PATIENCE, TOPIC, World, wait_for_alerts};
+use crate::cluster::{PARTITIONS, TOPIC, World, wait_for_alerts};
 use crate::kill::Numbers;
 use crate::kill_correlations::{alerts, line};
+use crate::support::PATIENCE;
 use crate::support::daemon::{Daemon, command, run_json, run_text};
 use crate::support::kafka::Broker;
 use crate::support::services::postgres::{self, Postgres};

@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::support::PATIENCE;
 use crate::support::daemon::{Daemon, run_json};
 
 fn wait(config: &Path, what: &str, done: impl Fn(&Value, &str) -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + PATIENCE;
     loop {
         // A command would read the changed file too: ask with the first one.
         let status = run_json(config, &["status", "--format", "json"]);
@@ -75,7 +76,7 @@ fn what_is_changed_or_asked_for_during_the_start_is_taken_up() {
     fs::write(&config, &first).unwrap();
     fs::write(&asks, &first).unwrap();
     let mut daemon = Daemon::spawn(&config, &data);
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + PATIENCE;
     while !daemon.said().contains("no [[sources]] are configured") {
         assert!(Instant::now() < deadline, "{}", daemon.said());
         std::thread::sleep(Duration::from_millis(10));

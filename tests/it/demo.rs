@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use crate::support::PATIENCE;
 use crate::support::daemon::Daemon;
 use crate::support::{daemon, program, root};
 
@@ -113,7 +114,7 @@ fn each_chain_has_one_story_of_rules_and_model_on_its_own_host() {
     );
     std::fs::write(&played.config, source).unwrap();
     let mut daemon = Daemon::start(&played.config, &played.data);
-    let deadline = Instant::now() + Duration::from_secs(120);
+    let deadline = Instant::now() + PATIENCE;
     while played.found().1 != ["fin-ws-01", "web-01"] {
         let found = played.found().1;
         assert!(Instant::now() < deadline, "seed {seed}: models' alerts on {found:?}");

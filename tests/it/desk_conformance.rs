@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::support::PATIENCE;
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -39,8 +40,6 @@ const HOSTILE: &str =
 const LONG: Duration = Duration::from_secs(3_600);
 /// The deadline passes at once.
 const SHORT: Duration = Duration::from_millis(50);
-/// Nothing a test waits for takes longer.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 #[derive(Clone, Copy)]
 enum Kind {

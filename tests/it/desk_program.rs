@@ -8,12 +8,12 @@ use portable_pty::CommandBuilder;
 use rustix::process::Signal;
 use serde_json::Value;
 
+use crate::support::PATIENCE;
 use crate::support::daemon::{Daemon, command, run_ndjson, run_text};
 use crate::support::program;
 use crate::support::pty::Session;
 use crate::support::vocabulary;
 
-const PATIENCE: Duration = Duration::from_secs(30);
 const NOTE: &str = "known scanner of the audit team";
 
 /// The workbench of a configuration in a terminal, with nothing else from the environment.

@@ -79,7 +79,7 @@ const METRICS_HEAD: &str = "# Metrics
 Generated from the page itself. `WATCHFLOOR_BLESS=1 cargo test --test it docs` writes it again.
 
 With `metrics.listen = \"127.0.0.1:9464\"` the daemon answers `/metrics` in the text format of Prometheus (0.0.4). [signals.md](signals.md#counters)
-says what the listener is. Counters count since the program started. What limits bite is counted here: something that was evicted,
+says what the listener is. Counters count since the program started, but for `watchfloor_records_total`: that is the ledger, and counts since the store was made. What limits bite is counted here: something that was evicted,
 dropped or came too late has its own counter, so that a rule on `increase(…) > 0` tells when detection loses something.
 
 | metric | type | labels | what |

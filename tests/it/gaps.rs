@@ -15,6 +15,7 @@ use watchfloor::pipeline::normalise::normalise;
 use watchfloor::stdx::time::Timestamp;
 
 use crate::source_evtx::members;
+use crate::support::PATIENCE;
 use crate::support::daemon::{Daemon, run_json, run_ndjson, run_text};
 use crate::support::data;
 
@@ -60,7 +61,7 @@ impl Watched {
 
     /// Wait until `records` are in and every hole is either filled or an alert; then everything that is missing.
     fn missing(&self, records: u64) -> Missing {
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + PATIENCE;
         loop {
             let status = run_json(&self.config, &["status", "--format", "json"]);
             let source = status["sources"].as_array().unwrap().iter().find(|s| s["name"] == "logs");
@@ -83,7 +84,7 @@ impl Watched {
 
     /// Titles of the alerts, when there are as many as wanted.
     fn alerts(&self, wanted: usize) -> Vec<String> {
-        let deadline = Instant::now() + Duration::from_secs(20);
+        let deadline = Instant::now() + PATIENCE;
         loop {
             let rows = run_ndjson(&self.config, &["alerts", "list", "--format", "ndjson"]);
             if rows.len() >= wanted || Instant::now() > deadline {
@@ -159,7 +160,7 @@ fn records_deleted_from_a_complete_capture_are_named_exactly() {
     assert!(!titles.is_empty());
     assert!(titles.iter().all(|title| title.starts_with("records missing on ")), "{titles:?}");
     let shown = format!("records_missing {}", wanted.len());
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + PATIENCE;
     while !run_text(&watched.config, &["status"]).contains(&shown) {
         assert!(Instant::now() < deadline, "{}", run_text(&watched.config, &["status"]));
         std::thread::sleep(Duration::from_millis(200));

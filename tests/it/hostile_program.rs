@@ -9,12 +9,11 @@ use std::time::{Duration, Instant};
 
 use crate::desk_program::desk;
 use crate::hostile::{PAYLOADS, count, payload};
+use crate::support::PATIENCE;
 use crate::support::daemon::{Daemon, command, run_ndjson, run_text};
 use crate::support::pty::Session;
 use crate::support::vocabulary;
 
-/// How long the daemon may take for all lines.
-const PATIENCE: Duration = Duration::from_secs(90);
 /// Rules with a hostile title and description, and notes: one for each kind of payload.
 const KINDS: usize = 50;
 

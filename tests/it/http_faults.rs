@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::kill::Numbers;
+use crate::support::PATIENCE;
 use crate::support::daemon::{Daemon, run_ndjson};
 use crate::support::http::Site;
 use crate::support::unruly::Proxy;
@@ -27,7 +28,7 @@ fn body(client: usize, delivery: usize) -> (usize, String) {
 
 /// Send one delivery until it is acknowledged. Returns how many tries it took.
 async fn deliver(client: &reqwest::Client, url: &str, key: &str, name: &str, body: &str) -> usize {
-    let deadline = Instant::now() + Duration::from_secs(120);
+    let deadline = Instant::now() + PATIENCE;
     for tries in 1.. {
         let request = client.post(url).header("x-api-key", key).header("idempotency-key", name);
         let answer = request.body(body.to_owned()).send().await;

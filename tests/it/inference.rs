@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::kill::{Numbers, audit_event};
+use crate::support::PATIENCE;
 use crate::support::daemon::{Daemon, command, run_json, run_ndjson, run_text};
 use crate::support::onnxruntime::library;
 use crate::support::tiny_model::Spec;
@@ -17,7 +18,6 @@ use crate::support::tiny_model::Spec;
 const EVENTS: usize = 400;
 /// Models know it by its first label; what they say is found under its whole name.
 const HOST: &str = "db01.corp.example";
-const PATIENCE: Duration = Duration::from_secs(90);
 
 /// Rules and models tell of a window together; a model alone is not heard before it is known how it scores.
 pub const RULE: &str = "title: Marked download\nid: marked-download\nlogsource: {product: linux, category: process_creation}\n\

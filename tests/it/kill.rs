@@ -7,6 +7,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use crate::support::PATIENCE;
 use crate::support::daemon::{Daemon, run_json, run_ndjson};
 
 const AUTH_LINES: usize = 30_000;
@@ -138,7 +139,7 @@ fn received(status: &serde_json::Value) -> (u64, bool, u64) {
 
 /// Wait until every record is stored or rejected, then stop cleanly.
 pub fn settle(mut daemon: Daemon, records: u64) -> serde_json::Value {
-    let deadline = Instant::now() + Duration::from_secs(120);
+    let deadline = Instant::now() + PATIENCE;
     loop {
         let status = run_json(&daemon.config, &["status", "--format", "json"]);
         let (done, balances, in_flight) = received(&status);

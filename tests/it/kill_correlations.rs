@@ -13,6 +13,7 @@ use watchfloor::detect::correlate::lane::REPORTED;
 use watchfloor::detect::correlate::row::Row;
 
 use crate::kill::{Numbers, settle};
+use crate::support::PATIENCE;
 use crate::support::daemon::{Daemon, run_json, run_text};
 
 const KILLS: usize = 50;
@@ -22,8 +23,6 @@ const KILLS_UNOPTIMISED: usize = 12;
 const PIECES_CALM: usize = 3;
 const LINES_OF_PIECE: usize = 120;
 pub const ADDRESSES: u64 = 24;
-/// A machine that is busy with other tests gets its time.
-const PATIENCE: Duration = Duration::from_secs(120);
 /// 2026-11-22T08:00:00Z
 const START: i64 = 1_795_334_400;
 

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use crate::inference::RULE;
 use crate::kill::{Numbers, audit_event, settle};
+use crate::support::PATIENCE;
 use crate::support::daemon::{Daemon, run_json, run_ndjson};
 use crate::support::tiny_model::Spec;
 
@@ -63,7 +64,7 @@ fn write_all(folder: &Path, mut disturb: impl FnMut(usize)) -> u64 {
 
 /// Wait until every window that closed has its result, then until every record is in the books.
 fn settle_windows(daemon: Daemon, records: u64) -> serde_json::Value {
-    let deadline = Instant::now() + Duration::from_secs(180);
+    let deadline = Instant::now() + PATIENCE;
     let mut calm = 0;
     while calm < 3 {
         std::thread::sleep(Duration::from_millis(700));

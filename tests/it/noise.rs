@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::support::PATIENCE;
 use crate::support::daemon::{Daemon, run_json, run_ndjson, run_text};
 
 /// 2026-11-22T08:00:00Z
@@ -58,7 +59,7 @@ fn line(index: usize) -> String {
 }
 
 fn settle(config: &Path, records: usize) {
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + PATIENCE;
     loop {
         let status = run_json(config, &["status", "--format", "json"]);
         if status["sources"][0]["stored"] == records {
@@ -151,7 +152,7 @@ fn a_loud_rule_is_parked_through_kills_and_released_with_everything_it_kept() {
     daemon = Daemon::spawn(&config, &wild.path().join("data"));
     daemon.wait_listening(&wild.path().join("data"));
     daemon.wait_ready();
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + PATIENCE;
     let all = loop {
         let all = of_rule(&alerts(&config), RULE);
         if all.len() as u64 == BUDGET + 1 + held {

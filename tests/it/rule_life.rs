@@ -10,13 +10,12 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::support::PATIENCE;
 use crate::support::daemon::{Daemon, command, run_json, run_ndjson, run_text};
 
 /// 2026-11-22T08:00:00Z
 const START: i64 = 1_795_334_400;
 const RELOADS: u64 = 100;
-/// A machine that is busy with other tests gets its time.
-const PATIENCE: Duration = Duration::from_secs(120);
 
 pub struct Place {
     folder: tempfile::TempDir,

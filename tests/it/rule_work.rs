@@ -9,6 +9,7 @@ use serde_json::Value;
 use watchfloor::desk::Desk;
 use watchfloor::stdx::id::Id128;
 
+use crate::support::PATIENCE;
 use crate::support::daemon::{Daemon, run_ndjson};
 use crate::support::{self, watchfloor};
 
@@ -217,7 +218,7 @@ fn stored_history_is_judged_again_and_an_alert_is_explained_by_its_daemon() {
     fs::write(&config, text).unwrap();
     let data = folder.path().join("data");
     let mut daemon = Daemon::start(&config, &data);
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + PATIENCE;
     let alert = loop {
         let alerts = run_ndjson(&config, &["alerts", "list", "--format", "ndjson"]);
         if let Some(alert) = alerts.iter().find(|alert| alert["rule.id"] == ESCAPE) {

@@ -9,6 +9,12 @@ use std::path::Path;
 use std::process::Output;
 use std::time::{Duration, Instant};
 
+use watchfloor::config::Config;
+use watchfloor::desk::Desk;
+use watchfloor::model::alert::AlertId;
+use watchfloor::model::explanation::Explanation;
+
+use crate::support::PATIENCE;
 use crate::support::daemon::{Daemon, run_ndjson};
 use crate::support::{root, watchfloor};
 
@@ -139,6 +145,15 @@ fn get(port: u16, path: &str, host: &str) -> (u16, String) {
     (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
 }
 
+fn why(data: &Path, alert: &str) -> Explanation {
+    let socket = Config::default().api.socket_path(data);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let desk = Desk::attach(&socket).await.unwrap();
+        desk.alert_why(AlertId::parse(alert).unwrap()).await.unwrap()
+    })
+}
+
 #[test]
 fn findings_of_signals_are_alerts_and_counters_and_survive_kill_9() {
     let folder = tempfile::tempdir().unwrap();
@@ -155,7 +170,7 @@ fn findings_of_signals_are_alerts_and_counters_and_survive_kill_9() {
     let daemon = Daemon::start(&config, &data);
     let address = format!("127.0.0.1:{port}");
     let wait = |wanted: &str| {
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + PATIENCE;
         loop {
             let (code, page) = get(port, "/metrics", &address);
             assert_eq!(code, 200);
@@ -197,5 +212,9 @@ fn findings_of_signals_are_alerts_and_counters_and_survive_kill_9() {
     let alerts = run_ndjson(&config, &["alerts", "list", "--format", "ndjson"]);
     let ids: Vec<&str> = alerts.iter().filter_map(|one| one["rule.id"].as_str()).collect();
     assert_eq!(ids.iter().filter(|id| **id == "ssh-password-spray").count(), 1, "{ids:?}");
+    let alert = alerts.iter().find(|one| one["rule.id"] == "ssh-password-spray").unwrap();
+    let why = why(&data, alert["id"].as_str().unwrap());
+    assert!(why.fires() && why.rule_id == "ssh-password-spray", "{why:?}");
+    assert!(why.rows.iter().any(|row| row.name == "event.action" && row.holds), "{why:?}");
     daemon.stop();
 }

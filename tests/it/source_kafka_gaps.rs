@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use rdkafka::admin::{NewTopic, TopicReplication};
 use serde_json::Value;
 
+use crate::support::PATIENCE;
 use crate::support::daemon::{Daemon, run_json, run_ndjson};
 use crate::support::kafka::Broker;
 use crate::support::path::wait_until;
@@ -70,7 +71,7 @@ impl Node {
     }
 
     fn wait_alerts(&self, wanted: usize) -> Vec<String> {
-        let deadline = Instant::now() + Duration::from_secs(20);
+        let deadline = Instant::now() + PATIENCE;
         while self.alerts().len() < wanted && Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(100));
         }

@@ -6,6 +6,7 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use crate::sources_conformance::{Driver, Stage, assert_once};
+use crate::support::PATIENCE;
 use crate::support::wire::{Certificates, Forward, Relp, SyslogStream, SyslogUdp, Wire, plain};
 
 fn await_gauge(stage: &Stage, name: &str, least: i64) {
@@ -62,7 +63,7 @@ fn bad_peers(driver: &mut dyn Driver, nonsense: &str) {
     let flood: Vec<TcpStream> = (0..200).map(|_| plain(stage.port)).collect();
     await_gauge(&stage, "connections_refused", 190);
     drop(flood);
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + PATIENCE;
     while stage.gauge("connections") > 0 {
         assert!(Instant::now() < deadline, "connections do not end");
         std::thread::sleep(Duration::from_millis(50));
@@ -70,7 +71,7 @@ fn bad_peers(driver: &mut dyn Driver, nonsense: &str) {
     // And everybody else is served as before.
     driver.connect(stage.port);
     driver.send(0..10);
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + PATIENCE;
     while driver.acknowledged(Duration::from_millis(50)).len() < 10 {
         assert!(Instant::now() < deadline, "not served");
     }
@@ -147,7 +148,7 @@ fn only_certificates_of_our_authority_are_let_in_and_ours_is_rotated() {
         .unwrap();
     }
     let log = stage.config.with_extension("log");
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + PATIENCE;
     while !std::fs::read_to_string(&log).unwrap().contains("took up a new certificate") {
         assert!(Instant::now() < deadline, "the certificate is not taken up");
         let _ = of().connect(stage.port, Some("client"));
@@ -189,7 +190,7 @@ fn only_who_knows_the_shared_key_of_forward_is_served() {
 }
 
 fn answered(driver: &mut Relp, until: usize) {
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + PATIENCE;
     while driver.acknowledged(Duration::from_millis(50)).len() < until {
         assert!(Instant::now() < deadline, "not answered");
     }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::sources_conformance::{Driver, Stage, assert_once};
+use crate::support::PATIENCE;
 use crate::support::proxy::Proxy;
 use crate::support::shippers::{Service, documented};
 use crate::support::wire::{Certificates, Relp, SyslogStream};
@@ -53,7 +54,7 @@ fn settled(stage: &Stage, records: u64) {
 
 /// Wait until every record is stored, however often.
 fn all_there(stage: &Stage, records: u64) {
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + PATIENCE;
     loop {
         let stored = stage.stored();
         let lost: Vec<u64> = (0..records).filter(|n| !stored.contains_key(n)).collect();
@@ -164,7 +165,7 @@ fn stream_survives(service: &'static str, block: &str, tls: bool) {
     std::thread::sleep(Duration::from_millis(500));
     daemon = stage.start();
     let first = log.next;
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + PATIENCE;
     while stage.stored().keys().next_back().is_none_or(|last| *last < first) {
         assert!(Instant::now() < deadline, "the shipper did not come back");
         log.append(20);
@@ -252,7 +253,7 @@ fn fluent_survives(shared_key: bool) {
         }
     }
     let said = || std::fs::read_to_string(folder.path().join("client.log")).unwrap_or_default();
-    let deadline = Instant::now() + Duration::from_secs(40);
+    let deadline = Instant::now() + PATIENCE;
     while !said().contains("ALL ACKNOWLEDGED") {
         let text = said();
         assert!(
@@ -303,7 +304,7 @@ fn the_live_journal_is_read_once_whatever_is_killed() {
     stage.wait("journalctl runs", |books| books["numbers"]["journalctl_pid"].as_i64() > Some(0));
     let child = PathBuf::from(format!("/proc/{}", stage.gauge("journalctl_pid")));
     daemon.kill();
-    let deadline = Instant::now() + Duration::from_secs(5);
+    let deadline = Instant::now() + PATIENCE;
     while child.exists() {
         assert!(Instant::now() < deadline, "journalctl outlives us");
         std::thread::sleep(Duration::from_millis(20));

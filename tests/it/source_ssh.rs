@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::support::PATIENCE;
 use crate::support::daemon::{Daemon, run_json, run_ndjson};
 use crate::support::root;
 
@@ -92,7 +93,7 @@ fn source(config: &Path) -> Value {
 }
 
 fn wait(config: &Path, what: &str, done: impl Fn(&Value) -> bool) -> Value {
-    let deadline = Instant::now() + Duration::from_secs(40);
+    let deadline = Instant::now() + PATIENCE;
     loop {
         let far = source(config);
         if done(&far) {

@@ -20,9 +20,8 @@ use watchfloor::stdx::queue::{self, Received, Receiver};
 use watchfloor::stdx::stop::StopToken;
 use watchfloor::stdx::task;
 
+use crate::support::PATIENCE;
 use crate::support::daemon::{Daemon, run_json};
-
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What a store would hold: the lines of every committed batch and the positions saved with them.
 #[derive(Default)]
@@ -742,7 +741,7 @@ fn the_last_event_of_a_log_that_falls_quiet_is_not_left_open() {
     );
     std::fs::write(&config, section).unwrap();
     let _daemon = Daemon::start(&config, &folder.path().join("data"));
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + PATIENCE;
     loop {
         let status = run_json(&config, &["status", "--format", "json"]);
         let source = &status["sources"][0];

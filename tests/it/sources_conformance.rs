@@ -11,6 +11,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::kill::Numbers;
+use crate::support::PATIENCE;
 use crate::support::daemon::{Daemon, command, run_json, run_ndjson, run_text};
 use crate::support::free_port;
 use crate::support::wire::{self, Certificates};
@@ -111,7 +112,7 @@ impl Stage {
 
     /// Wait until the ledger says so.
     pub fn wait(&self, why: &str, mut good: impl FnMut(&serde_json::Value) -> bool) {
-        let deadline = Instant::now() + Duration::from_secs(40);
+        let deadline = Instant::now() + PATIENCE;
         loop {
             let books = self.books();
             if good(&books) {
@@ -146,7 +147,7 @@ pub fn stored(config: &Path) -> BTreeMap<u64, usize> {
 
 /// Listen until these are acknowledged.
 fn await_answers(driver: &mut dyn Driver, records: Range<u64>) {
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + PATIENCE;
     loop {
         let answered = driver.acknowledged(Duration::from_millis(100));
         let missing: Vec<u64> = records.clone().filter(|n| !answered.contains(n)).collect();

@@ -9,6 +9,7 @@ use tokio::runtime::Runtime;
 
 use super::daemon::{Daemon, command, run_json};
 use super::free_port;
+use crate::support::PATIENCE;
 
 /// Write a certificate for `localhost` and its key. Returns the certificate.
 pub fn certificate(folder: &Path, expired: bool) -> String {
@@ -145,7 +146,7 @@ impl Site {
 
     /// Wait until something is so, without asking the daemon.
     pub fn until_quiet(&self, mut is_so: impl FnMut() -> bool) {
-        let deadline = Instant::now() + Duration::from_secs(120);
+        let deadline = Instant::now() + PATIENCE;
         while !is_so() {
             assert!(Instant::now() < deadline, "it never came to that");
             std::thread::sleep(Duration::from_millis(5));
@@ -154,7 +155,7 @@ impl Site {
 
     /// Wait until something is so.
     pub fn until(&self, what: &str, mut is_so: impl FnMut() -> bool) {
-        let deadline = Instant::now() + Duration::from_secs(30);
+        let deadline = Instant::now() + PATIENCE;
         while !is_so() {
             assert!(Instant::now() < deadline, "{what}: {}", self.books());
             std::thread::sleep(Duration::from_millis(50));

@@ -25,6 +25,10 @@ pub mod wire;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
+
+/// How long a test waits for what must come: far longer than anything takes, so that a busy machine gets its time.
+pub const PATIENCE: Duration = Duration::from_secs(180);
 
 /// The repository's root.
 pub fn root() -> &'static Path {

@@ -4,13 +4,11 @@ use std::io::{Read, Write};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use crate::support::PATIENCE;
 use portable_pty::{
     Child, CommandBuilder, ExitStatus, MasterPty, PtySize, SlavePty, native_pty_system,
 };
 use rustix::process::{Pid, Signal};
-
-/// How long anything may take; a busy machine gets its time.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 struct Seen {
     bytes: Vec<u8>,

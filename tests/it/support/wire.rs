@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::sources_conformance::Driver;
+use crate::support::PATIENCE;
 
 /// The text of record `n`.
 pub fn record(n: u64) -> String {
@@ -138,7 +139,7 @@ fn signed(issuer: &Issuer, name: &str, until: Option<i32>) -> (String, String) {
 
 /// Connect without TLS, waiting for the listener for a while.
 pub fn plain(port: u16) -> TcpStream {
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + PATIENCE;
     loop {
         match TcpStream::connect(("127.0.0.1", port)) {
             Ok(socket) => {

@@ -50,7 +50,7 @@ use crate::carrier::lines::first_line;
 use crate::config::limits::LimitsConfig;
 use crate::config::sources::{FileSource, SourceConfig};
 use crate::model::record::{Batch, Flush, Position, Stream};
-use crate::source::{Source, SourceError};
+use crate::source::{Context, Source, SourceError};
 use crate::stdx::id::{Id128, IdHasher};
 use crate::stdx::queue;
 use crate::stdx::stop::StopToken;
@@ -74,6 +74,7 @@ pub struct Tail {
     settings: FileSettings,
     files: FileSource,
     selection: Selection,
+    context: Option<Context>,
 }
 
 impl Tail {
@@ -95,13 +96,19 @@ impl Tail {
         let host_default = std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
         let settings = FileSettings::new(config, limits);
         let host_default = host_default.map(|name| settings.alias(name.trim()));
-        Ok(Tail { settings: FileSettings { host_default, ..settings }, files, selection })
+        let settings = FileSettings { host_default, ..settings };
+        Ok(Tail { settings, files, selection, context: None })
     }
 }
 
 impl Source for Tail {
     fn name(&self) -> &str {
         &self.settings.source
+    }
+
+    fn open(&mut self, context: &Context) -> Result<(), SourceError> {
+        self.context = Some(context.clone());
+        Ok(())
     }
 
     fn run(
@@ -140,6 +147,11 @@ struct Follower {
     /// The folders have been looked at once.
     looked: bool,
     complaints: HashSet<String>,
+    /// The first thing that was wrong at this look at the folders.
+    wrong: Option<String>,
+    /// What was said to hinder the source as a whole.
+    trouble: Option<String>,
+    context: Option<Context>,
     files_open_max: usize,
 }
 
@@ -161,6 +173,9 @@ impl Follower {
             between: BTreeMap::new(),
             looked: false,
             complaints: HashSet::new(),
+            wrong: None,
+            trouble: None,
+            context: tail.context,
             files_open_max: usize::try_from(soft.unwrap_or(4_096) / 3)
                 .unwrap_or(1_024)
                 .clamp(16, 4_096),
@@ -408,9 +423,28 @@ impl Follower {
     fn complain(&mut self, error: &SourceError) {
         use std::error::Error;
         const COMPLAINTS_MAX: usize = 10_000;
+        let cause = error.source().map(ToString::to_string).unwrap_or_default();
+        self.wrong.get_or_insert_with(|| match cause.as_str() {
+            "" => error.to_string(),
+            cause => format!("{error}: {cause}"),
+        });
         if self.complaints.len() < COMPLAINTS_MAX && self.complaints.insert(error.to_string()) {
-            let cause = error.source().map(ToString::to_string).unwrap_or_default();
             tracing::warn!(source = %self.settings.source, %error, cause, "skipped");
+        }
+    }
+
+    /// Nothing at all can be read, and something is wrong: that hinders the source as a whole.
+    fn tell_trouble(&mut self) {
+        let wrong = self.wrong.take();
+        let reads = self.tracked.values().any(Tracked::is_there);
+        let trouble = wrong.filter(|_| !reads).map(|why| {
+            format!("source {}: none of its files can be read: {why}", self.settings.source)
+        });
+        if trouble != self.trouble {
+            self.trouble.clone_from(&trouble);
+            if let Some(context) = &self.context {
+                context.trouble(trouble);
+            }
         }
     }
 }

@@ -54,6 +54,7 @@ impl Follower {
         }
         self.retire(&mut listings);
         self.prune(&present);
+        self.tell_trouble();
         ControlFlow::Continue(())
     }
 

@@ -15,10 +15,9 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::OwnedHeaders;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 
+use crate::support::PATIENCE;
 use crate::support::proxy::Proxy;
 use crate::support::root;
-
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A broker.
 pub struct Broker {

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use crate::support::PATIENCE;
 use watchfloor::config::check::{Written, check};
 use watchfloor::config::limits::LimitsConfig;
 use watchfloor::model::record::{Batch, Position};
@@ -13,9 +14,6 @@ use watchfloor::source::{self, Context, Source, SourceError};
 use watchfloor::stdx::queue::{self, Received};
 use watchfloor::stdx::stop::StopToken;
 use watchfloor::stdx::ticket::Outcome;
-
-/// How long anything may take; a busy machine gets its time.
-pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What came down.
 #[derive(Default)]
