@@ -124,7 +124,7 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Outc
                 limit: *limit,
                 offset: *offset,
             };
-            list(&opened, &query, *format)
+            list(opened, &query, *format)
         }
         Verb::Show { id, json } => show(&opened, id, *json),
         Verb::Status { words } => set_status(&opened, words),
@@ -147,8 +147,9 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Outc
     }
 }
 
-fn list(opened: &Opened, query: &AlertQuery, format: Format) -> anyhow::Result<Outcome> {
+fn list(opened: Opened, query: &AlertQuery, format: Format) -> anyhow::Result<Outcome> {
     let page = opened.wait(opened.desk.alerts(query))?;
+    opened.close();
     let mut out = output::stdout();
     if format == Format::Table {
         let rows = page.rows.iter().map(|alert| {

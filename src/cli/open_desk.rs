@@ -56,6 +56,9 @@ impl Opened {
         self.owner.is_some()
     }
 
+    /// Let the store go before an answer is printed: who reads slowly keeps no daemon from it.
+    pub(crate) fn close(self) {}
+
     /// Wait for an answer of the desk.
     pub(crate) fn wait<T>(
         &self,

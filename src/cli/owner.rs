@@ -177,5 +177,5 @@ pub(crate) fn in_use(config: &Config, pid: Option<u32>) -> Problem {
         ProblemKind::Conflict,
         format!("the store {} is in use{by}", config.data_dir.display()),
     )
-    .hint("watchfloor attach shows the desk of the process that has it")
+    .hint("watchfloor attach shows the desk of a daemon; any other command lets go when it ends")
 }

@@ -84,7 +84,7 @@ struct Which {
 pub(crate) fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Outcome> {
     let opened = open_desk::open(common)?;
     match &arguments.verb {
-        Verb::List { which, format } => list(&opened, which, *format),
+        Verb::List { which, format } => list(opened, which, *format),
         Verb::Show { reject, json } => show(&find(&opened, reject)?, *json),
         Verb::Replay { rejects, which, format } => {
             let asked = if rejects.is_empty() {
@@ -97,8 +97,9 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Outc
     }
 }
 
-fn list(opened: &Opened, which: &Which, format: Format) -> anyhow::Result<Outcome> {
-    let rejects = select(opened, which)?;
+fn list(opened: Opened, which: &Which, format: Format) -> anyhow::Result<Outcome> {
+    let rejects = select(&opened, which)?;
+    opened.close();
     let mut out = output::stdout();
     if format == Format::Table {
         let rows = rejects.iter().map(|reject| {

@@ -39,6 +39,7 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Outc
         STOPPED.clone_into(&mut status.health);
         status.problems.insert(0, NOT_RUNNING.to_owned());
     }
+    opened.close();
     let mut out = output::stdout();
     match arguments.format {
         Format::Table => table(&mut out, &status)?,

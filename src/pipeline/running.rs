@@ -223,6 +223,8 @@ fn open_sources(
         let (store, keys) = (Arc::clone(store), Arc::clone(shared.shards()));
         Arc::new(ShardDesk { store, keys, runtime: Handle::current() })
     });
+    let names = || sources_here(config).map(|source| source.name.clone()).collect();
+    shared.update(|snapshot| snapshot.source_names = names());
     let mut sources = Vec::new();
     for section in sources_here(config) {
         let failed = || format!("cannot set up the source {}", section.name);

@@ -43,6 +43,8 @@ pub struct Snapshot {
     pub queues: BTreeMap<String, (usize, usize)>,
     /// A row a configured source, records in flight included. Empty: the store's rows are shown.
     pub sources: Vec<SourceLedger>,
+    /// The configured sources that run here.
+    pub source_names: Vec<String>,
     /// What records look like, by source.
     pub shapes: Vec<SourceShape>,
     /// Every rule that compiled, those switched off included.
@@ -252,11 +254,6 @@ impl Shared {
             numbers.read().into_iter().map(|(name, value)| (source.clone(), name, value))
         });
         rows.collect()
-    }
-
-    /// The sources that run here.
-    pub fn source_names(&self) -> Vec<String> {
-        self.gauges.read().keys().cloned().collect()
     }
 
     /// Make an alert of something about the program itself. Few: at most one of each kind a day.

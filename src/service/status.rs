@@ -26,10 +26,10 @@ impl Workbench {
             let numbers = vec![(name.to_owned(), number)];
             sources.push(SourceLedger { name: source, numbers, ..SourceLedger::default() });
         }
-        for name in core.shared.source_names() {
+        for name in &snapshot.source_names {
             // One from which nothing ever came stands there too: that is what somebody looks for.
-            if !sources.iter().any(|row| row.name == name) {
-                sources.push(SourceLedger { name, ..SourceLedger::default() });
+            if !sources.iter().any(|row| row.name == *name) {
+                sources.push(SourceLedger { name: name.clone(), ..SourceLedger::default() });
             }
         }
         let counts = core.store.counts();

@@ -493,7 +493,7 @@ fn status_says_that_no_daemon_runs_and_what_cannot_be_read() {
         ),
     );
     fs::create_dir(place.path("drop")).unwrap();
-    let mut daemon = Daemon::start(&config, &place.path("data"));
+    let daemon = Daemon::start(&config, &place.path("data"));
     let asked = || {
         let output = on(&config).args(["status", "--format", "json"]).output().unwrap();
         let status: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();

@@ -215,6 +215,6 @@ fn findings_of_signals_are_alerts_and_counters_and_survive_kill_9() {
     let alert = alerts.iter().find(|one| one["rule.id"] == "ssh-password-spray").unwrap();
     let why = why(&data, alert["id"].as_str().unwrap());
     assert!(why.fires() && why.rule_id == "ssh-password-spray", "{why:?}");
-    assert!(why.rows.iter().any(|row| row.name == "event.action" && row.holds), "{why:?}");
+    assert!(why.rows.iter().any(|row| row.name == "event.provider" && row.holds), "{why:?}");
     daemon.stop();
 }

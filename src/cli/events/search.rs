@@ -35,6 +35,7 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Outc
     let Arguments { query, from, to, limit, flat } = arguments;
     let opened = open_desk::open(common)?;
     let found = opened.wait(opened.desk.events_search(&query.join(" "), *from, *to, *limit))?;
+    opened.close();
     let mut out = output::stdout();
     let mut line = Vec::new();
     for event in &found {

@@ -65,6 +65,7 @@ pub(crate) struct Arguments {
 pub(crate) fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Outcome> {
     let opened = open_desk::open(common)?;
     let report = opened.wait(opened.desk.gaps())?;
+    opened.close();
     let mut out = output::stdout();
     let chosen: Vec<&NumberedStream> =
         report.streams.iter().filter(|stream| is_chosen(stream, arguments)).collect();

@@ -31,6 +31,8 @@ pub(crate) fn needs_restart(one: &InferConfig, other: &InferConfig) -> bool {
             config.interval,
             config.lateness,
             config.budget,
+            config.alone,
+            config.threads,
             config.deaths_max,
             config.llm.clone(),
         )
