@@ -13,6 +13,7 @@ use crate::normalise::otlp::{self, Form};
 use crate::normalise::output::Output;
 use crate::normalise::settings::Settings;
 use crate::normalise::{Context, journal, pipe};
+use crate::stdx::limits::UNREADABLE_OF_RECORD_MAX;
 use crate::stdx::time::Timestamp;
 
 impl Decoder {
@@ -46,14 +47,25 @@ impl Decoder {
         }
     }
 
-    /// Decode a request of OpenTelemetry: every log record and span is an event, the request one record.
+    /// Decode a request of OpenTelemetry: every log record and span is an event or a reject, the request one record.
     pub(super) fn otlp(&mut self, context: &Context<'_>, form: Form, out: &mut Output) {
         let mut document = std::mem::take(&mut self.document);
         let mut items: Vec<(otlp::Item, Document)> = Vec::new();
+        let mut refused: Vec<otlp::Unreadable<'_>> = Vec::new();
+        let mut left_out = 0_u64;
         let names = &mut self.mapper.names;
-        let done = otlp::read(context.bytes, form, &mut document, names, &mut |item, leaves, _| {
-            items.push((item, std::mem::take(leaves)));
-        });
+        let done =
+            otlp::read(
+                context.bytes,
+                form,
+                &mut document,
+                names,
+                &mut |item, leaves, _| match item {
+                    Ok(item) => items.push((item, std::mem::take(leaves))),
+                    Err(one) if refused.len() < UNREADABLE_OF_RECORD_MAX => refused.push(one),
+                    Err(_) => left_out += 1,
+                },
+            );
         self.document = document;
         if let Err(error) = done {
             return out.reject(context, error.reason(), error.to_string());
@@ -66,6 +78,16 @@ impl Decoder {
             let inner = Context { envelope: Some(&envelope), ..*context };
             let original = as_json(&leaves, &self.mapper.names);
             self.leaves(&inner, leaves, &original, None, out);
+        }
+        for otlp::Unreadable { index, bytes, error } in refused {
+            let mut envelope = Envelope::within(context.envelope);
+            envelope.element = Some(index + 1);
+            let inner = Context { bytes, envelope: Some(&envelope), ..*context };
+            out.reject(&inner, error.reason(), error.to_string());
+        }
+        if left_out > 0 {
+            let why = format!("{left_out} further parts of the request cannot be read");
+            out.reject(context, "too_many", why);
         }
         let any = out.stored > stored;
         out.stored = stored + u64::from(any);
@@ -235,6 +257,47 @@ mod tests {
         assert_ne!(out.events[0].id, out.events[1].id);
         assert_eq!(out.events[1].str(crate::model::field::MESSAGE), Some("two"));
         assert_eq!(out.events[1].timestamp.seconds(), 1_741_064_768);
+    }
+
+    #[test]
+    fn log_records_that_cannot_be_read_are_rejects_of_their_own_and_take_no_other_away() {
+        let bad = [
+            r#"{"timeUnixNano":"99999999999999999999999"}"#,
+            r#"{"severityNumber":"high"}"#,
+            r#"{"body":{"intValue":"x"}}"#,
+            r#"{"traceId":"zz"}"#,
+            "7",
+        ];
+        let good = r#"{"timeUnixNano":"1741064767000000000","body":{"stringValue":"one"}}"#;
+        let list = [&[good][..], &bad, &[good]].concat().join(",");
+        let request = format!(
+            r#"{{"resourceLogs":[{{"resource":{{"attributes":[{{"key":"host.name","value":{{"stringValue":"web7"}}}}]}},"scopeLogs":[{{"logRecords":[{list}]}}]}},{{"resource":5}}]}}"#
+        );
+        let out = check::decode(&[request], "auto", &Arc::new(plain_settings()));
+        assert_eq!((out.received, out.stored, out.rejected, out.events.len()), (1, 1, 0, 2));
+        let heads: Vec<_> =
+            out.rejects.iter().map(|it| String::from_utf8_lossy(&it.head).into_owned()).collect();
+        assert_eq!(heads[..5], bad);
+        assert_eq!(heads[5], r#"{"resource":5}"#);
+        assert!(out.rejects.iter().all(|it| it.reason == "not_otlp_json"));
+        let ids: std::collections::BTreeSet<_> = out.rejects.iter().map(|it| it.id).collect();
+        assert_eq!(ids.len(), 6, "each is kept");
+
+        let none = format!(r#"{{"resourceSpans":[{{"scopeSpans":[{{"spans":[{}]}}]}}]}}"#, bad[4]);
+        let out = check::decode(&[none], "auto", &Arc::new(plain_settings()));
+        assert_eq!((out.received, out.stored, out.rejected, out.rejects.len()), (1, 0, 1, 1));
+    }
+
+    #[test]
+    fn of_very_many_unreadable_log_records_the_first_are_kept_and_the_others_counted() {
+        let list = vec!["7"; 1_500].join(",");
+        let request =
+            format!(r#"{{"resourceLogs":[{{"scopeLogs":[{{"logRecords":[{list}]}}]}}]}}"#);
+        let out = check::decode(&[request], "auto", &Arc::new(plain_settings()));
+        assert_eq!((out.received, out.rejected, out.rejects.len()), (1, 1, 1_001));
+        let last = out.rejects.last().unwrap();
+        assert_eq!(last.detail, "500 further parts of the request cannot be read");
+        assert_eq!(last.reason, "too_many");
     }
 
     #[test]

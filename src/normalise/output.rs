@@ -71,7 +71,8 @@ impl Output {
         self.events.push(event);
     }
 
-    /// Reject one record with a stable reason word and a sentence for a person. The head is redacted.
+    /// Reject one record, or one part of a record that holds several, with a stable reason word and a sentence for a
+    /// person. The head is redacted.
     pub fn reject(
         &mut self,
         context: &Context<'_>,
@@ -87,14 +88,16 @@ impl Output {
         {
             detail.truncate(at);
         }
-        let id = IdHasher::new("reject")
-            .text(&context.stream.tenant)
+        let mut id = IdHasher::new("reject");
+        id.text(&context.stream.tenant)
             .bytes(context.stream.place().as_bytes())
             .number(context.record.offset)
-            .text(reason)
-            .finish();
+            .text(reason);
+        if let Some(element) = context.envelope.and_then(|envelope| envelope.element) {
+            id.number(element);
+        }
         self.rejects.push(Reject {
-            id,
+            id: id.finish(),
             source: context.stream.source.clone(),
             path: context.stream.path.clone(),
             offset: context.record.offset,

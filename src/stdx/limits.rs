@@ -22,6 +22,8 @@ pub const EVENT_FUTURE_US_MAX: i64 = 24 * 3_600 * 1_000_000;
 pub const WRAPPERS_MAX: usize = 6;
 /// Records in one list within a record.
 pub const ELEMENTS_MAX: u64 = 100_000;
+/// Parts of one record that cannot be read and are kept as rejects of their own; the others are one reject that counts them.
+pub const UNREADABLE_OF_RECORD_MAX: usize = 1_000;
 /// Leaves of a JSON document that are looked at; an event holds fewer.
 pub const DOCUMENT_LEAVES_MAX: usize = 4 * EVENT_FIELDS_MAX;
 /// Paths of keys that the decoder of one stream remembers.

@@ -30,6 +30,7 @@ mod hostile_rules;
 mod http;
 mod http_clients;
 mod http_faults;
+mod http_otlp;
 mod http_speed;
 mod infer_artifact;
 mod infer_runtime;

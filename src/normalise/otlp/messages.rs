@@ -8,16 +8,6 @@ use prost::Message;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 
-/// What a file of JSON may hold in one object.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct Written {
-    /// Logs.
-    pub resource_logs: Vec<ResourceLogs>,
-    /// Traces.
-    pub resource_spans: Vec<ResourceSpans>,
-}
-
 /// Logs.
 #[derive(Clone, PartialEq, Message)]
 pub struct Request {
@@ -27,25 +17,21 @@ pub struct Request {
 }
 
 /// The logs of one resource.
-#[derive(Clone, PartialEq, Message, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
+#[derive(Clone, PartialEq, Message)]
 pub struct ResourceLogs {
     /// What they come from.
     #[prost(message, optional, tag = "1")]
     pub resource: Option<Resource>,
     /// By scope.
     #[prost(message, repeated, tag = "2")]
-    #[serde(alias = "instrumentationLibraryLogs")]
     pub scope_logs: Vec<ScopeLogs>,
 }
 
 /// The logs of one scope.
-#[derive(Clone, PartialEq, Message, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
+#[derive(Clone, PartialEq, Message)]
 pub struct ScopeLogs {
     /// What wrote them.
     #[prost(message, optional, tag = "1")]
-    #[serde(alias = "instrumentationLibrary")]
     pub scope: Option<Scope>,
     /// The records.
     #[prost(message, repeated, tag = "2")]
@@ -61,25 +47,21 @@ pub struct TraceRequest {
 }
 
 /// The spans of one resource.
-#[derive(Clone, PartialEq, Message, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
+#[derive(Clone, PartialEq, Message)]
 pub struct ResourceSpans {
     /// What they come from.
     #[prost(message, optional, tag = "1")]
     pub resource: Option<Resource>,
     /// By scope.
     #[prost(message, repeated, tag = "2")]
-    #[serde(alias = "instrumentationLibrarySpans")]
     pub scope_spans: Vec<ScopeSpans>,
 }
 
 /// The spans of one scope.
-#[derive(Clone, PartialEq, Message, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
+#[derive(Clone, PartialEq, Message)]
 pub struct ScopeSpans {
     /// What wrote them.
     #[prost(message, optional, tag = "1")]
-    #[serde(alias = "instrumentationLibrary")]
     pub scope: Option<Scope>,
     /// The spans.
     #[prost(message, repeated, tag = "2")]

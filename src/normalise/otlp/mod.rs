@@ -1,5 +1,6 @@
 //! OpenTelemetry's logs and traces, as JSON (`{"resourceLogs": […]}`, `{"resourceSpans": […]}`) or protobuf: one set of
-//! leaves for each log record and each span.
+//! leaves for each log record and each span. One that cannot be read is said with its own bytes and takes nothing away from
+//! the others.
 //!
 //! The leaves: `signal` (`log` or `span`), `time` (ISO 8601; of a span its begin), `trace_id`, `span_id`, the attributes
 //! under `attributes.`, those of the resource under `resource.`, the scope under `scope.`. A log record has `message`
@@ -8,16 +9,13 @@
 //! `status_message`, `events.`.
 
 pub mod messages;
+mod pieces;
 
 use std::fmt::Write;
 
 use base64::Engine;
-use prost::Message;
 
-use self::messages::{
-    AnyValue, KeyValue, Kind, LogRecord, Request, Resource, Scope, Span, TraceRequest, Written,
-};
-use crate::carrier::protobuf;
+use self::messages::{AnyValue, KeyValue, Kind, LogRecord, Resource, Scope, Span};
 use crate::model::event::Value;
 use crate::normalise::document::Document;
 use crate::normalise::names::{Names, NodeId};
@@ -46,6 +44,10 @@ impl OtlpError {
             OtlpError::NotProtobuf(_) => "not_otlp",
             OtlpError::Empty => "empty_list",
         }
+    }
+
+    fn json(error: serde_json::Error) -> OtlpError {
+        OtlpError::NotJson(error.to_string())
     }
 }
 
@@ -78,8 +80,19 @@ pub struct Item {
     pub index: u64,
 }
 
-/// Takes one log record or span; the document holds its leaves.
-pub type Each<'a> = dyn FnMut(Item, &mut Document, &mut Names) + 'a;
+/// What a request holds and nobody can read: a log record or a span, or the telemetry of a whole scope or resource.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unreadable<'b> {
+    /// Its number in the request, from 0.
+    pub index: u64,
+    /// It as it came.
+    pub bytes: &'b [u8],
+    /// Why.
+    pub error: OtlpError,
+}
+
+/// Takes one log record or span; the document holds its leaves. Or what cannot be read.
+pub type Each<'e, 'b> = dyn FnMut(Result<Item, Unreadable<'b>>, &mut Document, &mut Names) + 'e;
 
 /// Does this JSON text look like a request, by its first key?
 pub fn is_request(json: &str) -> bool {
@@ -89,90 +102,34 @@ pub fn is_request(json: &str) -> bool {
     })
 }
 
-/// Read a request; `each` is called for every log record and span, and may change the document as it likes. Returns how
-/// many there were.
+/// Read a request; `each` is called for every log record and span, and may change the document as it likes, and for
+/// everything in it that cannot be read. Returns how many there were.
 ///
 /// # Errors
 /// The bytes are no request, or one without anything; `each` was not called then.
-pub fn read(
-    bytes: &[u8],
+pub fn read<'b>(
+    bytes: &'b [u8],
     form: Form,
     document: &mut Document,
     names: &mut Names,
-    each: &mut Each<'_>,
+    each: &mut Each<'_, 'b>,
 ) -> Result<u64, OtlpError> {
-    let (logs, spans) = match form {
-        Form::Json => {
-            let error = |error: serde_json::Error| OtlpError::NotJson(error.to_string());
-            let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-            let Written { resource_logs, resource_spans } =
-                serde_json::from_slice(text).map_err(error)?;
-            (Request { resource_logs }, TraceRequest { resource_spans })
-        }
-        Form::Protobuf => {
-            let error = |error: prost::DecodeError| OtlpError::NotProtobuf(error.to_string());
-            match holds_spans(bytes) {
-                true => (Request::default(), TraceRequest::decode(bytes).map_err(error)?),
-                false => (Request::decode(bytes).map_err(error)?, TraceRequest::default()),
-            }
-        }
-    };
     let mut work = Work { document, names, each, index: 0 };
-    for resource in &logs.resource_logs {
-        for scope in &resource.scope_logs {
-            for record in &scope.log_records {
-                work.log(resource.resource.as_ref(), scope.scope.as_ref(), record);
-            }
-        }
-    }
-    for resource in &spans.resource_spans {
-        for scope in &resource.scope_spans {
-            for span in &scope.spans {
-                work.span(resource.resource.as_ref(), scope.scope.as_ref(), span);
-            }
-        }
+    match form {
+        Form::Json => pieces::json(bytes, &mut work)?,
+        Form::Protobuf => pieces::protobuf(bytes, &mut work)?,
     }
     if work.index == 0 { Err(OtlpError::Empty) } else { Ok(work.index) }
 }
 
-/// Logs and traces nest alike in protobuf. The first field of a span is its trace's id, that of a log record a time; both
-/// may be left out, but then others tell.
-fn holds_spans(bytes: &[u8]) -> bool {
-    let inner = |bytes, number| {
-        fields(bytes).filter(move |it| it.number == number).filter_map(|it| it.content)
-    };
-    let records = inner(bytes, 1).flat_map(|it| inner(it, 2)).flat_map(|it| inner(it, 2));
-    for record in records.take(RECORDS_LOOKED_AT) {
-        for field in fields(record) {
-            match (field.number, field.whole.first().map(|tag| tag & 7)) {
-                (1 | 2, Some(2)) | (7 | 8, Some(1)) => return true,
-                (1, Some(1)) | (2, Some(0)) | (8, Some(5)) | (11, Some(1)) => return false,
-                _ => {}
-            }
-        }
-    }
-    false
-}
-
-/// Records that are looked at to tell logs from traces.
-const RECORDS_LOOKED_AT: usize = 100;
-
-fn fields(mut bytes: &[u8]) -> impl Iterator<Item = protobuf::Field<'_>> {
-    std::iter::from_fn(move || {
-        let (one, rest) = protobuf::field(bytes)?;
-        bytes = rest;
-        Some(one)
-    })
-}
-
-struct Work<'a, 'e> {
+struct Work<'a, 'e, 'b> {
     document: &'a mut Document,
     names: &'a mut Names,
-    each: &'a mut Each<'e>,
+    each: &'a mut Each<'e, 'b>,
     index: u64,
 }
 
-impl Work<'_, '_> {
+impl<'b> Work<'_, '_, 'b> {
     fn log(&mut self, resource: Option<&Resource>, scope: Option<&Scope>, record: &LogRecord) {
         self.begin("log", resource, scope);
         let time = instant(record.time_unix_nano);
@@ -261,7 +218,13 @@ impl Work<'_, '_> {
     fn end(&mut self, signal: Signal, time: Option<Timestamp>) {
         let item = Item { signal, time, index: self.index };
         self.index += 1;
-        (self.each)(item, self.document, self.names);
+        (self.each)(Ok(item), self.document, self.names);
+    }
+
+    fn unreadable(&mut self, bytes: &'b [u8], error: OtlpError) {
+        let unreadable = Unreadable { index: self.index, bytes, error };
+        self.index += 1;
+        (self.each)(Err(unreadable), self.document, self.names);
     }
 
     fn root(&mut self, key: &str) -> NodeId {

@@ -2,16 +2,34 @@
 
 use proptest::prelude::*;
 
-use super::messages::{Members, ResourceLogs, ResourceSpans, ScopeLogs, ScopeSpans, Values};
+use prost::Message;
+
+use super::messages::{
+    Members, Request, ResourceLogs, ResourceSpans, ScopeLogs, ScopeSpans, TraceRequest, Values,
+};
 use super::*;
 
 type Seen = Vec<(Signal, Option<Timestamp>, Vec<(String, String)>)>;
 
 fn seen(bytes: &[u8], form: Form) -> Result<Seen, OtlpError> {
+    let (seen, unreadable) = both(bytes, form)?;
+    assert_eq!(unreadable, []);
+    Ok(seen)
+}
+
+fn both(bytes: &[u8], form: Form) -> Result<(Seen, Vec<Unreadable<'_>>), OtlpError> {
     let (mut document, mut names) = (Document::default(), Names::default());
-    let mut seen = Seen::new();
+    let (mut seen, mut unreadable) = (Seen::new(), Vec::new());
     let count = read(bytes, form, &mut document, &mut names, &mut |item, document, names| {
-        assert_eq!(item.index, seen.len() as u64);
+        let number = (seen.len() + unreadable.len()) as u64;
+        let item = match item {
+            Ok(item) => item,
+            Err(one) => {
+                assert_eq!(one.index, number);
+                return unreadable.push(one);
+            }
+        };
+        assert_eq!(item.index, number);
         let mut leaves = Vec::new();
         for leaf in document.leaves().iter().copied() {
             let name = names.plain_field(leaf.node).unwrap().name().to_owned();
@@ -19,8 +37,8 @@ fn seen(bytes: &[u8], form: Form) -> Result<Seen, OtlpError> {
         }
         seen.push((item.signal, item.time, leaves));
     })?;
-    assert_eq!(count, seen.len() as u64);
-    Ok(seen)
+    assert_eq!(count, (seen.len() + unreadable.len()) as u64);
+    Ok((seen, unreadable))
 }
 
 const LOGS: &str = r#"{"resourceLogs":[{"resource":{"attributes":[{"key":"service.name","value":{"stringValue":"shop"}},{"key":"host.name","value":{"stringValue":"web01"}}]},"scopeLogs":[{"scope":{"name":"app.login","version":"1.2"},"logRecords":[{"timeUnixNano":"1795334400123456789","observedTimeUnixNano":1795334401000000000,"severityNumber":17,"severityText":"ERROR","body":{"stringValue":"login failed"},"attributes":[{"key":"user.name","value":{"stringValue":"bob"}},{"key":"tries","value":{"intValue":"3"}},{"key":"ok","value":{"boolValue":false}},{"key":"ratio","value":{"doubleValue":0.5}},{"key":"ids","value":{"arrayValue":{"values":[{"intValue":"1"},{"stringValue":"b"}]}}},{"key":"deep","value":{"kvlistValue":{"values":[{"key":"in","value":{"bytesValue":"AQI="}}]}}},{"key":"none","value":{}}],"traceId":"5b8efff798038103d269b633813fc60c","spanId":"eee19b7ec3c1b174"},{"observedTimeUnixNano":"1795334402000000000","body":{"kvlistValue":{"values":[{"key":"event","value":{"stringValue":"x"}}]}},"traceId":"00000000000000000000000000000000"}]}]}]}"#;
@@ -160,20 +178,79 @@ fn what_is_no_request_says_why() {
     assert_eq!(reason(deep.as_bytes(), Form::Json), "not_otlp_json");
 }
 
+/// A field that has a length.
+fn field(number: u8, content: &[u8]) -> Vec<u8> {
+    let mut out = vec![number << 3 | 2];
+    crate::carrier::protobuf::push_varint(&mut out, content.len() as u64);
+    out.extend_from_slice(content);
+    out
+}
+
+#[test]
+fn what_cannot_be_read_takes_nothing_else_away() {
+    let good = field(5, &field(1, b"fine"));
+    let bad = field(5, &field(1, b"\xff\xfe"));
+    // A damaged one that looks like a span says nothing of the others.
+    let other = [field(1, b"\x01"), vec![0x0b]].concat();
+    let records: Vec<u8> =
+        [&other, &good, &bad, &good].iter().flat_map(|it| field(2, it)).collect();
+    let scope =
+        |name: &[u8], records: &[u8]| [field(1, &field(1, name)), records.to_vec()].concat();
+    let scopes =
+        [field(2, &scope(b"s", &records)), field(2, &scope(b"\xff", &field(2, &good)))].concat();
+    let nobody = [field(2, &scope(b"s", &field(2, &good))), vec![0x0a]].concat();
+    let with_time = field(2, &field(2, b"\x09\x01\x00\x00\x00\x00\x00\x00\x00"));
+    let request = [field(1, &scopes), field(1, &nobody), field(1, &with_time)].concat();
+    let (seen, unreadable) = both(&request, Form::Protobuf).unwrap();
+    assert_eq!(
+        seen.iter().filter(|it| it.2.contains(&("message".into(), "fine".into()))).count(),
+        2
+    );
+    assert_eq!((seen.len(), seen[0].0), (3, Signal::Log));
+    let bytes: Vec<&[u8]> = unreadable.iter().map(|it| it.bytes).collect();
+    assert_eq!(bytes, [&other[..], &bad, &scope(b"\xff", &field(2, &good)), &nobody]);
+    assert!(unreadable.iter().all(|it| it.error.reason() == "not_otlp"));
+
+    let spans = r#"{"resourceSpans":[{"scopeSpans":[{"spans":[{"spanId":"zz"},{"name":"b"}]},{"spans":5}]}]}"#;
+    let (seen, unreadable) = both(spans.as_bytes(), Form::Json).unwrap();
+    assert_eq!((seen.len(), unreadable.len()), (1, 2));
+    assert_eq!(unreadable[0].bytes, b"{\"spanId\":\"zz\"}");
+    assert_eq!(unreadable[1].bytes, b"{\"spans\":5}");
+}
+
 proptest! {
     #[test]
+    fn one_damaged_log_record_leaves_the_others(count in 1_usize..20, at in 0_usize..20) {
+        let mut request = logs();
+        let records = &mut request.resource_logs[0].scope_logs[0].log_records;
+        let good = records[0].clone();
+        *records = vec![good; count];
+        let whole = seen(&request.encode_to_vec(), Form::Protobuf).unwrap();
+        let records = &mut request.resource_logs[0].scope_logs[0].log_records;
+        let at = at % count;
+        records[at].severity_text = "ERR@R".into();
+        let mut bytes = request.encode_to_vec();
+        let place = bytes.windows(5).position(|it| it == b"ERR@R").unwrap() + 3;
+        bytes[place] = 0xff;
+        let (mut left, unreadable) = both(&bytes, Form::Protobuf).unwrap();
+        prop_assert_eq!(unreadable.len(), 1);
+        left.insert(at, whole[0].clone());
+        prop_assert_eq!(left, whole);
+    }
+
+    #[test]
     fn any_bytes_do_no_harm(bytes in proptest::collection::vec(any::<u8>(), 0..300), at in 0_usize..500, byte: u8) {
-        let _ = seen(&bytes, Form::Protobuf);
-        let _ = seen(&bytes, Form::Json);
+        let _ = both(&bytes, Form::Protobuf);
+        let _ = both(&bytes, Form::Json);
         let mut damaged = logs().encode_to_vec();
         if let Some(place) = damaged.get_mut(at) {
             *place = byte;
         }
-        let _ = seen(&damaged, Form::Protobuf);
+        let _ = both(&damaged, Form::Protobuf);
         let mut damaged = LOGS.as_bytes().to_vec();
         if let Some(place) = damaged.get_mut(at) {
             *place = byte;
         }
-        let _ = seen(&damaged, Form::Json);
+        let _ = both(&damaged, Form::Json);
     }
 }
