@@ -60,6 +60,25 @@ impl Drop for Listener {
     }
 }
 
+/// Would [`listen`] find the place and the group it needs? Makes nothing.
+///
+/// # Errors
+/// What is missing.
+pub fn check(path: &Path, group: Option<&str>) -> Result<(), ListenError> {
+    group.map(group_id).transpose()?;
+    let failed = |what| {
+        let path = path.to_owned();
+        move |source: io::Error| ListenError::Io { what, path, source }
+    };
+    SocketAddrUnix::new(path).map_err(|error| failed("name")(error.into()))?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let about = std::fs::metadata(folder.unwrap_or(Path::new("."))).map_err(failed("bind"))?;
+    match about.is_dir() {
+        true => Ok(()),
+        false => Err(failed("bind")(io::ErrorKind::NotADirectory.into())),
+    }
+}
+
 /// Listen on `path`, open to its owner and to `group`. A leftover socket nobody listens on is replaced.
 /// Call on a runtime.
 pub fn listen(path: &Path, group: Option<&str>) -> Result<Listener, ListenError> {

@@ -27,7 +27,7 @@ use crate::model::desk::{Problem, ProblemKind};
 use crate::service::Workbench;
 use crate::stdx::stop::StopToken;
 
-pub use listen::{ListenError, Listener, listen};
+pub use listen::{ListenError, Listener, check, listen};
 
 /// Bytes of a request's body.
 pub const BODY_BYTES_MAX: usize = 2 << 20;

@@ -56,7 +56,7 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Outc
 }
 
 fn check(common: &Common) -> anyhow::Result<Outcome> {
-    let checked = load::checked(common)?;
+    let checked = load::checked_in_full(common)?;
     for problem in &checked.problems {
         output::complain(&problem.to_string());
     }

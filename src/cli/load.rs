@@ -7,13 +7,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
+use crate::api;
 use crate::cli::{Common, output};
 use crate::config::Config;
 use crate::config::check::{Checked, Written, check};
 use crate::config::places::Places;
 use crate::model::desk::{Problem, ProblemKind};
 use crate::model::severity::Severity;
-use crate::normalise;
+use crate::pipeline::start_check::{self, Finding, Formats, Weight};
 use crate::stdx::time::Timestamp;
 
 /// A desk's log that is larger is put aside at the next start.
@@ -21,7 +22,10 @@ const LOG_BYTES_MAX: u64 = 16 << 20;
 
 /// The configuration, or every problem on standard error and one summary as the error.
 pub(crate) fn config(common: &Common) -> anyhow::Result<Config> {
-    let checked = checked(common)?;
+    usable(checked(common)?)
+}
+
+fn usable(checked: Checked) -> anyhow::Result<Config> {
     if checked.problems.is_empty() {
         return Ok(checked.config);
     }
@@ -33,6 +37,52 @@ pub(crate) fn config(common: &Common) -> anyhow::Result<Config> {
     Err(Problem::new(ProblemKind::Invalid, format!("{count} {word} in the configuration"))
         .hint("watchfloor config show --origin lists every key with its value and where it comes from")
         .into())
+}
+
+/// As [`config`], for whoever starts the path: what would stop the start is a problem as well.
+pub(crate) fn config_to_run(common: &Common) -> anyhow::Result<Config> {
+    usable(checked_to_run(common)?)
+}
+
+/// As [`checked`], with what would stop a start.
+pub(crate) fn checked_to_run(common: &Common) -> anyhow::Result<Checked> {
+    let mut checked = checked(common)?;
+    add_findings(&mut checked, |finding| finding.weight == Weight::Stops);
+    Ok(checked)
+}
+
+/// As [`checked`], with what would stop a start and what a daemon would miss.
+pub(crate) fn checked_in_full(common: &Common) -> anyhow::Result<Checked> {
+    let mut checked = checked(common)?;
+    add_findings(&mut checked, |_| true);
+    Ok(checked)
+}
+
+/// What a start would find wrong with a configuration that has no problem itself.
+pub(crate) fn start_findings(config: &Config) -> Vec<Finding> {
+    let mut findings = start_check::look(config);
+    if let Some(socket) = &config.api.socket
+        && let Err(error) = api::check(socket, config.api.socket_group.as_deref())
+    {
+        findings.push(Finding {
+            key: "api.socket".to_owned(),
+            message: format!("{:#}", anyhow::Error::from(error)),
+            hint: String::new(),
+            weight: Weight::Stops,
+        });
+    }
+    findings
+}
+
+fn add_findings(checked: &mut Checked, wanted: impl Fn(&Finding) -> bool) {
+    // A key that is wrong already would be said twice.
+    if checked.problems.is_empty() {
+        for Finding { key, message, hint, .. } in
+            start_findings(&checked.config).into_iter().filter(wanted)
+        {
+            checked.complain(&key, message, hint);
+        }
+    }
 }
 
 /// Everything that was written, checked, problems included.
@@ -136,22 +186,11 @@ pub(crate) struct BadTime;
 
 /// Is this the name of a format (or `auto`)? The error lists the nearest.
 pub(crate) fn format_name(config: &Config, name: &str) -> anyhow::Result<()> {
-    let library = normalise::mapping::library::Library::load(&config.mappings.paths);
-    let mut names: Vec<&str> = normalise::formats().iter().map(|(name, _)| *name).collect();
-    if names.contains(&name) {
-        return Ok(());
-    }
-    names.extend(library.mappings.iter().map(|mapping| &*mapping.name));
-    if names.contains(&name) {
-        return Ok(());
-    }
-    let hint = match crate::config::reader::nearest(name, names) {
-        near if near.is_empty() => "watchfloor formats list shows the names".to_owned(),
-        near => near,
+    let (message, hint) = match Formats::of(config).knows(name) {
+        Ok(()) => return Ok(()),
+        Err(unknown) => unknown,
     };
-    Err(Problem::new(ProblemKind::Invalid, format!("no format is called {name:?}"))
-        .hint(hint)
-        .into())
+    Err(Problem::new(ProblemKind::Invalid, message).hint(hint).into())
 }
 
 /// A severity word on the command line.

@@ -48,7 +48,7 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Outc
     // Before anything is read: what is written from here on, also during the start, is a change.
     let early = Early::listen()?;
     let stamp = stamp_of(&common);
-    let config = load::config(&common)?;
+    let config = load::config_to_run(&common)?;
     if config.sources.is_empty() {
         output::complain("watchfloor: no [[sources]] are configured: nothing will be read");
     } else if !config.sources.iter().any(|source| config.roles.runs(&source.kind)) {
@@ -168,7 +168,7 @@ fn stamp_of(common: &Common) -> Option<Stamp> {
 /// All or nothing: a wrong key leaves everything as it is.
 fn reload(owner: &Owner, common: &Common, config: &mut Config) {
     let shared = owner.shared();
-    match load::checked(common) {
+    match load::checked_to_run(common) {
         Ok(checked) if checked.problems.is_empty() => {
             let reloaded = config_reload::apply(config, checked.config, shared);
             tracing::info!(

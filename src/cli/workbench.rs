@@ -13,6 +13,7 @@ use crate::config::Config;
 use crate::desk::Desk;
 use crate::model::desk::{Problem, ProblemKind};
 use crate::pipeline::inputs::Inputs;
+use crate::pipeline::opening;
 use crate::tui;
 
 #[derive(Args)]
@@ -51,6 +52,11 @@ pub(crate) fn run(common: &Common) -> anyhow::Result<Outcome> {
             )
             .into());
     }
+    // Beside a daemon nothing is started here, and what it can read this user may not.
+    let config = match opening::store_owner(&config) {
+        Some(_) => config,
+        None => load::config_to_run(common)?,
+    };
     let wanted = Wanted { pipeline: true, evidence: None, listen: true };
     show(common, &config, wanted)
 }

@@ -41,7 +41,6 @@ pub struct Written {
 }
 
 /// The outcome: a configuration only if nothing is wrong.
-#[derive(Debug)]
 pub struct Checked {
     /// What is meant; usable only when `problems` is empty.
     pub config: Config,
@@ -49,6 +48,15 @@ pub struct Checked {
     pub problems: Vec<ConfigProblem>,
     /// Every key with value, origin, default and documentation.
     pub shown: Vec<Shown>,
+    reader: Reader,
+}
+
+impl Checked {
+    /// Add what a higher layer found to be wrong with a key.
+    pub fn complain(&mut self, key: &str, message: String, hint: String) {
+        let origin = self.reader.origin(key);
+        self.problems.push(ConfigProblem { key: key.to_owned(), origin, message, hint });
+    }
 }
 
 /// Check what was written. No side effects.
@@ -71,7 +79,9 @@ pub fn check(written: &Written) -> Checked {
     let mut config = read(&mut reader);
     config.file = written.file.as_ref().map(|(path, _)| path.clone());
     reader.finish();
-    Checked { config, problems: reader.problems, shown: reader.shown }
+    let (problems, shown) =
+        (std::mem::take(&mut reader.problems), std::mem::take(&mut reader.shown));
+    Checked { config, problems, shown, reader }
 }
 
 fn read(reader: &mut Reader) -> Config {

@@ -80,6 +80,8 @@ pub struct Shown {
 #[derive(Default)]
 pub struct Reader {
     given: BTreeMap<String, (Value, Origin)>,
+    /// Where each table of a list begins: `sources[5]`.
+    tables: BTreeMap<String, Origin>,
     taken: BTreeSet<String>,
     open: Vec<String>,
     /// Every key taken so far.
@@ -280,8 +282,17 @@ impl Reader {
 
     /// Report a problem with a key's value.
     pub fn complain(&mut self, key: &str, message: String, hint: String) {
-        let origin = self.given.get(key).map_or(Origin::Default, |(_, origin)| origin.clone());
+        let origin = self.origin(key);
         self.problems.push(ConfigProblem { key: key.to_owned(), origin, message, hint });
+    }
+
+    /// Where a key stands; of one that nobody wrote in a table of a list, where that table begins.
+    pub fn origin(&self, key: &str) -> Origin {
+        if let Some((_, origin)) = self.given.get(key) {
+            return origin.clone();
+        }
+        let outer = key.match_indices('.').rev().filter_map(|(at, _)| key.get(..at));
+        outer.filter_map(|table| self.tables.get(table)).next().cloned().unwrap_or(Origin::Default)
     }
 
     /// Nobody can say which keys belong below this one: report none of them as unknown.
@@ -366,7 +377,9 @@ impl Reader {
             {
                 for (index, item) in items.iter().enumerate() {
                     if let DeValue::Table(inner) = item.get_ref() {
-                        self.flatten(&format!("{key}[{index}]"), inner, origin);
+                        let name = format!("{key}[{index}]");
+                        self.flatten(&name, inner, origin);
+                        self.tables.insert(name, origin(item.span().start));
                     }
                 }
             }

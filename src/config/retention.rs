@@ -154,6 +154,12 @@ pub fn read(reader: &mut Reader) -> RetentionConfig {
         let hint = "write a number from 1 to 100".to_owned();
         reader.complain("retention.disk_drop", "more than 100 per cent".to_owned(), hint);
     }
+    if disk_warn > disk_drop {
+        let message =
+            format!("the warning at {disk_warn} per cent comes after events go, at {disk_drop}");
+        let hint = "disk_warn is not above disk_drop".to_owned();
+        reader.complain("retention.disk_warn", message, hint);
+    }
     let disk_keep = reader.duration(
         "retention.disk_keep",
         default.disk_keep,
@@ -230,6 +236,25 @@ mod tests {
         let config = read(&mut reader);
         reader.finish();
         (config, reader.problems.iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn a_warning_that_would_come_after_the_loss_is_a_problem() {
+        let (_, problems) = read_text("[retention]\ndisk_drop = 70\ndisk_warn = 75\n");
+        assert_eq!(
+            problems,
+            [
+                "w.toml:3: retention.disk_warn: the warning at 75 per cent comes after events go, at 70 (disk_warn is not above disk_drop)"
+            ]
+        );
+        assert_eq!(read_text("[retention]\ndisk_drop = 80\n").1, [""; 0]);
+    }
+
+    #[test]
+    fn a_key_that_a_tenant_lacks_names_the_line_of_its_table() {
+        let (_, problems) =
+            read_text("[retention]\nevents = \"30d\"\n\n[[retention.tenants]]\nevents = \"7d\"\n");
+        assert!(problems[0].starts_with("w.toml:4: retention.tenants[0].tenant: "), "{problems:?}");
     }
 
     #[test]

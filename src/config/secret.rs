@@ -26,12 +26,12 @@ pub enum SecretError {
     #[error("the variable {0} is not set")]
     NotSet(String),
     /// The file cannot be read.
-    #[error("{path}: {source}")]
+    #[error("{path}: {error}")]
     File {
         /// Which.
         path: PathBuf,
         /// What the system says.
-        source: std::io::Error,
+        error: std::io::Error,
     },
     /// The file holds nothing.
     #[error("{0} is empty")]
@@ -68,6 +68,14 @@ impl SecretRef {
         }
     }
 
+    /// The last part of the key that it stands under.
+    pub fn key(&self) -> &'static str {
+        match self {
+            SecretRef::Env(_) => "env",
+            SecretRef::File(_) => "file",
+        }
+    }
+
     /// The secret itself.
     pub fn read(&self) -> Result<Vec<u8>, SecretError> {
         match self {
@@ -76,7 +84,7 @@ impl SecretRef {
                 .filter(|value| !value.is_empty())
                 .ok_or_else(|| SecretError::NotSet(name.clone())),
             SecretRef::File(path) => {
-                let failed = |source| SecretError::File { path: path.clone(), source };
+                let failed = |error| SecretError::File { path: path.clone(), error };
                 let file = File::open(path).map_err(failed)?;
                 let mut bytes = Vec::new();
                 file.take(SECRET_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(failed)?;

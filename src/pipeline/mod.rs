@@ -42,6 +42,7 @@ pub mod shared;
 mod signal_reload;
 pub mod signal_test;
 pub mod signals;
+pub mod start_check;
 pub mod verify;
 mod watch;
 pub mod workshop;

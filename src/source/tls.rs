@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 use parking_lot::Mutex;
 use rustls::ServerConfig;
 use rustls::crypto::ring;
-use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use tokio_rustls::TlsAcceptor;
@@ -78,6 +78,24 @@ impl Certificates {
     }
 }
 
+/// What is wrong with the files, each with the last part of the key that names it.
+pub fn problems(config: &ListenerTls) -> Vec<(&'static str, SourceError)> {
+    let client_ca = config.client_ca.as_deref().map(certificates);
+    let files = [
+        ("tls_cert", certificates(&config.cert).err()),
+        ("tls_key", private_key(&config.key).err()),
+        ("tls_client_ca", client_ca.and_then(Result::err)),
+    ];
+    let mut found: Vec<_> =
+        files.into_iter().filter_map(|(key, error)| Some((key, error?))).collect();
+    if found.is_empty()
+        && let Err(error) = read(config, &[])
+    {
+        found.push(("tls_cert", error));
+    }
+    found
+}
+
 fn stamps(config: &ListenerTls) -> Vec<Option<SystemTime>> {
     let files = [Some(&config.cert), Some(&config.key), config.client_ca.as_ref()];
     let changed = |path: &std::path::PathBuf| std::fs::metadata(path).ok()?.modified().ok();
@@ -86,8 +104,7 @@ fn stamps(config: &ListenerTls) -> Vec<Option<SystemTime>> {
 
 fn read(config: &ListenerTls, alpn: &[Vec<u8>]) -> Result<ServerConfig, SourceError> {
     let chain = certificates(&config.cert)?;
-    let key = PrivateKeyDer::from_pem_file(&config.key)
-        .map_err(|error| wrong(&config.key, &format!("no private key in PEM: {error}")))?;
+    let key = private_key(&config.key)?;
     let provider = Arc::new(ring::default_provider());
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
@@ -112,13 +129,29 @@ fn read(config: &ListenerTls, alpn: &[Vec<u8>]) -> Result<ServerConfig, SourceEr
     Ok(server)
 }
 
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, SourceError> {
+fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, SourceError> {
+    PrivateKeyDer::from_pem_file(path)
+        .map_err(|error| wrong(path, &unreadable(&error, "no private key in PEM")))
+}
+
+/// The certificates of a file.
+///
+/// # Errors
+/// There is no such file, or no certificate in it.
+pub fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, SourceError> {
     let all = CertificateDer::pem_file_iter(path)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|error| wrong(path, &format!("no certificates in PEM: {error}")))?;
+        .map_err(|error| wrong(path, &unreadable(&error, "no certificates in PEM")))?;
     match all.is_empty() {
         true => Err(wrong(path, "holds no certificate")),
         false => Ok(all),
+    }
+}
+
+fn unreadable(error: &pem::Error, what: &str) -> String {
+    match error {
+        pem::Error::Io(error) => error.to_string(),
+        other => format!("{what}: {other}"),
     }
 }
 
@@ -159,5 +192,25 @@ mod tests {
         let missing = ListenerTls { cert: dir.path().join("none.pem"), ..config };
         let error = Certificates::load(&missing, &[]).unwrap_err().to_string();
         assert!(error.contains("none.pem"), "{error}");
+    }
+
+    #[test]
+    fn every_wrong_file_is_named_by_its_key() {
+        let dir = tempfile::tempdir().unwrap();
+        let config = write(dir.path(), "one.example");
+        assert_eq!(problems(&config).len(), 0);
+        std::fs::write(&config.key, "nonsense").unwrap();
+        let client_ca = Some(dir.path().join("none.pem"));
+        let found = problems(&ListenerTls { client_ca, ..config.clone() });
+        let keys: Vec<&str> = found.iter().map(|(key, _)| *key).collect();
+        assert_eq!(keys, ["tls_key", "tls_client_ca"]);
+        assert!(found[0].1.to_string().contains("no private key in PEM"), "{}", found[0].1);
+        assert!(found[1].1.to_string().contains("No such file"), "{}", found[1].1);
+        // Two that are both good, and not each other's.
+        let elsewhere = dir.path().join("other");
+        std::fs::create_dir(&elsewhere).unwrap();
+        let other = write(&elsewhere, "one.example");
+        let found = problems(&ListenerTls { key: other.key, ..config });
+        assert_eq!(found.iter().map(|(key, _)| *key).collect::<Vec<_>>(), ["tls_cert"]);
     }
 }

@@ -49,6 +49,16 @@ fn a_changed_configuration_is_in_force_or_refused_as_a_whole() {
             && text == "in force: gaps"
     });
 
+    // A name that only the layers above know, and what a start would miss.
+    let source = "[[sources]]\nname = \"a\"\npaths = [\"/nope\"]\nformat = \"sylog\"\n";
+    fs::write(&config, first.replace("2m", "60s") + source).unwrap();
+    wait(&asks, "refused", |status, text| {
+        let problems = status["problems"].to_string();
+        problems.contains("sources[0].format: no format is called")
+            && problems.contains("did you mean syslog")
+            && text == "in force: gaps"
+    });
+
     // What needs a restart is named; SIGHUP asks at once.
     fs::write(&config, first.replace("2m", "60s") + "[alert]\ndedupe = \"7m\"\n").unwrap();
     Command::new("kill").args(["-HUP", &daemon.pid().to_string()]).status().unwrap();

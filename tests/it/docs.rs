@@ -46,7 +46,7 @@ Generated from `watchfloor config show --docs`. `WATCHFLOOR_BLESS=1 cargo test -
 
 One TOML file: `--config FILE`, else `WATCHFLOOR_CONFIG`, else `/etc/watchfloor/watchfloor.toml` for root and the user's configuration folder
 for others. Later layers win: defaults, the file, `WATCHFLOOR_SECTION__KEY`, `--set KEY=VALUE`. An empty file is valid. Unknown keys are refused.
-`watchfloor config check` reports every problem at once; `watchfloor config show --origin` says where each value comes from;
+`watchfloor config check` reports every problem at once, also what a start would refuse; `watchfloor config show --origin` says where each value comes from;
 `watchfloor config init` writes an annotated example.
 
 Durations are `\"10s\"`, `\"5m\"`, `\"1h\"`; sizes are bytes or `\"64 MiB\"`.

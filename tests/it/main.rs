@@ -68,6 +68,7 @@ mod source_shippers;
 mod source_ssh;
 mod source_tail;
 mod sources_conformance;
+mod start_check;
 mod store;
 mod support;
 mod tidy;

@@ -11,6 +11,7 @@ use clap::Args;
 use crate::cli::output::{self, Format};
 use crate::cli::{Common, Outcome, load};
 use crate::model::desk::{Problem, ProblemKind};
+use crate::pipeline::start_check::{Finding, Weight};
 
 #[derive(Args)]
 #[command(after_help = "Examples:
@@ -109,7 +110,17 @@ fn look(common: &Common, findings: &mut Findings) {
     if checked.problems.is_empty() {
         let from = load::file(common)
             .map_or_else(|| "no file, defaults only".to_owned(), |path| path.display().to_string());
-        findings.ok("config", from);
+        let wrong = load::start_findings(&checked.config);
+        if wrong.is_empty() {
+            findings.ok("config", from);
+        }
+        for Finding { key, message, hint, weight } in wrong {
+            let what = format!("{key}: {message}");
+            match weight {
+                Weight::Stops => findings.fail("config", what, hint),
+                Weight::Missing => findings.warn("config", what, hint),
+            }
+        }
         store::look(&checked.config, findings);
         machine::sources(&checked.config, findings);
         machine::rules(&checked.config, findings);

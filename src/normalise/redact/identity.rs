@@ -92,7 +92,8 @@ impl People {
             (Users::Keep, _) => None,
             (Users::Pseudonym, None) => return Err(RedactError::NoKey),
             (Users::Pseudonym, Some(key)) => {
-                let users = Pseudonyms::new(&key.read()?).ok_or(RedactError::ShortKey)?;
+                let users = Pseudonyms::new(&key.read().map_err(RedactError::Key)?)
+                    .ok_or(RedactError::ShortKey)?;
                 Some(Arc::new(users))
             }
         };

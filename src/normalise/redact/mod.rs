@@ -58,7 +58,7 @@ pub enum RedactError {
     },
     /// The key of the pseudonyms cannot be had.
     #[error("redact.key: {0}")]
-    Key(#[from] SecretError),
+    Key(SecretError),
     /// The key of the pseudonyms is no key.
     #[error("redact.key: the key has fewer than {} bytes", users::KEY_BYTES_MIN)]
     ShortKey,
@@ -84,6 +84,27 @@ struct Inner {
 }
 
 impl Redactor {
+    /// Everything that is wrong with the configuration: the key within its section, and one line.
+    pub fn problems(config: &RedactConfig) -> Vec<(String, String)> {
+        let say = |error: RedactError| match error {
+            // An expression is shown with its fault over several lines, and the last names it.
+            RedactError::Pattern { problem, .. } => {
+                let last = problem.lines().last().unwrap_or_default();
+                format!("the pattern is not usable: {}", last.trim_start_matches("error: "))
+            }
+            RedactError::Key(error) => error.to_string(),
+            RedactError::ShortKey => format!("fewer than {} bytes", users::KEY_BYTES_MIN),
+            RedactError::NoKey => "pseudonyms need a key".to_owned(),
+        };
+        let patterns = config.patterns.iter().filter_map(|(kind, pattern)| {
+            Some((format!("patterns.{kind}"), Rule::own(kind, pattern).err()?))
+        });
+        let key =
+            config.key.as_ref().map_or("users".to_owned(), |key| format!("key.{}", key.key()));
+        let people = People::new(config).err().map(|error| (key, error));
+        patterns.chain(people).map(|(key, error)| (key, say(error))).collect()
+    }
+
     /// From the configuration.
     pub fn new(config: &RedactConfig) -> Result<Redactor, RedactError> {
         let people = People::new(config)?;

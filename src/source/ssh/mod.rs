@@ -41,6 +41,18 @@ impl Ssh {
     }
 }
 
+/// What is wrong with the files, each with the last part of the key that names it.
+pub fn problems(config: &SshSource) -> Vec<(&'static str, SourceError)> {
+    let key = session::load_key(&config.key_file).err();
+    let hosts = (!config.known_hosts.is_file()).then(|| SourceError::Start {
+        what: config.known_hosts.display().to_string(),
+        why: "there is no such file of known hosts: make it with ssh-keyscan, and compare the keys"
+            .to_owned(),
+    });
+    let files = [("key_file", key), ("known_hosts", hosts)];
+    files.into_iter().filter_map(|(key, error)| Some((key, error?))).collect()
+}
+
 impl Source for Ssh {
     fn name(&self) -> &str {
         &self.name
@@ -48,12 +60,8 @@ impl Source for Ssh {
 
     fn open(&mut self, context: &Context) -> Result<(), SourceError> {
         // A key that cannot be read does not heal by itself; a machine that does not answer may.
-        session::load_key(&self.config.key_file)?;
-        if !self.config.known_hosts.is_file() {
-            return Err(SourceError::Start {
-                what: self.config.known_hosts.display().to_string(),
-                why: "there is no such file of known hosts: make it with ssh-keyscan, and compare the keys".to_owned(),
-            });
+        if let Some((_, error)) = problems(&self.config).into_iter().next() {
+            return Err(error);
         }
         self.context = Some(context.clone());
         Ok(())
