@@ -469,6 +469,120 @@ fn compressed_later_is_not_read_again() {
     }
 }
 
+/// Text as a compressed file.
+fn packed(text: &str, zstd: bool) -> Vec<u8> {
+    if zstd {
+        return zstd::encode_all(text.as_bytes(), 1).unwrap();
+    }
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(text.as_bytes()).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn append_bytes(path: &Path, bytes: &[u8]) {
+    let mut file = OpenOptions::new().append(true).create(true).open(path).unwrap();
+    file.write_all(bytes).unwrap();
+}
+
+#[test]
+fn a_compressed_file_that_is_copied_with_pauses_is_joined_and_nothing_is_lost() {
+    for zstd in [false, true] {
+        let mut bench = Bench::new(&["*.packed"]);
+        bench.start();
+        // Enough that several blocks of the compressed stream are there at a pause.
+        let all = packed(&text(0..60_000), zstd);
+        let path = bench.at("a.packed");
+        let mut from = 0;
+        // The first pause comes before anything can be unpacked.
+        for to in [12, all.len() / 3, all.len() / 2, all.len() - 3] {
+            append_bytes(&path, &all[from..to]);
+            from = to;
+            bench.commit_for(Duration::from_millis(1_500));
+            let seen = bench.committed.lines.len();
+            bench.committed.assert_is(&lines(0..seen));
+        }
+        assert!(bench.committed.lines.len() > 10_000, "what is whole does not wait for the rest");
+        bench.restart();
+        append_bytes(&path, &all[from..]);
+        bench.until_lines(60_000);
+        bench.commit_for(Duration::from_millis(500));
+        bench.committed.assert_is(&lines(0..60_000));
+        let streams: HashSet<_> = bench.committed.origins.iter().map(|it| it.0).collect();
+        assert_eq!(streams.len(), 1);
+        bench.stop();
+    }
+}
+
+#[test]
+fn the_rest_of_a_compressed_file_is_waited_for_as_long_as_it_says_and_then_reported() {
+    let mut bench = Bench::new(&["*.gz"]);
+    bench.start();
+    let all = packed(&text(0..60_000), false);
+    for name in ["old.gz", "gone.gz"] {
+        append_bytes(&bench.at(name), &all[..all.len() / 2]);
+    }
+    bench.commit_for(Duration::from_millis(2_000));
+    let damaged = |committed: &Committed| {
+        committed.lines.iter().filter(|line| !line.starts_with("0")).count()
+    };
+    assert!(bench.committed.lines.len() > 10_000);
+    assert_eq!(damaged(&bench.committed), 0, "{:?}", bench.committed.lines.last());
+    let long_ago = std::time::SystemTime::now() - Duration::from_secs(601);
+    OpenOptions::new()
+        .append(true)
+        .open(bench.at("old.gz"))
+        .unwrap()
+        .set_modified(long_ago)
+        .unwrap();
+    bench.until("a reason", |committed| damaged(committed) == 1);
+    fs::remove_file(bench.at("gone.gz")).unwrap();
+    bench.until("another", |committed| damaged(committed) == 2);
+    let last = bench.committed.lines.last().unwrap();
+    assert_eq!(last, "the file went before its compressed stream ended");
+    bench.commit_for(Duration::from_millis(1_500));
+    assert_eq!(damaged(&bench.committed), 2, "each is said once");
+    bench.stop();
+}
+
+#[test]
+fn a_copy_of_a_compressed_file_that_is_begun_again_goes_on_where_it_was() {
+    let mut bench = Bench::new(&["*.gz"]);
+    bench.start();
+    let all = packed(&text(0..60_000), false);
+    let path = bench.at("a.gz");
+    append_bytes(&path, &all[..all.len() / 2]);
+    bench.commit_for(Duration::from_millis(1_500));
+    assert!(bench.committed.lines.len() > 10_000);
+    // Cut and written anew, then made anew.
+    fs::write(&path, &all[..all.len() / 4]).unwrap();
+    bench.commit_for(Duration::from_millis(1_500));
+    fs::remove_file(&path).unwrap();
+    fs::write(&path, &all[..all.len() / 4 * 3]).unwrap();
+    bench.commit_for(Duration::from_millis(2_500));
+    append_bytes(&path, &all[all.len() / 4 * 3..]);
+    bench.until_lines(60_000);
+    bench.commit_for(Duration::from_millis(500));
+    bench.committed.assert_is(&lines(0..60_000));
+    bench.stop();
+}
+
+#[test]
+fn a_compressed_array_that_is_still_copied_waits_for_its_end() {
+    let mut bench = Bench::new(&["*.gz"]);
+    bench.start();
+    let array: Vec<String> =
+        lines(0..5_000).iter().map(|line| format!("{{\"a\":\"{line}\"}}")).collect();
+    let all = packed(&format!("[{}]", array.join(",\n")), false);
+    append_bytes(&bench.at("a.gz"), &all[..all.len() / 2]);
+    bench.commit_for(Duration::from_millis(2_000));
+    assert_eq!(bench.committed.lines.len(), 0);
+    append_bytes(&bench.at("a.gz"), &all[all.len() / 2..]);
+    bench.until_lines(5_000);
+    bench.commit_for(Duration::from_millis(500));
+    bench.committed.assert_is(&array);
+    bench.stop();
+}
+
 #[test]
 fn files_born_and_rotated_while_nobody_looked_are_read() {
     let mut bench = Bench::new(&["a.log"]);

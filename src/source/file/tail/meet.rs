@@ -11,7 +11,7 @@ use super::listing::{Found, Listings, open_same};
 use super::row::{Kind, Row, base_path, is_rotation_of};
 use super::tracked::Tracked;
 use crate::carrier::evtx;
-use crate::config::sources::From;
+use crate::config::sources::{FileSource, From};
 use crate::source::SourceError;
 use crate::source::file::identity::{HEAD_BYTES, Print, TAIL_BYTES, read_at};
 use crate::source::file::open::{Content, PEEK_BYTES, Packing, content, packing};
@@ -76,9 +76,7 @@ impl Follower {
 
     /// Has nobody written to this file for a while?
     pub(super) fn is_at_rest(&self, found: &Found) -> bool {
-        let age = Timestamp::now().micros_since(found.modified).abs();
-        let rest = self.files.idle.clamp(Duration::from_millis(200), Duration::from_secs(2));
-        age >= micros(rest)
+        rests(&self.files, found.modified)
     }
 
     /// Remember a file, also over a restart, until it has come to rest.
@@ -348,6 +346,12 @@ impl Follower {
             self.outlet.note(key.to_string(), None);
         }
     }
+}
+
+/// Has nobody written for a while to what was changed at this time?
+pub(super) fn rests(files: &FileSource, modified: Timestamp) -> bool {
+    let age = Timestamp::now().micros_since(modified).abs();
+    age >= micros(files.idle.clamp(Duration::from_millis(200), Duration::from_secs(2)))
 }
 
 /// The first bytes that stay when a file that is read as a whole grows: a log's header does not.

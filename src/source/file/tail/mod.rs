@@ -13,6 +13,8 @@
 //!   was written between the rotator's copy and its cut is lost by the rotator; nothing else is.
 //! - Compressed later: known by the first bytes and the bytes before the offset of its decompressed
 //!   content, and not read again; what was not read yet is read from it.
+//! - A compressed file whose stream has not ended is still being copied: its lines are read as far as they are whole, and
+//!   the rest is waited for, [`packed::PACKED_REST_WAIT`] after its last change at most; then what is cut short is said.
 //! - An unfinished last line waits for its end. It becomes a record when a rotator's old file has come to rest.
 //! - Event logs, JSON arrays, pretty-printed JSON, XML and archives are read as a whole once they have come
 //!   to rest, and read on (by record count) when they have grown; so is what a forced format splits otherwise than
@@ -49,7 +51,7 @@ use crate::carrier::Chunk;
 use crate::carrier::lines::first_line;
 use crate::config::limits::LimitsConfig;
 use crate::config::sources::{FileSource, SourceConfig};
-use crate::model::record::{Batch, Flush, Position, Stream};
+use crate::model::record::{Batch, Flush, Framing, Position, Shape, Stream};
 use crate::source::{Context, Source, SourceError};
 use crate::stdx::id::{Id128, IdHasher};
 use crate::stdx::queue;
@@ -66,6 +68,8 @@ const FOLDERS_EVERY: Duration = Duration::from_millis(50);
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long a file that is found nowhere is looked for.
 const LOST_REST: Duration = Duration::from_secs(5);
+/// Why nothing more comes of a compressed file.
+const GONE_BEFORE_ITS_END: &[u8] = b"the file went before its compressed stream ended";
 /// The row that says that this source has run before.
 const STARTED: &str = "started";
 
@@ -312,10 +316,13 @@ impl Follower {
         let idle = self.files.idle;
         let Some(tracked) = self.tracked.get(&key) else { return ControlFlow::Continue(()) };
         let quiet = tracked.last_data.elapsed();
-        let lines = tracked.row.kind == Kind::Lines && !tracked.row.finished && !tracked.look;
+        let waits = !tracked.row.finished && !tracked.look;
+        let lines = waits && tracked.row.kind == Kind::Lines;
+        // A compressed one whose rest did not come before it went.
+        let cut = waits && tracked.row.kind == Kind::Packed && !tracked.is_there();
         // What is found nowhere may turn up compressed.
         let rest = if tracked.is_there() { idle * 2 } else { (idle * 2).max(LOST_REST) };
-        if lines && tracked.retired && quiet >= rest {
+        if (lines || cut) && tracked.retired && quiet >= rest {
             return self.finish(key);
         }
         if tracked.unflushed && quiet >= idle {
@@ -333,7 +340,11 @@ impl Follower {
         tracked.row.finished = true;
         tracked.file = None;
         let offset = tracked.row.offset;
-        self.send(key, Chunk::default(), offset, Flush::End)
+        let mut chunk = Chunk::default();
+        if tracked.row.kind == Kind::Packed {
+            chunk.push(GONE_BEFORE_ITS_END, offset, Framing::Damaged, Shape::Line);
+        }
+        self.send(key, chunk, offset, Flush::End)
     }
 
     /// Hand on what was read of a file, with its row.

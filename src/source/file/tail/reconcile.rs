@@ -123,7 +123,9 @@ impl Follower {
         let doubtful = match row.kind {
             Kind::Copy | Kind::Waiting => !unchanged,
             Kind::Whole => moved || !unchanged,
-            Kind::Lines | Kind::Packed => moved || (row.finished && !unchanged),
+            Kind::Lines => moved || (row.finished && !unchanged),
+            // One that was read and waits for its rest may have been copied anew.
+            Kind::Packed => moved || (row.size > 0 && !unchanged),
         };
         if doubtful {
             let Some(file) = found.open() else {
