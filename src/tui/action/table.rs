@@ -141,7 +141,7 @@ actions! {
     NavCancel "nav.cancel" U0 ["global"] "Cancel" "Drop what is half done: a chord, a search, a message." () ["cancel"];
     FocusNext "focus.next" U0 ["global"] "Next pane" "Move the focus to the next pane." () [];
     FocusPrevious "focus.previous" U0 ["global"] "Previous pane" "Move the focus to the previous pane." () [];
-    Undo "undo" U2 ["global"] "Undo" "Take the last shared action back; within ten seconds without a trace." () [];
+    Undo "undo" U2 ["global"] "Undo" "Take back what this desk did last; within ten seconds without a trace. What other desks did stays." () [];
     FreezeToggle "live.toggle_freeze" U0 ["global"] "Freeze" "Freeze the list, or let it live again." () ["freeze"];
     MergeNew "live.merge_new" U0 ["global"] "Merge new" "Bring in the alerts that arrived; the cursor stays on its alert." () ["merge"];
     TaskCancel "task.cancel_or_explain" U0 ["global"] "Cancel" "Cancel what is running, or say how to quit." () [];

@@ -69,7 +69,11 @@ fn left_parts(model: &DeskModel, parts: &StatusParts<'_>) -> Vec<(SafeText, Role
     }
     if let Some(entry) = model.journal().newest_pending() {
         let left = (entry.deadline.micros_since(model.now()) + SECOND_US - 1) / SECOND_US;
-        let text = format!("undo: {} (u, {left}s)", overlay::describe(&entry.action));
+        let count = match entry.targets.len() {
+            0 | 1 => String::new(),
+            many => format!(" on {many} alerts"),
+        };
+        let text = format!("undo: {}{count} (u, {left}s)", overlay::describe(&entry.action));
         all.push((SafeText::line(&text), Role::StatusUndo));
     }
     if !model.marks().is_empty() {

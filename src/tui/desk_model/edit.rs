@@ -63,7 +63,7 @@ pub enum Edit {
         /// What became of it.
         answer: Result<Acted, Problem>,
     },
-    /// Take the last action back.
+    /// Take the last action of this desk back.
     Undo,
     /// The workbench answered an [`Wish::Undo`].
     Undone(Result<Undone, Problem>),
@@ -114,8 +114,8 @@ pub enum Wish {
         /// What to do.
         action: Action,
     },
-    /// Ask the workbench to undo one action, or the actor's last.
-    Undo(Option<u64>),
+    /// Ask the workbench to undo one action of this desk.
+    Undo(u64),
     /// Read the alerts again.
     Reload,
 }

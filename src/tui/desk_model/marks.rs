@@ -167,11 +167,16 @@ impl DeskModel {
             hidden => format!(" ({hidden} hidden by the filter)"),
         };
         let of = if targets.bundle { " of this bundle" } else { "" };
-        let samples = targets.ids.iter().filter_map(|id| self.rows.get(*id)).take(3);
         Question {
             title: format!("{what} on {count} {noun}{hidden}{of}?"),
-            samples: samples.map(|alert| format!("{}  {}", alert.rule_name, alert.host)).collect(),
+            samples: self.samples(&targets.ids),
         }
+    }
+
+    /// Rule and host of the first three.
+    pub(super) fn samples(&self, ids: &[AlertId]) -> Vec<String> {
+        let first = ids.iter().filter_map(|id| self.rows.get(*id)).take(3);
+        first.map(|alert| format!("{}  {}", alert.rule_name, alert.host)).collect()
     }
 
     pub(super) fn mark(&mut self, step: MarkEdit) {

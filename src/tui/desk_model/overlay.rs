@@ -13,12 +13,15 @@ use crate::model::verdict::Verdict;
 use crate::stdx::time::{SECOND_US, Timestamp};
 use crate::tui::desk_model::DeskModel;
 use crate::tui::desk_model::edit::{Tone, Wish};
-use crate::tui::desk_model::marks::{Marks, Targets};
+use crate::tui::desk_model::marks::{Marks, Question, Targets};
 
 /// How long an action can be undone without trace, until the workbench says when exactly.
 pub const UNDO_WINDOW_US: i64 = 10 * SECOND_US;
 /// Entries that the journal keeps for `undo` after their deadline.
 pub const JOURNAL_MAX: usize = 200;
+/// Characters of an alert's title in a sentence of the status line.
+const TITLE_CHARS_MAX: usize = 28;
+const NOTHING_TO_UNDO: &str = "nothing of this desk to undo; v r reopens an older alert";
 
 /// One action of ours.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,6 +36,8 @@ pub struct Entry {
     pub action: Action,
     /// Until then undo leaves no trace.
     pub deadline: Timestamp,
+    /// Done on this desk, not on an earlier one of the same analyst.
+    ours: bool,
     marks_before: Marks,
     cursor_before: Option<AlertId>,
     handled_before: Vec<AlertId>,
@@ -102,7 +107,10 @@ impl Journal {
                     act_on(Arc::make_mut(base), &entry.action, me);
                 }
             }
-            self.past.push(entry);
+            // What another desk did is not this desk's to take back once it is in force.
+            if entry.ours {
+                self.past.push(entry);
+            }
         }
         let over = self.past.len().saturating_sub(JOURNAL_MAX);
         self.past.drain(..over);
@@ -131,6 +139,15 @@ pub fn describe(action: &Action) -> String {
         }
         Action::Snooze(None) => "wake".to_owned(),
     }
+}
+
+/// The beginning of a title, for a sentence.
+fn shortened(title: &str) -> String {
+    let mut short: String = title.chars().take(TITLE_CHARS_MAX).collect();
+    if short.len() < title.len() {
+        short.push_str("..");
+    }
+    short
 }
 
 /// Does the action deal with an alert, so that the next unhandled one comes?
@@ -169,6 +186,7 @@ impl DeskModel {
             targets: ids.clone(),
             action: action.clone(),
             deadline: self.now.plus_micros(UNDO_WINDOW_US),
+            ours: true,
             marks_before,
             cursor_before: self.cursor.id(),
             handled_before: was_handled,
@@ -226,6 +244,7 @@ impl DeskModel {
                 targets: action.alerts.clone(),
                 action: action.action.clone(),
                 deadline: action.deadline,
+                ours: false,
                 marks_before: Marks::default(),
                 cursor_before: None,
                 handled_before: Vec::new(),
@@ -252,8 +271,7 @@ impl DeskModel {
         };
         if let Some(index) = self.journal.dropped.iter().position(asked) {
             self.journal.dropped.remove(index);
-            return answer
-                .map_or_else(|_| Vec::new(), |acted| vec![Wish::Undo(Some(acted.pending_id))]);
+            return answer.map_or_else(|_| Vec::new(), |acted| vec![Wish::Undo(acted.pending_id)]);
         }
         let mut waiting = self.journal.past.iter().chain(&self.journal.pending);
         let Some(token) = waiting.find(|entry| asked(entry)).map(|entry| entry.token) else {
@@ -269,12 +287,15 @@ impl DeskModel {
                     entry.targets.retain(|id| !conflicts.contains(id));
                 }
                 self.journal.pending.retain(|entry| !entry.targets.is_empty());
+                self.journal.past.retain(|entry| !entry.targets.is_empty());
                 self.after_conflicts(&conflicts)
             }
             Err(problem) => {
-                self.take_back(token);
+                let taken = self.take_back(token);
+                self.journal.past.retain(|entry| entry.token != token);
                 self.say_problem(&problem);
-                Vec::new()
+                // Past its deadline it was taken for done: what is so is read again.
+                if taken.is_some() { Vec::new() } else { vec![Wish::Reload] }
             }
         }
     }
@@ -309,32 +330,62 @@ impl DeskModel {
         Some(entry)
     }
 
+    /// Take back what this desk did last. What other desks of the same analyst did is left alone.
     pub(super) fn undo(&mut self) -> Vec<Wish> {
-        if let Some(token) = self.journal.newest_pending().map(|entry| entry.token) {
-            let Some(entry) = self.take_back(token) else { return Vec::new() };
-            self.say(Tone::Info, format!("undone: {}", describe(&entry.action)));
-            return match entry.pending_id {
-                Some(id) => vec![Wish::Undo(Some(id))],
-                None => {
-                    self.journal.dropped.push(entry);
-                    Vec::new()
-                }
-            };
+        let pending = self.journal.newest_pending().map(|entry| entry.token);
+        let (entry, done) = match pending {
+            Some(token) => (self.take_back(token), "undone"),
+            None => (self.journal.past.pop(), "undoing"),
+        };
+        let Some(entry) = entry else {
+            self.say(Tone::Info, NOTHING_TO_UNDO);
+            return Vec::new();
+        };
+        self.say(Tone::Info, format!("{done}: {}", self.in_words(&entry.action, &entry.targets)));
+        match entry.pending_id {
+            Some(id) => vec![Wish::Undo(id)],
+            None => {
+                self.journal.dropped.push(entry);
+                Vec::new()
+            }
         }
-        let last = self.journal.past.pop().and_then(|entry| entry.pending_id);
-        vec![Wish::Undo(last)]
+    }
+
+    /// What must be asked before `undo`: it would change several alerts that are so for everybody.
+    pub fn undo_question(&self) -> Option<Question> {
+        let entry = self.journal.undoable().next()?;
+        if self.journal.newest_pending().is_some() || entry.targets.len() < 2 {
+            return None;
+        }
+        let what = self.in_words(&entry.action, &entry.targets);
+        Some(Question {
+            title: format!("take back {what}? it is in force for everybody"),
+            samples: self.samples(&entry.targets),
+        })
+    }
+
+    /// `false positive on Macro spawned a child`, `snooze 4h on 14 alerts`. Untrusted text.
+    pub fn in_words(&self, action: &Action, ids: &[AlertId]) -> String {
+        let what = describe(action);
+        match ids {
+            [] => what,
+            [id] => match self.rows.get(*id) {
+                Some(alert) => format!("{what} on {}", shortened(&alert.rule_name)),
+                None => format!("{what} on 1 alert"),
+            },
+            many => format!("{what} on {} alerts", many.len()),
+        }
     }
 
     pub(super) fn undone(&mut self, answer: Result<Undone, Problem>) -> Vec<Wish> {
         match answer {
             Ok(undone) => {
-                let what = describe(&undone.action);
                 for id in &undone.alerts {
                     self.rows.set_handled(*id, false);
                 }
-                if undone.without_trace {
-                    self.say(Tone::Info, format!("undone: {what}"));
-                } else {
+                // Without a trace it was said when the key was pressed.
+                if !undone.without_trace {
+                    let what = self.in_words(&undone.action, &undone.alerts);
                     self.say(Tone::Info, format!("undone: {what}; history shows both"));
                 }
                 vec![Wish::Reload]

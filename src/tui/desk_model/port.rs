@@ -182,7 +182,7 @@ fn ask_page(offset: usize, again: bool) -> Effect {
 fn effect(wish: Wish) -> Effect {
     match wish {
         Wish::Act { targets, action } => Effect::Ask(Request::Act(targets, action)),
-        Wish::Undo(pending) => Effect::Ask(Request::Undo(pending)),
+        Wish::Undo(pending) => Effect::Ask(Request::Undo(Some(pending))),
         Wish::Reload => ask_page(0, true),
     }
 }

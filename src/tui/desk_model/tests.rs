@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 
-use crate::model::alert::{Action, Alert, AlertId, Status};
-use crate::model::desk::{Acted, AlertPage};
+use crate::model::alert::{Action, Alert, AlertId, Pending, Status};
+use crate::model::desk::{Acted, AlertPage, Problem, ProblemKind, Undone};
 use crate::model::severity::Severity;
 use crate::model::verdict::{Confidence, Verdict, VerdictKind};
 use crate::stdx::id::Id128;
@@ -265,7 +265,7 @@ proptest! {
         run(&mut model, Do::Act(action));
         check(&model);
         let requests = model.reduce(Edit::Undo);
-        prop_assert!(matches!(requests.as_slice(), [Wish::Undo(Some(_))]));
+        prop_assert!(matches!(requests.as_slice(), [Wish::Undo(_)]));
         let after = picture(&model);
         prop_assert_eq!(&before.0, &after.0);
         prop_assert_eq!((&before.1, before.2, &before.4), (&after.1, after.2, &after.4));
@@ -389,7 +389,7 @@ fn undo_before_the_answer_is_sent_when_the_answer_comes() {
     assert_eq!(model.rows().at(0).unwrap().status, Status::Open);
     let acted = Acted { pending_id: 7, deadline: START, alerts: 1, conflicts: Vec::new() };
     let requests = model.reduce(Edit::Acted { wish: wish.clone(), answer: Ok(acted) });
-    assert_eq!(requests, vec![Wish::Undo(Some(7))]);
+    assert_eq!(requests, vec![Wish::Undo(7)]);
 }
 
 #[test]
@@ -412,7 +412,75 @@ fn after_the_deadline_undo_names_the_entry_that_is_in_force() {
     run(&mut model, Do::Clock(11_000_000));
     assert!(model.journal().newest_pending().is_none());
     assert_eq!(model.rows().at(0).unwrap().status, Status::FalsePositive);
-    assert_eq!(model.reduce(Edit::Undo), vec![Wish::Undo(Some(1))]);
+    assert_eq!(model.reduce(Edit::Undo), vec![Wish::Undo(1)]);
+}
+
+fn said(model: &DeskModel) -> &str {
+    model.notice().map_or("", |notice| notice.text.as_str())
+}
+
+#[test]
+fn undo_never_reaches_beyond_what_this_desk_did() {
+    let mut model = model(3);
+    assert_eq!(model.reduce(Edit::Undo), vec![]);
+    assert!(said(&model).starts_with("nothing of this desk to undo"), "{}", said(&model));
+    run(&mut model, Do::Act(verdict(VerdictKind::FalsePositive)));
+    run(&mut model, Do::Clock(11_000_000));
+    assert_eq!(model.reduce(Edit::Undo), vec![Wish::Undo(1)]);
+    assert_eq!(model.reduce(Edit::Undo), vec![], "its own list is empty now");
+}
+
+#[test]
+fn what_an_earlier_desk_did_can_be_undone_until_its_deadline_and_not_after() {
+    let pending = |model: &DeskModel| Pending {
+        id: 9,
+        actor: "kai".to_owned(),
+        place: "local pid 1".to_owned(),
+        alerts: vec![id(0), id(1)],
+        action: Action::Status(Status::Acknowledged),
+        at: START,
+        deadline: model.now().plus_micros(5_000_000),
+    };
+    let mut model = DeskModel::new("kai", START);
+    model.adopt(&[pending(&model)]);
+    assert_eq!(model.reduce(Edit::Undo), vec![Wish::Undo(9)]);
+    model.adopt(&[pending(&model)]);
+    run(&mut model, Do::Clock(6_000_000));
+    assert_eq!(model.reduce(Edit::Undo), vec![]);
+}
+
+#[test]
+fn undo_says_what_it_took_back_with_the_title_or_the_count() {
+    let mut model = model(3);
+    run(&mut model, Do::Act(verdict(VerdictKind::FalsePositive)));
+    model.reduce(Edit::Undo);
+    assert_eq!(said(&model), "undone: false positive on Rule 0");
+    model.reduce(Edit::Mark(MarkEdit::AllMatching));
+    run(&mut model, Do::Act(Action::Assign(Some("sam".to_owned()))));
+    run(&mut model, Do::Clock(11_000_000));
+    let question = model.undo_question().expect("it is in force for everybody");
+    assert!(question.title.starts_with("take back assign to sam on 3 alerts?"), "{question:?}");
+    assert_eq!(question.samples.len(), 3);
+    model.reduce(Edit::Undo);
+    let undone = Undone {
+        action: Action::Assign(Some("sam".to_owned())),
+        without_trace: false,
+        alerts: vec![id(0), id(1), id(2)],
+    };
+    model.reduce(Edit::Undone(Ok(undone)));
+    assert_eq!(said(&model), "undone: assign to sam on 3 alerts; history shows both");
+}
+
+#[test]
+fn an_action_that_was_refused_late_is_not_there_to_undo() {
+    let mut model = model(3);
+    let targets = model.targets();
+    let action = verdict(VerdictKind::FalsePositive);
+    let wish = model.reduce(Edit::Act { targets, action, advance: true }).remove(0);
+    run(&mut model, Do::Clock(11_000_000));
+    let refused = Problem::new(ProblemKind::Unavailable, "the socket does not answer");
+    assert_eq!(model.reduce(Edit::Acted { wish, answer: Err(refused) }), vec![Wish::Reload]);
+    assert_eq!(model.reduce(Edit::Undo), vec![]);
 }
 
 #[test]

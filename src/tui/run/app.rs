@@ -259,7 +259,6 @@ impl App {
             ActionId::ToggleHints => self.hints_on = !self.hints_on,
             ActionId::Perf => self.figures_on = !self.figures_on,
             ActionId::OpenQueue => self.effects(vec![Effect::Home], depth),
-            ActionId::Undo => self.effects(vec![Effect::Edit(Edit::Undo)], depth),
             ActionId::FreezeToggle => self.effects(vec![Effect::Edit(Edit::ToggleFreeze)], depth),
             ActionId::MergeNew => self.effects(vec![Effect::Edit(Edit::Merge)], depth),
             ActionId::TaskCancel => {

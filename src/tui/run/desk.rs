@@ -97,8 +97,9 @@ async fn release(desk: &Desk, rule: String) -> Result<Reply, Problem> {
 }
 
 /// What an action means that no view took.
-fn open(call: &ActionCall, _model: &DeskModel) -> Option<Vec<Effect>> {
+fn open(call: &ActionCall, model: &DeskModel) -> Option<Vec<Effect>> {
     match call.id {
+        ActionId::Undo => Some(triage::undo(model)),
         ActionId::OpenEndpoints | ActionId::OpenFeedback | ActionId::OpenEndpoint => {
             triage::screen(call)
         }

@@ -208,7 +208,7 @@ impl DetailView {
                 self.show_raw();
                 self.show_event(self.event.saturating_sub(1));
             }
-            ActionId::Undo => return Some(vec![Effect::Edit(Edit::Undo), triage::follow()]),
+            ActionId::Undo => return Some(triage::undo(model)),
             ActionId::MergeNew => return Some(vec![Effect::Edit(Edit::Merge), triage::follow()]),
             _ => return triage::verb(call, model, Targets::one(self.id), self.list_height),
         }

@@ -11,7 +11,7 @@ use crate::tui::contract::{Confirm, Effect, Request, Tone};
 use crate::tui::desk_model::DeskModel;
 use crate::tui::desk_model::cursor::Move;
 use crate::tui::desk_model::edit::{Edit, Filter};
-use crate::tui::desk_model::marks::Targets;
+use crate::tui::desk_model::marks::{Question, Targets};
 use crate::tui::paint::safe::SafeText;
 use crate::tui::view::compose::NoteComposer;
 use crate::tui::view::detail::DetailView;
@@ -163,12 +163,28 @@ pub fn ask_or_act(model: &DeskModel, targets: Targets, action: Action) -> Vec<Ef
     let asks = targets.needs_asking();
     let question = asks.then(|| model.question(&targets, &action));
     let act = Edit::Act { targets, action, advance: true };
-    let Some(question) = question else { return vec![Effect::Edit(act), follow()] };
-    vec![Effect::Confirm(Confirm {
+    let yes = vec![Effect::Edit(act), follow()];
+    match question {
+        Some(question) => vec![confirm(&question, yes)],
+        None => yes,
+    }
+}
+
+/// Take back what this desk did last; ask where that changes several alerts for everybody.
+pub fn undo(model: &DeskModel) -> Vec<Effect> {
+    let yes = vec![Effect::Edit(Edit::Undo), follow()];
+    match model.undo_question() {
+        Some(question) => vec![confirm(&question, yes)],
+        None => yes,
+    }
+}
+
+fn confirm(question: &Question, yes: Vec<Effect>) -> Effect {
+    Effect::Confirm(Confirm {
         title: SafeText::line(&question.title),
         lines: question.samples.iter().map(|sample| SafeText::line(sample)).collect(),
-        yes: vec![Effect::Edit(act), follow()],
-    })]
+        yes,
+    })
 }
 
 /// Look, right after the edits before it, where the cursor is now.

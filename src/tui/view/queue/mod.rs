@@ -125,7 +125,7 @@ impl QueueView {
                 self.scroll.by(-1);
                 Vec::new()
             }
-            ActionId::Undo => vec![Effect::Edit(Edit::Undo), triage::follow()],
+            ActionId::Undo => triage::undo(model),
             _ => return triage::verb(call, model, model.targets(), self.height.get()),
         })
     }

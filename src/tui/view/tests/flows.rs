@@ -52,6 +52,32 @@ fn fifty_of_a_kind_take_five_keys_and_ask_once() {
     assert!(stage.app.model().marks().is_empty(), "marks are used up");
 }
 
+fn undos(stage: &Stage) -> usize {
+    stage.asked.iter().filter(|request| matches!(request, Request::Undo(_))).count()
+}
+
+#[test]
+fn several_alerts_that_are_decided_for_all_are_taken_back_only_after_a_yes() {
+    let mut stage = Stage::new();
+    stage.press("u");
+    assert!(stage.text().contains("nothing of this desk to undo"), "{}", stage.text());
+    assert_eq!(undos(&stage), 0);
+    stage.press("space").press("space").press("v f");
+    assert!(stage.text().contains("undo: false positive on 2 alerts (u, 10s)"), "{}", stage.text());
+    stage.tick(11);
+    stage.press("u");
+    assert!(stage.text().contains("take back false positive on 2 alerts?"), "{}", stage.text());
+    stage.tick(1);
+    stage.press("enter");
+    assert_eq!(undos(&stage), 0, "enter is no");
+    stage.press("u");
+    stage.tick(1);
+    stage.press("y");
+    assert_eq!(undos(&stage), 1);
+    stage.press("u");
+    assert_eq!(undos(&stage), 1, "the list of this desk is empty");
+}
+
 #[test]
 fn detail_goes_on_with_the_verdict_and_keeps_its_tab() {
     let mut stage = Stage::new();
