@@ -116,6 +116,8 @@ pub enum Wish {
     },
     /// Ask the workbench to undo one action of this desk.
     Undo(u64),
+    /// Keep a note as the draft of an alert.
+    KeepDraft(AlertId, String),
     /// Read the alerts again.
     Reload,
 }

@@ -41,6 +41,8 @@ pub struct Entry {
     marks_before: Marks,
     cursor_before: Option<AlertId>,
     handled_before: Vec<AlertId>,
+    /// A draft that was kept on the note's alert since.
+    newer_draft: Option<String>,
 }
 
 /// The journal.
@@ -141,6 +143,16 @@ pub fn describe(action: &Action) -> String {
     }
 }
 
+/// The text that an action adds to an alert, if there is any.
+fn note_of(action: &Action) -> Option<&str> {
+    let text = match action {
+        Action::Note(text) => text,
+        Action::Verdict(verdict) => &verdict.note,
+        _ => return None,
+    };
+    (!text.trim().is_empty()).then_some(text)
+}
+
 /// The beginning of a title, for a sentence.
 fn shortened(title: &str) -> String {
     let mut short: String = title.chars().take(TITLE_CHARS_MAX).collect();
@@ -190,6 +202,7 @@ impl DeskModel {
             marks_before,
             cursor_before: self.cursor.id(),
             handled_before: was_handled,
+            newer_draft: None,
         });
         for id in &ids {
             self.redraw(*id);
@@ -248,6 +261,7 @@ impl DeskModel {
                 marks_before: Marks::default(),
                 cursor_before: None,
                 handled_before: Vec::new(),
+                newer_draft: None,
             });
         }
     }
@@ -280,6 +294,11 @@ impl DeskModel {
         match answer {
             Ok(acted) => {
                 let conflicts: Vec<AlertId> = acted.conflicts.iter().map(|(id, _)| *id).collect();
+                let refused = |entry: &&Entry| {
+                    entry.token == token && entry.targets.iter().all(|id| conflicts.contains(id))
+                };
+                let mut known = self.journal.pending.iter().chain(&self.journal.past);
+                let draft = known.find(refused).and_then(|entry| self.draft_again(entry));
                 let all = self.journal.pending.iter_mut().chain(self.journal.past.iter_mut());
                 for entry in all.filter(|entry| entry.token == token) {
                     entry.pending_id = Some(acted.pending_id);
@@ -288,15 +307,58 @@ impl DeskModel {
                 }
                 self.journal.pending.retain(|entry| !entry.targets.is_empty());
                 self.journal.past.retain(|entry| !entry.targets.is_empty());
-                self.after_conflicts(&conflicts)
+                let mut wishes = self.after_conflicts(&conflicts);
+                wishes.extend(draft);
+                wishes
             }
-            Err(problem) => {
-                let taken = self.take_back(token);
-                self.journal.past.retain(|entry| entry.token != token);
-                self.say_problem(&problem);
-                // Past its deadline it was taken for done: what is so is read again.
-                if taken.is_some() { Vec::new() } else { vec![Wish::Reload] }
-            }
+            Err(problem) => self.refused(token, &problem),
+        }
+    }
+
+    /// The workbench did not take an action: it is as if it had never been, and its note is a draft again.
+    fn refused(&mut self, token: u64, problem: &Problem) -> Vec<Wish> {
+        let mut wishes = Vec::new();
+        if let Some(entry) = self.take_back(token) {
+            wishes.extend(self.draft_again(&entry));
+        } else if let Some(at) = self.journal.past.iter().position(|entry| entry.token == token) {
+            // Past its deadline it was taken for done: what is so is read again.
+            let entry = self.journal.past.remove(at);
+            wishes.push(Wish::Reload);
+            wishes.extend(self.draft_again(&entry));
+        }
+        self.say_problem(problem);
+        wishes
+    }
+
+    /// The note of an action that is not to be, as the draft of the alert on which it was written.
+    fn draft_again(&self, entry: &Entry) -> Option<Wish> {
+        let text = note_of(&entry.action)?;
+        let text = match entry.newer_draft.as_deref() {
+            Some(newer) if newer.trim() != text.trim() => format!("{text}\n\n{newer}"),
+            _ => text.to_owned(),
+        };
+        Some(Wish::KeepDraft(self.written_on(entry)?, text))
+    }
+
+    /// The alert on which the note of an action was written: of several the one under the cursor, of a bundle its first.
+    fn written_on(&self, entry: &Entry) -> Option<AlertId> {
+        let first = entry.targets.first().copied();
+        if entry.targets.len() == 1 {
+            return first;
+        }
+        let under_cursor = entry.cursor_before.filter(|id| self.rows.bundles().get(*id).is_none());
+        under_cursor.or(first)
+    }
+
+    /// A draft was kept or dropped: a note that comes back must not replace it.
+    pub(super) fn draft_kept(&mut self, alert: AlertId, draft: Option<&str>) {
+        let about = |entry: &Entry| {
+            note_of(&entry.action).is_some() && self.written_on(entry) == Some(alert)
+        };
+        let about: Vec<u64> =
+            self.journal.pending.iter().filter(|entry| about(entry)).map(|one| one.token).collect();
+        for entry in self.journal.pending.iter_mut().filter(|one| about.contains(&one.token)) {
+            entry.newer_draft = draft.map(str::to_owned);
         }
     }
 
@@ -341,14 +403,17 @@ impl DeskModel {
             self.say(Tone::Info, NOTHING_TO_UNDO);
             return Vec::new();
         };
-        self.say(Tone::Info, format!("{done}: {}", self.in_words(&entry.action, &entry.targets)));
+        let what = self.in_words(&entry.action, &entry.targets);
+        let draft = pending.and_then(|_| self.draft_again(&entry));
+        let kept = if draft.is_some() { ", the note is a draft again" } else { "" };
+        self.say(Tone::Info, format!("{done}{kept}: {what}"));
+        let mut wishes = Vec::new();
         match entry.pending_id {
-            Some(id) => vec![Wish::Undo(id)],
-            None => {
-                self.journal.dropped.push(entry);
-                Vec::new()
-            }
+            Some(id) => wishes.push(Wish::Undo(id)),
+            None => self.journal.dropped.push(entry),
         }
+        wishes.extend(draft);
+        wishes
     }
 
     /// What must be asked before `undo`: it would change several alerts that are so for everybody.

@@ -126,6 +126,10 @@ impl DeskModel {
                 self.say_problem(problem);
                 self.apply_notice()
             }
+            (Request::SaveDraft(alert, draft), Ok(_)) => {
+                self.draft_kept(*alert, draft.as_deref());
+                Vec::new()
+            }
             (Request::RuleOff { id, .. }, Ok(_)) => {
                 self.say(Tone::Info, format!("rule switched off: {id}"));
                 self.apply_notice()
@@ -183,6 +187,7 @@ fn effect(wish: Wish) -> Effect {
     match wish {
         Wish::Act { targets, action } => Effect::Ask(Request::Act(targets, action)),
         Wish::Undo(pending) => Effect::Ask(Request::Undo(Some(pending))),
+        Wish::KeepDraft(alert, text) => Effect::Ask(Request::SaveDraft(alert, Some(text))),
         Wish::Reload => ask_page(0, true),
     }
 }

@@ -265,7 +265,10 @@ proptest! {
         run(&mut model, Do::Act(action));
         check(&model);
         let requests = model.reduce(Edit::Undo);
-        prop_assert!(matches!(requests.as_slice(), [Wish::Undo(_)]));
+        prop_assert!(matches!(
+            requests.as_slice(),
+            [Wish::Undo(_)] | [Wish::Undo(_), Wish::KeepDraft(..)]
+        ));
         let after = picture(&model);
         prop_assert_eq!(&before.0, &after.0);
         prop_assert_eq!((&before.1, before.2, &before.4), (&after.1, after.2, &after.4));
@@ -385,7 +388,8 @@ fn undo_before_the_answer_is_sent_when_the_answer_comes() {
     let action = verdict(VerdictKind::FalsePositive);
     let requests = model.reduce(Edit::Act { targets, action, advance: true });
     let [wish @ Wish::Act { .. }] = requests.as_slice() else { panic!("no wish") };
-    assert!(model.reduce(Edit::Undo).is_empty());
+    let draft = Wish::KeepDraft(id(0), "said so".to_owned());
+    assert_eq!(model.reduce(Edit::Undo), vec![draft]);
     assert_eq!(model.rows().at(0).unwrap().status, Status::Open);
     let acted = Acted { pending_id: 7, deadline: START, alerts: 1, conflicts: Vec::new() };
     let requests = model.reduce(Edit::Acted { wish: wish.clone(), answer: Ok(acted) });
@@ -454,7 +458,8 @@ fn undo_says_what_it_took_back_with_the_title_or_the_count() {
     let mut model = model(3);
     run(&mut model, Do::Act(verdict(VerdictKind::FalsePositive)));
     model.reduce(Edit::Undo);
-    assert_eq!(said(&model), "undone: false positive on Rule 0");
+    let wanted = "undone, the note is a draft again: false positive on Rule 0";
+    assert_eq!(said(&model), wanted);
     model.reduce(Edit::Mark(MarkEdit::AllMatching));
     run(&mut model, Do::Act(Action::Assign(Some("sam".to_owned()))));
     run(&mut model, Do::Clock(11_000_000));
@@ -479,8 +484,30 @@ fn an_action_that_was_refused_late_is_not_there_to_undo() {
     let wish = model.reduce(Edit::Act { targets, action, advance: true }).remove(0);
     run(&mut model, Do::Clock(11_000_000));
     let refused = Problem::new(ProblemKind::Unavailable, "the socket does not answer");
-    assert_eq!(model.reduce(Edit::Acted { wish, answer: Err(refused) }), vec![Wish::Reload]);
+    let wishes = model.reduce(Edit::Acted { wish, answer: Err(refused) });
+    assert_eq!(wishes, vec![Wish::Reload, Wish::KeepDraft(id(0), "said so".to_owned())]);
     assert_eq!(model.reduce(Edit::Undo), vec![]);
+}
+
+#[test]
+fn a_note_that_comes_back_does_not_replace_a_draft_that_was_kept_since() {
+    let mut model = model(3);
+    run(&mut model, Do::Act(Action::Note("the first".to_owned())));
+    model.draft_kept(id(0), None);
+    model.draft_kept(id(0), Some("the second"));
+    model.draft_kept(id(1), Some("of another alert"));
+    let both = "the first\n\nthe second".to_owned();
+    assert_eq!(model.reduce(Edit::Undo), vec![Wish::Undo(1), Wish::KeepDraft(id(0), both)]);
+}
+
+#[test]
+fn a_note_on_an_alert_that_changed_meanwhile_is_a_draft_again() {
+    let mut model = model(3);
+    let (targets, action) = (model.targets(), Action::Note("the first".to_owned()));
+    let wish = model.reduce(Edit::Act { targets, action, advance: true }).remove(0);
+    let acted = Acted { pending_id: 0, deadline: START, alerts: 0, conflicts: vec![(id(0), 9)] };
+    let wishes = model.reduce(Edit::Acted { wish, answer: Ok(acted) });
+    assert!(wishes.contains(&Wish::KeepDraft(id(0), "the first".to_owned())), "{wishes:?}");
 }
 
 #[test]

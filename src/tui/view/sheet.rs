@@ -112,8 +112,16 @@ impl VerdictSheet {
             confidence: self.confidence,
             note,
         });
-        let mut effects = vec![self.note.drop_draft(), Effect::Pop];
-        effects.extend(triage::ask_or_act(model, self.targets(), action));
+        let targets = self.targets();
+        // While it is asked the note waits as a draft: after a no it is there again.
+        let mut effects = if targets.needs_asking() { self.note.save() } else { Vec::new() };
+        effects.push(Effect::Pop);
+        effects.extend(triage::ask_or_act_after(
+            vec![self.note.drop_draft()],
+            model,
+            targets,
+            action,
+        ));
         effects
     }
 

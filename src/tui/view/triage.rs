@@ -160,10 +160,21 @@ pub fn unavailable(call: &ActionCall, model: &DeskModel) -> Option<&'static str>
 
 /// Ask where the rules say so, else act.
 pub fn ask_or_act(model: &DeskModel, targets: Targets, action: Action) -> Vec<Effect> {
+    ask_or_act_after(Vec::new(), model, targets, action)
+}
+
+/// As `ask_or_act`; what comes before the action is done with it, not before the answer.
+pub fn ask_or_act_after(
+    before: Vec<Effect>,
+    model: &DeskModel,
+    targets: Targets,
+    action: Action,
+) -> Vec<Effect> {
     let asks = targets.needs_asking();
     let question = asks.then(|| model.question(&targets, &action));
     let act = Edit::Act { targets, action, advance: true };
-    let yes = vec![Effect::Edit(act), follow()];
+    let mut yes = before;
+    yes.extend([Effect::Edit(act), follow()]);
     match question {
         Some(question) => vec![confirm(&question, yes)],
         None => yes,

@@ -149,6 +149,46 @@ fn escape_then_q_keeps_the_draft_and_the_next_note_starts_with_it() {
     assert_eq!(acted, [(1, Action::Note("half a thought more".to_owned()))]);
 }
 
+/// The last word on the draft of an alert.
+fn draft(stage: &Stage) -> Option<String> {
+    let said = stage.asked.iter().rev().find_map(|request| match request {
+        Request::SaveDraft(_, text) => Some(text.clone()),
+        _ => None,
+    });
+    said.flatten()
+}
+
+#[test]
+fn after_a_no_the_note_of_the_sheet_is_still_a_draft() {
+    let mut stage = Stage::new();
+    stage.press("m a").press("v v").press("f").press("tab").press("tab").press("tab");
+    stage.press("tab").press("\"half an hour of work").press("ctrl-s");
+    stage.tick(1);
+    stage.press("n");
+    assert!(acts(&stage).is_empty());
+    assert_eq!(draft(&stage).as_deref(), Some("half an hour of work"));
+    stage.press("v v").press("f").press("ctrl-s");
+    stage.tick(1);
+    stage.press("y");
+    assert_eq!((acts(&stage).len(), draft(&stage)), (1, None), "given: no draft any more");
+}
+
+#[test]
+fn undo_makes_the_text_of_a_note_a_draft_again() {
+    let in_a_note: &[&str] = &["c", "\"seen before", "ctrl-s"];
+    let on_the_sheet: &[&str] = &["v v", "f", "tab", "tab", "tab", "\"seen before", "ctrl-s"];
+    for chords in [in_a_note, on_the_sheet] {
+        let mut stage = Stage::new();
+        for chord in chords {
+            stage.press(chord);
+        }
+        assert_eq!((acts(&stage).len(), draft(&stage)), (1, None));
+        stage.press("u");
+        assert_eq!(draft(&stage).as_deref(), Some("seen before"));
+        assert!(stage.text().contains("the note is a draft again"), "{}", stage.text());
+    }
+}
+
 #[test]
 fn a_draft_is_saved_two_seconds_after_the_last_key() {
     let mut stage = Stage::new();
