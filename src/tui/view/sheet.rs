@@ -47,7 +47,8 @@ pub struct VerdictSheet {
     title: SafeText,
     one: Targets,
     marked: Option<Targets>,
-    kind: VerdictKind,
+    /// None before the analyst has chosen one: a verdict is never given by leaving it as it came.
+    kind: Option<VerdictKind>,
     reasons: BTreeSet<usize>,
     reason: usize,
     confidence: Confidence,
@@ -73,7 +74,7 @@ impl VerdictSheet {
             one: Targets::one(alert.id),
             all_marked: targets.from_marks || targets.bundle,
             marked: (targets.from_marks || targets.bundle).then_some(targets),
-            kind: before.map_or(VerdictKind::FalsePositive, |verdict| verdict.kind),
+            kind: before.map(|verdict| verdict.kind),
             reasons: (0..REASONS.len())
                 .filter(|index| REASONS.get(*index).is_some_and(|(code, _)| chosen(code)))
                 .collect(),
@@ -94,6 +95,10 @@ impl VerdictSheet {
     }
 
     fn submit(&mut self, model: &DeskModel) -> Vec<Effect> {
+        let Some(kind) = self.kind else {
+            self.go(Field::Verdict);
+            return vec![triage::say("choose a verdict first", Tone::Warning)];
+        };
         let codes: Vec<String> = self
             .reasons
             .iter()
@@ -106,12 +111,8 @@ impl VerdictSheet {
             return vec![triage::say("the reason `other` needs a note", Tone::Warning)];
         }
         let note = if self.note.is_blank() { String::new() } else { self.note.text() };
-        let action = Action::Verdict(Verdict {
-            kind: self.kind,
-            reasons: codes,
-            confidence: self.confidence,
-            note,
-        });
+        let action =
+            Action::Verdict(Verdict { kind, reasons: codes, confidence: self.confidence, note });
         let targets = self.targets();
         // While it is asked the note waits as a draft: after a no it is there again.
         let mut effects = if targets.needs_asking() { self.note.save() } else { Vec::new() };
@@ -132,7 +133,12 @@ impl VerdictSheet {
             all.get((at + by) % all.len().max(1)).copied().unwrap_or(now)
         }
         match self.field {
-            Field::Verdict => self.kind = next(&VerdictKind::ALL, self.kind, forward),
+            Field::Verdict => {
+                let [first, .., last] = VerdictKind::ALL;
+                let start = if forward { first } else { last };
+                self.kind =
+                    Some(self.kind.map_or(start, |kind| next(&VerdictKind::ALL, kind, forward)));
+            }
             Field::Reasons => {
                 let by = if forward { 1 } else { REASONS.len() - 1 };
                 self.reason = (self.reason + by) % REASONS.len();
@@ -185,7 +191,7 @@ impl VerdictSheet {
             ActionId::SheetPrevious => self.step(false),
             ActionId::SheetToggle => self.toggle(),
             ActionId::SheetVerdict => {
-                self.kind = VerdictKind::parse(call.text("kind")?)?;
+                self.kind = Some(VerdictKind::parse(call.text("kind")?)?);
                 self.field = Field::Verdict;
             }
             _ => return None,
@@ -213,6 +219,9 @@ impl VerdictSheet {
     ) -> u16 {
         let focused = self.draw_label(canvas, y, field, label);
         let (mut x, mut line) = (CHOICES_X, y);
+        if focused {
+            canvas.set_cursor(x, y);
+        }
         for (text, chosen) in choices {
             let mut shown = SafeText::label(if *chosen { "[" } else { " " });
             shown.push(text).push_label(if *chosen { "]" } else { " " });
@@ -283,7 +292,7 @@ impl VerdictSheet {
         let letters = letters.into_iter().chain(["d duplicate", "i insufficient data"]);
         letters
             .zip(VerdictKind::ALL)
-            .map(|(label, kind)| (SafeText::label(label), kind == self.kind))
+            .map(|(label, kind)| (SafeText::label(label), Some(kind) == self.kind))
             .collect()
     }
 
@@ -291,6 +300,7 @@ impl VerdictSheet {
         let mut scopes = Vec::new();
         if let Some(marked) = &self.marked {
             let text = match marked.hidden {
+                0 if marked.bundle => format!("{} of the bundle", marked.ids.len()),
                 0 => format!("{} marked", marked.ids.len()),
                 hidden => format!("{} marked, {hidden} hidden by filter", marked.ids.len()),
             };

@@ -85,6 +85,13 @@ fn a_verdict_on_a_bundle_says_how_many_and_undo_takes_all_of_it_back() {
 }
 
 #[test]
+fn the_sheet_of_a_bundle_speaks_of_the_bundle_and_not_of_marks() {
+    let stage = pressed(&["v v"]);
+    let text = stage.text();
+    assert!(text.contains("[5 of the bundle]") && !text.contains("marked"), "{text}");
+}
+
+#[test]
 fn a_verdict_on_a_bundle_leaves_what_is_closed_alone() {
     let mut stage = pressed(&["enter", "j", "v f", "h"]);
     stage.press("v f");

@@ -116,9 +116,23 @@ fn the_sheet_gives_a_verdict_with_reasons_and_note() {
 #[test]
 fn other_needs_a_note() {
     let mut stage = Stage::new();
-    stage.press("v v").press("tab").press("h").press("space").press("ctrl-s");
+    stage.press("v v").press("f").press("tab").press("h").press("space").press("ctrl-s");
     assert!(acts(&stage).is_empty());
     assert!(stage.text().contains("needs a note"), "{}", stage.text());
+}
+
+#[test]
+fn a_note_alone_is_no_verdict() {
+    let mut stage = Stage::new();
+    stage.press("v v");
+    assert!(!stage.text().contains("[f false positive]"), "{}", stage.text());
+    stage.press("tab").press("tab").press("tab").press("\"looked at it").press("ctrl-s");
+    assert!(acts(&stage).is_empty());
+    assert!(stage.text().contains("choose a verdict first"), "{}", stage.text());
+    stage.press("l").press("ctrl-s");
+    let acted = acts(&stage);
+    let [(1, Action::Verdict(verdict))] = &acted[..] else { panic!("{acted:?}") };
+    assert_eq!((verdict.kind, verdict.note.as_str()), (VerdictKind::TruePositive, "looked at it"));
 }
 
 #[test]
