@@ -50,6 +50,7 @@ pub struct Rows {
     handled: HashSet<AlertId>,
     bundles: Bundles,
     counts: Counts,
+    open: usize,
     /// All alerts of the store, as the workbench counts them (it may hold more than were read).
     pub total: usize,
 }
@@ -123,6 +124,11 @@ impl Rows {
         self.total.max(self.alerts.len())
     }
 
+    /// Alerts known that are not closed, in the list or not.
+    pub fn open(&self) -> usize {
+        self.open
+    }
+
     /// Every alert known, in no order.
     pub fn iter_known(&self) -> impl Iterator<Item = &Arc<Alert>> {
         self.alerts.values()
@@ -183,8 +189,11 @@ impl Rows {
         let (id, listed) = (alert.id, self.is_listed(alert.id));
         let (severity, closed) = (alert.severity, alert.status.is_closed());
         let before = self.alerts.insert(alert.id, alert);
+        let before = before.filter(|before| !before.status.is_closed());
+        self.open =
+            (self.open + usize::from(!closed)).saturating_sub(usize::from(before.is_some()));
         if listed {
-            if let Some(before) = before.filter(|before| !before.status.is_closed()) {
+            if let Some(before) = before {
                 self.counts.take(before.severity);
             }
             if !closed {

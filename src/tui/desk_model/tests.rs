@@ -118,6 +118,8 @@ fn check(model: &DeskModel) {
         .filter(|alert| !alert.status.is_closed())
         .count();
     assert_eq!(shown, open, "the counts by severity drifted");
+    let open = rows.iter_known().filter(|alert| !alert.status.is_closed()).count();
+    assert_eq!(rows.open(), open, "the count of open alerts drifted");
 }
 
 fn a_move() -> impl Strategy<Value = Move> {

@@ -16,13 +16,7 @@ pub(super) fn draw(model: &DeskModel, canvas: &mut Canvas<'_>) {
     let right = draw_right(model, canvas);
     let mut parts = counts(model);
     if parts.is_empty() && model.loaded() {
-        let mut text = SafeText::label("0 open");
-        if model.rows().total > 0 {
-            // What the filter leaves out is still there.
-            text.push_label(" of ").push(&format::count(model.rows().total as u64));
-            text.push_label(" alerts shown");
-        }
-        parts.push((text, Role::Header));
+        parts.push((nothing_open(model), Role::Header));
     }
     let new = arrived(model);
     let room = right.saturating_sub(2);
@@ -53,6 +47,23 @@ fn counts(model: &DeskModel) -> Vec<(SafeText, Role)> {
             (text, severity_role(severity))
         })
         .collect()
+}
+
+/// No open alert is listed: what the filter leaves out is still there, and only a clear queue reads like one.
+fn nothing_open(model: &DeskModel) -> SafeText {
+    let (open, total) = (model.rows().open() as u64, model.rows().total() as u64);
+    if total == 0 {
+        return SafeText::label("0 open");
+    }
+    let mut text = SafeText::default();
+    match model.rows().listed().len() as u64 {
+        _ if open == 0 => {}
+        0 => drop(text.push_label("nothing matches; ")),
+        closed => drop(text.push(&format::count(closed)).push_label(" closed listed; ")),
+    }
+    text.push(&format::count(open)).push_label(" open of ");
+    text.push(&format::count(total)).push_label(" alerts");
+    text
 }
 
 /// `+3 new, HIGH (r)`, if something waits for a merge.

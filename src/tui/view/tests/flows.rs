@@ -290,6 +290,22 @@ fn a_hostile_host_name_makes_a_filter_that_works() {
 }
 
 #[test]
+fn a_filter_that_leaves_no_open_alert_does_not_look_like_a_clear_queue() {
+    let head = |stage: &Stage| stage.text().lines().next().map(str::to_owned).unwrap_or_default();
+    let mut stage = Stage::new();
+    stage.press("/").press("\"host:nowhere").press("enter");
+    assert!(head(&stage).contains("nothing matches; 30 open of 31 alerts"), "{}", head(&stage));
+    let mut stage = Stage::new();
+    stage.press("F").press("d").press("q").press("/").press("\"is:closed").press("enter");
+    assert!(head(&stage).contains("1 closed listed; 30 open of 31 alerts"), "{}", head(&stage));
+    let mut stage = Stage::new();
+    stage.press("m a").press("v f");
+    stage.tick(1);
+    stage.press("y").press("r");
+    assert!(head(&stage).contains("  0 open of 31 alerts"), "{}", head(&stage));
+}
+
+#[test]
 fn news_do_not_move_the_screen() {
     let mut stage = Stage::new();
     stage.press("j").press("j");
