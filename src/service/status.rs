@@ -117,7 +117,7 @@ fn event_report(status: EventStatus) -> EventStoreReport {
     EventStoreReport { kind: status.kind, numbers }
 }
 
-/// Did anything move that a person would want to see?
+/// Did anything move that a person would want to see? The lag grows by itself, and desks reckon that themselves.
 pub(super) fn differs(one: &StatusReport, other: &StatusReport) -> bool {
     let still = |report: &StatusReport| StatusReport {
         now: Timestamp::default(),

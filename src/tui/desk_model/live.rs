@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::model::alert::{Alert, AlertId};
 use crate::model::desk::StatusReport;
 use crate::model::ledger::Ledger;
-use crate::stdx::time::Timestamp;
+use crate::stdx::time::{SECOND_US, Timestamp};
 
 /// The state of the connection to the workbench.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -61,8 +61,28 @@ impl Live {
         total
     }
 
-    /// Wall time minus event time of the newest event, if known, microseconds.
-    pub fn lag_us(&self) -> Option<i64> {
-        self.status.as_ref().map(|report| report.lag_us).filter(|lag| *lag >= 0)
+    /// Wall time minus event time of the newest event, if known, microseconds. No report comes while nothing arrives, and
+    /// the lag grows all the same: by whole seconds, so that a key redraws it no more often than that.
+    pub fn lag_us(&self, now: Timestamp) -> Option<i64> {
+        let report = self.status.as_ref().filter(|report| report.lag_us >= 0)?;
+        let since_s = now.micros_since(self.status_at).max(0) / SECOND_US;
+        Some(report.lag_us.saturating_add(since_s.saturating_mul(SECOND_US)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lag_grows_while_no_report_comes() {
+        let mut live = Live::default();
+        assert_eq!(live.lag_us(Timestamp(5)), None);
+        live.report(StatusReport { lag_us: 400_000, ..StatusReport::default() }, Timestamp(10));
+        assert_eq!(live.lag_us(Timestamp(999_000)), Some(400_000));
+        assert_eq!(live.lag_us(Timestamp(61_500_000)), Some(61_400_000));
+        assert_eq!(live.lag_us(Timestamp(0)), Some(400_000), "a clock that was put back");
+        live.report(StatusReport { lag_us: -1, ..StatusReport::default() }, Timestamp(10));
+        assert_eq!(live.lag_us(Timestamp(61_500_000)), None, "no event yet");
     }
 }

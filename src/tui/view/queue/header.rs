@@ -86,7 +86,7 @@ fn draw_right(model: &DeskModel, canvas: &mut Canvas<'_>) -> u16 {
         Role::Header,
     );
     if canvas.width() >= 60
-        && let Some(lag_us) = model.live().lag_us()
+        && let Some(lag_us) = model.live().lag_us(model.now())
     {
         let mut text = SafeText::label("lag ");
         text.push(&lag(lag_us));

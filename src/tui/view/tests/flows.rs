@@ -306,6 +306,14 @@ fn a_filter_that_leaves_no_open_alert_does_not_look_like_a_clear_queue() {
 }
 
 #[test]
+fn the_lag_in_the_header_does_not_stand_still_while_nothing_arrives() {
+    let mut stage = Stage::new();
+    assert!(stage.text().contains("lag 0.4s"), "{}", stage.text());
+    stage.tick(120);
+    assert!(stage.text().contains("lag 2m"), "{}", stage.text());
+}
+
+#[test]
 fn news_do_not_move_the_screen() {
     let mut stage = Stage::new();
     stage.press("j").press("j");
