@@ -38,7 +38,7 @@ pub fn bytes(value: u64) -> SafeText {
     SafeText::line(&format!("{size:.1} {unit}"))
 }
 
-/// An age in at most three columns, `9s`, `2m`, `11h`, `3d`, `8w`; `-` for the future.
+/// An age in at most three columns, `9s`, `2m`, `11h`, `3d`, `8w`, `6y`; `-` for the future.
 pub fn age(at: Timestamp, now: Timestamp) -> SafeText {
     duration(now.micros_since(at) / SECOND_US)
 }
@@ -51,7 +51,8 @@ pub fn duration(seconds: i64) -> SafeText {
         100..6_000 => format!("{}m", seconds / 60),
         6_000..360_000 => format!("{}h", seconds / 3_600),
         360_000..8_640_000 => format!("{}d", seconds / 86_400),
-        8_640_000..604_800_000 => format!("{}w", seconds / 604_800),
+        8_640_000..60_480_000 => format!("{}w", seconds / 604_800),
+        60_480_000..3_155_760_000 => format!("{}y", seconds / 31_557_600),
         _ => "old".to_owned(),
     };
     SafeText::line(&text)
@@ -111,10 +112,13 @@ mod tests {
 
     #[test]
     fn ages_stay_narrow() {
-        for seconds in [0, 59, 99, 100, 5_999, 6_000, 359_999, 360_000, 8_639_999, 8_640_000] {
-            assert!(duration(seconds).width() <= 3, "{seconds}");
+        for unit in [100, 6_000, 360_000, 8_640_000, 60_480_000, 3_155_760_000, i64::MAX - 1] {
+            for seconds in [unit / 2, unit - 1, unit, unit + 1] {
+                assert!(duration(seconds).width() <= 3, "{seconds}");
+            }
         }
         assert_eq!(duration(120).as_str(), "2m");
+        assert_eq!(duration(322 * 604_800).as_str(), "6y");
         assert_eq!(duration(-5).as_str(), "-");
         assert_eq!(count(1_048_210).as_str(), "1,048,210");
         assert_eq!(bytes(1_572_864).as_str(), "1.5 MiB");

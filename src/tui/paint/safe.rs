@@ -123,6 +123,20 @@ impl SafeText {
         self.cut(columns, "<..>", true)
     }
 
+    /// As `truncated`, but what is cut out is the middle: both ends stay.
+    #[must_use]
+    pub fn truncated_middle(&self, columns: usize) -> SafeText {
+        if self.width() <= columns {
+            return self.clone();
+        }
+        let marked = |text: &SafeText| text.marks.iter().map(Range::len).sum::<usize>();
+        let plain = self.cut_middle(columns, "..", false);
+        if !self.altered || marked(&plain) == marked(self) && !self.marks.is_empty() {
+            return plain;
+        }
+        self.cut_middle(columns, "<..>", true)
+    }
+
     /// Wrap at `columns`, by words where that is possible.
     pub fn wrapped(&self, columns: usize) -> Vec<SafeText> {
         let columns = columns.max(8);
@@ -171,24 +185,55 @@ impl SafeText {
 
     fn cut(&self, columns: usize, suffix: &'static str, suffix_is_mark: bool) -> SafeText {
         let suffix: String = suffix.chars().take(columns).collect();
-        let room = columns.saturating_sub(suffix.len());
-        let mut used = 0;
-        let mut end = 0;
+        let mut cut = self.slice(0..self.fits(columns.saturating_sub(suffix.len())));
+        cut.join_cut(&suffix, suffix_is_mark);
+        cut.altered = self.altered;
+        cut
+    }
+
+    fn cut_middle(&self, columns: usize, joint: &'static str, joint_is_mark: bool) -> SafeText {
+        let joint: String = joint.chars().take(columns).collect();
+        let room = columns.saturating_sub(joint.len());
+        let tail_room = room / 2;
+        // A mark that does not fit whole is left out: half of one reads like text.
+        let split = |at: usize| self.marks.iter().find(|mark| mark.start < at && at < mark.end);
+        let end = self.fits(room - tail_room);
+        let mut cut = self.slice(0..split(end).map_or(end, |mark| mark.start));
+        cut.join_cut(&joint, joint_is_mark);
+        let (mut used, mut start) = (0, self.text.len());
+        for (at, grapheme) in self.text.grapheme_indices(true).rev() {
+            used += grapheme_width(grapheme);
+            if used > tail_room {
+                break;
+            }
+            start = at;
+        }
+        start = split(start).map_or(start, |mark| mark.end);
+        cut.push(&self.slice(start..self.text.len()));
+        cut.altered = self.altered;
+        cut
+    }
+
+    /// Byte offset up to which the text is at most `columns` wide.
+    fn fits(&self, columns: usize) -> usize {
+        let (mut used, mut end) = (0, 0);
         for (at, grapheme) in self.text.grapheme_indices(true) {
             used += grapheme_width(grapheme);
-            if used > room {
+            if used > columns {
                 break;
             }
             end = at + grapheme.len();
         }
-        let mut cut = self.slice(0..end);
-        let offset = cut.text.len();
-        cut.text.push_str(&suffix);
-        if suffix_is_mark {
-            cut.marks.push(offset..cut.text.len());
+        end
+    }
+
+    /// The sign of a cut.
+    fn join_cut(&mut self, sign: &str, is_mark: bool) {
+        let offset = self.text.len();
+        self.text.push_str(sign);
+        if is_mark {
+            self.marks.push(offset..self.text.len());
         }
-        cut.altered = self.altered;
-        cut
     }
 }
 
@@ -323,6 +368,17 @@ mod tests {
         assert_eq!(SafeText::line("abcdefghijkl").truncated(6).as_str(), "abcd..");
     }
 
+    #[test]
+    fn a_cut_in_the_middle_keeps_both_ends_and_the_warning() {
+        let cut = |text: &str, columns| SafeText::line(text).truncated_middle(columns);
+        assert_eq!(cut("prod-eu-west-0001", 12).as_str(), "prod-..-0001");
+        assert_eq!(cut("prod-eu-west-0001", 17).as_str(), "prod-eu-west-0001");
+        assert_eq!(cut("prod-eu-west-0001", 1).as_str(), ".");
+        let hidden = cut("prod-eu\u{202e}-west-0001", 12);
+        assert_eq!(hidden.as_str(), "prod<..>0001");
+        assert!(hidden.altered() && hidden.cells().any(|(_, _, mark)| mark));
+    }
+
     proptest! {
         #[test]
         fn nothing_hidden_survives(text in any::<String>(), columns in 0_usize..60) {
@@ -332,6 +388,11 @@ mod tests {
                 prop_assert!(matches!(class, CharClass::Plain | CharClass::Combining));
             }
             let cut = safe.truncated(columns);
+            prop_assert!(cut.width() <= columns.max(safe.width().min(columns)));
+            if safe.altered() && columns > 0 {
+                prop_assert!(cut.altered() && cut.cells().any(|(_, _, mark)| mark));
+            }
+            let cut = safe.truncated_middle(columns);
             prop_assert!(cut.width() <= columns.max(safe.width().min(columns)));
             if safe.altered() && columns > 0 {
                 prop_assert!(cut.altered() && cut.cells().any(|(_, _, mark)| mark));

@@ -19,7 +19,7 @@ use crate::tui::paint::format;
 use crate::tui::paint::role::Role;
 use crate::tui::paint::safe::SafeText;
 use crate::tui::view::doc::{Doc, Scroll};
-use crate::tui::view::parts::{draw_rule, draw_severity, severity_role};
+use crate::tui::view::parts::{draw_rule, draw_severity, host, severity_role};
 use crate::tui::view::story::Explained;
 use crate::tui::view::tree::AlertTree;
 use crate::tui::view::what_if::WhatIf;
@@ -291,8 +291,7 @@ impl DetailView {
         let id = format::id_short(&alert.id);
         let width = canvas.width();
         let right = canvas.text_right(width.saturating_sub(1), 0, &id, Role::Header);
-        let mut host = SafeText::line(&alert.host);
-        host = host.truncated(usize::from(width / 4));
+        let host = host(&alert.host, width / 4);
         let right = canvas.text_right(right.saturating_sub(2), 0, &host, Role::HeaderTitle);
         let room = right.saturating_sub(x + 2);
         x += canvas.text(x, 0, room, &SafeText::line(&alert.rule_name), Role::HeaderTitle);

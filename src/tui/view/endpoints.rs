@@ -14,8 +14,11 @@ use crate::tui::paint::safe::SafeText;
 use crate::tui::view::endpoint::{EndpointScreen, in_queue};
 use crate::tui::view::events::EventsView;
 use crate::tui::view::list::ListCursor;
-use crate::tui::view::parts::{age, draw_severity, severity_role};
+use crate::tui::view::parts::{age, draw_severity, host, severity_role};
 use crate::tui::view::triage;
+
+/// `windows`.
+const OS_WIDTH: u16 = 7;
 
 /// The endpoints' screen.
 #[derive(Debug, Default)]
@@ -92,10 +95,11 @@ impl EndpointsView {
 
     fn draw_row(&self, endpoint: &Endpoint, model: &DeskModel, canvas: &mut Canvas<'_>, y: u16) {
         let columns = Columns::of(canvas.width());
-        let host = if endpoint.host.is_empty() { "(no host name)" } else { &endpoint.host };
-        canvas.text(2, y, columns.os.saturating_sub(3), &SafeText::line(host), Role::Text);
+        let name = if endpoint.host.is_empty() { "(no host name)" } else { &endpoint.host };
+        let room = columns.os.saturating_sub(3);
+        canvas.text(2, y, room, &host(name, room), Role::Text);
         let os = if endpoint.os.is_empty() { "-" } else { &endpoint.os };
-        canvas.text(columns.os, y, 8, &SafeText::line(os), Role::Text);
+        canvas.text(columns.os, y, OS_WIDTH, &SafeText::line(os), Role::Text);
         canvas.text_right(columns.events, y, &format::count(endpoint.events), Role::Text);
         match endpoint.score {
             Some(score) => {
@@ -133,7 +137,9 @@ impl Columns {
         let open = age.saturating_sub(16);
         let score = open.saturating_sub(7);
         let events = score.saturating_sub(7);
-        Columns { os: events.saturating_sub(18), events, score, open, age }
+        // A blank, and the largest count that is drawn whole: 999,999,999.
+        let os = events.saturating_sub(OS_WIDTH + 12);
+        Columns { os, events, score, open, age }
     }
 }
 

@@ -13,6 +13,7 @@ use crate::tui::paint::role::Role;
 use crate::tui::paint::safe::SafeText;
 use crate::tui::view::doc::{Doc, Scroll};
 use crate::tui::view::list::ListCursor;
+use crate::tui::view::parts::host;
 use crate::tui::view::summary::one_line;
 use crate::tui::view::{raw, triage};
 
@@ -99,8 +100,8 @@ impl EventsView {
         canvas.fill_row(0, Role::Header);
         let width = canvas.width();
         let mut x = 1 + canvas.label(1, 0, "EVENTS", Role::HeaderTitle) + 2;
-        let host = if self.host.is_empty() { "(no host name)" } else { &self.host };
-        x += canvas.text(x, 0, width / 3, &SafeText::line(host), Role::HeaderTitle) + 2;
+        let name = if self.host.is_empty() { "(no host name)" } else { &self.host };
+        x += canvas.text(x, 0, width / 3, &host(name, width / 3), Role::HeaderTitle) + 2;
         let mut text = SafeText::label("+-");
         text.push(&format::number(u64::from(self.minutes)));
         text.push_label(" min of ").push(&format::date_time(self.at));

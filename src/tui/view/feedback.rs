@@ -13,6 +13,7 @@ use crate::tui::paint::role::Role;
 use crate::tui::paint::safe::SafeText;
 use crate::tui::view::endpoint::EndpointScreen;
 use crate::tui::view::list::ListCursor;
+use crate::tui::view::parts::host;
 use crate::tui::view::triage;
 
 /// Rows above the list.
@@ -111,7 +112,8 @@ fn draw_row(row: &Disagreement, canvas: &mut Canvas<'_>, y: u16) {
     canvas.text(39, y, 15, &SafeText::line(&verdict.replace('_', " ")), Role::Text);
     let who = if row.who.is_empty() { "-" } else { &row.who };
     canvas.text(55, y, 9, &SafeText::line(who), Role::Text);
-    canvas.text(65, y, if width >= 100 { 16 } else { 15 }, &SafeText::line(&row.host), Role::Text);
+    let room = if width >= 100 { 16 } else { 15 };
+    canvas.text(65, y, room, &host(&row.host, room), Role::Text);
     if width >= 100 {
         canvas.text(82, y, width.saturating_sub(82), &SafeText::line(&row.title), Role::TextDim);
     }

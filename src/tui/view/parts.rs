@@ -1,5 +1,7 @@
 //! Small pieces that several screens draw the same way: severity, state, age, flags.
 
+use std::net::IpAddr;
+
 use crate::model::alert::{Alert, Status};
 use crate::model::severity::Severity;
 use crate::stdx::time::{SECOND_US, Timestamp};
@@ -62,6 +64,18 @@ pub fn age(at: Timestamp, now: Timestamp) -> SafeText {
     }
 }
 
+/// A host's name in at most so many columns: whole, else without its domain, else cut in the middle, because the names of
+/// a fleet differ at their ends. A name with anything hidden in it keeps all its parts.
+pub fn host(name: &str, columns: u16) -> SafeText {
+    let columns = usize::from(columns);
+    let whole = SafeText::line(name);
+    let is_name = !whole.altered() && name.parse::<IpAddr>().is_err();
+    match name.split_once('.').filter(|(own, _)| is_name && !own.is_empty()) {
+        Some((own, _)) if whole.width() > columns => SafeText::line(own).truncated_middle(columns),
+        _ => whole.truncated_middle(columns),
+    }
+}
+
 /// Does any text of the alert hold characters that cannot be shown as they are?
 pub fn has_hidden(alert: &Alert) -> bool {
     let plain = [&alert.rule_name, &alert.host, &alert.user, &alert.rule_id];
@@ -98,4 +112,23 @@ pub fn draw_rule(canvas: &mut Canvas<'_>, y: u16, title: &SafeText, role: Role) 
 /// Several labels and texts as one line.
 pub fn line(parts: &[&str]) -> SafeText {
     SafeText::line(&parts.concat())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_keeps_what_tells_it_from_its_neighbours() {
+        let shown = |name: &str, columns| host(name, columns).as_str().to_owned();
+        assert_eq!(shown("web-0001.eu.example", 19), "web-0001.eu.example");
+        assert_eq!(shown("web-0001.eu.example", 12), "web-0001");
+        assert_eq!(shown("prod-eu-west-web-0001.example", 12), "prod-..-0001");
+        assert_eq!(shown("prod-eu-west-web-0002", 12), "prod-..-0002");
+        assert_eq!(shown("2001:db8:0:0:1234::1", 12), "2001:..34::1");
+        assert_eq!(shown("198.51.100.107", 12), "198.5..0.107");
+        assert_eq!(shown(".example.of.nothing", 12), ".exam..thing");
+        let hidden = shown("web\u{202e}.eu.example.org", 12);
+        assert_eq!(hidden, "web<..>.org");
+    }
 }

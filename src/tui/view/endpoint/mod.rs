@@ -30,7 +30,7 @@ use crate::tui::paint::safe::SafeText;
 use crate::tui::view::doc::{Doc, Scroll};
 use crate::tui::view::events::EventsView;
 use crate::tui::view::list::ListCursor;
-use crate::tui::view::parts::{age, draw_rule};
+use crate::tui::view::parts::{age, draw_rule, host};
 use crate::tui::view::triage;
 
 /// The tabs.
@@ -238,8 +238,8 @@ impl EndpointScreen {
         canvas.fill_row(0, Role::Header);
         let width = canvas.width();
         let mut x = 1 + canvas.label(1, 0, "ENDPOINT", Role::HeaderTitle) + 2;
-        let host = if self.host.is_empty() { "(no host name)" } else { &self.host };
-        x += canvas.text(x, 0, width / 3, &SafeText::line(host), Role::HeaderTitle) + 2;
+        let name = if self.host.is_empty() { "(no host name)" } else { &self.host };
+        x += canvas.text(x, 0, width / 3, &host(name, width / 3), Role::HeaderTitle) + 2;
         canvas.set_cursor(x.min(width.saturating_sub(1)), 0);
         let Some(view) = &self.view else { return };
         let mut read = SafeText::label("as of ");

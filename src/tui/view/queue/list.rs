@@ -6,13 +6,14 @@ use crate::tui::paint::canvas::{Canvas, Rect};
 use crate::tui::paint::format;
 use crate::tui::paint::role::{Glyph, Role};
 use crate::tui::paint::safe::SafeText;
-use crate::tui::view::parts::{age, draw_severity, has_hidden, severity_role, state};
+use crate::tui::view::parts::{age, draw_severity, has_hidden, host, severity_role, state};
 
 const SEVERITY_X: u16 = 2;
 const AGE_RIGHT: u16 = 13;
 const RISK_RIGHT: u16 = 18;
-const COUNT_RIGHT: u16 = 22;
-const TITLE_X: u16 = 23;
+/// Four columns of a count, and a blank on either side.
+const COUNT_RIGHT: u16 = 23;
+const TITLE_X: u16 = 24;
 const STATE_WIDTH: u16 = 3;
 const FLAGS_WIDTH: u16 = 3;
 
@@ -113,13 +114,18 @@ fn draw_row(model: &DeskModel, alert: &Alert, canvas: &mut Canvas<'_>, y: u16, c
         .assignee
         .as_deref()
         .map_or("-", |owner| if owner == model.me() { "you" } else { owner });
-    let cells = [(columns.host, alert.host.as_str()), (columns.user, alert.user.as_str())];
-    for ((x, width), value) in cells.into_iter().chain([(columns.owner, owner)]) {
-        canvas.text(x, y, width, &SafeText::line(if value.is_empty() { "-" } else { value }), text);
+    let (x, width) = columns.host;
+    canvas.text(x, y, width, &host(or_dash(&alert.host), width), text);
+    for ((x, width), value) in [(columns.user, alert.user.as_str()), (columns.owner, owner)] {
+        canvas.text(x, y, width, &SafeText::line(or_dash(value)), text);
     }
     let (word, state_role) = state(alert.status);
     canvas.text(columns.state, y, STATE_WIDTH, &SafeText::label(word), role(state_role));
     draw_flags(alert, flags, canvas, columns.flags, y);
+}
+
+fn or_dash(value: &str) -> &str {
+    if value.is_empty() { "-" } else { value }
 }
 
 /// One sign a fact; the preview says them in words.

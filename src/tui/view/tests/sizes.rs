@@ -2,9 +2,11 @@
 
 use proptest::prelude::*;
 
+use crate::model::desk::Problem;
+use crate::tui::contract::{Reply, Request};
 use crate::tui::paint::theme::GlyphSet;
-use crate::tui::view::tests::judged;
-use crate::tui::view::tests::stage::{Stage, theme};
+use crate::tui::view::tests::stage::{Stage, fixture_answer, theme};
+use crate::tui::view::tests::{fixture, judged};
 
 /// Ways to every screen.
 const TOURS: [&[&str]; 24] = [
@@ -62,6 +64,42 @@ proptest! {
             }
         }
     }
+}
+
+/// The columns of a row, by the blanks between them.
+fn words(text: &str, row: &str) -> Vec<String> {
+    let line = text.lines().find(|line| line.contains(row)).unwrap_or_else(|| panic!("{text}"));
+    line.split_whitespace().map(str::to_owned).collect()
+}
+
+#[test]
+fn columns_never_touch_however_old_the_alert_and_however_many_its_matches() {
+    fn old_and_many(request: &Request) -> Option<Result<Reply, Problem>> {
+        let mut answer = fixture_answer(request)?;
+        match &mut answer {
+            Ok(Reply::Alerts(page)) => {
+                for (alert, weeks) in page.rows.iter_mut().zip([322, 99, 100]) {
+                    alert.last_seen = fixture::NOW.plus_micros(-weeks * 604_800_000_000);
+                    alert.count = 106;
+                }
+            }
+            Ok(Reply::Endpoints(rows)) => {
+                rows[1].events = 999_999_999;
+            }
+            _ => {}
+        }
+        Some(answer)
+    }
+    let mut stage = Stage::with(old_and_many);
+    for columns in [80, 120] {
+        let screen = stage.screen(columns, 24, theme("mono", GlyphSet::Ascii));
+        let text = screen.rows().join("\n");
+        assert_eq!(words(&text, "LSASS")[1..6], ["!!", "CRIT", "6y", "97", "x106"], "{text}");
+        assert_eq!(words(&text, "PowerShell")[1..4], ["HIGH", "1y", "88"], "{text}");
+    }
+    stage.press("g e");
+    let text = stage.text();
+    assert_eq!(words(&text, "fin-ws-044")[2..4], ["windows", "999,999,999"], "{text}");
 }
 
 #[test]
