@@ -127,7 +127,7 @@ actions! {
     OpenFeedback "open.feedback" U0 ["global"] "Feedback" "Where models and analysts do not agree." () ["feedback"];
     TogglePreview "view.toggle_preview" U0 ["queue"] "Preview" "Show or hide the preview." () ["preview"];
     ToggleWrap "view.toggle_wrap" U0 ["detail" "event"] "Wrap" "Wrap long lines or cut them." () ["wrap"];
-    CycleTime "view.cycle_time" U0 ["global"] "Time form" "Show times as UTC or as ages." () [];
+    CycleTime "view.cycle_time" U0 ["global"] "Time form" "Show the times of all tables as ages, as times of day or as dates (UTC)." () [];
     ToggleHints "view.toggle_hints" U0 ["global"] "Hints" "Show or hide the line of hints." () ["hints"];
     ThemeNext "theme.next" U0 ["global"] "Theme" "The next theme." () ["theme"];
     Redraw "view.redraw" U0 ["global"] "Redraw" "Draw the whole screen again." () ["redraw"];
@@ -139,8 +139,8 @@ actions! {
     PaletteOpen "palette.open" U0 ["global"] "Palette" "Find any action by a few letters." () ["palette"];
     NavBack "nav.back" U0 ["global"] "Back" "Leave this screen." () ["back"];
     NavCancel "nav.cancel" U0 ["global"] "Cancel" "Drop what is half done: a chord, a search, a message." () ["cancel"];
-    FocusNext "focus.next" U0 ["global"] "Next pane" "Move the focus to the next pane." () [];
-    FocusPrevious "focus.previous" U0 ["global"] "Previous pane" "Move the focus to the previous pane." () [];
+    FocusNext "focus.next" U0 ["detail" "endpoint"] "Next tab" "Show the next tab." () [];
+    FocusPrevious "focus.previous" U0 ["detail" "endpoint"] "Previous tab" "Show the previous tab." () [];
     Undo "undo" U2 ["global"] "Undo" "Take back what this desk did last; within ten seconds without a trace. What other desks did stays." () [];
     FreezeToggle "live.toggle_freeze" U0 ["global"] "Freeze" "Freeze the list, or let it live again." () ["freeze"];
     MergeNew "live.merge_new" U0 ["global"] "Merge new" "Bring in the alerts that arrived; the cursor stays on its alert." () ["merge"];

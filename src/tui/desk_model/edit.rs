@@ -7,6 +7,7 @@ use crate::tui::desk_model::bundles::BundleEdit;
 use crate::tui::desk_model::cursor::Move;
 use crate::tui::desk_model::live::Link;
 use crate::tui::desk_model::marks::{MarkEdit, Targets};
+use crate::tui::desk_model::times::TimeForm;
 
 /// One thing that happens to the model.
 #[derive(Clone, Debug)]
@@ -47,6 +48,8 @@ pub enum Edit {
     Filter(Filter),
     /// Change the order.
     Sort(SortEdit),
+    /// Show the times of all tables in this form.
+    Times(TimeForm),
     /// Do something to alerts: shown at once, undoable until the deadline.
     Act {
         /// To which.

@@ -14,6 +14,7 @@ pub mod overlay;
 mod port;
 pub mod rows;
 pub mod sort;
+pub mod times;
 
 #[cfg(test)]
 mod tests;
@@ -31,6 +32,7 @@ use crate::tui::desk_model::marks::Marks;
 use crate::tui::desk_model::overlay::Journal;
 use crate::tui::desk_model::rows::Rows;
 use crate::tui::desk_model::sort::Sort;
+use crate::tui::desk_model::times::TimeForm;
 
 /// Everything the screens show of alerts, and nothing about how they show it.
 #[derive(Debug)]
@@ -43,6 +45,7 @@ pub struct DeskModel {
     journal: Journal,
     live: Live,
     notice: Option<Notice>,
+    times: Option<TimeForm>,
     me: String,
     now: Timestamp,
     loaded: bool,
@@ -77,6 +80,7 @@ impl DeskModel {
             journal: Journal::default(),
             live: Live::default(),
             notice: None,
+            times: None,
             me: me.into(),
             now,
             loaded: false,
@@ -101,6 +105,7 @@ impl DeskModel {
             Edit::Mark(mark) => self.mark(mark),
             Edit::Filter(filter) => self.filter(filter),
             Edit::Sort(sort) => self.resort(&sort),
+            Edit::Times(form) => self.show_times(form),
             Edit::Act { targets, action, advance } => return self.act(targets, action, advance),
             Edit::Acted { wish, answer } => return self.acted(&wish, answer),
             Edit::Undo => return self.undo(),

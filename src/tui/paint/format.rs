@@ -63,6 +63,11 @@ pub fn date_time(at: Timestamp) -> SafeText {
     SafeText::line(&at.to_jiff().strftime("%Y-%m-%d %H:%M:%SZ").to_string())
 }
 
+/// `2026-11-22`.
+pub fn date(at: Timestamp) -> SafeText {
+    SafeText::line(&at.to_jiff().strftime("%Y-%m-%d").to_string())
+}
+
 /// `14:02:31Z`.
 pub fn clock(at: Timestamp) -> SafeText {
     SafeText::line(&at.to_jiff().strftime("%H:%M:%SZ").to_string())

@@ -251,7 +251,7 @@ impl App {
         match call.id {
             ActionId::NavBack if self.stack.len() > 1 => self.effects(vec![Effect::Pop], depth),
             ActionId::NavBack => self.say("this is the first screen: Q quits", Tone::Plain),
-            ActionId::NavCancel | ActionId::FocusNext | ActionId::FocusPrevious => {}
+            ActionId::NavCancel => {}
             ActionId::Quit => self.outside.push(Outside::Quit),
             ActionId::Suspend => self.outside.push(Outside::Suspend),
             ActionId::Redraw => self.outside.push(Outside::Redraw),

@@ -12,6 +12,7 @@ use crate::tui::action::ActionId;
 use crate::tui::action::call::ActionCall;
 use crate::tui::contract::{Effect, Reply, Request, Tone};
 use crate::tui::desk_model::DeskModel;
+use crate::tui::desk_model::times::TimeForm;
 use crate::tui::paint::safe::SafeText;
 use crate::tui::run::port::{Feed, NextChange, Port};
 use crate::tui::run::{self, Screens};
@@ -100,6 +101,7 @@ async fn release(desk: &Desk, rule: String) -> Result<Reply, Problem> {
 fn open(call: &ActionCall, model: &DeskModel) -> Option<Vec<Effect>> {
     match call.id {
         ActionId::Undo => Some(triage::undo(model)),
+        ActionId::CycleTime => Some(triage::cycle_time(model, TimeForm::Age)),
         ActionId::OpenEndpoints | ActionId::OpenFeedback | ActionId::OpenEndpoint => {
             triage::screen(call)
         }

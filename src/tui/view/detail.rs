@@ -14,6 +14,7 @@ use crate::tui::contract::{Effect, Input, Msg, Reply, Request, Tone, View};
 use crate::tui::desk_model::DeskModel;
 use crate::tui::desk_model::edit::Edit;
 use crate::tui::desk_model::marks::Targets;
+use crate::tui::desk_model::times::TimeForm;
 use crate::tui::paint::canvas::{Canvas, Rect};
 use crate::tui::paint::format;
 use crate::tui::paint::role::Role;
@@ -21,6 +22,7 @@ use crate::tui::paint::safe::SafeText;
 use crate::tui::view::doc::{Doc, Scroll};
 use crate::tui::view::parts::{draw_rule, draw_severity, host, severity_role};
 use crate::tui::view::story::Explained;
+use crate::tui::view::times::Times;
 use crate::tui::view::tree::AlertTree;
 use crate::tui::view::what_if::WhatIf;
 use crate::tui::view::{graph, history, raw, story, summary, tree, triage, why};
@@ -209,10 +211,16 @@ impl DetailView {
                 self.show_event(self.event.saturating_sub(1));
             }
             ActionId::Undo => return Some(triage::undo(model)),
+            ActionId::CycleTime => return Some(triage::cycle_time(model, self.own_times())),
             ActionId::MergeNew => return Some(vec![Effect::Edit(Edit::Merge), triage::follow()]),
             _ => return triage::verb(call, model, Targets::one(self.id), self.list_height),
         }
         Some(self.ask_tab())
+    }
+
+    /// How the tab shows times if nothing else was chosen.
+    fn own_times(&self) -> TimeForm {
+        if self.tab == Tab::History { TimeForm::Date } else { TimeForm::Clock }
     }
 
     fn show_raw(&mut self) {
@@ -333,11 +341,12 @@ impl DetailView {
         if let Some(problem) = &self.problem {
             fill_problem(&mut doc, problem);
         }
+        let times = Times::of(model, self.own_times());
         match (self.tab, &self.detail) {
             (Tab::Summary, detail) => summary::fill(&mut doc, model, alert, detail.as_ref()),
             (Tab::Why, Some(_)) if is_models(&alert.rule_id) => self.fill_story(&mut doc, height),
             (Tab::Tree, Some(_)) => match &self.tree {
-                Some(Ok(tree)) => tree.fill(&mut doc, width.saturating_sub(2)),
+                Some(Ok(tree)) => tree.fill(&mut doc, width.saturating_sub(2), times),
                 Some(Err(problem)) => fill_problem(&mut doc, problem),
                 None => doc.text("reading ...", " ", Role::TextDim),
             },
@@ -352,7 +361,7 @@ impl DetailView {
             },
             (_, None) => doc.text("reading ...", " ", Role::TextDim),
             (Tab::Raw, Some(detail)) => raw::fill(&mut doc, &detail.events, self.event),
-            (Tab::History, Some(detail)) => history::fill(&mut doc, &detail.history),
+            (Tab::History, Some(detail)) => history::fill(&mut doc, &detail.history, times),
         }
         doc
     }

@@ -7,6 +7,7 @@ use crate::tui::action::ActionId;
 use crate::tui::action::call::ActionCall;
 use crate::tui::contract::{Effect, Input, Msg, Reply, Request, Tone, View};
 use crate::tui::desk_model::DeskModel;
+use crate::tui::desk_model::times::TimeForm;
 use crate::tui::paint::canvas::Canvas;
 use crate::tui::paint::format;
 use crate::tui::paint::role::Role;
@@ -14,7 +15,8 @@ use crate::tui::paint::safe::SafeText;
 use crate::tui::view::endpoint::{EndpointScreen, in_queue};
 use crate::tui::view::events::EventsView;
 use crate::tui::view::list::ListCursor;
-use crate::tui::view::parts::{age, draw_severity, host, severity_role};
+use crate::tui::view::parts::{draw_severity, host, severity_role};
+use crate::tui::view::times::Times;
 use crate::tui::view::triage;
 
 /// `windows`.
@@ -61,8 +63,10 @@ impl EndpointsView {
         if self.cursor.act(call.id, rows) {
             return Some(Vec::new());
         }
-        if call.id == ActionId::MergeNew {
-            return Some(vec![Effect::Ask(Request::Endpoints)]);
+        match call.id {
+            ActionId::MergeNew => return Some(vec![Effect::Ask(Request::Endpoints)]),
+            ActionId::CycleTime => return Some(triage::cycle_time(model, TimeForm::Age)),
+            _ => {}
         }
         let concerns = matches!(
             call.id,
@@ -94,7 +98,8 @@ impl EndpointsView {
     }
 
     fn draw_row(&self, endpoint: &Endpoint, model: &DeskModel, canvas: &mut Canvas<'_>, y: u16) {
-        let columns = Columns::of(canvas.width());
+        let times = Times::of(model, TimeForm::Age).within(canvas.width());
+        let columns = Columns::of(canvas.width(), times);
         let name = if endpoint.host.is_empty() { "(no host name)" } else { &endpoint.host };
         let room = columns.os.saturating_sub(3);
         canvas.text(2, y, room, &host(name, room), Role::Text);
@@ -113,10 +118,10 @@ impl EndpointsView {
             Some(worst) => draw_severity(canvas, columns.open + 2, y, worst, severity_role(worst)),
             None => canvas.label(columns.open + 2, y, "-", Role::TextDim),
         };
-        canvas.text_right(columns.age, y, &age(endpoint.last_seen, model.now()), Role::Text);
+        canvas.text_right(columns.seen, y, &times.text(endpoint.last_seen), Role::Text);
         if canvas.width() >= 100 {
             let last = format::date_time(endpoint.last_seen);
-            canvas.text(columns.age + 3, y, 20, &last, Role::TextDim);
+            canvas.text(columns.seen + 3, y, 20, &last, Role::TextDim);
         }
     }
 }
@@ -127,19 +132,19 @@ struct Columns {
     events: u16,
     score: u16,
     open: u16,
-    age: u16,
+    seen: u16,
 }
 
 impl Columns {
-    fn of(width: u16) -> Columns {
+    fn of(width: u16, times: Times) -> Columns {
         let tail = if width >= 100 { 23 } else { 1 };
-        let age = width.saturating_sub(tail);
-        let open = age.saturating_sub(16);
+        let seen = width.saturating_sub(tail);
+        let open = seen.saturating_sub(13 + times.columns());
         let score = open.saturating_sub(7);
         let events = score.saturating_sub(7);
         // A blank, and the largest count that is drawn whole: 999,999,999.
         let os = events.saturating_sub(OS_WIDTH + 12);
-        Columns { os, events, score, open, age }
+        Columns { os, events, score, open, seen }
     }
 }
 
@@ -190,14 +195,15 @@ impl View for EndpointsView {
             canvas.label(1, 2, "no endpoint has reported yet", Role::TextStrong);
             return;
         }
-        let columns = Columns::of(width);
+        let times = Times::of(model, TimeForm::Age).within(width);
+        let columns = Columns::of(width, times);
         canvas.label(2, 1, "HOST", Role::TextDim);
         canvas.label(columns.os, 1, "OS", Role::TextDim);
         canvas.text_right(columns.events, 1, &SafeText::label("EVENTS"), Role::TextDim);
         canvas.text_right(columns.score, 1, &SafeText::label("MODEL"), Role::TextDim);
         canvas.text_right(columns.open, 1, &SafeText::label("OPEN"), Role::TextDim);
         canvas.label(columns.open + 2, 1, "WORST", Role::TextDim);
-        canvas.text_right(columns.age, 1, &SafeText::label("SEEN"), Role::TextDim);
+        canvas.text_right(columns.seen, 1, &SafeText::label("SEEN"), Role::TextDim);
         self.cursor.draw(canvas, 2, rows.len(), |place, y, canvas| {
             let Some(endpoint) = rows.get(place) else { return };
             self.draw_row(endpoint, model, canvas, y);

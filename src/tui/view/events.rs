@@ -7,6 +7,7 @@ use crate::tui::action::ActionId;
 use crate::tui::action::call::ActionCall;
 use crate::tui::contract::{Effect, Input, Msg, Reply, Request, Tone, View};
 use crate::tui::desk_model::DeskModel;
+use crate::tui::desk_model::times::TimeForm;
 use crate::tui::paint::canvas::{Canvas, Rect};
 use crate::tui::paint::format;
 use crate::tui::paint::role::Role;
@@ -15,6 +16,7 @@ use crate::tui::view::doc::{Doc, Scroll};
 use crate::tui::view::list::ListCursor;
 use crate::tui::view::parts::host;
 use crate::tui::view::summary::one_line;
+use crate::tui::view::times::Times;
 use crate::tui::view::{raw, triage};
 
 /// The widest window.
@@ -78,7 +80,7 @@ impl EventsView {
         self.problem = None;
     }
 
-    fn action(&mut self, call: &ActionCall) -> Option<Vec<Effect>> {
+    fn action(&mut self, call: &ActionCall, model: &DeskModel) -> Option<Vec<Effect>> {
         let rows = self.events.as_ref().map_or(0, Vec::len);
         if self.cursor.act(call.id, rows) {
             return Some(Vec::new());
@@ -87,6 +89,7 @@ impl EventsView {
             ActionId::EventsWider => self.widen(self.minutes.saturating_mul(2)),
             ActionId::EventsNarrower => self.widen(self.minutes / 2),
             ActionId::MergeNew => vec![self.ask()],
+            ActionId::CycleTime => triage::cycle_time(model, TimeForm::Clock),
             ActionId::OpenSelected => match self.events.as_ref()?.get(self.cursor.at()) {
                 Some(event) => vec![Effect::Push(Box::new(EventView::new(event.clone())))],
                 None => vec![triage::say("no event under the cursor", Tone::Warning)],
@@ -117,9 +120,9 @@ impl View for EventsView {
         "events"
     }
 
-    fn update(&mut self, input: &Input<'_>, _model: &DeskModel) -> Option<Vec<Effect>> {
+    fn update(&mut self, input: &Input<'_>, model: &DeskModel) -> Option<Vec<Effect>> {
         match input {
-            Input::Action(call) => self.action(call),
+            Input::Action(call) => self.action(call, model),
             Input::Message(Msg::Reply { request, result }) if *request == self.request() => {
                 match result {
                     Ok(Reply::Events(events)) => self.take(events.clone()),
@@ -132,7 +135,7 @@ impl View for EventsView {
         }
     }
 
-    fn render(&self, _model: &DeskModel, canvas: &mut Canvas<'_>) {
+    fn render(&self, model: &DeskModel, canvas: &mut Canvas<'_>) {
         self.draw_head(canvas);
         canvas.set_cursor(0, 0);
         let width = canvas.width();
@@ -149,15 +152,17 @@ impl View for EventsView {
             canvas.label(1, 2, "no stored event of this host in that time", Role::TextStrong);
             return;
         }
+        let times = Times::of(model, TimeForm::Clock);
+        let x = 2 + times.columns();
         self.cursor.draw(canvas, 1, events.len(), |place, y, canvas| {
             let Some(event) = events.get(place) else { return };
-            canvas.text(2, y, 9, &format::clock(event.timestamp), Role::TextDim);
+            canvas.text_right(x, y, &times.text(event.timestamp), Role::TextDim);
             // The moment in the middle is marked, so that before and after can be told apart.
             if event.timestamp == self.at {
-                canvas.label(11, y, "*", Role::TextStrong);
+                canvas.label(x, y, "*", Role::TextStrong);
             }
             let text = SafeText::line(&one_line(event));
-            canvas.text(13, y, width.saturating_sub(13), &text, Role::Text);
+            canvas.text(x + 2, y, width.saturating_sub(x + 2), &text, Role::Text);
         });
     }
 

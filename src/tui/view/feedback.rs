@@ -7,6 +7,7 @@ use crate::tui::action::ActionId;
 use crate::tui::action::call::ActionCall;
 use crate::tui::contract::{Effect, Input, Msg, Reply, Request, Tone, View};
 use crate::tui::desk_model::DeskModel;
+use crate::tui::desk_model::times::TimeForm;
 use crate::tui::paint::canvas::Canvas;
 use crate::tui::paint::format;
 use crate::tui::paint::role::Role;
@@ -14,6 +15,7 @@ use crate::tui::paint::safe::SafeText;
 use crate::tui::view::endpoint::EndpointScreen;
 use crate::tui::view::list::ListCursor;
 use crate::tui::view::parts::host;
+use crate::tui::view::times::Times;
 use crate::tui::view::triage;
 
 /// Rows above the list.
@@ -52,8 +54,10 @@ impl FeedbackView {
         if self.cursor.act(call.id, rows) {
             return Some(Vec::new());
         }
-        if call.id == ActionId::MergeNew {
-            return Some(vec![Effect::Ask(Request::Disagreements)]);
+        match call.id {
+            ActionId::MergeNew => return Some(vec![Effect::Ask(Request::Disagreements)]),
+            ActionId::CycleTime => return Some(triage::cycle_time(model, TimeForm::Date)),
+            _ => {}
         }
         let concerns =
             matches!(call.id, ActionId::OpenSelected | ActionId::OpenEndpoint | ActionId::CopyHost);
@@ -95,9 +99,9 @@ fn draw_counts(found: &Disagreements, canvas: &mut Canvas<'_>) {
     }
 }
 
-fn draw_row(row: &Disagreement, canvas: &mut Canvas<'_>, y: u16) {
+fn draw_row(row: &Disagreement, times: Times, canvas: &mut Canvas<'_>, y: u16) {
     let width = canvas.width();
-    canvas.text(2, y, 20, &format::date_time(row.at), Role::TextDim);
+    canvas.text(2, y, 20, &times.text(row.at), Role::TextDim);
     let (word, role) = match row.side {
         Side::ModelOnly => ("model", Role::TextWarning),
         Side::AnalystOnly => ("analyst", Role::SeverityLow),
@@ -166,9 +170,10 @@ impl View for FeedbackView {
         if width >= 100 {
             canvas.label(82, HEAD_ROWS - 1, "ALERT", Role::TextDim);
         }
+        let times = Times::of(model, TimeForm::Date);
         self.cursor.draw(canvas, HEAD_ROWS, found.rows.len(), |place, y, canvas| {
             let Some(row) = found.rows.get(place) else { return };
-            draw_row(row, canvas, y);
+            draw_row(row, times, canvas, y);
         });
     }
 

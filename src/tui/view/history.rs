@@ -1,16 +1,16 @@
 //! An alert's history: audit entries and notes, newest first.
 
 use crate::model::alert::AuditEntry;
-use crate::tui::paint::format;
 use crate::tui::paint::role::Role;
 use crate::tui::paint::safe::SafeText;
 use crate::tui::view::doc::Doc;
+use crate::tui::view::times::Times;
 
 /// Members of a detail that are shown in the sentence instead.
 const TEXT_MEMBERS: [&str; 2] = ["note", "text"];
 
 /// The entries, newest first.
-pub fn fill(doc: &mut Doc, history: &[AuditEntry]) {
+pub fn fill(doc: &mut Doc, history: &[AuditEntry], times: Times) {
     if history.is_empty() {
         doc.text("nothing has been done to this alert", " ", Role::TextDim);
         return;
@@ -18,7 +18,7 @@ pub fn fill(doc: &mut Doc, history: &[AuditEntry]) {
     for entry in history.iter().rev() {
         doc.spans(vec![
             (SafeText::label(" "), Role::Text),
-            (format::date_time(entry.at), Role::TextDim),
+            (times.text(entry.at), Role::TextDim),
             (SafeText::label("  "), Role::Text),
             (SafeText::line(&entry.actor), Role::TextStrong),
             (SafeText::label("  "), Role::Text),

@@ -19,6 +19,7 @@ pub mod raw;
 pub mod sheet;
 pub mod story;
 pub mod summary;
+pub mod times;
 pub mod tree;
 pub mod triage;
 pub mod what_if;

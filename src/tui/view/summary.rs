@@ -6,11 +6,13 @@ use crate::model::event::Event;
 use crate::model::field::{self, FieldId};
 use crate::model::risk;
 use crate::tui::desk_model::DeskModel;
+use crate::tui::desk_model::times::TimeForm;
 use crate::tui::paint::format;
 use crate::tui::paint::role::Role;
 use crate::tui::paint::safe::SafeText;
 use crate::tui::view::doc::Doc;
 use crate::tui::view::parts::{age, has_hidden, state_long};
+use crate::tui::view::times::Times;
 
 const LABEL_COLUMNS: usize = 8;
 const FIELD_COLUMNS: usize = 34;
@@ -68,7 +70,7 @@ pub fn fill(doc: &mut Doc, model: &DeskModel, alert: &Alert, detail: Option<&Ale
         doc.field(&SafeText::label("counted by"), FIELD_COLUMNS, &group_text(alert));
     }
     fill_rule(doc, alert, detail);
-    fill_events(doc, alert, detail);
+    fill_events(doc, model, alert, detail);
 }
 
 fn fill_rule(doc: &mut Doc, alert: &Alert, detail: Option<&AlertDetail>) {
@@ -89,17 +91,18 @@ fn fill_rule(doc: &mut Doc, alert: &Alert, detail: Option<&AlertDetail>) {
     }
 }
 
-fn fill_events(doc: &mut Doc, alert: &Alert, detail: Option<&AlertDetail>) {
+fn fill_events(doc: &mut Doc, model: &DeskModel, alert: &Alert, detail: Option<&AlertDetail>) {
     doc.blank();
     doc.heading(" Evidence (2 shows every field)");
     let Some(detail) = detail else {
         doc.text("reading ...", " ", Role::TextDim);
         return;
     };
+    let times = Times::of(model, TimeForm::Clock);
     for event in detail.events.iter().take(EVENTS_LISTED_MAX) {
         doc.spans(vec![
             (SafeText::label(" "), Role::Text),
-            (format::clock(event.timestamp), Role::TextDim),
+            (times.text(event.timestamp), Role::TextDim),
             (SafeText::label("  "), Role::Text),
             (SafeText::line(&one_line(event)), Role::Text),
         ]);

@@ -7,10 +7,10 @@ use crate::model::inference::Inference;
 use crate::model::process_tree::{self, Process};
 use crate::model::query::quote;
 use crate::tui::contract::Request;
-use crate::tui::paint::format;
 use crate::tui::paint::role::Role;
 use crate::tui::paint::safe::SafeText;
 use crate::tui::view::doc::Doc;
+use crate::tui::view::times::Times;
 
 /// Starts of processes around an alert: the newest.
 pub const STARTS_MAX: usize = 2_000;
@@ -29,18 +29,22 @@ fn user_columns(width: u16) -> usize {
 }
 
 /// The titles above the lines.
-pub fn titles(width: u16) -> SafeText {
-    let user = user_columns(width);
-    SafeText::line(&format!("   START         PID {:<user$} PROCESS", "USER"))
+pub fn titles(width: u16, times: Times) -> SafeText {
+    let (user, start) = (user_columns(width), usize::from(times.columns()));
+    let title = if start < 5 { times.title() } else { "START" };
+    SafeText::line(&format!("   {title:<start$}     PID {:<user$} PROCESS", "USER"))
 }
 
 /// A line: mark, start, number, user, and the name under its parent with its command line.
-pub fn line(process: &Process, folded: bool, width: u16) -> Vec<(SafeText, Role)> {
+pub fn line(process: &Process, folded: bool, width: u16, times: Times) -> Vec<(SafeText, Role)> {
     let role = if process.marked > 0 { Role::TextWarning } else { Role::Text };
     let user = user_columns(width);
     let start = match process.started {
-        Some(at) => format::clock(at),
-        None => SafeText::label("  earlier"),
+        Some(at) => times.text(at),
+        None => {
+            let start = usize::from(times.columns());
+            SafeText::line(&format!("{:>start$}", if start < 7 { "-" } else { "earlier" }))
+        }
     };
     let pid = process.pid.map_or_else(|| "-".to_owned(), |pid| pid.to_string());
     let name = if process.name.is_empty() { "(unknown)" } else { &process.name };
@@ -99,7 +103,7 @@ impl AlertTree {
     }
 
     /// The tab.
-    pub fn fill(&self, doc: &mut Doc, width: u16) {
+    pub fn fill(&self, doc: &mut Doc, width: u16, times: Times) {
         if self.lines.is_empty() {
             doc.text("no event of this alert names a process", " ", Role::TextStrong);
             doc.text("3 shows the events themselves", " ", Role::TextDim);
@@ -113,10 +117,10 @@ impl AlertTree {
             said.push_str(&format!("; only the newest {STARTS_MAX} were looked at"));
         }
         doc.text(&said, " ", Role::TextDim);
-        doc.spans(vec![(titles(width), Role::TextDim)]);
+        doc.spans(vec![(titles(width, times), Role::TextDim)]);
         for process in self.lines.iter().take(LINES_MAX) {
             let mut spans = vec![(SafeText::label(" "), Role::Text)];
-            spans.extend(line(process, false, width));
+            spans.extend(line(process, false, width, times));
             doc.spans(spans);
         }
         if self.lines.len() > LINES_MAX {

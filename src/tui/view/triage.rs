@@ -12,6 +12,7 @@ use crate::tui::desk_model::DeskModel;
 use crate::tui::desk_model::cursor::Move;
 use crate::tui::desk_model::edit::{Edit, Filter};
 use crate::tui::desk_model::marks::{Question, Targets};
+use crate::tui::desk_model::times::TimeForm;
 use crate::tui::paint::safe::SafeText;
 use crate::tui::view::compose::NoteComposer;
 use crate::tui::view::detail::DetailView;
@@ -196,6 +197,11 @@ fn confirm(question: &Question, yes: Vec<Effect>) -> Effect {
         lines: question.samples.iter().map(|sample| SafeText::line(sample)).collect(),
         yes,
     })
+}
+
+/// The next form of times, after that of the screen, whose own is `own`.
+pub fn cycle_time(model: &DeskModel, own: TimeForm) -> Vec<Effect> {
+    vec![Effect::Edit(Edit::Times(model.time_form(own).next()))]
 }
 
 /// Look, right after the edits before it, where the cursor is now.

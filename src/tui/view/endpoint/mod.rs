@@ -23,6 +23,7 @@ use crate::tui::action::call::ActionCall;
 use crate::tui::contract::{Effect, Input, Msg, Reply, Request, Tone, View};
 use crate::tui::desk_model::DeskModel;
 use crate::tui::desk_model::edit::{Edit, Filter};
+use crate::tui::desk_model::times::TimeForm;
 use crate::tui::paint::canvas::{Canvas, Rect};
 use crate::tui::paint::format;
 use crate::tui::paint::role::Role;
@@ -31,6 +32,7 @@ use crate::tui::view::doc::{Doc, Scroll};
 use crate::tui::view::events::EventsView;
 use crate::tui::view::list::ListCursor;
 use crate::tui::view::parts::{age, draw_rule, host};
+use crate::tui::view::times::Times;
 use crate::tui::view::triage;
 
 /// The tabs.
@@ -175,6 +177,7 @@ impl EndpointScreen {
             ActionId::FocusNext => self.turn(1),
             ActionId::FocusPrevious => self.turn(Tab::ALL.len() - 1),
             ActionId::MergeNew => return Some(vec![self.ask()]),
+            ActionId::CycleTime => return Some(triage::cycle_time(model, self.own_times())),
             ActionId::CopyHost => return Some(vec![Effect::Copy(self.host.clone())]),
             ActionId::HostAlerts => return Some(in_queue(&self.host)),
             ActionId::HostEvents => {
@@ -185,6 +188,15 @@ impl EndpointScreen {
             _ => return triage::screen(call),
         }
         Some(Vec::new())
+    }
+
+    /// How the tab shows times if nothing else was chosen.
+    fn own_times(&self) -> TimeForm {
+        match self.tab {
+            Tab::Now | Tab::Processes => TimeForm::Clock,
+            Tab::Alerts => TimeForm::Age,
+            Tab::Insight | Tab::Scores => TimeForm::Date,
+        }
     }
 
     /// Hide the children of the process under the cursor, or show them again; the cursor stays on it.
@@ -282,10 +294,13 @@ impl EndpointScreen {
 
     fn draw_body(&self, view: &EndpointView, model: &DeskModel, canvas: &mut Canvas<'_>) {
         let mut doc = Doc::new(canvas.width().saturating_sub(1), true);
+        let times = Times::of(model, self.own_times());
         match self.tab {
-            Tab::Processes => return processes::draw(view, &self.folded, &self.processes, canvas),
+            Tab::Processes => {
+                return processes::draw(view, &self.folded, &self.processes, times, canvas);
+            }
             Tab::Alerts => return alerts::draw(view, &self.alerts, model, canvas),
-            Tab::Scores => return scores::draw(view, &self.scores, canvas),
+            Tab::Scores => return scores::draw(view, &self.scores, times, canvas),
             Tab::Now => now::fill(&mut doc, view, model),
             Tab::Insight => insight::fill(&mut doc, view),
         }

@@ -3,12 +3,14 @@
 use crate::model::endpoint_view::{EndpointView, Judgement, RECENT_MINUTES};
 use crate::model::inference::{Outcome, Prediction};
 use crate::tui::desk_model::DeskModel;
+use crate::tui::desk_model::times::TimeForm;
 use crate::tui::paint::format;
 use crate::tui::paint::role::Role;
 use crate::tui::paint::safe::SafeText;
 use crate::tui::view::doc::Doc;
 use crate::tui::view::parts::age;
 use crate::tui::view::summary::one_line;
+use crate::tui::view::times::Times;
 
 const LABEL_COLUMNS: usize = 8;
 
@@ -35,10 +37,11 @@ pub(super) fn fill(doc: &mut Doc, view: &EndpointView, model: &DeskModel) {
     doc.text(&counts.join("   "), " ", Role::Text);
     doc.blank();
     doc.heading(" last events, the newest first");
+    let times = Times::of(model, TimeForm::Clock);
     for event in &view.last {
         doc.spans(vec![
             (SafeText::label(" "), Role::Text),
-            (format::clock(event.timestamp), Role::TextDim),
+            (times.text(event.timestamp), Role::TextDim),
             (SafeText::label("  "), Role::Text),
             (SafeText::line(&one_line(event)), Role::Text),
         ]);

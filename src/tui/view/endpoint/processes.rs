@@ -8,6 +8,7 @@ use crate::tui::paint::canvas::Canvas;
 use crate::tui::paint::role::Role;
 use crate::tui::paint::safe::SafeText;
 use crate::tui::view::list::ListCursor;
+use crate::tui::view::times::Times;
 use crate::tui::view::tree;
 
 /// The lines whose parents are not folded.
@@ -28,6 +29,7 @@ pub(super) fn draw(
     view: &EndpointView,
     folded: &BTreeSet<String>,
     cursor: &ListCursor,
+    times: Times,
     canvas: &mut Canvas<'_>,
 ) {
     let width = canvas.width();
@@ -35,13 +37,13 @@ pub(super) fn draw(
     if view.processes.is_empty() {
         return;
     }
-    canvas.text(0, 1, width, &tree::titles(width), Role::TextDim);
+    canvas.text(0, 1, width, &tree::titles(width, times), Role::TextDim);
     let shown = shown(&view.processes, folded);
     cursor.draw(canvas, 2, shown.len(), |place, y, canvas| {
         let Some(process) = shown.get(place) else { return };
         let mut x = 1;
         for (text, role) in
-            tree::line(process, folded.contains(&process.key), width.saturating_sub(1))
+            tree::line(process, folded.contains(&process.key), width.saturating_sub(1), times)
         {
             x += canvas.text(x, y, width.saturating_sub(x), &text, role);
         }

@@ -8,6 +8,7 @@ use crate::tui::paint::role::Role;
 use crate::tui::paint::safe::SafeText;
 use crate::tui::view::endpoint::chart;
 use crate::tui::view::list::ListCursor;
+use crate::tui::view::times::Times;
 
 /// Below so many rows there is no room for charts.
 const ROWS_WITH_CHART: u16 = 12;
@@ -15,7 +16,12 @@ const ROWS_WITH_CHART: u16 = 12;
 const DISTRIBUTION: u16 = 30;
 
 /// The tab.
-pub(super) fn draw(view: &EndpointView, cursor: &ListCursor, canvas: &mut Canvas<'_>) {
+pub(super) fn draw(
+    view: &EndpointView,
+    cursor: &ListCursor,
+    times: Times,
+    canvas: &mut Canvas<'_>,
+) {
     let width = canvas.width();
     if view.judgements.is_empty() {
         canvas.label(1, 0, "no window of this endpoint was judged", Role::TextStrong);
@@ -35,10 +41,10 @@ pub(super) fn draw(view: &EndpointView, cursor: &ListCursor, canvas: &mut Canvas
         y = rows + 1;
     }
     let mut body = canvas.sub(Rect::new(0, y, width, canvas.height().saturating_sub(y)));
-    list(view, cursor, &mut body);
+    list(view, cursor, times, &mut body);
 }
 
-fn list(view: &EndpointView, cursor: &ListCursor, canvas: &mut Canvas<'_>) {
+fn list(view: &EndpointView, cursor: &ListCursor, times: Times, canvas: &mut Canvas<'_>) {
     let width = canvas.width();
     canvas.label(
         2,
@@ -52,18 +58,18 @@ fn list(view: &EndpointView, cursor: &ListCursor, canvas: &mut Canvas<'_>) {
     }
     cursor.draw(canvas, 1, view.judgements.len(), |place, y, canvas| {
         let Some(judgement) = view.judgements.get(place) else { return };
-        row(judgement, canvas, y);
+        row(judgement, times, canvas, y);
     });
 }
 
-fn row(judgement: &Judgement, canvas: &mut Canvas<'_>, y: u16) {
+fn row(judgement: &Judgement, times: Times, canvas: &mut Canvas<'_>, y: u16) {
     let width = canvas.width();
     let role = match judgement.prediction {
         Prediction::Attack => Role::TextWarning,
         Prediction::Benign => Role::Text,
         Prediction::Error => Role::TextDim,
     };
-    canvas.text(2, y, 20, &format::date_time(judgement.end), Role::TextDim);
+    canvas.text(2, y, 20, &times.text(judgement.end), Role::TextDim);
     canvas.label(24, y, judgement.prediction.as_str(), role);
     let number = |number: Option<f64>, digits: usize| match number {
         Some(number) => SafeText::line(&format!("{number:.digits$}")),

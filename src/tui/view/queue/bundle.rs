@@ -4,11 +4,13 @@ use crate::model::alert::Alert;
 use crate::model::risk;
 use crate::tui::desk_model::DeskModel;
 use crate::tui::desk_model::bundles::{self, Bundle};
+use crate::tui::desk_model::times::TimeForm;
 use crate::tui::paint::format;
 use crate::tui::paint::role::Role;
 use crate::tui::paint::safe::SafeText;
 use crate::tui::view::doc::Doc;
 use crate::tui::view::parts::{severity_role, state};
+use crate::tui::view::times::Times;
 
 const LABEL_COLUMNS: usize = 8;
 
@@ -55,6 +57,7 @@ pub(super) fn fill(doc: &mut Doc, model: &DeskModel, bundle: &Bundle, tall: bool
     let mut alerts: Vec<&Alert> =
         bundle.members.iter().filter_map(|id| Some(&**model.rows().get(*id)?)).collect();
     alerts.sort_by_key(|alert| (alert.first_seen, alert.id));
+    let times = Times::of(model, TimeForm::Clock);
     for alert in alerts {
         let mut risk = SafeText::label("  ");
         risk.push(&format::number(u64::from(alert.risk))).push_label("  ");
@@ -62,7 +65,7 @@ pub(super) fn fill(doc: &mut Doc, model: &DeskModel, bundle: &Bundle, tall: bool
         status.push_label(state(alert.status).0);
         doc.spans(vec![
             (SafeText::label(" "), Role::Text),
-            (format::clock(alert.first_seen), Role::TextDim),
+            (times.text(alert.first_seen), Role::TextDim),
             (SafeText::label("  "), Role::Text),
             (format::severity(alert.severity), severity_role(alert.severity)),
             (risk, Role::Text),

@@ -1,26 +1,32 @@
 //! The queue's list: only the rows on screen are looked at, however many there are.
 
 use crate::model::alert::Alert;
+use crate::tui::desk_model::times::TimeForm;
 use crate::tui::desk_model::{DeskModel, RowFlags};
 use crate::tui::paint::canvas::{Canvas, Rect};
 use crate::tui::paint::format;
 use crate::tui::paint::role::{Glyph, Role};
 use crate::tui::paint::safe::SafeText;
-use crate::tui::view::parts::{age, draw_severity, has_hidden, host, severity_role, state};
+use crate::tui::view::parts::{draw_severity, has_hidden, host, severity_role, state};
+use crate::tui::view::times::Times;
 
 const SEVERITY_X: u16 = 2;
-const AGE_RIGHT: u16 = 13;
-const RISK_RIGHT: u16 = 18;
-/// Four columns of a count, and a blank on either side.
-const COUNT_RIGHT: u16 = 23;
-const TITLE_X: u16 = 24;
+const TIME_X: u16 = 10;
+/// After the times: a blank, and the risk with its title.
+const RISK_COLUMNS: u16 = 5;
+/// A blank, and four columns of a count.
+const COUNT_COLUMNS: u16 = 5;
 const STATE_WIDTH: u16 = 3;
 const FLAGS_WIDTH: u16 = 3;
 
 /// Where the columns of one width stand. Widths of 0: not shown.
 #[derive(Clone, Copy, Debug)]
 struct Columns {
-    title: u16,
+    times: Times,
+    time_right: u16,
+    risk_right: u16,
+    count_right: u16,
+    title: (u16, u16),
     host: (u16, u16),
     user: (u16, u16),
     owner: (u16, u16),
@@ -29,7 +35,7 @@ struct Columns {
 }
 
 impl Columns {
-    fn of(width: u16) -> Columns {
+    fn of(width: u16, times: Times) -> Columns {
         let (host, user, owner) = match width {
             0..60 => (0, 0, 0),
             60..100 => (12, 0, 5),
@@ -47,14 +53,30 @@ impl Columns {
         let owner = (take(owner), owner);
         let user = (take(user), user);
         let host = (take(host), host);
-        Columns { title: right.saturating_sub(TITLE_X), host, user, owner, state, flags }
+        let time_right = TIME_X + times.columns();
+        let risk_right = time_right + RISK_COLUMNS;
+        let count_right = risk_right + COUNT_COLUMNS;
+        let title_x = count_right + 1;
+        let title = (title_x, right.saturating_sub(title_x));
+        Columns {
+            times,
+            time_right,
+            risk_right,
+            count_right,
+            title,
+            host,
+            user,
+            owner,
+            state,
+            flags,
+        }
     }
 }
 
 /// Draw the list, with a row of column titles if asked.
 pub(super) fn draw(model: &DeskModel, canvas: &mut Canvas<'_>, titles: bool) {
     let (width, height) = (canvas.width(), canvas.height());
-    let columns = Columns::of(width);
+    let columns = Columns::of(width, Times::of(model, TimeForm::Age).within(width));
     let first = u16::from(titles);
     if titles {
         draw_titles(canvas, columns);
@@ -74,10 +96,14 @@ pub(super) fn draw(model: &DeskModel, canvas: &mut Canvas<'_>, titles: bool) {
 
 fn draw_titles(canvas: &mut Canvas<'_>, columns: Columns) {
     canvas.label(SEVERITY_X + 1, 0, "SEV", Role::TextDim);
-    canvas.text_right(AGE_RIGHT, 0, &SafeText::label("AGE"), Role::TextDim);
-    canvas.text_right(RISK_RIGHT, 0, &SafeText::label("RISK"), Role::TextDim);
-    canvas.text_right(COUNT_RIGHT, 0, &SafeText::label("N"), Role::TextDim);
-    canvas.label(TITLE_X, 0, "ALERT", Role::TextDim);
+    for (right, label) in [
+        (columns.time_right, columns.times.title()),
+        (columns.risk_right, "RISK"),
+        (columns.count_right, "N"),
+    ] {
+        canvas.text_right(right, 0, &SafeText::label(label), Role::TextDim);
+    }
+    canvas.label(columns.title.0, 0, "ALERT", Role::TextDim);
     for ((x, width), label) in
         [(columns.host, "HOST"), (columns.user, "USER"), (columns.owner, "OWNER")]
     {
@@ -101,15 +127,15 @@ fn draw_row(model: &DeskModel, alert: &Alert, canvas: &mut Canvas<'_>, y: u16, c
     let role = |normal| if dim { Role::RowHandled } else { normal };
     draw_severity(canvas, SEVERITY_X, y, alert.severity, role(severity_role(alert.severity)));
     let text = role(Role::Text);
-    canvas.text_right(AGE_RIGHT, y, &age(alert.last_seen, model.now()), text);
-    canvas.text_right(RISK_RIGHT, y, &format::number(u64::from(alert.risk)), text);
+    canvas.text_right(columns.time_right, y, &columns.times.text(alert.last_seen), text);
+    canvas.text_right(columns.risk_right, y, &format::number(u64::from(alert.risk)), text);
     let bundle = model.rows().bundles().get(alert.id).is_some();
     if alert.count > 1 && !bundle {
-        canvas.text_right(COUNT_RIGHT, y, &count(alert.count), text);
+        canvas.text_right(columns.count_right, y, &count(alert.count), text);
     }
     let mut title = super::bundle::sign(model, alert);
     title.push(&SafeText::line(&super::bundle::title(model, alert)));
-    canvas.text(TITLE_X, y, columns.title, &title, text);
+    canvas.text(columns.title.0, y, columns.title.1, &title, text);
     let owner = alert
         .assignee
         .as_deref()

@@ -17,6 +17,7 @@ use crate::tui::desk_model::bundles::BundleEdit;
 use crate::tui::desk_model::cursor::Move;
 use crate::tui::desk_model::edit::{Edit, Filter, SortEdit};
 use crate::tui::desk_model::marks::{Field, MarkEdit};
+use crate::tui::desk_model::times::TimeForm;
 use crate::tui::paint::canvas::{Canvas, Rect};
 use crate::tui::paint::safe::SafeText;
 use crate::tui::view::chips::ChipsView;
@@ -126,6 +127,7 @@ impl QueueView {
                 Vec::new()
             }
             ActionId::Undo => triage::undo(model),
+            ActionId::CycleTime => triage::cycle_time(model, TimeForm::Age),
             _ => return triage::verb(call, model, model.targets(), self.height.get()),
         })
     }

@@ -4,8 +4,9 @@ use crate::model::alert::{Action, Status};
 use crate::model::desk::{Acted, Change, Problem};
 use crate::model::verdict::VerdictKind;
 use crate::tui::contract::{Msg, Reply, Request};
-use crate::tui::view::tests::fixture;
-use crate::tui::view::tests::stage::{Stage, fixture_answer};
+use crate::tui::paint::theme::GlyphSet;
+use crate::tui::view::tests::stage::{Stage, fixture_answer, theme};
+use crate::tui::view::tests::{fixture, judged};
 
 fn acts(stage: &Stage) -> Vec<(usize, Action)> {
     stage
@@ -311,6 +312,65 @@ fn the_lag_in_the_header_does_not_stand_still_while_nothing_arrives() {
     assert!(stage.text().contains("lag 0.4s"), "{}", stage.text());
     stage.tick(120);
     assert!(stage.text().contains("lag 2m"), "{}", stage.text());
+}
+
+/// The first line that has this in it.
+fn line(stage: &Stage, part: &str) -> String {
+    let text = stage.text();
+    text.lines().find(|line| line.contains(part)).unwrap_or_else(|| panic!("{text}")).to_owned()
+}
+
+#[test]
+fn z_t_shows_the_times_of_every_table_in_the_next_form() {
+    let mut stage = Stage::new();
+    assert!(line(&stage, "LSASS").contains("CRIT  2m   97 "), "{}", stage.text());
+    stage.press("z t");
+    assert!(line(&stage, "RISK").contains("     TIME RISK    N ALERT"), "{}", stage.text());
+    assert!(line(&stage, "LSASS").contains("CRIT 14:00:31Z   97 "), "{}", stage.text());
+    assert!(stage.text().contains("times in tables: time of day (UTC)"), "{}", stage.text());
+    stage.press("z t");
+    assert!(line(&stage, "LSASS").contains("CRIT 2026-11-22   97 "), "{}", stage.text());
+    let wide = stage.screen(120, 24, theme("mono", GlyphSet::Ascii)).rows().join("\n");
+    assert!(wide.contains("CRIT 2026-11-22 14:00:31Z   97 "), "{wide}");
+    stage.press("g e");
+    assert!(line(&stage, "fin-ws-044").contains("CRIT    2026-11-22"), "{}", stage.text());
+    stage.press("z t");
+    assert!(line(&stage, "fin-ws-044").contains("CRIT     2m"), "{}", stage.text());
+    stage.press("q").press("enter");
+    assert!(line(&stage, "process-start").contains(" 3m  process-start"), "{}", stage.text());
+}
+
+#[test]
+fn z_t_begins_with_the_form_that_the_screen_has() {
+    for (chords, forms) in [
+        (&["e"][..], ["14:02:31Z", "2026-11-22 14:02:31Z", "<1m"]),
+        (&["4"][..], ["2026-11-22 14:01:31Z  ana", " 1m  ana", "14:01:31Z  ana"]),
+        (&["E", "2"][..], ["14:00:31Z", "2026-11-22 14:00:31Z", " 2m "]),
+        (&["E", "3"][..], [" 2m   97", "14:00:31Z   97", "2026-11-22   97"]),
+        (&["E", "5"][..], ["2026-11-22 14:0", "m", "14:0"]),
+        (&["g f"][..], ["2026-11-22 1", "m", "1"]),
+    ] {
+        let mut stage = Stage::with(judged::answer);
+        for chord in chords {
+            stage.press(chord);
+        }
+        for form in forms {
+            assert!(stage.text().contains(form), "{chords:?} {form}: {}", stage.text());
+            stage.press("z t");
+        }
+        assert!(stage.text().contains(forms[0]), "{chords:?}: round: {}", stage.text());
+    }
+}
+
+#[test]
+fn tab_turns_tabs_and_says_so_where_there_are_none() {
+    let mut stage = Stage::new();
+    stage.press("tab");
+    assert!(stage.text().contains("tab is not bound here"), "{}", stage.text());
+    stage.press("enter").press("tab");
+    assert!(stage.text().contains("[2 Why"), "{}", stage.text());
+    stage.press("backtab");
+    assert!(stage.text().contains("[1 Summary"), "{}", stage.text());
 }
 
 #[test]
