@@ -174,8 +174,7 @@ fn assemble(
         absent: AHashMap::new(),
     };
     loader.note_references(&parsed.correlations);
-    for (mut rule, place) in parsed.rules {
-        rewrite::before(&mut rule);
+    for (rule, place) in parsed.rules {
         loader.add_rule(&rule, place);
     }
     loader.add_correlations(parsed.correlations);
@@ -347,14 +346,13 @@ impl Loader<'_> {
         if !self.admit(&info.id, rule.name.as_deref(), info.level, &place) {
             return;
         }
-        let mut compiled = match rsigma_eval::compile_rule(rule) {
+        let compiled = match rewrite::compile(rule) {
             Ok(compiled) => compiled,
             Err(error) => {
                 self.note_absent(&info.id, rule.name.as_deref(), "does not run");
                 return self.problem(&place, error.to_string());
             }
         };
-        rewrite::after(rule, &mut compiled);
         if let Some(name) = library::missing_detection(&rule.detection) {
             self.note_absent(&info.id, rule.name.as_deref(), "does not run");
             return self.problem(

@@ -12,6 +12,7 @@ pub mod detector;
 pub mod explain;
 pub mod fields;
 pub mod files;
+pub mod forms;
 pub mod index;
 pub mod library;
 pub mod lint;
@@ -25,6 +26,7 @@ pub mod rewrite;
 pub mod rules;
 pub mod taxonomy;
 pub mod telemetry;
+pub mod times;
 pub mod tree;
 pub mod view;
 

@@ -2,33 +2,33 @@
 //!
 //! - Words without a field stand anywhere in the event; with `all` each of them may stand in another field.
 //! - `*` and `?` stand for new lines too: logs hold scripts and command lines of several lines.
-//! - A part of a time can be compared (`hour|gte: 22`): the numbers that fulfil it are listed.
+//! - Parts of times are in [`times`]; dashes, encodings and wildcards at an end of the value in [`forms`].
 
-use ahash::AHashSet;
 use regex::{Regex, RegexSet};
 use rsigma_eval::EvalError;
 use rsigma_eval::compiler::{CompiledDetection, CompiledRule};
 use rsigma_eval::matcher::CompiledMatcher;
-use rsigma_parser::{Detection, DetectionItem, Modifier, SigmaRule, SigmaValue};
+use rsigma_parser::{Detection, DetectionItem, Modifier, SigmaRule};
 
-/// Write a parsed rule so that the library reads it as the specification does.
-pub fn before(rule: &mut SigmaRule) {
-    rule.detection.named.values_mut().for_each(detection);
-}
+use crate::detect::{forms, times};
 
-fn detection(found: &mut Detection) {
+/// Write a detection so that the library reads it as the specification does.
+fn detection(found: &mut Detection) -> Result<(), EvalError> {
     match found {
         Detection::AllOf(items) => {
-            items.iter_mut().for_each(time_part);
+            items.iter_mut().try_for_each(times::item)?;
             if let Some(apart) = words(items) {
                 *found = apart;
             }
         }
-        Detection::AnyOf(inner) | Detection::And(inner) => inner.iter_mut().for_each(detection),
-        Detection::ArrayMatch { body, .. } => detection(body),
-        Detection::Conditional { named, .. } => named.values_mut().for_each(detection),
+        Detection::AnyOf(inner) | Detection::And(inner) => {
+            inner.iter_mut().try_for_each(detection)?;
+        }
+        Detection::ArrayMatch { body, .. } => detection(body)?,
+        Detection::Conditional { named, .. } => named.values_mut().try_for_each(detection)?,
         Detection::Keywords(_) => {}
     }
+    Ok(())
 }
 
 /// Items without a field, each word apart.
@@ -74,123 +74,90 @@ fn words(items: &mut Vec<DetectionItem>) -> Option<Detection> {
     })
 }
 
-/// The numbers a part of a time can have.
-fn numbers(part: Modifier) -> Option<std::ops::RangeInclusive<i64>> {
-    Some(match part {
-        Modifier::Minute => 0..=59,
-        Modifier::Hour => 0..=23,
-        Modifier::Day => 1..=31,
-        Modifier::Week => 1..=53,
-        Modifier::Month => 1..=12,
-        Modifier::Year => 1601..=2300,
-        _ => return None,
-    })
-}
-
-fn time_part(item: &mut DetectionItem) {
-    let Some(numbers) = item.field.modifiers.iter().find_map(|part| numbers(*part)) else { return };
-    let compares = |modifier: &Modifier| {
-        use Modifier::{Gt, Gte, Lt, Lte, Neq};
-        matches!(modifier, Gt | Gte | Lt | Lte | Neq)
-    };
-    let Some(comparison) = item.field.modifiers.iter().copied().find(|it| compares(it)) else {
-        return;
-    };
-    let all: Option<Vec<i64>> = item
-        .values
-        .iter()
-        .map(|value| match value {
-            SigmaValue::Integer(number) => Some(*number),
-            _ => None,
-        })
-        .collect();
-    let Some(limits) = all else { return };
-    let holds = |number: &i64| {
-        limits.iter().any(|limit| match comparison {
-            Modifier::Gt => number > limit,
-            Modifier::Gte => number >= limit,
-            Modifier::Lt => number < limit,
-            Modifier::Lte => number <= limit,
-            _ => number != limit,
-        })
-    };
-    item.values = numbers.filter(holds).map(SigmaValue::Integer).collect();
-    item.field.modifiers.retain(|modifier| !compares(modifier));
-}
-
 /// Compile a rule as the specification reads it.
 ///
 /// # Errors
-/// What the library refuses.
+/// What the library refuses, and what we refuse.
 pub fn compile(rule: &SigmaRule) -> Result<CompiledRule, EvalError> {
-    let mut rule = rule.clone();
-    before(&mut rule);
-    let mut compiled = rsigma_eval::compile_rule(&rule)?;
-    after(&rule, &mut compiled);
+    let mut asked = rule.clone();
+    asked.detection.named.values_mut().try_for_each(detection)?;
+    let mut plain = asked.clone();
+    plain.detection.named.values_mut().for_each(without_dashes);
+    let mut compiled = rsigma_eval::compile_rule(&plain)?;
+    for (name, found) in &mut compiled.detections {
+        if let Some(asked) = asked.detection.named.get(name) {
+            of_detection(asked, found)?;
+        }
+        times::mark(found);
+    }
     Ok(compiled)
 }
 
-/// Let wildcards of a compiled rule stand for new lines; expressions that the rule itself writes stay.
-pub fn after(rule: &SigmaRule, compiled: &mut CompiledRule) {
-    let mut own = AHashSet::new();
-    rule.detection.named.values().for_each(|found| expressions(found, &mut own));
-    compiled.detections.values_mut().for_each(|found| of_detection(found, &own));
-}
-
-fn expressions<'r>(found: &'r Detection, out: &mut AHashSet<&'r str>) {
+/// Take `windash` from the items that we compile ourselves, of which the library would make too many texts.
+fn without_dashes(found: &mut Detection) {
     match found {
         Detection::AllOf(items) => {
-            for item in items.iter().filter(|item| item.field.has_modifier(Modifier::Re)) {
-                out.extend(item.values.iter().filter_map(|value| match value {
-                    SigmaValue::String(text) => Some(text.original.as_str()),
-                    _ => None,
-                }));
+            for item in items.iter_mut().filter(|item| forms::is_ours(item)) {
+                item.field.modifiers.retain(|modifier| *modifier != Modifier::WindAsh);
             }
         }
         Detection::AnyOf(inner) | Detection::And(inner) => {
-            inner.iter().for_each(|inner| expressions(inner, out));
+            inner.iter_mut().for_each(without_dashes);
         }
-        Detection::ArrayMatch { body, .. } => expressions(body, out),
-        Detection::Conditional { named, .. } => {
-            named.values().for_each(|inner| expressions(inner, out));
-        }
+        Detection::ArrayMatch { body, .. } => without_dashes(body),
+        Detection::Conditional { named, .. } => named.values_mut().for_each(without_dashes),
         Detection::Keywords(_) => {}
     }
 }
 
-fn of_detection(found: &mut CompiledDetection, own: &AHashSet<&str>) {
-    match found {
-        CompiledDetection::AllOf(items) => {
-            items.iter_mut().for_each(|item| of_matcher(&mut item.matcher, own));
+/// Correct what the library made of a detection; the two have the same shape. Wildcards stand for new lines, and
+/// expressions that the rule itself writes stay.
+fn of_detection(asked: &Detection, found: &mut CompiledDetection) -> Result<(), EvalError> {
+    match (asked, found) {
+        (Detection::AllOf(asked), CompiledDetection::AllOf(found)) => {
+            for (asked, found) in asked.iter().zip(found) {
+                if forms::is_ours(asked) {
+                    found.matcher = forms::compile(asked)?;
+                } else if !asked.field.has_modifier(Modifier::Re) {
+                    of_matcher(&mut found.matcher);
+                }
+            }
         }
-        CompiledDetection::AnyOf(inner) | CompiledDetection::And(inner) => {
-            inner.iter_mut().for_each(|inner| of_detection(inner, own));
+        (Detection::AnyOf(asked), CompiledDetection::AnyOf(found))
+        | (Detection::And(asked), CompiledDetection::And(found)) => {
+            for (asked, found) in asked.iter().zip(found) {
+                of_detection(asked, found)?;
+            }
         }
-        CompiledDetection::Keywords(matcher) => of_matcher(matcher, own),
-        CompiledDetection::ArrayMatch { body, .. } => of_detection(body, own),
-        CompiledDetection::Conditional { named, .. } => {
-            named.values_mut().for_each(|inner| of_detection(inner, own));
+        (
+            Detection::ArrayMatch { body: asked, .. },
+            CompiledDetection::ArrayMatch { body: found, .. },
+        ) => of_detection(asked, found)?,
+        (
+            Detection::Conditional { named: asked, .. },
+            CompiledDetection::Conditional { named: found, .. },
+        ) => {
+            for (name, found) in found {
+                if let Some(asked) = asked.get(name) {
+                    of_detection(asked, found)?;
+                }
+            }
         }
+        (_, CompiledDetection::Keywords(matcher)) => of_matcher(matcher),
+        _ => {}
     }
+    Ok(())
 }
 
-fn of_matcher(matcher: &mut CompiledMatcher, own: &AHashSet<&str>) {
+fn of_matcher(matcher: &mut CompiledMatcher) {
     match matcher {
         CompiledMatcher::Regex(regex) => {
-            if let Some(wider) = wider(regex.as_str(), own)
-                && let Ok(wider) = Regex::new(&wider)
-            {
+            if let Ok(wider) = Regex::new(&wider(regex.as_str())) {
                 *regex = wider;
             }
         }
         CompiledMatcher::RegexSetMatch { set, .. } => {
-            let widened: Vec<String> = set
-                .patterns()
-                .iter()
-                .map(|pattern| wider(pattern, own).unwrap_or_else(|| pattern.clone()))
-                .collect();
-            if widened != set.patterns()
-                && let Ok(widened) = RegexSet::new(&widened)
+            if let Ok(widened) = RegexSet::new(set.patterns().iter().map(|pattern| wider(pattern)))
             {
                 *set = widened;
             }
@@ -198,20 +165,17 @@ fn of_matcher(matcher: &mut CompiledMatcher, own: &AHashSet<&str>) {
         CompiledMatcher::AnyOf(inner)
         | CompiledMatcher::AllOf(inner)
         | CompiledMatcher::CaseInsensitiveGroup { children: inner, .. } => {
-            inner.iter_mut().for_each(|inner| of_matcher(inner, own));
+            inner.iter_mut().for_each(of_matcher);
         }
-        CompiledMatcher::Not(inner) => of_matcher(inner, own),
+        CompiledMatcher::Not(inner) => of_matcher(inner),
         _ => {}
     }
 }
 
 /// The expression of a value with wildcards, with new lines among what they stand for.
-fn wider(pattern: &str, own: &AHashSet<&str>) -> Option<String> {
-    if own.iter().any(|text| !text.is_empty() && pattern.ends_with(text)) {
-        return None;
-    }
-    Some(match pattern.strip_prefix("(?i)") {
+fn wider(pattern: &str) -> String {
+    match pattern.strip_prefix("(?i)") {
         Some(rest) => format!("(?is){rest}"),
         None => format!("(?s){pattern}"),
-    })
+    }
 }

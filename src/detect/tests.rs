@@ -172,6 +172,30 @@ fn filters_are_joined_and_levels_and_switches_count() {
 }
 
 #[test]
+fn the_events_own_time_has_the_name_that_shippers_give_it() {
+    let mut event = process(&[]);
+    // 2025-03-04T22:05:06Z
+    event.timestamp = Timestamp::from_seconds(1_741_125_906);
+    for (test, expected) in [
+        ("'@timestamp|hour': 22", true),
+        ("'@timestamp|hour': 21", false),
+        ("'@timestamp|minute|lte': 5", true),
+        ("'@timestamp|exists': true", true),
+        ("'@timestamp|exists': false", false),
+        ("'@timestamp|startswith': '2025-03-04T22:05'", true),
+        ("'@timestamp|contains': '2024'", false),
+    ] {
+        let rules = rule(&format!("  s:\n    {test}\n  condition: s\n"));
+        assert_eq!(fires(&rules, &event), expected, "{test}");
+    }
+    // The view is used again, and the time is the next event's.
+    let rules = rule("  s:\n    '@timestamp|hour': 23\n  condition: s\n");
+    let mut later = event.clone();
+    later.timestamp = Timestamp::from_seconds(1_741_125_906 + 3_600);
+    assert!(!fires(&rules, &event) && fires(&rules, &later));
+}
+
+#[test]
 fn a_match_says_what_matched() {
     let rules = rule(
         "  s:\n    Image|endswith: '\\a.exe'\n    CommandLine|contains: 'z'\n  f:\n    User: x\n  condition: s and not f\n",

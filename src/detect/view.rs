@@ -13,11 +13,17 @@ use smallvec::SmallVec;
 
 use crate::detect::fields;
 use crate::detect::memo::{Memo, Number, Question};
+use crate::detect::times;
 use crate::model::event::{Event, Value};
 use crate::model::field::{self, FieldId};
 
 /// Stands after every text of [`View::all_lowered`].
 pub const TEXT_END: char = '\0';
+
+/// The event's own time, which stands beside its fields and not among them.
+const STAMP: &str = "@timestamp";
+/// In the place of a field's place: the event's own time.
+const STAMP_PLACE: usize = usize::MAX;
 
 /// A rule field name as a small number.
 pub type Slot = u16;
@@ -33,6 +39,10 @@ pub struct SlotTable {
     namespaces: &'static [&'static str],
     /// The slots that fields under a prefix feed already.
     within: AHashSet<(Slot, &'static str)>,
+    /// Slots whose values are read as times.
+    times: AHashSet<Slot>,
+    /// Slots that the event's own time fills where no field does.
+    stamps: SmallVec<[Slot; 2]>,
     /// Tests and indexes so far.
     questions: u32,
 }
@@ -52,7 +62,8 @@ impl SlotTable {
         for prefix in self.namespaces {
             if self.within.insert((slot, prefix)) {
                 // What the record itself calls so comes first; no other record has fields of this prefix.
-                for own in fields::own_names(prefix, name) {
+                let plain = times::read_as_time(name).unwrap_or(name);
+                for own in fields::own_names(prefix, plain) {
                     self.feed(&own, slot, 0);
                 }
             }
@@ -61,9 +72,23 @@ impl SlotTable {
     }
 
     fn add(&mut self, name: &str) -> Option<Slot> {
+        let plain = match times::read_as_time(name) {
+            Some(plain) => {
+                // Who asks by the rule's own name sees the value as it is.
+                self.slot(plain)?;
+                plain
+            }
+            None => name,
+        };
         let slot = Slot::try_from(self.names.len()).ok()?;
-        for (place, candidate) in (1..).zip(fields::candidates(name)) {
+        for (place, candidate) in (1..).zip(fields::candidates(plain)) {
             self.feed(&candidate, slot, u8::try_from(place).unwrap_or(u8::MAX));
+        }
+        if plain != name {
+            self.times.insert(slot);
+        }
+        if plain == STAMP {
+            self.stamps.push(slot);
         }
         self.names.push(name.to_owned());
         self.by_name.insert(name.to_owned(), slot);
@@ -138,6 +163,8 @@ pub struct View<'r, 'e> {
     turn: u32,
     slots: Vec<Filled<'e>>,
     all_lowered: OnceCell<String>,
+    /// The event's own time as text.
+    stamp: OnceCell<String>,
     /// The last event's, to be filled again.
     spare: Cell<String>,
     /// What was found out about values that come again.
@@ -155,6 +182,7 @@ impl<'r, 'e> View<'r, 'e> {
             turn: 0,
             slots,
             all_lowered: OnceCell::new(),
+            stamp: OnceCell::new(),
             spare: Cell::default(),
             memo: Memo::default(),
         }
@@ -177,6 +205,7 @@ impl<'r, 'e> View<'r, 'e> {
     /// Show `event` from now on.
     pub fn show(&mut self, event: &'e Event) {
         self.event = Some(event);
+        self.stamp.take();
         if let Some(mut text) = self.all_lowered.take() {
             text.clear();
             self.spare.set(text);
@@ -203,6 +232,33 @@ impl<'r, 'e> View<'r, 'e> {
                 }
             }
         }
+        self.fill_stamps();
+    }
+
+    /// Give the event's own time to the slots that ask for it and that no field filled.
+    fn fill_stamps(&mut self) {
+        for slot in &self.table.stamps {
+            let Some(filled) = self.slots.get_mut(usize::from(*slot)) else { continue };
+            if filled.turn != self.turn {
+                filled.turn = self.turn;
+                filled.place = u8::MAX;
+                filled.many = false;
+                filled.field = FieldId::intern(STAMP);
+                filled.at = STAMP_PLACE;
+                filled.lowered.take();
+                filled.number.set(None);
+            }
+        }
+    }
+
+    /// The value at a place of the event.
+    fn at(&self, place: usize) -> Option<Value<'_>> {
+        let event = self.event?;
+        if place == STAMP_PLACE {
+            let text = self.stamp.get_or_init(|| event.timestamp.to_string());
+            return Some(Value::Str(text));
+        }
+        event.at(place)
     }
 
     /// The event shown.
@@ -225,8 +281,8 @@ impl<'r, 'e> View<'r, 'e> {
     }
 
     /// The slot's first value.
-    pub fn first(&self, slot: Slot) -> Option<Value<'e>> {
-        self.filled(slot).and_then(|filled| self.event?.at(filled.at))
+    pub fn first(&self, slot: Slot) -> Option<Value<'_>> {
+        self.filled(slot).and_then(|filled| self.at(filled.at))
     }
 
     /// Has the slot's field several values?
@@ -248,6 +304,10 @@ impl<'r, 'e> View<'r, 'e> {
         if let Some(lowered) = filled.lowered.get() {
             return Some(lowered);
         }
+        if filled.at == STAMP_PLACE {
+            let text = self.at(filled.at)?.to_text().to_lowercase();
+            return Some(filled.lowered.get_or_init(|| Cow::Owned(text)));
+        }
         let value = self.event?.at(filled.at)?;
         if matches!(value, Value::Null) {
             return None;
@@ -259,12 +319,13 @@ impl<'r, 'e> View<'r, 'e> {
     }
 
     /// The slot's value in the library's form; several values are an array.
-    pub fn library_value(&self, slot: Slot) -> Option<EventValue<'e>> {
+    pub fn library_value(&self, slot: Slot) -> Option<EventValue<'_>> {
         let filled = self.filled(slot)?;
+        let form = if self.table.times.contains(&slot) { time_value } else { library_value };
         if filled.many {
-            return Some(EventValue::Array(self.all(slot).map(library_value).collect()));
+            return Some(EventValue::Array(self.all(slot).map(form).collect()));
         }
-        self.event?.at(filled.at).map(library_value)
+        self.at(filled.at).map(form)
     }
 
     /// All of [`View::texts`] in lower case, one after another, each ended by [`TEXT_END`].
@@ -314,6 +375,17 @@ fn library_value(value: Value<'_>) -> EventValue<'_> {
         Value::Float(number) => EventValue::Float(number),
         Value::Bool(truth) => EventValue::Bool(truth),
         Value::Null => EventValue::Null,
+    }
+}
+
+/// As [`library_value`], with the seconds of a time in place of its text: the library knows fewer forms.
+fn time_value(value: Value<'_>) -> EventValue<'_> {
+    match value {
+        Value::Str(text) => match times::seconds(text) {
+            Some(seconds) => EventValue::Int(seconds),
+            None => library_value(value),
+        },
+        other => library_value(other),
     }
 }
 

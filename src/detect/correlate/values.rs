@@ -31,7 +31,7 @@ pub fn hash(bytes: &[u8]) -> Id128 {
 pub fn text<'s, 'e: 's>(
     source: Source,
     seen: &Seen<'s>,
-    view: &View<'_, 'e>,
+    view: &'s View<'_, 'e>,
 ) -> Option<Cow<'s, str>> {
     let value: Cow<'s, str> = match source {
         Source::Child(place) => seen.group.get(usize::from(place))?.as_str().into(),

@@ -128,3 +128,17 @@ fn long_values_are_cut_at_a_character() {
     assert!(short.len() <= VALUE_BYTES_MAX && short.ends_with('…'));
     assert_eq!(cut("short"), "short");
 }
+
+#[test]
+fn an_explanation_reads_wildcards_dashes_and_times_as_the_rule_that_runs() {
+    let plan = plan(
+        "    s:\n        x|startswith: ['b*', 'a*c']\n        y|contains|windash: ' /create '\n        z|hour: 22\n    condition: s\n",
+    );
+    let with =
+        |x| event(&[("x", x), ("y", "t \u{2013}create y"), ("z", "2025-03-04 22:05:06.123")]);
+    let found = plan.explain(&with("abcd"));
+    assert!(found.holds, "{found:?}");
+    assert_eq!(row(&found, "x").value, "a*c");
+    assert_eq!(row(&found, "z").actual.as_deref(), Some("2025-03-04 22:05:06.123"));
+    assert!(!plan.explain(&with("xabc")).holds);
+}
