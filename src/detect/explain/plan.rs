@@ -11,6 +11,7 @@ use rsigma_parser::{
 };
 
 use crate::detect::explain::words;
+use crate::detect::library;
 use crate::detect::logsource::Binding;
 use crate::detect::rewrite;
 use crate::detect::tree::{self, Node};
@@ -39,8 +40,11 @@ pub struct Plan {
 #[derive(Debug, thiserror::Error)]
 pub enum PlanError {
     /// The library refuses it.
-    #[error(transparent)]
+    #[error("the rule does not run: {0}")]
     Compile(#[from] rsigma_eval::EvalError),
+    /// Its condition names what is no detection.
+    #[error("the rule does not run: the condition names {0}, which is no detection of the rule")]
+    Missing(String),
     /// Too many field names.
     #[error("the rule names more than 65,535 different fields")]
     Fields,
@@ -81,7 +85,14 @@ pub(super) enum Form {
 
 impl Plan {
     /// Prepare a rule (with its filters joined).
+    ///
+    /// # Errors
+    /// The rule as a whole does not run, whatever its parts would say.
     pub fn new(rule: &SigmaRule, id: String) -> Result<Plan, PlanError> {
+        if let Some(name) = library::missing_detection(&rule.detection) {
+            return Err(PlanError::Missing(name));
+        }
+        rewrite::compile(rule)?;
         let binding = Binding::of(&rule.logsource);
         let mut slots = SlotTable::default();
         slots.enter(binding.as_ref().map(Binding::namespaces).unwrap_or_default());

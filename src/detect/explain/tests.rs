@@ -130,6 +130,24 @@ fn long_values_are_cut_at_a_character() {
 }
 
 #[test]
+fn a_rule_that_does_not_run_is_not_explained_but_told_why() {
+    for (detection, why) in [
+        (
+            "    s:\n        x: a\n    condition: s and not 1 of filter_*\n",
+            "the condition names filter_*",
+        ),
+        ("    s: {}\n    condition: s\n", "must not be empty"),
+        ("    s:\n        x: a\n    t:\n        x|re: '('\n    condition: s\n", "invalid regex"),
+    ] {
+        let text = format!("{HEAD}{detection}");
+        let rule = parse_sigma_yaml(&text).unwrap().rules.remove(0);
+        let error = Plan::new(&rule, "id".to_owned()).unwrap_err().to_string();
+        assert!(error.starts_with("the rule does not run: "), "{error}");
+        assert!(error.contains(why), "{error}");
+    }
+}
+
+#[test]
 fn an_explanation_reads_wildcards_dashes_and_times_as_the_rule_that_runs() {
     let plan = plan(
         "    s:\n        x|startswith: ['b*', 'a*c']\n        y|contains|windash: ' /create '\n        z|hour: 22\n    condition: s\n",
