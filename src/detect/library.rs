@@ -1,12 +1,56 @@
 //! What the library's engine does around single rules and we do ourselves: filters, and names that must exist.
 
+use std::collections::BTreeMap;
+
 use ahash::AHashSet;
+use rsigma_eval::EvalError;
 use rsigma_parser::{
-    ConditionExpr, Detections, FilterRule, FilterRuleTarget, LogSource, SigmaRule,
+    ConditionExpr, Detection, Detections, FilterRule, FilterRuleTarget, LogSource, Quantifier,
+    SelectorPattern, SigmaRule, parse_sigma_yaml,
 };
+use thiserror::Error;
 
 use crate::detect::load::RuleProblem;
-use crate::detect::polarity;
+use crate::detect::{placeholders, polarity, rewrite};
+
+/// A rule into which a filter's detections are put to see whether they can run.
+const SHELL: &str =
+    "title: filter\nlogsource: {product: any}\ndetection: {s: {a: b}, condition: s}\n";
+
+/// Why a filter is not used.
+#[derive(Debug, Error)]
+pub enum FilterError {
+    /// Its condition names nothing.
+    #[error("the filter is not used: its condition names {0}, which is no detection of the filter")]
+    Missing(String),
+    /// It has a placeholder that means nothing.
+    #[error("the filter is not used: it {0}")]
+    Placeholder(#[from] placeholders::PlaceholderError),
+    /// The library refuses it.
+    #[error("the filter is not used: {0}")]
+    Compile(#[from] EvalError),
+}
+
+/// Fill in a filter's placeholders and see that it could be joined to a rule: a broken filter must not take the rules
+/// that it is for with it.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn ready(
+    filter: &mut FilterRule,
+    values: &BTreeMap<String, Vec<String>>,
+) -> Result<(), FilterError> {
+    if let Some(name) = missing_detection(&filter.detection) {
+        return Err(FilterError::Missing(name));
+    }
+    let shell = parse_sigma_yaml(SHELL).map(|shell| shell.rules.into_iter().next());
+    let Ok(Some(mut rule)) = shell else { return Ok(()) };
+    rule.detection = filter.detection.clone();
+    placeholders::expand(&mut rule, values)?;
+    rewrite::compile(&rule)?;
+    filter.detection = rule.detection;
+    Ok(())
+}
 
 /// Add every filter's condition to the rules it is for.
 ///
@@ -79,43 +123,75 @@ fn includes(filter: &LogSource, rule: &LogSource) -> bool {
 }
 
 fn join(rule: &mut SigmaRule, filter: &FilterRule, number: usize) {
-    // A leading underscore keeps the names out of the rule's own `1 of them`.
-    let prefix = format!("_filter_{number}_");
+    let mut joint = Joint { number, filter: &filter.detection, counted: Vec::new() };
+    let mut added: Vec<ConditionExpr> =
+        filter.detection.conditions.iter().map(|one| joint.renamed(one)).collect();
+    // A list of conditions is joined by or, as in a rule.
+    let added = match added.pop() {
+        Some(only) if added.is_empty() => only,
+        last => {
+            added.extend(last);
+            ConditionExpr::Or(added)
+        }
+    };
     for (name, detection) in &filter.detection.named {
-        rule.detection.named.insert(format!("{prefix}{name}"), detection.clone());
+        rule.detection.named.insert(joint.name(name), detection.clone());
     }
-    let names: Vec<&String> = filter.detection.named.keys().collect();
+    rule.detection.named.extend(joint.counted);
     for condition in &mut rule.detection.conditions {
         let own = std::mem::replace(condition, ConditionExpr::And(Vec::new()));
-        let mut both = vec![own];
-        both.extend(
-            filter.detection.conditions.iter().map(|added| renamed(added, &prefix, &names)),
-        );
-        *condition = ConditionExpr::And(both);
+        *condition = ConditionExpr::And(vec![own, added.clone()]);
     }
 }
 
-fn renamed(condition: &ConditionExpr, prefix: &str, names: &[&String]) -> ConditionExpr {
-    let inner =
-        |list: &[ConditionExpr]| list.iter().map(|one| renamed(one, prefix, names)).collect();
-    match condition {
-        ConditionExpr::And(list) => ConditionExpr::And(inner(list)),
-        ConditionExpr::Or(list) => ConditionExpr::Or(inner(list)),
-        ConditionExpr::Not(one) => ConditionExpr::Not(Box::new(renamed(one, prefix, names))),
-        ConditionExpr::Identifier(name) => ConditionExpr::Identifier(format!("{prefix}{name}")),
-        ConditionExpr::Selector { quantifier, pattern } => {
-            let mut chosen: Vec<_> = names
-                .iter()
-                .filter(|name| pattern.matches_detection_name(name))
-                .map(|name| ConditionExpr::Identifier(format!("{prefix}{name}")))
-                .collect();
-            chosen.sort_by_key(ToString::to_string);
-            match quantifier {
-                rsigma_parser::Quantifier::All => ConditionExpr::And(chosen),
-                // Counts above one are not in the specification for filters; any is the weaker reading.
-                rsigma_parser::Quantifier::Any | rsigma_parser::Quantifier::Count(_) => {
-                    ConditionExpr::Or(chosen)
-                }
+/// A filter on its way into a rule.
+struct Joint<'f> {
+    number: usize,
+    filter: &'f Detections,
+    /// Detections that stand again under names of their own, so that a selector can count them.
+    counted: Vec<(String, Detection)>,
+}
+
+impl Joint<'_> {
+    /// A leading underscore keeps the names out of the rule's own `1 of them`.
+    fn name(&self, name: &str) -> String {
+        format!("_filter_{}_{name}", self.number)
+    }
+
+    fn renamed(&mut self, condition: &ConditionExpr) -> ConditionExpr {
+        match condition {
+            ConditionExpr::And(list) => {
+                ConditionExpr::And(list.iter().map(|one| self.renamed(one)).collect())
+            }
+            ConditionExpr::Or(list) => {
+                ConditionExpr::Or(list.iter().map(|one| self.renamed(one)).collect())
+            }
+            ConditionExpr::Not(one) => ConditionExpr::Not(Box::new(self.renamed(one))),
+            ConditionExpr::Identifier(name) => ConditionExpr::Identifier(self.name(name)),
+            ConditionExpr::Selector { quantifier, pattern } => self.selector(quantifier, pattern),
+        }
+    }
+
+    fn selector(&mut self, quantifier: &Quantifier, pattern: &SelectorPattern) -> ConditionExpr {
+        let mut chosen: Vec<(&String, &Detection)> = self
+            .filter
+            .named
+            .iter()
+            .filter(|(name, _)| pattern.matches_detection_name(name))
+            .collect();
+        chosen.sort_by_key(|(name, _)| name.as_str());
+        let named = || chosen.iter().map(|(name, _)| ConditionExpr::Identifier(self.name(name)));
+        match quantifier {
+            Quantifier::All => ConditionExpr::And(named().collect()),
+            Quantifier::Any | Quantifier::Count(1) => ConditionExpr::Or(named().collect()),
+            Quantifier::Count(_) => {
+                let prefix = format!("_count_{}_{}_", self.number, self.counted.len());
+                let again = chosen
+                    .iter()
+                    .map(|(name, found)| (format!("{prefix}{name}"), (*found).clone()));
+                self.counted.extend(again);
+                let pattern = SelectorPattern::Pattern(format!("{prefix}*"));
+                ConditionExpr::Selector { quantifier: quantifier.clone(), pattern }
             }
         }
     }

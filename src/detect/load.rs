@@ -15,6 +15,7 @@ use crate::detect::logsource::Binding;
 use crate::detect::placeholders;
 use crate::detect::rewrite;
 use crate::detect::rules::{Compiled, Parts, RuleSet};
+use crate::detect::shape;
 use crate::detect::tree;
 use crate::model::finding::RuleInfo;
 use crate::model::severity::Severity;
@@ -131,6 +132,14 @@ fn parse_all<'d>(
     for document in documents {
         parse(document, &mut parsed, problems);
     }
+    parsed.filters.retain_mut(|(filter, place)| {
+        let refused = library::ready(filter, values).err();
+        let problem = refused
+            .map(|error| RuleProblem::new(place.file.clone(), place.line, error.to_string()));
+        let used = problem.is_none();
+        problems.extend(problem);
+        used
+    });
     library::apply_filters(
         &mut parsed.rules.iter_mut().map(|(rule, _)| rule),
         &parsed.filters,
@@ -187,16 +196,25 @@ fn assemble(
 
 fn parse(document: &Document, parsed: &mut Parsed, problems: &mut Vec<RuleProblem>) {
     let place = Place { file: document.file.clone(), line: document.line };
-    let collection = match parse_sigma_yaml(&document.text) {
+    let mut collection = match parse_sigma_yaml(&document.text) {
         Ok(collection) => collection,
         Err(error) => {
             problems.push(RuleProblem::of_file(place.file, place.line, error.to_string()));
             return;
         }
     };
+    let line_of = |row: u32| first_line(document).saturating_add(row.saturating_sub(1));
+    let misread = shape::misread(&document.text, &collection);
+    if !misread.is_empty() {
+        let problem = |(row, reason)| RuleProblem::new(place.file.clone(), line_of(row), reason);
+        problems.extend(misread.into_iter().map(problem));
+        return;
+    }
+    for remark in shape::settle(&mut collection) {
+        parsed.warnings.push(RuleProblem::new(place.file.clone(), place.line, remark));
+    }
     for error in &collection.errors {
-        let line = inner_line(error)
-            .map_or(place.line, |line| first_line(document).saturating_add(line - 1));
+        let line = inner_line(error).map_or(place.line, line_of);
         problems.push(RuleProblem::of_file(place.file.clone(), line, with_fix(error)));
     }
     parsed.rules.extend(collection.rules.into_iter().map(|rule| (rule, place.clone())));

@@ -24,12 +24,15 @@ pub mod polarity;
 pub mod reach;
 pub mod rewrite;
 pub mod rules;
+pub mod shape;
 pub mod taxonomy;
 pub mod telemetry;
 pub mod times;
 pub mod tree;
 pub mod view;
 
+#[cfg(test)]
+mod filter_tests;
 #[cfg(test)]
 mod hostile_tests;
 #[cfg(test)]

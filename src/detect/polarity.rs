@@ -19,7 +19,7 @@ pub fn of_filter(filter: &FilterRule) -> Option<&'static str> {
             let place = names.iter().position(|known| *known == name);
             place.is_some_and(|place| combination & (1 << place) != 0)
         };
-        filter.detection.conditions.iter().all(|condition| eval(condition, &names, &is_true))
+        filter.detection.conditions.iter().any(|condition| eval(condition, &names, &is_true))
     };
     let all = 1_u32 << names.len();
     if (0..all).all(|combination| !holds(combination)) {
@@ -35,10 +35,13 @@ pub fn of_filter(filter: &FilterRule) -> Option<&'static str> {
 
 /// A filter that denies just what a rule looks for hides everything that the rule can find.
 pub fn hides_rule(filter: &FilterRule, rule: &SigmaRule) -> bool {
-    let denied: Vec<&Detection> = filter
-        .detection
-        .conditions
-        .iter()
+    // Of several conditions one is enough, so that none alone hides anything.
+    let only = match filter.detection.conditions.as_slice() {
+        [only] => Some(only),
+        _ => None,
+    };
+    let denied: Vec<&Detection> = only
+        .into_iter()
         .filter_map(|condition| match condition {
             ConditionExpr::Not(inner) => match inner.as_ref() {
                 ConditionExpr::Identifier(name) => filter.detection.named.get(name),
@@ -87,7 +90,10 @@ fn eval(condition: &ConditionExpr, names: &[&str], is_true: &impl Fn(&str) -> bo
             let mut chosen = names.iter().filter(|name| pattern.matches_detection_name(name));
             match quantifier {
                 Quantifier::All => chosen.all(|name| is_true(name)),
-                Quantifier::Any | Quantifier::Count(_) => chosen.any(|name| is_true(name)),
+                Quantifier::Any => chosen.any(|name| is_true(name)),
+                Quantifier::Count(least) => {
+                    chosen.filter(|name| is_true(name)).count() as u64 >= *least
+                }
             }
         }
     }
@@ -119,6 +125,8 @@ mod tests {
         assert_eq!(of_filter(&filter("not benign")), None);
         assert_eq!(of_filter(&filter("not 1 of them")), None);
         assert_eq!(of_filter(&filter("not (benign and tool)")), None);
+        assert_eq!(of_filter(&filter("not 2 of them")), None);
+        assert_eq!(of_filter(&filter("[not benign, not tool]")), None);
     }
 
     #[test]

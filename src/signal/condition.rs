@@ -2,8 +2,8 @@
 
 use crate::signal::load::{Issue, Reader};
 use crate::signal::when::{Glob, Place, When};
-use crate::signal::yaml::{Entry, Kind, Node};
 use crate::stdx::time::SECOND_US;
+use crate::stdx::yaml::{Entry, Kind, Node};
 
 /// Largest number of events or values that `count` and `distinct` compare with: their rows hold each of them.
 pub const EXACT_MAX: u64 = 10_000;

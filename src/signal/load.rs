@@ -15,9 +15,9 @@ use crate::signal::condition::Condition;
 use crate::signal::files::{self, Document};
 use crate::signal::set::{Signal, SignalSet};
 use crate::signal::when::{Glob, Place, When};
-use crate::signal::yaml::{self, Entry, Kind, Node};
 use crate::stdx::id::IdHasher;
 use crate::stdx::time::micros;
+use crate::stdx::yaml::{self, Entry, Kind, Node};
 
 /// Series that one signal counts apart, where it does not say.
 pub const CARDINALITY_DEFAULT: usize = 10_000;

@@ -19,7 +19,6 @@ pub mod slices;
 pub mod state;
 pub mod travel;
 pub mod when;
-pub mod yaml;
 
 #[cfg(test)]
 mod tests;

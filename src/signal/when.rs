@@ -5,7 +5,7 @@ use regex::{Regex, RegexBuilder};
 use crate::model::event::{Event, Value};
 use crate::model::field::FieldId;
 use crate::signal::load::{Issue, Reader};
-use crate::signal::yaml::{Kind, Node};
+use crate::stdx::yaml::{Kind, Node};
 
 /// The event's class, which is no field.
 pub const CLASS: &str = "watchfloor.class";

@@ -14,3 +14,4 @@ pub mod stop;
 pub mod task;
 pub mod ticket;
 pub mod time;
+pub mod yaml;

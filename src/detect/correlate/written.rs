@@ -202,3 +202,52 @@ fn negative_numbers_are_numbers() {
     let Test::Average(bounds) = test else { panic!("{test:?}") };
     assert!(bounds.hold(-6.0, true) && !bounds.hold(-5.0, true));
 }
+
+#[test]
+fn keys_that_no_correlation_has_are_refused_with_their_line_and_the_nearest_key() {
+    let count = "type: event_count, rules: [a], timespan: 1m";
+    for (body, words) in [
+        (format!("{count}, groupby: [user.name], condition: {{gte: 2}}"), "did you mean group-by"),
+        (format!("{count}, group_by: [user.name], condition: {{gte: 2}}"), "did you mean group-by"),
+        (format!("{count}, condition: {{gte: 2, foo: 1}}"), "has no key foo"),
+        (
+            "type: value_count, rules: [a], timespan: 1m, condition: {gte: 2, feild: user.name}".into(),
+            "did you mean field",
+        ),
+        (format!("{count}, alias: {{}}, condition: {{gte: 2}}"), "did you mean aliases"),
+        (format!("{count}, group-by: [5], condition: {{gte: 2}}"), "correlation.group-by"),
+        (
+            "type: value_percentile, rules: [a], timespan: 1m, condition: {gte: 2, field: x, percentile: 99.5}"
+                .into(),
+            "percentile cannot be a number like this",
+        ),
+    ] {
+        let (line, reason) = problem(&x(&body));
+        assert!(reason.contains(words), "{body}: {reason}");
+        assert_eq!(line, FIRST + 1, "{body}: {reason}");
+        assert_eq!(load(&x(&body)).rules.correlations(), 0, "{body}");
+    }
+    let beside =
+        format!("{}group-by: [user.name]\n", x("type: temporal, rules: [a, b], timespan: 1m"));
+    let (line, reason) = problem(&beside);
+    assert_eq!(
+        (line, reason.as_str()),
+        (FIRST + 2, "group-by stands beside `correlation` and not in it")
+    );
+}
+
+#[test]
+fn a_timespan_without_a_unit_is_told_with_what_to_write() {
+    for written in ["90", "'90'", "1x", "soon"] {
+        let body =
+            format!("type: event_count, rules: [a], timespan: {written}, condition: {{gte: 2}}");
+        let (line, reason) = problem(&x(&body));
+        let value = written.trim_matches('\'');
+        assert!(
+            reason.starts_with(&format!("correlation.timespan: {value} is no span of time")),
+            "{reason}"
+        );
+        assert!(reason.contains("90s, 5m, 1h"), "{reason}");
+        assert_eq!(line, FIRST + 1);
+    }
+}

@@ -6,6 +6,7 @@ use rsigma_parser::{Severity, lint_yaml_str, parse_sigma_yaml};
 
 use crate::detect::files::Document;
 use crate::detect::lint::{Edit, Finding, Weight, logic, names};
+use crate::detect::shape;
 
 /// What stands before the names of findings that a file allows.
 const ALLOW: &str = "watchfloor: allow ";
@@ -108,7 +109,13 @@ pub(super) fn document(document: &Document, found: &mut Vec<Finding>) {
         let row = warning.span.map_or(0, |span| span.start_line as usize);
         found.push(page.finding(&id, weight, page.line(row), warning.message));
     }
-    let Ok(collection) = parse_sigma_yaml(&document.text) else { return };
+    let Ok(mut collection) = parse_sigma_yaml(&document.text) else { return };
+    for (row, reason) in shape::misread(&document.text, &collection) {
+        let row = usize::try_from(row.saturating_sub(1)).unwrap_or(0);
+        found.push(page.finding("not_loaded", Weight::Error, page.line(row), reason));
+    }
+    // The library's linter has a word for what only is remarkable.
+    shape::settle(&mut collection);
     for error in &collection.errors {
         found.push(page.finding("not_loaded", Weight::Error, document.line, error.clone()));
     }

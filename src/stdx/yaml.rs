@@ -86,15 +86,26 @@ impl Kind {
 
 /// Read one document.
 pub fn parse(text: &str) -> Result<Node, YamlError> {
+    read(text, 0, false)
+}
+
+/// The same as readers of Sigma rules see it: with so many anchors and aliases at most, and with `yes`, `on` and `y` as
+/// texts.
+pub fn parse_rule(text: &str, aliases_max: usize) -> Result<Node, YamlError> {
+    read(text, aliases_max, true)
+}
+
+fn read(text: &str, aliases_max: usize, strict_booleans: bool) -> Result<Node, YamlError> {
     let mut budget = Budget::default();
     budget.max_depth = DEPTH_MAX;
     budget.max_nodes = NODES_MAX;
-    budget.max_anchors = 0;
-    budget.max_aliases = 0;
+    budget.max_anchors = aliases_max;
+    budget.max_aliases = aliases_max;
     budget.max_documents = 1;
     let options = serde_saphyr::options! {
         budget: Some(budget),
         with_snippet: false,
+        strict_booleans: strict_booleans,
     };
     let parsed: Result<Spanned<Kind>, _> = serde_saphyr::from_str_with_options(text, options);
     match parsed {
@@ -268,5 +279,17 @@ mod tests {
         let deep = format!("a: {}{}", "[".repeat(60), "]".repeat(60));
         assert!(parse(&deep).is_err());
         assert!(parse("a: 1\na: 2\n").is_err(), "a key stands once");
+    }
+
+    #[test]
+    fn rules_have_a_few_aliases_and_only_two_words_for_truth() {
+        let tree = parse_rule("a: &x [y, on, true]\nb: *x\n", 4).unwrap();
+        let Kind::Map(top) = tree.kind else { panic!("{tree:?}") };
+        for entry in &top {
+            let Kind::List(items) = &entry.value.kind else { panic!("{entry:?}") };
+            let kinds: Vec<_> = items.iter().map(|item| item.kind.clone()).collect();
+            assert_eq!(kinds, [Kind::Text("y".into()), Kind::Text("on".into()), Kind::Bool(true)]);
+        }
+        assert!(parse_rule("a: &x [1]\nb: [*x, *x, *x, *x, *x]\n", 4).is_err());
     }
 }
