@@ -213,7 +213,13 @@ impl DetailView {
             ActionId::Undo => return Some(triage::undo(model)),
             ActionId::CycleTime => return Some(triage::cycle_time(model, self.own_times())),
             ActionId::MergeNew => return Some(vec![Effect::Edit(Edit::Merge), triage::follow()]),
-            _ => return triage::verb(call, model, Targets::one(self.id), self.list_height),
+            _ => {
+                // Never what is under the list's cursor: that may be a bundle which this alert has joined meanwhile.
+                let listed = model.rows().get(self.id).map(AsRef::as_ref);
+                let about = listed.or(self.detail.as_ref().map(|detail| &detail.alert));
+                let on = (Targets::one(self.id), about);
+                return triage::verb(call, model, on, self.list_height);
+            }
         }
         Some(self.ask_tab())
     }
@@ -448,7 +454,7 @@ impl View for DetailView {
         if next && self.events() < 2 && self.factors() == 0 {
             return Some("there is no other event");
         }
-        triage::unavailable(call, model)
+        triage::unavailable(call, model, false)
     }
 
     fn position(&self, model: &DeskModel) -> SafeText {

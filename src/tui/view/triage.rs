@@ -30,11 +30,12 @@ pub const EVENTS_MINUTES: u32 = 5;
 /// Rows that the list is taken to show when it is not on the screen.
 const LIST_HEIGHT: usize = 12;
 
-/// Carry out a triage verb on `targets`; `None` when the call is none. `height`: rows of the list.
+/// Carry out a triage verb on `targets`, or on the one alert that the screen is `about`; `None` when the call is none.
+/// `height`: rows of the list.
 pub fn verb(
     call: &ActionCall,
     model: &DeskModel,
-    targets: Targets,
+    (targets, about): (Targets, Option<&Alert>),
     height: usize,
 ) -> Option<Vec<Effect>> {
     let moved = |by| vec![Effect::Edit(Edit::Move { by, height }), follow()];
@@ -59,11 +60,11 @@ pub fn verb(
             Some(action) => ask_or_act(model, targets, action),
             None => vec![say("nothing to repeat yet", Tone::Warning)],
         },
-        ActionId::NoteCompose => open_or_say(model, NoteComposer::open),
+        ActionId::NoteCompose => open_or_say(about, NoteComposer::open),
         // A bundle has no draft and no verdict of its own: the sheet is that of its first alert, for all.
         ActionId::VerdictSheet => {
             let first = targets.ids.first().and_then(|id| model.rows().get(*id)).cloned();
-            open_or_say(model, |alert| {
+            open_or_say(about, |alert| {
                 let of_bundle = first.filter(|_| targets.bundle);
                 VerdictSheet::open(of_bundle.as_deref().unwrap_or(alert), targets)
             })
@@ -71,20 +72,19 @@ pub fn verb(
         ActionId::HostEvents => {
             let minutes = call.number("minutes").and_then(|minutes| u32::try_from(minutes).ok());
             let minutes = minutes.unwrap_or(EVENTS_MINUTES).max(1);
-            open_or_say(model, |alert| {
+            open_or_say(about, |alert| {
                 EventsView::open(alert.host.clone(), alert.last_seen, minutes)
             })
         }
         ActionId::OpenEndpoint if call.text("host").is_none() => {
-            open_or_say(model, |alert| EndpointScreen::open(alert.host.clone()))
+            open_or_say(about, |alert| EndpointScreen::open(alert.host.clone()))
         }
         ActionId::RuleRelease => {
-            let alert = model.current()?;
-            vec![Effect::Ask(Request::RuleRelease(alert.rule_id.clone()))]
+            vec![Effect::Ask(Request::RuleRelease(about?.rule_id.clone()))]
         }
-        ActionId::RuleOff | ActionId::RuleOn => rule(call, model),
+        ActionId::RuleOff | ActionId::RuleOn => rule(call, model, about),
         ActionId::CopyId | ActionId::CopyHost | ActionId::CopyUser | ActionId::CopySummary => {
-            copy(call.id, model.current()?)
+            copy(call.id, about?)
         }
         _ => return screen(call),
     })
@@ -123,8 +123,8 @@ pub fn open_alert(id: AlertId, model: &DeskModel) -> Vec<Effect> {
     effects
 }
 
-/// Why a triage verb cannot be done now.
-pub fn unavailable(call: &ActionCall, model: &DeskModel) -> Option<&'static str> {
+/// Why a triage verb cannot be done now. `on_list`: it is about the row under the cursor, not about a shown alert.
+pub fn unavailable(call: &ActionCall, model: &DeskModel, on_list: bool) -> Option<&'static str> {
     let about_an_alert = matches!(
         call.id,
         ActionId::AlertVerdict
@@ -145,12 +145,12 @@ pub fn unavailable(call: &ActionCall, model: &DeskModel) -> Option<&'static str>
             | ActionId::NextUnhandled
             | ActionId::PreviousUnhandled
     );
-    if about_an_alert && model.current().is_none() && model.marks().is_empty() {
+    if on_list && about_an_alert && model.current().is_none() && model.marks().is_empty() {
         return Some("no alert under the cursor");
     }
     let one_alert = matches!(call.id, ActionId::NoteCompose | ActionId::RuleOff);
     let current = model.current().map(|alert| alert.id);
-    if one_alert && current.is_some_and(|id| model.rows().bundles().get(id).is_some()) {
+    if on_list && one_alert && current.is_some_and(|id| model.rows().bundles().get(id).is_some()) {
         return Some("a bundle is several alerts: open it with enter first");
     }
     if call.id == ActionId::RepeatLast && model.repeat().is_none() {
@@ -237,10 +237,10 @@ fn verdict(call: &ActionCall) -> Option<Action> {
 }
 
 fn open_or_say<V: crate::tui::contract::View + 'static>(
-    model: &DeskModel,
+    about: Option<&Alert>,
     open: impl FnOnce(&Alert) -> (V, Vec<Effect>),
 ) -> Vec<Effect> {
-    let Some(alert) = model.current() else {
+    let Some(alert) = about else {
         return vec![say("no alert under the cursor", Tone::Warning)];
     };
     let (view, mut effects) = open(alert);
@@ -248,16 +248,15 @@ fn open_or_say<V: crate::tui::contract::View + 'static>(
     effects
 }
 
-fn rule(call: &ActionCall, model: &DeskModel) -> Vec<Effect> {
-    let current = model.current();
+fn rule(call: &ActionCall, model: &DeskModel, about: Option<&Alert>) -> Vec<Effect> {
     if call.id == ActionId::RuleOn {
         let id = call.text("id").map(str::to_owned);
-        return match id.or_else(|| current.map(|alert| alert.rule_id.clone())) {
+        return match id.or_else(|| about.map(|alert| alert.rule_id.clone())) {
             Some(id) => vec![Effect::Ask(Request::RuleOn(id))],
             None => vec![say("name the rule's id", Tone::Warning)],
         };
     }
-    let Some(alert) = current else {
+    let Some(alert) = about else {
         return vec![say("no alert under the cursor", Tone::Warning)];
     };
     let asked = Asked::RuleOff { id: alert.rule_id.clone(), title: alert.rule_name.clone() };

@@ -128,7 +128,10 @@ impl QueueView {
             }
             ActionId::Undo => triage::undo(model),
             ActionId::CycleTime => triage::cycle_time(model, TimeForm::Age),
-            _ => return triage::verb(call, model, model.targets(), self.height.get()),
+            _ => {
+                let about = model.current().map(AsRef::as_ref);
+                return triage::verb(call, model, (model.targets(), about), self.height.get());
+            }
         })
     }
 
@@ -224,7 +227,7 @@ impl View for QueueView {
     }
 
     fn unavailable(&self, call: &ActionCall, model: &DeskModel) -> Option<&'static str> {
-        triage::unavailable(call, model)
+        triage::unavailable(call, model, true)
     }
 
     fn position(&self, model: &DeskModel) -> SafeText {

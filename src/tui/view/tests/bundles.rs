@@ -101,6 +101,26 @@ fn a_verdict_on_a_bundle_leaves_what_is_closed_alone() {
 }
 
 #[test]
+fn what_is_done_on_an_alerts_screen_is_done_to_that_alert_also_when_it_joined_a_bundle() {
+    let mut stage = pressed(&["G"]);
+    let alert = Alert::clone(stage.app.model().current().unwrap());
+    assert_eq!(alert.bundle, None);
+    stage.press("enter");
+    let first = chained().remove(0);
+    let joined = Alert { bundle: first.bundle, host: first.host, ..alert.clone() };
+    stage.message(Msg::Change(Change::Alert(Box::new(joined))));
+    stage.press("r").press("v v");
+    let title: String = alert.rule_name.chars().take(12).collect();
+    assert!(stage.text().contains(&format!("VERDICT  {title}")), "{}", stage.text());
+    stage.press("t").press("ctrl-s");
+    let acted = stage.asked.iter().rev().find_map(|request| match request {
+        Request::Act(targets, _) => Some(targets.iter().map(|(id, _)| *id).collect::<Vec<_>>()),
+        _ => None,
+    });
+    assert_eq!(acted, Some(vec![alert.id]));
+}
+
+#[test]
 fn an_alert_that_joins_moves_neither_the_cursor_nor_the_rows() {
     let mut stage = pressed(&["enter", "j", "j"]);
     let row = |stage: &Stage| {

