@@ -13,6 +13,7 @@ use std::path::Path;
 use crate::config::Config;
 use crate::config::reader::nearest;
 use crate::config::sources::SourceConfig;
+use crate::model::correlation_match::FORMAT as MATCHES;
 use crate::normalise;
 use crate::normalise::mapping::library::Library;
 use crate::normalise::redact::Redactor;
@@ -106,13 +107,15 @@ fn sources_here(config: &Config) -> impl Iterator<Item = (usize, &SourceConfig)>
 }
 
 fn formats(config: &Config, findings: &mut Vec<Finding>) {
+    // What nodes hand each other has a form of its own, which nobody names.
+    let named = || sources_here(config).filter(|(_, source)| source.format != MATCHES);
     let of_code = |name: &str| normalise::formats().iter().any(|(known, _)| *known == name);
     // Most configurations name no mapping, and then none has to be read.
-    if sources_here(config).all(|(_, source)| of_code(&source.format)) {
+    if named().all(|(_, source)| of_code(&source.format)) {
         return;
     }
     let known = Formats::of(config);
-    for (index, source) in sources_here(config) {
+    for (index, source) in named() {
         if let Err((message, hint)) = known.knows(&source.format) {
             findings.push(Finding::stops(format!("sources[{index}].format"), message, &hint));
         }

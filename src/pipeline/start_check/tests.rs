@@ -24,6 +24,7 @@ fn a_format_that_nobody_knows_is_named_with_the_nearest() {
     let source = |format: &str| format!("[[sources]]\nname='a'\npaths=['/x']\nformat='{format}'\n");
     assert_eq!(keys(&source("syslog")), [""; 0]);
     assert_eq!(keys(&source("apache")), [""; 0], "a mapping");
+    assert_eq!(keys("[regroup]\nbrokers=['k:1']\n"), [""; 0], "what nodes hand each other");
     let found = look(&config(&source("sylog")));
     assert_eq!(found[0].key, "sources[0].format");
     assert_eq!(found[0].message, "no format is called \"sylog\"");
