@@ -193,6 +193,13 @@ fn models_are_exchanged_while_windows_are_open_and_a_wrong_one_changes_nothing()
     };
     point("nowhere");
     until("a folder that is not there is refused", &config, |status| {
+        let problems = status["problems"].to_string();
+        problems.contains("infer.models") && problems.contains("there is no such folder")
+    });
+    std::fs::create_dir(folder.path().join("broken")).unwrap();
+    std::fs::write(folder.path().join("broken/manifest.toml"), "name = [").unwrap();
+    point("broken");
+    until("a folder without a model is refused", &config, |status| {
         status["problems"].to_string().contains("the models of before stay in force")
     });
     point("other");
