@@ -12,9 +12,8 @@ use rsigma_eval::matcher::CompiledMatcher;
 use crate::detect::tree::Node;
 use crate::detect::view::View;
 use crate::model::event::Value;
+use crate::model::explanation::cut;
 
-/// A value is cut to this many bytes.
-pub const VALUE_BYTES_MAX: usize = 256;
 /// More pairs than this are left out.
 pub const PAIRS_MAX: usize = 16;
 
@@ -63,16 +62,4 @@ fn push(name: &str, value: &str, out: &mut Vec<(String, String)>) {
     if out.len() < PAIRS_MAX && !out.iter().any(|(known, _)| known == name) {
         out.push((name.to_owned(), cut(value)));
     }
-}
-
-/// `text` cut to the limit at a character, with a sign that something is missing.
-pub fn cut(text: &str) -> String {
-    if text.len() <= VALUE_BYTES_MAX {
-        return text.to_owned();
-    }
-    let mut end = VALUE_BYTES_MAX - '…'.len_utf8();
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    format!("{}…", text.get(..end).unwrap_or_default())
 }

@@ -209,7 +209,7 @@ fn a_match_says_what_matched() {
     rules.judge(&event, &mut out);
     let matched = &out[0].matched;
     assert_eq!(matched[0], ("process.executable".to_owned(), r"C:\a.exe".to_owned()));
-    assert!(matched[1].1.len() <= explain::VALUE_BYTES_MAX);
+    assert!(matched[1].1.len() <= crate::model::explanation::VALUE_BYTES_MAX);
     assert_eq!(matched.len(), 2);
 }
 

@@ -3,6 +3,9 @@
 use crate::model::event::EventId;
 use crate::stdx::time::Timestamp;
 
+/// A value is cut to this many bytes.
+pub const VALUE_BYTES_MAX: usize = 256;
+
 /// One event held against one rule.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Explanation {
@@ -98,4 +101,16 @@ pub struct Row {
     pub wanted: String,
     /// The value of the rule that fits, or the first that is missing where all are wanted.
     pub value: String,
+}
+
+/// `text` cut to the limit at a character, with a sign that something is missing.
+pub fn cut(text: &str) -> String {
+    if text.len() <= VALUE_BYTES_MAX {
+        return text.to_owned();
+    }
+    let mut end = VALUE_BYTES_MAX - '…'.len_utf8();
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{}…", text.get(..end).unwrap_or_default())
 }

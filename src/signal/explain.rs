@@ -1,13 +1,10 @@
 //! Why a signal counted an event: its `when` and `unless`, test by test, its labels, and what its `alert` waits for.
 
 use crate::model::event::Event;
-use crate::model::explanation::{Explanation, Row, RowKind};
+use crate::model::explanation::{Explanation, Row, RowKind, cut};
 use crate::model::field;
 use crate::signal::set::Signal;
 use crate::signal::when::{Held, Place, When};
-
-/// Characters of a value or of what was wanted.
-const TEXT_CHARS_MAX: usize = 400;
 
 impl Signal {
     /// The signal held against one event. What it counted of others is not in it.
@@ -102,13 +99,6 @@ fn row(name: String, place: Place, wanted: String, holds: bool, event: &Event) -
     let ours = if actual.is_some() { place.name().to_owned() } else { String::new() };
     let kind = RowKind::Field;
     Row { depth: 1, kind, holds, name, ours, actual, wanted, value: String::new() }
-}
-
-fn cut(text: &str) -> String {
-    match text.char_indices().nth(TEXT_CHARS_MAX) {
-        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
-        None => text.to_owned(),
-    }
 }
 
 #[cfg(test)]

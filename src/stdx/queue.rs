@@ -231,11 +231,6 @@ impl<T> Sender<T> {
         Gauge { name: self.name, waiting, capacity }
     }
 
-    /// Items waiting now.
-    pub fn depth(&self) -> usize {
-        self.inner.len()
-    }
-
     /// The bound.
     pub fn capacity(&self) -> usize {
         self.inner.capacity().unwrap_or(0)

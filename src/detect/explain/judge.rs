@@ -1,12 +1,12 @@
 //! One event held against a [`Plan`]: what holds, what is missing, and all of it as rows.
 
 use crate::detect::explain::plan::{Form, Leaf, Part, Plan};
-use crate::detect::explain::{cut, words};
+use crate::detect::explain::words;
 use crate::detect::fields;
 use crate::detect::logsource::Kind;
 use crate::detect::view::View;
 use crate::model::event::{Event, Value};
-use crate::model::explanation::{Explanation, Row, RowKind};
+use crate::model::explanation::{Explanation, Row, RowKind, cut};
 
 /// Rows of one explanation; the rest is counted.
 pub const ROWS_MAX: usize = 300;

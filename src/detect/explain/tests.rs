@@ -3,9 +3,8 @@
 use rsigma_parser::parse_sigma_yaml;
 
 use crate::detect::explain::plan::Plan;
-use crate::detect::explain::{VALUE_BYTES_MAX, cut};
 use crate::model::event::{Event, Value};
-use crate::model::explanation::{Explanation, RowKind};
+use crate::model::explanation::{Explanation, RowKind, VALUE_BYTES_MAX, cut};
 
 const HEAD: &str = "title: T\nlogsource:\n    product: linux\n    service: sshd\ndetection:\n";
 

@@ -2,10 +2,10 @@
 
 use rsigma_parser::{DetectionItem, LogSource, Modifier, SigmaValue};
 
-use crate::detect::explain::cut;
 use crate::detect::logsource::{Kind, Product};
 use crate::model::class::Class;
 use crate::model::event::Event;
+use crate::model::explanation::cut;
 use crate::model::field;
 
 /// Values of a list that are written out; the rest is counted.

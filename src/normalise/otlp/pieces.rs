@@ -72,26 +72,21 @@ fn json_resource<'b>(text: &'b str, signal: Signal, work: &mut Work<'_, '_, 'b>)
             }
         };
         let (resource, scope) = (resource.as_ref(), scope.as_ref());
-        match signal {
-            Signal::Log => {
-                for raw in log_records {
-                    match serde_json::from_str::<LogRecord>(raw.get()) {
-                        Ok(record) => work.log(resource, scope, &record),
-                        Err(error) => {
-                            work.unreadable(raw.get().as_bytes(), OtlpError::json(error));
-                        }
-                    }
+        let records = match signal {
+            Signal::Log => log_records,
+            Signal::Span => spans,
+        };
+        for raw in records {
+            let text = raw.get();
+            let done = match signal {
+                Signal::Log => serde_json::from_str::<LogRecord>(text)
+                    .map(|record| work.log(resource, scope, &record)),
+                Signal::Span => {
+                    serde_json::from_str::<Span>(text).map(|span| work.span(resource, scope, &span))
                 }
-            }
-            Signal::Span => {
-                for raw in spans {
-                    match serde_json::from_str::<Span>(raw.get()) {
-                        Ok(span) => work.span(resource, scope, &span),
-                        Err(error) => {
-                            work.unreadable(raw.get().as_bytes(), OtlpError::json(error));
-                        }
-                    }
-                }
+            };
+            if let Err(error) = done {
+                work.unreadable(text.as_bytes(), OtlpError::json(error));
             }
         }
     }

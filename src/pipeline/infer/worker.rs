@@ -127,7 +127,7 @@ impl Inferrer {
 
     /// Windows that wait, and how many may.
     pub(crate) fn queue(&self) -> (usize, usize) {
-        (self.jobs.depth(), WAITING_MAX)
+        self.jobs.gauge().read()
     }
 }
 
