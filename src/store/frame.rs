@@ -10,6 +10,8 @@
 //! Numbers are little-endian. The first checksum covers all of fixed and header, a block's covers its
 //! compressed bytes. Blocks are small so that one event can be read without its whole commit.
 
+use std::cell::RefCell;
+
 use hashbrown::HashMap;
 
 use crate::model::event::{Event, EventId};
@@ -359,6 +361,11 @@ pub(crate) fn check_whole(bytes: &[u8]) -> Result<Header, Bad> {
     Ok(header)
 }
 
+thread_local! {
+    /// Making one costs a tenth of what unpacking a block does.
+    static UNPACKER: RefCell<Option<zstd::bulk::Decompressor<'static>>> = const { RefCell::new(None) };
+}
+
 /// Unpack a block. `None`: its checksum or its contents are wrong.
 pub(crate) fn unpack(packed: &[u8], raw_bytes: u32, crc: Option<u32>) -> Option<Vec<u8>> {
     if crc.is_some_and(|crc| crc32fast::hash(packed) != crc) {
@@ -368,7 +375,13 @@ pub(crate) fn unpack(packed: &[u8], raw_bytes: u32, crc: Option<u32>) -> Option<
     if raw_bytes > RAW_BLOCK_BYTES_MAX {
         return None;
     }
-    zstd::bulk::decompress(packed, raw_bytes).ok().filter(|raw| raw.len() == raw_bytes)
+    UNPACKER.with_borrow_mut(|unpacker| {
+        let unpacker = match unpacker {
+            Some(known) => known,
+            None => unpacker.insert(zstd::bulk::Decompressor::new().ok()?),
+        };
+        unpacker.decompress(packed, raw_bytes).ok().filter(|raw| raw.len() == raw_bytes)
+    })
 }
 
 fn to_u32(number: usize) -> std::io::Result<u32> {

@@ -9,7 +9,7 @@ use serde_json::{Map, Value as Json};
 
 use crate::model::class::Class;
 use crate::model::event::{Event, Value};
-use crate::model::field::FieldId;
+use crate::model::field::{self, FieldId};
 use crate::stdx::id::Id128;
 use crate::stdx::time::Timestamp;
 use crate::wire::json_text::{write_hex, write_text};
@@ -71,12 +71,23 @@ impl FlatWriter {
             let times = self.note(field);
             lists += u32::from(times == 2);
         }
+        let mut original = None;
         for (field, value) in event.iter() {
             if lists > 0 && self.times(field) != 1 {
                 self.write_list(event, field, out);
                 continue;
             }
+            if field == field::EVENT_ORIGINAL {
+                original = Some(value);
+                continue;
+            }
             self.write_key(field, out);
+            write_value(value, out);
+        }
+        if let Some(value) = original {
+            // The blank says that nothing follows, so that a reader who does not want the record need not look for its end.
+            self.write_key(field::EVENT_ORIGINAL, out);
+            out.push(b' ');
             write_value(value, out);
         }
         out.push(b'}');
@@ -406,7 +417,6 @@ fn write_value(value: Value<'_>, out: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::field;
     use proptest::prelude::*;
 
     fn sample() -> Event {

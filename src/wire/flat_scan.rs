@@ -12,8 +12,11 @@ pub enum Raw<'a> {
     Bare(&'a [u8]),
 }
 
-/// Give every key with each of its values to `take`; nulls are left out. `false`: the line is something else, and what
-/// was given so far does not count.
+/// The record as it came: half of a line, and full of escapes.
+const ORIGINAL: &[u8] = b"event.original";
+
+/// Give every key with each of its values to `take`, but for nulls and for `event.original` where it stands last. `false`:
+/// the line is something else, and what was given so far does not count.
 pub fn each_value<'a>(line: &'a [u8], mut take: impl FnMut(&'a [u8], Raw<'a>)) -> bool {
     walk(line, &mut take).is_some()
 }
@@ -30,6 +33,10 @@ fn walk<'a>(line: &'a [u8], take: &mut impl FnMut(&'a [u8], Raw<'a>)) -> Option<
             return None;
         }
         rest = tail.strip_prefix(b":")?;
+        // The blank is the writer's word that it is the last one.
+        if rest.starts_with(b" \"") && key == ORIGINAL {
+            return rest.ends_with(b"\"}").then_some(());
+        }
         match rest.strip_prefix(b"[") {
             Some(list) => {
                 rest = list;
@@ -118,7 +125,11 @@ mod tests {
             found.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
         assert_eq!(found, wanted);
         assert_eq!(read("{}").unwrap().len(), 0);
+        let last = read(r#"{"a":1,"event.original": "{\"b\":\"2\"}"}"#).unwrap();
+        assert_eq!(last, [("a".to_owned(), "1".to_owned())]);
         for bad in [
+            r#"{"event.original": "x","b":2}"#,
+            r#"{"a": "b"}"#,
             "",
             "{",
             "[]",

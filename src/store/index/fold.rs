@@ -14,7 +14,15 @@ pub(crate) fn in_word(byte: u8) -> bool {
 
 /// The words of a folded text.
 pub(crate) fn words(folded: &[u8]) -> impl Iterator<Item = &[u8]> {
-    folded.split(|byte| !in_word(*byte)).filter(|word| !word.is_empty())
+    let mut rest = folded;
+    std::iter::from_fn(move || {
+        let start = rest.iter().position(|byte| in_word(*byte))?;
+        let from = rest.get(start..)?;
+        let end = from.iter().position(|byte| !in_word(*byte)).unwrap_or(from.len());
+        let (word, tail) = from.split_at_checked(end)?;
+        rest = tail;
+        Some(word)
+    })
 }
 
 /// Fold a text.

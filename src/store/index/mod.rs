@@ -12,6 +12,7 @@ mod frames;
 mod partition;
 mod pieces;
 mod search;
+mod seen;
 mod shared;
 mod terms;
 #[cfg(test)]

@@ -7,6 +7,7 @@ use hashbrown::HashMap;
 
 use crate::model::event::{Event, Value};
 use crate::store::index::fold::{fold, fold_escaped, words};
+use crate::store::index::seen::Seen;
 use crate::wire::flat_scan::{self, Raw};
 
 /// Values are cut to this many bytes; one of this length may go on.
@@ -15,10 +16,6 @@ pub(crate) const VALUE_BYTES: usize = 512;
 pub(crate) const WORD_BYTES: usize = 40;
 /// Windows begin so many bytes apart: what is no longer than this stands whole in one of them.
 pub(crate) const WINDOW_STEP: usize = WORD_BYTES / 2;
-/// Words of an event that are remembered.
-const SEEN_SLOTS: usize = 1_024;
-/// Places that are looked at for one.
-const SEEN_STEPS: usize = 4;
 /// Words of one value that are kept. A value with more gets the empty word, which every search for words lets through.
 pub(crate) const WORDS_MAX: usize = 1_024;
 /// Names of fields that have no column of their own are cut to this.
@@ -268,8 +265,17 @@ impl Terms {
         self.ends.clear();
     }
 
+    /// The bytes at a place, and the hash of a term that is none of ours yet.
+    pub(super) fn bytes(&self, place: Range<usize>) -> &[u8] {
+        self.bytes.get(place).unwrap_or_default()
+    }
+
+    pub(super) fn hash_long(&self, code: u8, word: &[u8]) -> u64 {
+        self.hasher.0.hash_one((code, word))
+    }
+
     /// Where the term that is being written begins.
-    fn open(&self) -> usize {
+    pub(super) fn open(&self) -> usize {
         self.ends.last().map_or(0, |(end, _)| *end as usize)
     }
 
@@ -360,63 +366,16 @@ impl TermReader {
                         break;
                     }
                     // A text says most of its words more than once.
-                    let start = terms.bytes.len();
-                    terms.bytes.push(code);
-                    terms.bytes.extend_from_slice(window);
-                    let term = terms.bytes.get(start..).unwrap_or_default();
-                    let hash = terms.hasher.0.hash_one(term);
-                    if self.seen.is_new(&terms.bytes, start, hash) {
-                        terms.end_as(hash as u32);
+                    if let Some(hash) = self.seen.hash_of_new((code, window), terms) {
+                        terms.bytes.push(code);
+                        terms.bytes.extend_from_slice(window);
+                        terms.end_as(hash);
                         count += 1;
-                    } else {
-                        terms.bytes.truncate(start);
                     }
                 }
             }
             Column::Absent => {}
         }
-    }
-}
-
-/// Words of one event that were met; forgets some where many fall together, which does no harm.
-#[derive(Debug)]
-struct Seen {
-    /// Number of the event, hash, and where the word stands among the terms.
-    slots: Vec<(u32, u32, u32, u32)>,
-    turn: u32,
-}
-
-impl Default for Seen {
-    fn default() -> Seen {
-        Seen { slots: vec![(0, 0, 0, 0); SEEN_SLOTS], turn: 0 }
-    }
-}
-
-impl Seen {
-    fn begin(&mut self) {
-        self.turn = self.turn.wrapping_add(1);
-        if self.turn == 0 {
-            self.slots.fill((0, 0, 0, 0));
-            self.turn = 1;
-        }
-    }
-
-    /// Is the term at the end of these bytes, from `start` on, none that was met before?
-    fn is_new(&mut self, bytes: &[u8], start: usize, hash: u64) -> bool {
-        let term = bytes.get(start..).unwrap_or_default();
-        let (low, high) = (hash as usize % SEEN_SLOTS, (hash >> 32) as u32);
-        let fresh = (self.turn, high, start as u32, bytes.len() as u32);
-        for step in 0..SEEN_STEPS {
-            let Some(slot) = self.slots.get_mut((low + step) % SEEN_SLOTS) else { return true };
-            if slot.0 != self.turn {
-                *slot = fresh;
-                return true;
-            }
-            if slot.1 == high && bytes.get(slot.2 as usize..slot.3 as usize) == Some(term) {
-                return false;
-            }
-        }
-        true
     }
 }
 
