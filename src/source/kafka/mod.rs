@@ -37,6 +37,9 @@ use shards::Shards;
 const OPEN_PATIENCE: Duration = Duration::from_secs(5);
 /// Messages that the client holds ready, in KiB.
 const PREFETCH_KIB: u32 = 16 << 10;
+/// A client whose queue was full asks again after so long. A full queue lasts a few tenths of a second at most; the second
+/// that clients wait by themselves would leave the path idle for most of it.
+const ASK_AGAIN: Duration = Duration::from_millis(20);
 
 /// The source.
 pub struct Kafka {
@@ -75,7 +78,8 @@ impl Kafka {
             .set("session.timeout.ms", millis(self.config.session_timeout))
             .set("heartbeat.interval.ms", millis(self.config.session_timeout / 10))
             .set("max.poll.interval.ms", millis(poll_interval))
-            .set("queued.max.messages.kbytes", PREFETCH_KIB.to_string());
+            .set("queued.max.messages.kbytes", PREFETCH_KIB.to_string())
+            .set("fetch.queue.backoff.ms", millis(ASK_AGAIN));
         if let Some(instance) = &self.config.instance {
             client.set("group.instance.id", instance);
         }
