@@ -179,6 +179,7 @@ fn the_top_level_holds_only_what_belongs_there() {
         "training",
         "script",
         ".ci",
+        ".cargo",
         "README.md",
         "LICENSE",
         "CHANGELOG.md",
