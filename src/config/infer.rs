@@ -146,7 +146,7 @@ pub fn read(reader: &mut Reader) -> InferConfig {
     let doc = "Alerts that models may make about one endpoint in a day of event time. What is over it is kept, counted and listed, and makes no alert.";
     config.budget = reader.number("infer.budget", BUDGET_DEFAULT, 1, doc);
     let ways = [("sure", Alone::Sure), ("never", Alone::Never)];
-    let doc = "May a model raise an alert where no rule hit in the window? `sure`: where it is as sure as in half of the attacks that were held out in training. `never`: such windows go to the watch list; in the laboratories no idle background then makes an alert.";
+    let doc = "May a model raise an alert where no rule hit in the window? `sure`: where it is as sure as in half of the attacks that were held out in training, and its manifest lets it (`alone`; the built-in model of the reduced track may not). `never`: such windows go to the watch list; in the laboratories no idle background then makes an alert.";
     config.alone = reader.choice("infer.alone", "sure", &ways, doc).unwrap_or(Alone::Sure);
     let doc = "So many deaths of the program while it scores the same windows leave inference off at the next start: a library may have killed it. A hundred times as many in a day do so in any case.";
     config.deaths_max = reader.number("infer.deaths_max", config.deaths_max, 1, doc);

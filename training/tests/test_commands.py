@@ -24,7 +24,7 @@ def test_train_evaluate_and_export_end_to_end(laboratory, tmp_path):
     only_attacks = page.split("### Trained on A and B, tested on C and E (attacks only)")[1].split("###")[0]
     assert "of 8" in only_attacks and "AUROC" not in only_attacks
     main([*common, "export", "--out", str(tmp_path / "models"), "--platform", "windows", "--results", str(results)])
-    folder = tmp_path / "models/windows-reduced-20261126"
+    folder = tmp_path / "models/windows-reduced-20261127"
     manifest = tomllib.loads((folder / "manifest.toml").read_text())
     assert len(manifest["members"]) == 3 and manifest["track"] == "reduced"
     held = json.loads((work / "results/reduced/AB-CE" / f"{manifest['row']}.json").read_text())

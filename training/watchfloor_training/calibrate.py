@@ -34,3 +34,9 @@ def temperature(held: list[np.ndarray], attack: np.ndarray) -> float:
         return 1.0
     losses = [loss(odds[there], side[there], value) for value in TEMPERATURES]
     return round(float(TEMPERATURES[int(np.argmin(losses))]), 4)
+
+
+def held_out_loss(odds: np.ndarray, attack: np.ndarray) -> float:
+    """Loss of whole held-out streams at the temperature that fits them best."""
+    there = odds > LOWEST / 2
+    return loss(odds[there], attack[there], temperature([odds], attack))

@@ -10,9 +10,8 @@ WINDOWS_LIMITS = """
   history, and not from the threshold below.
 - All background together is a few observed hours. No alarm in that time would only prove fewer than about 17 a day,
   so no rate per endpoint-day is stated.
-- The threshold does not travel: learnt on A it was so low that many idle hosts of B were above it (first line below); without
-  PowerShell's records, learnt on B it was so high that few attacks of A were. In the order of streams it is not better than
-  counting events.
+- The threshold does not travel. Without PowerShell's records, learnt on A it was so low that many idle hosts of B were above
+  it, and learnt on B so high that few attacks of A were. In the order of streams it is not better than counting events.
 - Endpoints without Sysmon give a graph with few processes, files and loads: expect the worse of the numbers below.
 - A window with fewer than two nodes gets no verdict (`error`).
 """.strip()
@@ -67,13 +66,16 @@ def linux_rows(summary: dict) -> list[str]:
 def text(manifest: dict, summary: dict) -> str:
     """The whole card."""
     windows = manifest["platform"] == "windows"
+    alone = [] if manifest.get("alone", True) else [
+        "- It never raises an alert by itself (`alone = false`): tested on an environment that it had not seen, idle hosts were",
+        "  above even the score of half of the attacks. It confirms rules, orders endpoints and fills the watch list."]
     training, limits = manifest["training"], WINDOWS_LIMITS if windows else LINUX_LIMITS
     what = ("Attack probability and surprise of one endpoint window" if windows
             else "Surprise of one endpoint window (anomaly model)")
     head = [
         f"# {manifest['name']} {manifest['version']}", "",
         f"{what}, track `{manifest['track']}`, row `{manifest['row']}` of docs/model.md.", "",
-        "## What it cannot do, and where it fails", "", limits, "",
+        "## What it cannot do, and where it fails", "", limits, *alone, "",
         "## What was measured", "", *(windows_rows(manifest, summary) if windows else linux_rows(summary)), "",
         "The lines above are from members that never saw the environment they are tested on." if windows else
         "The lines above are from members that never saw the run (or the endpoint) they are tested on.", "",

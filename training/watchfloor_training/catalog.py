@@ -73,15 +73,39 @@ BAG_GRID = (
     Plan(bag=True, surprise_weight=0.0, scaled=True, column_dropout=0.3, dropout=0.4),
 )
 CANDIDATES = ("attempt-chosen", "attempt-mixed", "gb-same-features", "gat", "attempt-node", "attempt-pool", "attempt-skip")
-"""Rows that may ship: the one with the highest held-out AUROC on A and B does; the first of equals."""
+"""Rows that may ship: the one that is best where an environment is held out does; the first of equals."""
+HELD_OUT_ENVIRONMENTS = ("A>B", "B>A")
+"""What ships is trained on A and B. To leave one of them out whole is what a new environment is like; held-out days are not."""
 
 
-def best(folder: Path) -> str:
-    """The candidate with the highest held-out AUROC on the training environments of a split."""
-    def area(name: str) -> float:
-        path = folder / f"{name}.json"
-        return json.loads(path.read_text(encoding="utf-8"))["mean"]["held_out_auroc"] if path.exists() else -1.0
-    return max(CANDIDATES, key=lambda name: round(area(name), 3))
+def folder_of(results: Path, split: str) -> Path:
+    """Where the results of a split lie, in the folder of a track."""
+    return results / split.replace(">", "-")
+
+
+def held_out(results: Path, name: str) -> float | None:
+    """AUROC of a row over the environment that was held out, averaged over both; `None`: it was not run on both."""
+    paths = [folder_of(results, split) / f"{name}.json" for split in HELD_OUT_ENVIRONMENTS]
+    if not all(path.exists() for path in paths):
+        return None
+    areas = [json.loads(path.read_text(encoding="utf-8"))["mean"]["auroc"] for path in paths]
+    return sum(areas) / len(areas)
+
+
+def best(results: Path) -> str:
+    """The candidate of a track that is best on held-out environments."""
+    return max(CANDIDATES, key=lambda name: round(held_out(results, name) or -1.0, 3))
+
+
+def may_speak_alone(results: Path, name: str) -> bool:
+    """May the row alarm where no rule hit? Only if where it is sure it adds no more than one background alarm in either
+    environment that was held out."""
+    for split in HELD_OUT_ENVIRONMENTS:
+        path = folder_of(results, split) / f"fusion-{name}.json"
+        decision = json.loads(path.read_text(encoding="utf-8"))["decision"]
+        if decision["sure"]["alarms"]["k"] > decision["rules"]["alarms"]["k"] + 1:
+            return False
+    return True
 
 
 def tried_by_hand() -> int:

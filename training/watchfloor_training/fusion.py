@@ -2,9 +2,9 @@
 
 The weights of the score come from held-out scores of training environments.
 The decision has none: a window alarms when a rule of level medium or above hit,
-or when the model is above its own threshold. `sure` is the same with a stricter model:
-it speaks alone only where it is also as sure as in half of the held-out attacks.
-`confirmed` never lets it speak alone: a rule of some level hit in the same window (`infer.alone = "never"`).
+or when the model is above its own threshold. `confirmed` is the same with a model that never
+speaks alone: a rule of some level hit in the same window (`infer.alone = "never"`). `sure` lets it
+speak alone too, where it is as sure as in half of the held-out attacks.
 """
 
 from __future__ import annotations
@@ -71,8 +71,8 @@ def decision(data: Data, split: Split, test, chance: np.ndarray, threshold: floa
     rules = (counts.sigma_level(data.tables) >= counts.SIGMA_MEDIUM).astype(float)
     model = (chance > threshold).astype(float)
     out: dict = {"sure_threshold": sure}
-    surer = np.maximum(rules, chance > sure)
     confirmed = np.maximum(rules, model * (counts.sigma_level(data.tables) > 0))
+    surer = np.maximum(confirmed, chance > sure)
     ways = {"rules": rules, "model": model, "either": np.maximum(rules, model), "sure": surer, "confirmed": confirmed}
     for name, flags in ways.items():
         scores = metrics.stream_scores(test, flags)

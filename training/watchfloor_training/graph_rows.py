@@ -91,7 +91,7 @@ class GraphRow:
         self.members, self.plans = members, {str(i): plan for i, plan in enumerate(grid)}
         self.grid = tuple({"plan": key, **changed(plan)} for key, plan in self.plans.items())
         self.what, self.dropped, self.seeds = what, tuple(dropped), seeds
-        self.chance = what == "attack"
+        self.odds = self.chance = what == "attack"
 
     def member(self, data: Data, train: list[Stream], config: dict, seed: int):
         """The member as it ships, and its shape."""
@@ -121,7 +121,7 @@ def without_attack(plan: Plan) -> Plan:
 class MixedRow:
     """Mean of the network's log-odds and of boosted trees on the same features."""
 
-    chance = True
+    odds = chance = True
 
     def __init__(self, graph: GraphRow, share: float = 0.5) -> None:
         self.graph, self.share, self.seeds = graph, share, graph.seeds

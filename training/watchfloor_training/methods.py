@@ -1,7 +1,8 @@
 """The rows of the table that are no graph network: rules, counts and aggregates.
 
 A method fits on training streams and then scores every window of the tables.
-Labels of other streams are never handed to it. One that says `chance` gives log-odds.
+Labels of other streams are never handed to it. One that says `odds` gives log-odds; one that says `chance` too is
+turned into chances.
 """
 
 from __future__ import annotations
@@ -90,6 +91,7 @@ class CountLr:
     """Logistic regression on event counts."""
 
     seeds = (0,)
+    odds = True
     grid = tuple(
         {"transform": how, "scale": scale, "C": c, "mil": mil}
         for how in ("log", "binary", "rate", "both") for scale in (False, True)
@@ -119,7 +121,7 @@ class Boosting:
     """Gradient boosting on event counts, or on aggregates of the graph features."""
 
     seeds = (1, 2, 3, 4, 5)
-    chance = True
+    odds = chance = True
 
     def __init__(self, graph: bool) -> None:
         self.graph = graph

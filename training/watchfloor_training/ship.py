@@ -104,7 +104,7 @@ def windows(args, track: str, data: Data, whole_summary: dict) -> None:
     """One Windows folder: members trained on the training side of a split (A and B, unless asked otherwise)."""
     split = protocol.split(args.split)
     folder = args.work / "results" / track / split.name.replace(">", "-")
-    row = catalog.best(folder)
+    row = catalog.best(folder.parent)
     if not (folder / f"{row}.json").exists():
         print(f"{track} track: no candidate was run on {split.name}; run `train` first")
         return
@@ -122,6 +122,7 @@ def windows(args, track: str, data: Data, whole_summary: dict) -> None:
     surprise = surprises(shipped, data, train, result["configuration"])[calm]
     manifest = head("windows", track, args.date, data, shape, row)
     manifest |= {
+        "alone": catalog.may_speak_alone(folder.parent, row),
         "training": training_notes(train, result, split),
         "calibration": {"temperature": result["temperature"], "anomaly": "mean", "quantiles": table(surprise)},
         "fusion": fused,
@@ -136,7 +137,8 @@ def training_notes(train, result: dict, split: protocol.Split) -> dict:
     """Data, split, seeds and how many configurations were tried."""
     return {
         "data": f"OTRF Security-Datasets, labels.jsonl, environments {' and '.join(split.train)} (idle lab background)",
-        "split": f"{split.name}; hyperparameters and thresholds by {protocol.FOLDS} folds of whole recording days",
+        "split": f"{split.name}; hyperparameters and thresholds by {protocol.FOLDS} folds of whole recording days; "
+                 "the row, and whether it may alarm alone, by leaving out A or B",
         "environments": list(split.train), "streams_attack": sum(s.attack for s in train),
         "streams_background": sum(not s.attack for s in train), "seeds": list(protocol.SHIPPED_SEEDS),
         "configurations_tried": max(len(result["tried"]), 1) + catalog.tried_by_hand(),

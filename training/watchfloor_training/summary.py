@@ -10,7 +10,7 @@ import numpy as np
 from . import catalog, metrics, protocol
 from .labels import Stream
 
-TESTED = ("A>B", "B>A")
+TESTED = catalog.HELD_OUT_ENVIRONMENTS
 
 
 def load(results: Path, track: str) -> dict[str, dict[str, dict]]:
@@ -111,12 +111,10 @@ def track(results: Path, name: str, champion: str = "gat") -> dict:
     pairs += [("attempt-node", o) for o in ("gat-no-rarity", "gat-no-command-line")]
     pairs += [("gb-same-features", o) for o in rivals if o != "gb-same-features"]
     out["better_of_counts"] = rival
-    shipped = protocol.SPLITS[-1]
-    folder = results / name / shipped.name.replace(">", "-")
-    held = {row: rows[row][shipped.name]["mean"]["held_out_auroc"] for row in (*catalog.CANDIDATES, "count-lr")
-            if shipped.name in rows.get(row, {})}
-    out["held_out"] = {row: round(value, 4) for row, value in held.items()}
-    out["ships"] = catalog.best(folder) if held else None
+    held = {row: catalog.held_out(results / name, row) for row in (*catalog.CANDIDATES, "count-lr")}
+    out["held_out"] = {row: round(value, 4) for row, value in held.items() if value is not None}
+    out["ships"] = catalog.best(results / name) if out["held_out"] else None
+    out["alone"] = bool(out["ships"]) and catalog.may_speak_alone(results / name, out["ships"])
     pairs += [(f"fusion-{out['ships']}", o) for o in (out["ships"], "sigma-level")]
     out["differences"] = [d for one, other in pairs if (d := difference(rows, one, other))]
     for row, splits in out["rows"].items():

@@ -49,7 +49,8 @@ def graphs(tracks: dict) -> list[str]:
         if one["other"] == "count-lr" and (one["one"] == "gat" or one["one"] in catalog.ATTEMPTS):
             mean = one["average"]
             low, high = mean["interval_capture"]
-            out.append(f"- Full track, {title(one['one'])} − {title('count-lr')}, lower end wanted at or above {NOT_BELOW}: "
+            ships = ", which ships" if one["one"] == full.get("ships") else ""
+            out.append(f"- Full track, {title(one['one'])}{ships} − {title('count-lr')}, lower end wanted at or above {NOT_BELOW}: "
                        f"{mean['difference']:+.3f} [{low:.3f}, {high:.3f}]: {said(low >= NOT_BELOW)}.")
     return out
 
@@ -62,8 +63,12 @@ def together(tracks: dict) -> list[str]:
         for split, one in part["rows"].get(row, {}).items():
             decision = one["decision"]
             rules = set(decision["rules"]["detected"])
-            ways = {"alarm on either": decision["either"], "alarm on either, the model only where it is sure": decision["sure"],
-                    "alarm on either, the model only where a rule hit beside it": decision["confirmed"],
+            sure = "alarm on either, the model only where a rule hit beside it or where it is sure"
+            never = "alarm on either, the model only where a rule hit beside it"
+            shipped = " (**as shipped**)"
+            ways = {"alarm on either": decision["either"],
+                    sure + shipped * part["alone"]: decision["sure"],
+                    never + shipped * (not part["alone"]): decision["confirmed"],
                     "the learnt score": {"detected": one["found"], **({"alarms": one["alarms"]} if "alarms" in one else {})}}
             for way, found in ways.items():
                 text = f"- {track} track, {split}, {title(row)}, {way}: {len(rules & set(found['detected']))} of the {len(rules)} " \
@@ -80,8 +85,10 @@ def together(tracks: dict) -> list[str]:
 def lines(summary: dict) -> list[str]:
     """The section of the page."""
     tracks = summary["tracks"]
-    ships = [f"- {track} track: {title(part['ships'])} ships, since its held-out AUROC on A and B is the highest "
-             "of those that can (counts cannot: the product has no model of that kind): "
-             + ", ".join(f"{title(name)} {value:.4f}" for name, value in part["held_out"].items()) + "."
+    ships = [f"- {track} track: {title(part['ships'])} ships, since its AUROC over held-out environments (A to B and B to A, "
+             "averaged) is the highest of those that can (counts cannot: the product has no model of that kind): "
+             + ", ".join(f"{title(name)} {value:.4f}" for name, value in part["held_out"].items())
+             + (". Where it is sure it may alarm alone." if part["alone"] else ". It never alarms alone: in a held-out "
+                "environment that would add more than one background alarm.")
              for track, part in tracks.items() if part.get("ships")]
     return ["## What was asked, and what holds", "", *ships, *floors(tracks), *graphs(tracks), *together(tracks), ""]

@@ -44,6 +44,10 @@ pub struct Manifest {
     pub interval_s: u64,
     /// The ONNX operator set.
     pub opset: i64,
+    /// May it speak where no rule hit, however sure it is? `false`: in an environment that it was not trained in, idle
+    /// background was above [`Manifest::sure`] more often than rules and one alarm.
+    #[serde(default = "yes")]
+    pub alone: bool,
     /// The ONNX files that are averaged.
     pub members: Vec<MemberEntry>,
     /// Widths of what goes in.
@@ -286,8 +290,11 @@ impl Manifest {
         format!("{} {}", self.name, self.version)
     }
 
-    /// The score from which a window stands out where no rule hit in it.
+    /// The score from which a window stands out where no rule hit in it; beyond every score: none does.
     pub fn sure(&self) -> f32 {
+        if !self.alone {
+            return f32::INFINITY;
+        }
         self.thresholds.sure.unwrap_or(0.0).max(self.threshold())
     }
 

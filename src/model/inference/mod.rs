@@ -63,8 +63,8 @@ pub enum Outcome {
     More,
     /// It stands out, and its endpoint has had its alerts of the day.
     OverBudget,
-    /// It is worth a look, and no alert: the members do not agree about it, or the model speaks alone and is not sure, or nothing
-    /// is known yet of how it scores there.
+    /// It is worth a look, and no alert: the members do not agree about it, or the model speaks alone and may not or is not
+    /// sure, or nothing is known yet of how it scores there.
     Watch,
 }
 
