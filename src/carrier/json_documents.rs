@@ -250,37 +250,54 @@ pub fn recognise(head: &[u8]) -> bool {
 /// single lines may stand before one that goes on; a line that was cut short is none that does.
 fn some_document_goes_on(head: &[u8]) -> bool {
     let (mut first, mut line_start) = (true, 0);
-    let (mut depth, mut text, mut escape) = (0_usize, false, false);
-    for (at, &byte) in head.iter().enumerate() {
+    let (mut depth, mut at) = (0_usize, 0);
+    while let Some(&byte) = head.get(at) {
+        at += 1;
         match byte {
-            _ if escape => escape = false,
-            b'\\' if text => escape = true,
-            b'"' => text = !text,
-            b'\n' if depth > 0 || text => {
-                let line = head.get(line_start..at).unwrap_or_default().trim_ascii_end();
-                let open = !text && (first || line.ends_with(b"{") || line.ends_with(b"["));
-                return open;
+            b'"' => match behind_text(head, at) {
+                Some(behind) => at = behind,
+                None => return false,
+            },
+            b'\n' if depth > 0 => {
+                let line = head.get(line_start..at - 1).unwrap_or_default().trim_ascii_end();
+                return first || line.ends_with(b"{") || line.ends_with(b"[");
             }
             b'\n' => {
                 first = false;
-                line_start = at + 1;
+                line_start = at;
             }
-            _ if text => {}
             b'{' | b'[' => depth += 1,
             b'}' | b']' => {
                 depth = depth.saturating_sub(1);
-                if depth == 0 {
-                    let line = head.get(at + 1..).unwrap_or_default();
-                    let line = line.split(|byte| *byte == b'\n').next().unwrap_or_default();
-                    if line.trim_ascii().starts_with(b"{") {
-                        return true;
-                    }
+                let rest = head.get(at..).unwrap_or_default();
+                if depth == 0 && starts_on_this_line(rest) {
+                    return true;
                 }
             }
             _ => {}
         }
     }
     false
+}
+
+/// Behind the quote that ends a text; `None`: its line ends before.
+fn behind_text(head: &[u8], start: usize) -> Option<usize> {
+    let mut at = start;
+    loop {
+        at += memchr::memchr3(b'"', b'\\', b'\n', head.get(at..)?)?;
+        match head.get(at)? {
+            b'"' => return Some(at + 1),
+            b'\\' => at += 2,
+            _ => return None,
+        }
+    }
+}
+
+/// Does another document follow before the line ends?
+fn starts_on_this_line(rest: &[u8]) -> bool {
+    let blank = |byte: &&u8| byte.is_ascii_whitespace() && **byte != b'\n';
+    let next = rest.iter().find(|byte| !blank(byte));
+    next == Some(&b'{')
 }
 
 #[cfg(test)]
