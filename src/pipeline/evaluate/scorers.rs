@@ -167,7 +167,8 @@ impl<'o> Judges<'o> {
                 let medium = level >= Some(Severity::Medium);
                 let weights = model.manifest.fusion.as_ref()?;
                 let score = fused(weights, f64::from(said.score), sum, medium);
-                // As the daemon decides: a rule of any level confirms it, without one it has to be surer.
+                // A rule of any level confirms it, without one it has to be surer: what the daemon asks before it asks how
+                // rare the score is.
                 let confirmed = level.is_some() && said.score > model.manifest.threshold();
                 let above = medium || confirmed || said.score > model.manifest.sure();
                 Some(Verdict { score, scores: vec![score], above: Some(above) })

@@ -207,11 +207,17 @@ impl Reader {
         }
     }
 
-    /// Take messages until there is something to hand on, or no more are there.
+    /// Take messages until there is something to hand on or no more are there. Nothing comes also where partitions were dealt
+    /// out anew: then what begins with them is due before the next message.
     fn poll(&mut self, consumer: &BaseConsumer<Shared>) {
+        let begun = Instant::now();
         for number in 0..MESSAGES_A_TURN {
-            let idle = self.group.seats.lock().ready.is_empty();
-            if number > 0 && !idle {
+            let (idle, full) = {
+                let seats = self.group.seats.lock();
+                let full = seats.open_bytes() >= self.settings.bounds.chunk_bytes_max;
+                (seats.ready.is_empty(), full)
+            };
+            if number > 0 && (!idle || full || begun.elapsed() >= LINGER) {
                 return;
             }
             let wait = if idle && number == 0 { TURN } else { Duration::ZERO };
@@ -220,8 +226,12 @@ impl Reader {
                 Some(Err(error)) => {
                     self.group.ears.complain(error.rdkafka_error_code(), &error.to_string())
                 }
-                None if number > 0 => return,
-                None => self.close_all(Duration::ZERO),
+                None => {
+                    if number == 0 {
+                        self.close_all(Duration::ZERO);
+                    }
+                    return;
+                }
             }
         }
     }
