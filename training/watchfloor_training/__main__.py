@@ -32,7 +32,7 @@ def parser() -> argparse.ArgumentParser:
     one = sub.add_parser("export", help="fit the shipped members and write the model folders")
     one.add_argument("--out", type=Path, default=Path("../config/models"))
     one.add_argument("--date", default="20261127")
-    one.add_argument("--split", default="AB>CE", help="train on this split's environments; what ships is AB>CE")
+    one.add_argument("--split", default="AB>CE", help="train on this split's environments (the row stays the one that ships, which is AB>CE)")
     one.add_argument("--results", type=Path, default=Path("results"))
     one.add_argument("--platform", choices=("windows", "linux"), action="append")
     one = sub.add_parser("verify", help="run the shipped folders in the product, beside the tables")

@@ -92,9 +92,10 @@ def held_out(results: Path, name: str) -> float | None:
     return sum(areas) / len(areas)
 
 
-def best(results: Path) -> str:
-    """The candidate of a track that is best on held-out environments."""
-    return max(CANDIDATES, key=lambda name: round(held_out(results, name) or -1.0, 3))
+def best(results: Path) -> str | None:
+    """The candidate of a track that is best on held-out environments; `None`: none was run on both."""
+    areas = {name: held_out(results, name) for name in CANDIDATES}
+    return max((name for name, area in areas.items() if area is not None), key=lambda name: round(areas[name], 3), default=None)
 
 
 def may_speak_alone(results: Path, name: str) -> bool:

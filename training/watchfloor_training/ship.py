@@ -105,8 +105,8 @@ def windows(args, track: str, data: Data, whole_summary: dict) -> None:
     split = protocol.split(args.split)
     folder = args.work / "results" / track / split.name.replace(">", "-")
     row = catalog.best(folder.parent)
-    if not (folder / f"{row}.json").exists():
-        print(f"{track} track: no candidate was run on {split.name}; run `train` first")
+    if row is None or not (folder / f"{row}.json").exists():
+        print(f"{track} track: no candidate was run on {split.name}, A>B and B>A; run `train` first")
         return
     shipped = catalog.shippable(row, Members(args.work / "members", 1), args.quick)
     result = json.loads((folder / f"{row}.json").read_text(encoding="utf-8"))

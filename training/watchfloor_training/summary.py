@@ -113,8 +113,8 @@ def track(results: Path, name: str, champion: str = "gat") -> dict:
     out["better_of_counts"] = rival
     held = {row: catalog.held_out(results / name, row) for row in (*catalog.CANDIDATES, "count-lr")}
     out["held_out"] = {row: round(value, 4) for row, value in held.items() if value is not None}
-    out["ships"] = catalog.best(results / name) if out["held_out"] else None
-    out["alone"] = bool(out["ships"]) and catalog.may_speak_alone(results / name, out["ships"])
+    out["ships"] = catalog.best(results / name)
+    out["alone"] = out["ships"] is not None and catalog.may_speak_alone(results / name, out["ships"])
     pairs += [(f"fusion-{out['ships']}", o) for o in (out["ships"], "sigma-level")]
     out["differences"] = [d for one, other in pairs if (d := difference(rows, one, other))]
     for row, splits in out["rows"].items():

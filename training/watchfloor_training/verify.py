@@ -76,7 +76,7 @@ def run(binary: Path, models: Path, data: Path, work: Path) -> dict:
     for track in ("full", "reduced"):
         folder = work / "results" / track / protocol.SPLITS[-1].name.replace(">", "-")
         row = catalog.best(folder.parent)
-        if (folder / f"{row}.npz").exists():
+        if row and (folder / f"{row}.npz").exists():
             result["beside_tables"][track] = beside_tables(binary, models, data, work, track, row)
     (work / "results" / "product.json").write_text(json.dumps(result, indent=1), encoding="utf-8")
     return result
