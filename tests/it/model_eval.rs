@@ -67,6 +67,7 @@ fn labels_change_no_score_and_hosts_without_a_label_are_named() {
         label(0, "hr001", "background"),
         label(1, "workstation5", "attack"),
         label(1, "mordordc", "background"),
+        label(1, "ghost", "background"),
     ];
     let mut elsewhere = first.to_vec();
     elsewhere.push(json!({"file": "x/y.json", "host": "it001", "label": "attack"}));
@@ -100,6 +101,8 @@ fn labels_change_no_score_and_hosts_without_a_label_are_named() {
     }
     assert!(run.said.contains("labels of files that were not read: 1\n"), "{}", run.said);
     assert!(run.said.contains("hosts without a label: "), "{}", run.said);
+    assert!(run.said.contains("labels without a window: 1\n"), "{}", run.said);
+    assert!(run.said.contains(" ghost\n"), "{}", run.said);
     assert!(run.said.contains("acct001"), "{}", run.said);
     assert!(run.said.contains("observed hours"), "{}", run.said);
     assert!(run.complaints.is_empty(), "{}", run.complaints);

@@ -139,22 +139,36 @@ fn compare(
         .lines()
         .map(|line| Ok(serde_json::from_str(&line?)?))
         .collect::<anyhow::Result<Vec<ScoreLine>>>()?;
-    let (labels, others) = labels::of_files(labels::read(labels)?, files);
-    let mut all_unknown = BTreeSet::new();
+    let (known, others) = labels::of_files(labels::read(labels)?, files);
+    if known.is_empty() {
+        anyhow::bail!(
+            "none of the {others} labels in {} names a file that was read, such as {}",
+            labels.display(),
+            files.first().map_or("none", String::as_str)
+        );
+    }
+    let labels = known;
+    let (mut all_unknown, mut silent) = (BTreeSet::new(), BTreeSet::new());
     for scorer in scorers {
         let ours: Vec<&ScoreLine> =
             lines.iter().filter(|line| line.scorer == scorer.as_str()).collect();
         let (streams, unknown) = labels::streams(&labels, &ours);
         all_unknown.extend(unknown);
+        silent.extend(labels::without_window(&streams));
         print(out, scorer.as_str(), &measure(&streams))?;
     }
     writeln!(out, "\nlabels of files that were not read: {others}")?;
-    writeln!(out, "hosts without a label: {}", all_unknown.len())?;
-    for name in all_unknown.iter().take(NAMED_MAX) {
+    list(out, "hosts without a label", &all_unknown)?;
+    list(out, "labels without a window", &silent)
+}
+
+fn list(out: &mut impl Write, what: &str, names: &BTreeSet<String>) -> anyhow::Result<()> {
+    writeln!(out, "{what}: {}", names.len())?;
+    for name in names.iter().take(NAMED_MAX) {
         writeln!(out, "  {}", output::plain(name))?;
     }
-    if all_unknown.len() > NAMED_MAX {
-        writeln!(out, "  and {} more", all_unknown.len() - NAMED_MAX)?;
+    if names.len() > NAMED_MAX {
+        writeln!(out, "  and {} more", names.len() - NAMED_MAX)?;
     }
     Ok(())
 }

@@ -82,13 +82,18 @@ pub fn read(path: &Path) -> anyhow::Result<Vec<LabelLine>> {
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     let labels = lines
         .map(|(number, line)| {
-            serde_json::from_str(line).with_context(|| {
+            let place = format!("{}:{}", path.display(), number + 1);
+            let label: LabelLine = serde_json::from_str(line).with_context(|| {
                 format!(
-                    "{}:{}: is no label; a line is {{\"file\": …, \"host\": …, \"label\": \"attack\" | \"background\" | \"ignore\"}}",
-                    path.display(),
-                    number + 1
+                    "{place}: is no label; a line is {{\"file\": …, \"host\": …, \"label\": \"attack\" | \"background\" | \"ignore\"}}"
                 )
-            })
+            })?;
+            if let (Some(start), Some(end)) = (label.start, label.end)
+                && start >= end
+            {
+                bail!("{place}: ends ({end}) before it starts ({start}): no window is in it");
+            }
+            Ok(label)
         })
         .collect::<anyhow::Result<Vec<LabelLine>>>()?;
     if labels.is_empty() {
@@ -103,6 +108,12 @@ fn same_file(one: &str, other: &str) -> bool {
         long.strip_suffix(short).is_some_and(|head| head.is_empty() || head.ends_with('/'))
     };
     ends(one, other) || ends(other, one)
+}
+
+/// The labelled streams that have no window, by file and host.
+pub fn without_window(streams: &[Stream<'_>]) -> BTreeSet<String> {
+    let empty = streams.iter().filter(|stream| stream.windows.is_empty());
+    empty.map(|stream| format!("{} {}", stream.label.file, stream.label.host)).collect()
 }
 
 /// Labels of files that were read, and how many are of others: those say nothing here. A labelled host of a file that was
@@ -242,5 +253,9 @@ mod tests {
         std::fs::write(file.path(), "{\"file\":\"a\",\"host\":\"b\",\"label\":\"attack\"}\n\n{\"file\":\"a\",\"label\":\"evil\"}\n").unwrap();
         let said = format!("{:#}", read(file.path()).unwrap_err());
         assert!(said.contains(":3: is no label"), "{said}");
+        let part = "{\"file\":\"a\",\"host\":\"b\",\"label\":\"attack\",\"start\":9,\"end\":3}\n";
+        std::fs::write(file.path(), part).unwrap();
+        let said = format!("{:#}", read(file.path()).unwrap_err());
+        assert!(said.contains(":1: ends (3) before it starts (9)"), "{said}");
     }
 }

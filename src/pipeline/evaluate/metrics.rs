@@ -60,13 +60,16 @@ pub fn measure(streams: &[Stream<'_>]) -> Metrics {
     let judged = counted
         .iter()
         .any(|stream| stream.windows.iter().any(|window| window.above_threshold.is_some()));
+    // An attack that left nothing cannot be found. A background that left nothing shows nothing: every attack would be above it.
+    let compared: Vec<&Stream<'_>> =
+        counted.iter().copied().filter(|s| s.is_attack() || !s.windows.is_empty()).collect();
     Metrics {
         attack: attack.len(),
         background: background.len(),
         ignored: streams.len() - counted.len(),
         empty: counted.iter().filter(|stream| stream.windows.is_empty()).count(),
-        auroc: auroc(&counted),
-        first: first_in_capture(&counted),
+        auroc: auroc(&compared),
+        first: first_in_capture(&compared),
         detected: judged.then(|| detected(&attack)),
         alarms: (judged && !background.is_empty()).then(|| alarms(&background)),
     }
@@ -261,6 +264,18 @@ mod tests {
             (1, 4, 0.1),
             "two streams of 180 s"
         );
+    }
+
+    #[test]
+    fn a_background_without_a_window_is_in_no_comparison() {
+        let labels = [label("one", "a", Label::Attack), label("one", "b", Label::Background)];
+        let some = [window(0, 0.9)];
+        let streams = [
+            Stream { label: &labels[0], windows: some.iter().collect() },
+            Stream { label: &labels[1], windows: Vec::new() },
+        ];
+        let found = measure(&streams);
+        assert_eq!((found.background, found.empty, found.auroc, found.first), (1, 1, None, (0, 0)));
     }
 
     #[test]
