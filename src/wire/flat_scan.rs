@@ -78,8 +78,7 @@ fn value<'a>(
             take(key, Raw::Text(inner));
             Some(tail)
         }
-        b'{' | b'[' => None,
-        _ => {
+        b'-' | b'0'..=b'9' | b't' | b'f' | b'n' => {
             let end = rest.iter().position(|byte| matches!(byte, b',' | b'}' | b']'))?;
             let (word, tail) = rest.split_at_checked(end)?;
             if word != b"null" {
@@ -87,6 +86,7 @@ fn value<'a>(
             }
             Some(tail)
         }
+        _ => None,
     }
 }
 
@@ -129,6 +129,7 @@ mod tests {
         assert_eq!(last, [("a".to_owned(), "1".to_owned())]);
         for bad in [
             r#"{"event.original": "x","b":2}"#,
+            r#"{"event.original": 7}"#,
             r#"{"a": "b"}"#,
             "",
             "{",

@@ -13,8 +13,9 @@ use crate::pipeline::opening;
   watchfloor events reindex
   watchfloor --data-dir /var/lib/watchfloor events reindex
 
-The index only says where to look: searches are complete without it, and slower. A running daemon keeps it up by itself
-and makes it anew when it is damaged, so that this is rarely needed. Stop the daemon first.")]
+The index only says where to look: searches are complete without it, and slower. A running
+daemon keeps it up by itself and makes it anew when it is damaged, so that this is rarely needed.
+Stop the daemon first.")]
 pub(crate) struct Arguments {}
 
 pub(crate) fn run(common: &Common, _arguments: &Arguments) -> anyhow::Result<Outcome> {
