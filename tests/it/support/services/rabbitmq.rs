@@ -25,6 +25,11 @@ fn script(arguments: &[&str], extra: &str) -> bool {
     command.status().is_ok_and(|status| status.success())
 }
 
+/// How often a start is tried.
+const STARTS_MAX: u32 = 5;
+/// And how much longer is waited before each.
+const BETWEEN_STARTS: std::time::Duration = std::time::Duration::from_secs(5);
+
 /// Can it be had here? A loud skip on a laptop, a failure in CI.
 fn there() -> bool {
     static THERE: OnceLock<bool> = OnceLock::new();
@@ -64,9 +69,13 @@ impl Rabbit {
         self.folder.path()
     }
 
-    /// Start it again on its data.
+    /// Start it again on its data. While it was away, somebody's connection may have had one of its ports for a while.
     pub fn restart(&self) {
-        assert!(self.verb("start"), "RabbitMQ does not start");
+        let started = (0..STARTS_MAX).any(|turn| {
+            std::thread::sleep(turn * BETWEEN_STARTS);
+            self.verb("start")
+        });
+        assert!(started, "RabbitMQ does not start");
     }
 
     /// kill -9
