@@ -103,8 +103,8 @@ def table(values: np.ndarray) -> list[list[float]]:
 def windows(args, track: str, data: Data, whole_summary: dict) -> None:
     """One Windows folder: members trained on the training side of a split (A and B, unless asked otherwise)."""
     split = protocol.split(args.split)
-    folder = args.work / "results" / track / split.name.replace(">", "-")
-    row = catalog.best(folder.parent)
+    results = args.work / "results" / track
+    folder, row = catalog.folder_of(results, split.name), catalog.best(results)
     if row is None or not (folder / f"{row}.json").exists():
         print(f"{track} track: no candidate was run on {split.name}, A>B and B>A; run `train` first")
         return
@@ -122,7 +122,7 @@ def windows(args, track: str, data: Data, whole_summary: dict) -> None:
     surprise = surprises(shipped, data, train, result["configuration"])[calm]
     manifest = head("windows", track, args.date, data, shape, row)
     manifest |= {
-        "alone": catalog.may_speak_alone(folder.parent, row),
+        "alone": catalog.may_speak_alone(results, row),
         "training": training_notes(train, result, split),
         "calibration": {"temperature": result["temperature"], "anomaly": "mean", "quantiles": table(surprise)},
         "fusion": fused,

@@ -74,8 +74,8 @@ def run(binary: Path, models: Path, data: Path, work: Path) -> dict:
 
     result: dict = {"beside_tables": {}, "anecdotes": anecdotes(binary, models, data)}
     for track in ("full", "reduced"):
-        folder = work / "results" / track / protocol.SPLITS[-1].name.replace(">", "-")
-        row = catalog.best(folder.parent)
+        results = work / "results" / track
+        folder, row = catalog.folder_of(results, protocol.SPLITS[-1].name), catalog.best(results)
         if row and (folder / f"{row}.npz").exists():
             result["beside_tables"][track] = beside_tables(binary, models, data, work, track, row)
     (work / "results" / "product.json").write_text(json.dumps(result, indent=1), encoding="utf-8")
