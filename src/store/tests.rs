@@ -63,6 +63,8 @@ macro_rules! on_both {
 
 mod faults;
 mod nodes;
+#[path = "../../tests/it/support/ports.rs"]
+mod ports;
 mod proxy;
 mod retention;
 #[path = "../../tests/it/support/services/postgres.rs"]

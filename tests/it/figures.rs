@@ -5,6 +5,7 @@
 //! measures; without the first a short run only checks that every record is in the books.
 //! `WATCHFLOOR_TEST_EVENTS`, `_RATE` (records a second), `_SECONDS` (of the latencies) and `_MINUTES` (of the soak) change the sizes.
 
+mod amqp;
 mod load;
 mod ways;
 
@@ -13,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use crate::detect_regression::unpack;
 use crate::support::daemon::{Daemon, run_json};
-use load::{cpu_seconds, handles, memory};
+use load::{Memory, cpu_seconds, handles, memory};
 use ways::Way;
 
 /// How long everything may take to arrive.
@@ -108,7 +109,7 @@ fn rules(folder: &Path) -> Option<PathBuf> {
 fn idle(rules: &Path) -> (f64, u64) {
     let mut site = Site::prepare(rules, "");
     site.start();
-    (site.rest(), memory(site.pid()).0)
+    (site.rest(), memory(site.pid()).now)
 }
 
 fn measure(rules: &Path, way: &Way, records: &[String], idle_cpu: f64) {
@@ -126,17 +127,18 @@ fn measure(rules: &Path, way: &Way, records: &[String], idle_cpu: f64) {
     }
     let (stored, indexed) = site.wait("s", records.len() as u64, began);
     let cpu = cpu_seconds(site.pid()) - before;
-    let (now, most) = memory(site.pid());
+    let Memory { now, most, own } = memory(site.pid());
     let alerts = site.status()["alerts_count"].as_u64().unwrap_or(0);
     let count = records.len() as f64;
     eprintln!(
-        "| {:<8} | {:>6.0} | {:>6.0} | {:>5.1} s | {:>5.1} s | {:>3} / {:>3} MB | {alerts:>5} | {} |",
+        "| {:<8} | {:>6.0} | {:>6.0} | {:>5.1} s | {:>5.1} s | {:>3} ({:>3}) / {:>3} MB | {alerts:>5} | {} |",
         way.name(),
         count / cpu,
         count / stored.as_secs_f64(),
         stored.as_secs_f64(),
         indexed.as_secs_f64(),
         now >> 20,
+        own >> 20,
         most >> 20,
         way.floor(records),
     );
@@ -156,7 +158,7 @@ fn every_transport_is_measured_from_the_record_to_the_searchable_event() {
         idle_memory >> 20
     );
     eprintln!(
-        "| way | events/CPU-s | stored/s | stored after | indexed after | memory, most | alerts | floor |"
+        "| way | events/CPU-s | stored/s | stored after | indexed after | memory (own), most | alerts | floor |"
     );
     eprintln!("| --- | --- | --- | --- | --- | --- | --- | --- |");
     for way in ways::all(folder.path(), full()).into_iter().filter(wanted) {
@@ -232,12 +234,13 @@ fn memory_with_a_thousand_endpoints_is_measured() {
     way.send(&records);
     site.wait("s", records.len() as u64, Instant::now());
     let known = run_json(&site.config, &["status", "--format", "json"]);
-    let (now, most) = memory(site.pid());
+    let Memory { now, most, own } = memory(site.pid());
     eprintln!(
-        "{} records of {endpoints} endpoints, a tenth active: {} MB with rules alone, {} MB after, {} MB at most; {} alerts",
+        "{} records of {endpoints} endpoints, a tenth active: {} MB with rules alone, {} MB after ({} MB of its own), {} MB at most; {} alerts",
         records.len(),
         idle >> 20,
         now >> 20,
+        own >> 20,
         most >> 20,
         known["alerts_count"]
     );
@@ -255,8 +258,8 @@ fn under_a_steady_load_file_handles_do_not_grow() {
     site.start();
     let (began, before) = (Instant::now(), cpu_seconds(site.pid()));
     let mut samples = Vec::new();
-    eprintln!("| minute | records | memory | file handles | CPU |");
-    eprintln!("| --- | --- | --- | --- | --- |");
+    eprintln!("| minute | records | memory | of its own | file handles | CPU |");
+    eprintln!("| --- | --- | --- | --- | --- | --- |");
     for second in 0..seconds {
         // No two requests are alike: the same body again would be the same delivery.
         let some: Vec<String> = (second * rate..(second + 1) * rate)
@@ -265,22 +268,30 @@ fn under_a_steady_load_file_handles_do_not_grow() {
         way.send(&some);
         let due = began + Duration::from_secs(second + 1);
         std::thread::sleep(due.saturating_duration_since(Instant::now()));
-        samples.push((memory(site.pid()).0, handles(site.pid())));
+        samples.push((memory(site.pid()), handles(site.pid())));
         if (second + 1) % 60 == 0 || second + 1 == seconds {
-            let (bytes, files) = samples[samples.len() - 1];
+            let (memory, files) = samples[samples.len() - 1];
             let cpu = (cpu_seconds(site.pid()) - before) / began.elapsed().as_secs_f64();
             let minute = (second + 1) as f64 / 60.0;
             eprintln!(
-                "| {minute:.1} | {} | {:.1} MB | {files} | {:.0} % of a core |",
+                "| {minute:.1} | {} | {:.1} MB | {:.1} MB | {files} | {:.0} % of a core |",
                 (second + 1) * rate,
-                bytes as f64 / 1_048_576.0,
+                memory.now as f64 / 1_048_576.0,
+                memory.own as f64 / 1_048_576.0,
                 cpu * 100.0
             );
         }
     }
     site.wait("s", seconds * rate, Instant::now());
-    let most = |part: &[(u64, usize)]| part.iter().map(|sample| sample.1).max().unwrap_or(0);
+    let most = |part: &[(Memory, usize)]| part.iter().map(|sample| sample.1).max().unwrap_or(0);
     let quarter = samples.len() / 4;
+    for (number, part) in samples.chunks(quarter.max(1)).take(4).enumerate() {
+        let mean = |of: fn(&Memory) -> u64| {
+            part.iter().map(|sample| of(&sample.0)).sum::<u64>() / part.len() as u64
+        };
+        let (all, own) = (mean(|memory| memory.now), mean(|memory| memory.own));
+        eprintln!("quarter {}: {} MB, of its own {} MB", number + 1, all >> 20, own >> 20);
+    }
     let (early, late) = (most(&samples[..quarter]), most(&samples[samples.len() - quarter..]));
     if full() {
         assert!(late <= early + 8, "file handles grew from {early} to {late}");

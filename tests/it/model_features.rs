@@ -133,6 +133,90 @@ fn a_window_is_the_same_whether_the_clock_or_the_next_event_closes_it() {
     }
 }
 
+/// Windows of endpoints with phases of their own.
+fn spread_windows(events: &[Event], mut windows: Windows) -> Vec<Window> {
+    let mut taken = Taken::default();
+    for event in events {
+        windows.see(event, &mut taken);
+    }
+    windows.finish(&mut taken);
+    taken.0
+}
+
+#[test]
+fn windows_that_are_spread_end_at_the_phase_of_their_endpoint_and_hold_every_event() {
+    for capture in CAPTURES {
+        let Some(file) = support::data(capture) else { return };
+        let events = events(&file);
+        let spread = spread_windows(&events, Windows::new(Timing::default(), None).spread());
+        assert!(!spread.is_empty(), "{capture}");
+        for window in &spread {
+            sound(window);
+            let key = &window.endpoint;
+            let phase = Timing::default().spread(&key.tenant, &key.host).phase_ms;
+            assert_eq!(window.end_ms.rem_euclid(30_000), phase, "{capture}: {}", key.host);
+        }
+        // An event is in as many windows as an interval goes into a window, whenever they end.
+        let counted = |all: &[Window]| all.iter().map(|one| u64::from(one.events)).sum::<u64>();
+        let whole = windows(&events);
+        let (one, other) = (counted(&spread), counted(&whole));
+        assert!(one.abs_diff(other) * 20 <= one, "{capture}: {one} and {other}");
+    }
+}
+
+#[test]
+fn endpoints_are_spread_evenly_and_always_in_the_same_way() {
+    let phase = |number: usize| Timing::default().spread("", &format!("host{number:04}")).phase_ms;
+    let mut seconds = [0_usize; 30];
+    (0..3_000).for_each(|number| seconds[phase(number) as usize / 1_000] += 1);
+    assert!(seconds.iter().all(|count| (60..=140).contains(count)), "{seconds:?}");
+    // Another node and a later version must find the same, or windows would be judged twice.
+    assert_eq!([phase(1), phase(2)], [15_539, 26_694]);
+    assert_ne!(phase(1), Timing::default().spread("acme", "host0001").phase_ms);
+}
+
+#[test]
+fn what_was_open_when_windows_lay_otherwise_is_in_the_windows_after_it() {
+    let Some(file) = support::data(CAPTURES[1]) else { return };
+    let events = events(&file);
+    let (before, after) = events.split_at(events.len() / 2);
+    let mut old = Windows::new(Timing::default(), None);
+    for event in before {
+        old.see(event, &mut Taken::default());
+    }
+    let changed_ms = before[before.len() - 1].timestamp.micros().div_euclid(1_000);
+    let other = Timing { interval_ms: 45_000, ..Timing::default() };
+    for timing in [Timing::default(), other] {
+        let fresh = || Windows::new(timing, None).spread();
+        let mut kept = fresh();
+        for (key, endpoint) in old.endpoints() {
+            let endpoint = Endpoint::from_bytes(&endpoint.to_bytes()).unwrap();
+            kept.restore(EndpointKey::clone(key), endpoint);
+        }
+        let found = spread_windows(after, kept);
+        // The same events, had windows always lain so, and had what was open been lost.
+        let whole = spread_windows(&events, fresh());
+        let lost = spread_windows(after, fresh());
+        let events_of = |all: &[Window], window: &Window| {
+            let at =
+                |one: &&Window| (&one.endpoint, one.end_ms) == (&window.endpoint, window.end_ms);
+            all.iter().find(at).map_or(0, |one| one.events)
+        };
+        let mut more = 0;
+        for window in &found {
+            sound(window);
+            let key = &window.endpoint;
+            let phase = timing.spread(&key.tenant, &key.host).phase_ms;
+            assert_eq!(window.end_ms.rem_euclid(timing.interval_ms), phase);
+            if window.start_ms > changed_ms {
+                assert_eq!(window.events, events_of(&whole, window), "{}", window.end_ms);
+            }
+            more += window.events.saturating_sub(events_of(&lost, window));
+        }
+        assert!(more > 0, "what was open is in them");
+    }
+}
+
 /// Is there a process with the label of `parent` that started one with the label of `child`?
 fn started(graph: &Graph, parent: &str, child: &str) -> bool {
     let label = |path: &str| path::shape(Platform::Windows, path).facts.label;

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::Output;
 use std::time::{Duration, Instant};
@@ -14,9 +14,8 @@ use watchfloor::desk::Desk;
 use watchfloor::model::alert::AlertId;
 use watchfloor::model::explanation::Explanation;
 
-use crate::support::PATIENCE;
 use crate::support::daemon::{Daemon, run_ndjson};
-use crate::support::{root, watchfloor};
+use crate::support::{PATIENCE, free_port, root, watchfloor};
 
 fn run(arguments: &[&str]) -> Output {
     let folder = tempfile::tempdir().unwrap();
@@ -160,7 +159,7 @@ fn findings_of_signals_are_alerts_and_counters_and_survive_kill_9() {
     let (log, data) = (folder.path().join("auth.log"), folder.path().join("data"));
     // Four before the kill and four after it: only a row that survived makes eight.
     guesses(&log, 4);
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = free_port();
     let config = folder.path().join("w.toml");
     let section = format!(
         "[metrics]\nlisten = \"127.0.0.1:{port}\"\n[[sources]]\nname = \"auth\"\npaths = [\"{}\"]\n",

@@ -141,7 +141,7 @@ fn a_wrong_login_is_trouble_and_tls_is_checked() {
             let readable = std::os::unix::fs::PermissionsExt::from_mode(0o644);
             std::fs::set_permissions(folder.join(name), readable).unwrap();
         }
-        let port = crate::support::kafka::free_ports();
+        let port = crate::support::free_port();
         std::fs::write(folder.join("tls_port"), port.to_string()).unwrap();
         let at = |name: &str| folder.join(name).display().to_string();
         format!(

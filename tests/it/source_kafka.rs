@@ -9,7 +9,8 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 
 use crate::support::certificates::certificates;
 use crate::support::daemon::{Daemon, command, run_json};
-use crate::support::kafka::{Broker, free_ports};
+use crate::support::free_port;
+use crate::support::kafka::Broker;
 use crate::support::path::{self, Books, assert_whole, wait_until};
 use crate::support::proxy::Line;
 
@@ -388,7 +389,7 @@ fn token() -> String {
 
 #[test]
 fn logins_and_certificates_of_every_kind_work_and_wrong_ones_are_trouble_that_heals() {
-    let others = free_ports();
+    let others = free_port();
     let Some(broker) = Broker::start_with(|folder, port| {
         certificates(folder);
         secured(folder, port, others)

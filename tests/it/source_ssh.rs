@@ -3,16 +3,14 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::support::PATIENCE;
 use crate::support::daemon::{Daemon, run_json, run_ndjson};
-use crate::support::root;
+use crate::support::{PATIENCE, free_port, root};
 
 /// An sshd of a test; killed with its sessions when dropped.
 struct Sshd {
@@ -28,7 +26,7 @@ impl Sshd {
             eprintln!("SKIPPED: sshd is missing (openssh-server)");
             return None;
         }
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = free_port();
         let sshd = Sshd { dir: dir.join("sshd"), port };
         assert!(sshd.run("start"));
         Some(sshd)

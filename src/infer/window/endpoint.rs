@@ -22,6 +22,8 @@ pub struct Timing {
     pub interval_ms: i64,
     /// How long after its end a window waits for late events, in event time.
     pub lateness_ms: i64,
+    /// By how much windows end later than at whole intervals since the epoch; below `interval_ms`.
+    pub phase_ms: i64,
 }
 
 impl Timing {
@@ -32,13 +34,34 @@ impl Timing {
             window_ms: ms(config.window),
             interval_ms: ms(config.interval),
             lateness_ms: ms(config.lateness),
+            phase_ms: 0,
         }
+    }
+
+    /// The same with the phase that an endpoint of this name always has. Windows of all endpoints that end at once are scored
+    /// at once, and the last result is late by all the others.
+    #[must_use]
+    pub fn spread(&self, tenant: &str, host: &str) -> Timing {
+        // FNV-1a: the same on every node and after every start.
+        let bytes = tenant.bytes().chain([0]).chain(host.bytes());
+        let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+        // Names differ in their last bytes, which reach the low half of the hash last.
+        let phase = (hash ^ (hash >> 32)) % u64::try_from(self.interval_ms.max(1)).unwrap_or(1);
+        Timing { phase_ms: i64::try_from(phase).unwrap_or(0), ..*self }
+    }
+
+    /// The start of the pane of this time.
+    pub fn pane_of(&self, at_ms: i64) -> i64 {
+        let whole = at_ms.saturating_sub(self.phase_ms).div_euclid(self.interval_ms);
+        whole.saturating_mul(self.interval_ms).saturating_add(self.phase_ms)
     }
 }
 
 impl Default for Timing {
     fn default() -> Timing {
-        Timing { window_ms: 180_000, interval_ms: 30_000, lateness_ms: 500 }
+        Timing { window_ms: 180_000, interval_ms: 30_000, lateness_ms: 500, phase_ms: 0 }
     }
 }
 
@@ -111,7 +134,7 @@ impl Endpoint {
         event: Id128,
         seen: &Observation,
     ) -> bool {
-        let start = at_ms.div_euclid(timing.interval_ms).saturating_mul(timing.interval_ms);
+        let start = timing.pane_of(at_ms);
         if self.is_too_late(timing, at_ms) {
             self.late = self.late.saturating_add(1);
             self.late_run = self.late_run.saturating_add(1);
@@ -157,7 +180,7 @@ impl Endpoint {
     /// The newest event time once an event of these times has been taken in. Windows that are due by then close before
     /// the event is read: nothing of it may be in them, whether it or the clock closes them.
     pub fn newest_with(&self, timing: &Timing, (at_ms, ingested_ms): (i64, i64)) -> i64 {
-        let start = at_ms.div_euclid(timing.interval_ms).saturating_mul(timing.interval_ms);
+        let start = timing.pane_of(at_ms);
         if self.is_too_late(timing, at_ms) || self.is_full_before(start) {
             return self.newest_ms;
         }
@@ -172,7 +195,7 @@ impl Endpoint {
 
     /// Are all windows of an event at this time closed?
     pub fn is_too_late(&self, timing: &Timing, at_ms: i64) -> bool {
-        let start = at_ms.div_euclid(timing.interval_ms).saturating_mul(timing.interval_ms);
+        let start = timing.pane_of(at_ms);
         self.closed_ms.is_some_and(|closed| start.saturating_add(timing.window_ms) <= closed)
     }
 
@@ -236,6 +259,16 @@ impl Endpoint {
             self.panes.shrink_to_fit();
             self.seen.shrink(SEEN_IDLE_MAX);
         }
+    }
+
+    /// It was kept with windows that lay otherwise in time: what is open goes into the panes of these, each as a whole and so less
+    /// than an interval early at most, and the next window ends where one of these does.
+    pub fn move_to(&mut self, timing: &Timing) {
+        for pane in &mut self.panes {
+            pane.move_to(timing.pane_of(pane.start_ms));
+        }
+        let last = |closed: i64| timing.pane_of(closed - 1).saturating_add(timing.interval_ms);
+        self.closed_ms = self.closed_ms.map(last);
     }
 
     /// Forget what an endpoint without events needs no more; `now_ms` is event time elsewhere.

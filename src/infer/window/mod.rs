@@ -1,7 +1,7 @@
 //! Sliding windows of event time for all endpoints.
 //!
-//! A pane is one interval (`infer.interval`, 30 s) of one endpoint, aligned to the epoch; a window is the panes of the last
-//! `infer.window` (180 s) before its end. An event goes into its pane once. A window closes when the endpoint's newest event
+//! A pane is one interval (`infer.interval`, 30 s) of one endpoint, aligned to the epoch, or by a phase of its own behind it
+//! ([`Windows::spread`]); a window is the panes of the last `infer.window` (180 s) before its end. An event goes into its pane once. A window closes when the endpoint's newest event
 //! time is `infer.lateness` (half a second) past its end, or when somebody says that time went on ([`Windows::close_until`], [`Windows::finish`]). An event that comes later is
 //! still in the windows after it: they overlap.
 
@@ -119,6 +119,7 @@ pub struct Windows {
     memo: Memo,
     observation: Observation,
     features_off: bool,
+    spread: bool,
 }
 
 impl Windows {
@@ -131,6 +132,14 @@ impl Windows {
     #[must_use]
     pub fn only_keys(mut self) -> Windows {
         self.features_off = true;
+        self
+    }
+
+    /// Windows of different endpoints end at different times, so that there is always a little to score and never much at once.
+    /// Where captures are compared they are not: a window must not depend on a name.
+    #[must_use]
+    pub fn spread(mut self) -> Windows {
+        self.spread = true;
         self
     }
 
@@ -154,25 +163,23 @@ impl Windows {
         let at_ms = event.timestamp.micros().div_euclid(1_000);
         let at_ms = at_ms.clamp(-endpoint::TIME_MS_MAX, endpoint::TIME_MS_MAX);
         let ingested_ms = event.ingested.micros().div_euclid(1_000);
-        let (key, endpoint) = match self.endpoints.get_key_value(key) {
-            Some((known, _)) => {
-                let known = Arc::clone(known);
-                let Some(endpoint) = self.endpoints.get_mut(&known) else { return false };
-                (known, endpoint)
-            }
+        let key = match self.endpoints.get_key_value(key) {
+            Some((known, _)) => Arc::clone(known),
             None => {
                 let key = Arc::new(key.clone());
-                let endpoint = self.endpoints.entry(Arc::clone(&key)).or_default();
-                (key, endpoint)
+                self.endpoints.insert(Arc::clone(&key), Endpoint::default());
+                key
             }
         };
+        let timing = self.timing_of(&key);
         let closing = Closing {
-            timing: &self.timing,
+            timing,
             history: self.history.of(key.platform),
             features: !self.features_off,
         };
+        let Some(endpoint) = self.endpoints.get_mut(&key) else { return false };
         // Before the event is read, which says something of processes: a window that the clock closed knew none of it.
-        let newest = endpoint.newest_with(&self.timing, (at_ms, ingested_ms));
+        let newest = endpoint.newest_with(&timing, (at_ms, ingested_ms));
         closing.close(&key, endpoint, newest, take);
         let mut context = observe::Context {
             event,
@@ -183,7 +190,7 @@ impl Windows {
             out: &mut self.observation,
         };
         observe::observe(&mut context);
-        let taken = endpoint.see(&self.timing, (at_ms, ingested_ms), event.id, &self.observation);
+        let taken = endpoint.see(&timing, (at_ms, ingested_ms), event.id, &self.observation);
         if endpoint.wants_closing() {
             closing.close(&key, endpoint, i64::MAX, take);
         }
@@ -208,12 +215,12 @@ impl Windows {
         let Some((key, _)) = self.endpoints.get_key_value(key) else { return false };
         let key = Arc::clone(key);
         let closing = Closing {
-            timing: &self.timing,
+            timing: self.timing_of(&key),
             history: self.history.of(key.platform),
             features: !self.features_off,
         };
         let Some(endpoint) = self.endpoints.get_mut(&key) else { return false };
-        let due = endpoint.due(&self.timing, now_ms).is_some();
+        let due = endpoint.due(&closing.timing, now_ms).is_some();
         closing.close(&key, endpoint, now_ms, take);
         due
     }
@@ -238,9 +245,13 @@ impl Windows {
         self.endpoints.remove(key);
     }
 
-    /// How windows lie in time.
+    /// How windows lie in time, but for an endpoint's phase.
     pub fn timing(&self) -> &Timing {
         &self.timing
+    }
+
+    fn timing_of(&self, key: &EndpointKey) -> Timing {
+        if self.spread { self.timing.spread(&key.tenant, &key.host) } else { self.timing }
     }
 
     /// Forget what endpoints without events need no more; `now_ms` is event time elsewhere. Changes no later window.
@@ -256,7 +267,7 @@ impl Windows {
         keys.sort_unstable();
         for key in keys {
             let closing = Closing {
-                timing: &self.timing,
+                timing: self.timing_of(&key),
                 history: self.history.of(key.platform),
                 features: !self.features_off,
             };
@@ -271,15 +282,16 @@ impl Windows {
         self.endpoints.iter()
     }
 
-    /// Put an endpoint back as it was kept.
-    pub fn restore(&mut self, key: EndpointKey, endpoint: Endpoint) {
+    /// Put an endpoint back as it was kept, whatever interval there was.
+    pub fn restore(&mut self, key: EndpointKey, mut endpoint: Endpoint) {
+        endpoint.move_to(&self.timing_of(&key));
         self.endpoints.insert(Arc::new(key), endpoint);
     }
 }
 
 /// What closing needs beside the endpoint.
 struct Closing<'a> {
-    timing: &'a Timing,
+    timing: Timing,
     history: Option<&'a Snapshot>,
     features: bool,
 }
@@ -292,9 +304,9 @@ impl Closing<'_> {
         now_ms: i64,
         take: &mut dyn Take,
     ) {
-        while let Some(end_ms) = endpoint.due(self.timing, now_ms) {
+        while let Some(end_ms) = endpoint.due(&self.timing, now_ms) {
             if self.features
-                && let Some(closed) = endpoint.window(self.timing, end_ms)
+                && let Some(closed) = endpoint.window(&self.timing, end_ms)
             {
                 let start_ms = end_ms - self.timing.window_ms;
                 let scene = features::Scene {
@@ -324,7 +336,7 @@ impl Closing<'_> {
                     lineages,
                 });
             }
-            endpoint.slide(self.timing, end_ms, &mut |keys| take.folded(key, keys));
+            endpoint.slide(&self.timing, end_ms, &mut |keys| take.folded(key, keys));
         }
     }
 }

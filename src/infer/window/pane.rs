@@ -188,6 +188,19 @@ impl Pane {
         }
     }
 
+    /// Begin at an earlier time; what was seen stays where it was.
+    pub fn move_to(&mut self, start_ms: i64) {
+        let by = u32::try_from(self.start_ms.saturating_sub(start_ms)).unwrap_or(0);
+        if by == 0 {
+            return;
+        }
+        self.start_ms = start_ms;
+        let nodes = self.nodes.iter_mut().map(|node| &mut node.first_ms);
+        let edges = self.edges.iter_mut().flat_map(|edge| [&mut edge.first_ms, &mut edge.last_ms]);
+        let own = [&mut self.first_ms, &mut self.last_ms];
+        own.into_iter().chain(nodes).chain(edges).for_each(|ms| *ms = ms.saturating_add(by));
+    }
+
     /// Is a kept pane within the bounds?
     pub fn is_sound(&self) -> bool {
         let ends = |edge: &PaneEdge| usize::from(edge.source.max(edge.target)) < self.nodes.len();

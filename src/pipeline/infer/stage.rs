@@ -137,7 +137,7 @@ impl Stage {
         let settings =
             calibrate::Settings { budget: config.budget, window_s: config.window.as_secs() };
         Stage {
-            windows: Windows::new(Timing::of(config), models.histories.clone()),
+            windows: Windows::new(Timing::of(config), models.histories.clone()).spread(),
             models,
             calibrations: Calibrations::new(settings),
             budgets: Budgets::new(config.budget, config.interval.as_secs()),

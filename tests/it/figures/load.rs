@@ -76,14 +76,24 @@ pub fn children_cpu_seconds() -> f64 {
     ticks as f64 / 100.0
 }
 
-/// Memory of a process now and at most, bytes.
-pub fn memory(pid: u32) -> (u64, u64) {
+/// Memory of a process, bytes.
+#[derive(Clone, Copy)]
+pub struct Memory {
+    /// All that is resident, with what of files is mapped: the program, the index.
+    pub now: u64,
+    /// The most that was.
+    pub most: u64,
+    /// What it holds itself: the system cannot take it back, as it can pages of files.
+    pub own: u64,
+}
+
+pub fn memory(pid: u32) -> Memory {
     let text = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let line = |key: &str| {
         let line = text.lines().find(|line| line.starts_with(key)).unwrap();
         line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() << 10
     };
-    (line("VmRSS"), line("VmHWM"))
+    Memory { now: line("VmRSS"), most: line("VmHWM"), own: line("RssAnon") }
 }
 
 /// Open files of a process.

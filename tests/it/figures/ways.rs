@@ -8,9 +8,9 @@ use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::time::Instant;
 
-use lapin::options::BasicPublishOptions;
 use rmpv::Value;
 
+use super::amqp::Amqp;
 use super::load;
 use crate::support::free_port;
 use crate::support::kafka::{self, Broker};
@@ -28,8 +28,6 @@ const BULK: usize = 2_000;
 const STEADY_MAX: usize = 1_000;
 /// Partitions of the topic.
 const PARTITIONS: i32 = 6;
-/// Messages on the way to the broker before their confirmations are read.
-const CONFIRMS: usize = 500;
 
 /// One transport, with the server that it needs.
 pub enum Way {
@@ -87,7 +85,7 @@ impl Way {
                 broker.address()
             ),
             Way::Amqp(amqp) => {
-                format!("type = \"amqp\"\nurl = \"{}\"\nqueue = \"logs\"", amqp.rabbit.url())
+                format!("type = \"amqp\"\nurl = \"{}\"\nqueue = \"logs\"", amqp.url())
             }
         };
         format!("[[sources]]\nname = \"s\"\n{more}\n")
@@ -156,7 +154,14 @@ impl Way {
                 other.send(port, records);
                 ("the same client, thrown away", None, began)
             }
-            Way::Amqp(_) => return String::new(),
+            Way::Amqp(amqp) => {
+                amqp.fill_other(records);
+                let before = load::cpu_seconds(std::process::id());
+                let began = Instant::now();
+                amqp.throw_away_other(records.len());
+                let cpu = load::cpu_seconds(std::process::id()) - before;
+                ("the same client, acknowledged, thrown away", Some(cpu), began)
+            }
         };
         let wall = began.elapsed().as_secs_f64();
         let cpu = cpu.map(|cpu| format!("{:.0}/CPU-s, ", count / cpu.max(0.01)));
@@ -376,45 +381,5 @@ impl Protocol {
             };
             stream.get_mut().write_all(&answer).unwrap();
         }
-    }
-}
-
-/// A durable queue whose messages are confirmed.
-pub struct Amqp {
-    rabbit: Rabbit,
-    runtime: tokio::runtime::Runtime,
-    channel: (lapin::Connection, lapin::Channel),
-}
-
-impl Amqp {
-    fn new(rabbit: Rabbit) -> Amqp {
-        let runtime = tokio::runtime::Runtime::new().unwrap();
-        let channel = runtime.block_on(rabbit.channel());
-        runtime.block_on(rabbit.declare(&channel.1, "logs"));
-        Amqp { rabbit, runtime, channel }
-    }
-
-    fn send(&self, records: &[String]) {
-        let properties = lapin::BasicProperties::default().with_delivery_mode(2);
-        self.runtime.block_on(async {
-            for some in records.chunks(CONFIRMS) {
-                let mut confirms = Vec::new();
-                for record in some {
-                    let options = BasicPublishOptions::default();
-                    let body = record.as_bytes();
-                    let sent = self.channel.1.basic_publish(
-                        "".into(),
-                        "logs".into(),
-                        options,
-                        body,
-                        properties.clone(),
-                    );
-                    confirms.push(sent.await.unwrap());
-                }
-                for confirm in confirms {
-                    confirm.await.unwrap();
-                }
-            }
-        });
     }
 }

@@ -10,6 +10,7 @@ pub mod kafka;
 pub mod onnxruntime;
 #[path = "services/path.rs"]
 pub mod path;
+pub mod ports;
 pub mod proxy;
 pub mod pty;
 #[path = "services/rabbitmq.rs"]
@@ -26,6 +27,8 @@ pub mod wire;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
+
+pub use ports::free_port;
 
 /// How long a test waits for what must come: far longer than anything takes, so that a busy machine gets its time.
 pub const PATIENCE: Duration = Duration::from_secs(180);
@@ -67,14 +70,4 @@ pub fn watchfloor(data_dir: &Path) -> Command {
     command.env_remove("WATCHFLOOR_CONFIG");
     quiet_disk(&mut command);
     command
-}
-
-/// A port that nothing listened on a moment ago, for TCP and UDP.
-pub fn free_port() -> u16 {
-    loop {
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        if std::net::UdpSocket::bind(("127.0.0.1", port)).is_ok() {
-            return port;
-        }
-    }
 }

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -15,9 +14,8 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::OwnedHeaders;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 
-use crate::support::PATIENCE;
 use crate::support::proxy::Proxy;
-use crate::support::root;
+use crate::support::{PATIENCE, free_port, root};
 
 /// A broker.
 pub struct Broker {
@@ -25,17 +23,6 @@ pub struct Broker {
     /// Where clients come in.
     pub port: u16,
     environment: Vec<(String, String)>,
-}
-
-/// A port that nobody has, with the one behind it.
-pub fn free_ports() -> u16 {
-    loop {
-        let first = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = first.local_addr().unwrap().port();
-        if port < 60_000 && TcpListener::bind(("127.0.0.1", port + 1)).is_ok() {
-            return port;
-        }
-    }
 }
 
 fn script(verb: &str, folder: &Path, port: u16, environment: &[(String, String)]) -> bool {
@@ -73,7 +60,7 @@ impl Broker {
             return None;
         }
         let folder = tempfile::tempdir().unwrap();
-        let port = free_ports();
+        let port = free_port();
         let environment = environment(folder.path(), port);
         let broker = Broker { folder, port, environment };
         broker.restart();
@@ -82,7 +69,7 @@ impl Broker {
 
     /// One with a second door behind a proxy, through which clients stay on that proxy.
     pub fn behind_a_proxy() -> Option<(Broker, Proxy)> {
-        let inner = crate::support::free_port();
+        let inner = free_port();
         let proxy = Proxy::to(inner);
         let outer = proxy.port;
         let broker = Broker::start_with(|_, port| {
@@ -138,7 +125,7 @@ impl Broker {
             return None;
         }
         let ids = ["J8qXuhL4Q5mJc8Y7kD2f1A", "K9rYviM5R6nKd9Z8lE3g2A", "L1sZwjN6S7oLe1A9mF4h3A"];
-        let ports: Vec<u16> = ids.iter().map(|_| free_ports()).collect();
+        let ports: Vec<u16> = ids.iter().map(|_| free_port()).collect();
         let all = |part: &dyn Fn(usize) -> String| (0..3).map(part).collect::<Vec<_>>().join(",");
         let controllers = all(&|node| format!("127.0.0.1:{}", ports[node] + 1));
         let voters =

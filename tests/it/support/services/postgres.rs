@@ -30,7 +30,7 @@ impl Postgres {
         // The server's user must be able to reach it, whoever we are.
         let dir = tempfile::Builder::new().prefix("wf-pg-").tempdir_in("/tmp").unwrap().keep();
         open_to_all(&dir);
-        let port = free_port();
+        let port = super::ports::free_port();
         let settings = settings.iter().map(|(key, value)| (*key, (*value).to_owned())).collect();
         let server = Postgres { dir, port, settings, own };
         server.go();
@@ -133,8 +133,4 @@ fn script() -> Command {
 fn open_to_all(dir: &Path) {
     use std::os::unix::fs::PermissionsExt;
     std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o755)).unwrap();
-}
-
-fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }

@@ -9,7 +9,7 @@ use lapin::options::{BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOpti
 use lapin::types::FieldTable;
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
 
-use crate::support::root;
+use crate::support::{free_port, root};
 
 /// A node.
 pub struct Rabbit {
@@ -24,11 +24,6 @@ fn script(arguments: &[&str], extra: &str) -> bool {
     command.args(arguments).env("RMQ_EXTRA", extra);
     command.status().is_ok_and(|status| status.success())
 }
-
-/// How often a start is tried.
-const STARTS_MAX: u32 = 5;
-/// And how much longer is waited before each.
-const BETWEEN_STARTS: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// Can it be had here? A loud skip on a laptop, a failure in CI.
 fn there() -> bool {
@@ -54,7 +49,7 @@ impl Rabbit {
         // Its own user reads the folder.
         std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
         let extra = extra(folder.path());
-        let rabbit = Rabbit { folder, port: super::kafka::free_ports(), extra };
+        let rabbit = Rabbit { folder, port: free_port(), extra };
         rabbit.restart();
         Some(rabbit)
     }
@@ -69,13 +64,9 @@ impl Rabbit {
         self.folder.path()
     }
 
-    /// Start it again on its data. While it was away, somebody's connection may have had one of its ports for a while.
+    /// Start it again on its data.
     pub fn restart(&self) {
-        let started = (0..STARTS_MAX).any(|turn| {
-            std::thread::sleep(turn * BETWEEN_STARTS);
-            self.verb("start")
-        });
-        assert!(started, "RabbitMQ does not start");
+        assert!(self.verb("start"), "RabbitMQ does not start");
     }
 
     /// kill -9

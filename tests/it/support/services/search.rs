@@ -8,7 +8,7 @@ use watchfloor::config::secret::SecretRef;
 use watchfloor::config::store::EventServerConfig;
 
 use crate::support::certificates::certificates;
-use crate::support::root;
+use crate::support::{free_port, root};
 
 /// A node that runs; killed when dropped.
 pub struct SearchNode {
@@ -28,7 +28,7 @@ impl SearchNode {
         let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
         std::fs::set_permissions(folder.path(), open).unwrap();
         certificates(folder.path());
-        let node = SearchNode { kind, folder, port: free_ports() };
+        let node = SearchNode { kind, folder, port: free_port() };
         if node.script("fetch") && node.script("start") {
             return Some(node);
         }
@@ -111,16 +111,5 @@ impl SearchNode {
 impl Drop for SearchNode {
     fn drop(&mut self) {
         self.script("kill");
-    }
-}
-
-/// A port that is free now, and the one behind it.
-fn free_ports() -> u16 {
-    loop {
-        let first = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
-        let port = first.local_addr().unwrap().port();
-        if port < u16::MAX && std::net::TcpListener::bind(("127.0.0.1", port + 1)).is_ok() {
-            return port;
-        }
     }
 }
