@@ -201,7 +201,7 @@ fn windows(reader: &mut Reader, config: &mut InferConfig) {
         config.window = InferConfig::default().window;
     }
     if !whole(interval) || !window.as_secs().is_multiple_of(interval.as_secs().max(1)) {
-        let message = "the interval does not divide infer.window".to_owned();
+        let message = "an interval is whole seconds and divides infer.window".to_owned();
         reader.complain("infer.interval", message, "infer.interval = \"30s\"".to_owned());
         config.interval = config.window;
     }
@@ -211,7 +211,7 @@ fn windows(reader: &mut Reader, config: &mut InferConfig) {
     }
     if config.lateness > LATENESS_MAX {
         let message = "nothing waits longer than an hour".to_owned();
-        reader.complain("infer.lateness", message, "infer.lateness = \"10s\"".to_owned());
+        reader.complain("infer.lateness", message, "infer.lateness = \"500ms\"".to_owned());
     }
 }
 

@@ -33,6 +33,7 @@ pub mod sources;
 pub mod store;
 pub mod tls;
 pub mod ui;
+pub mod units;
 
 use std::path::PathBuf;
 

@@ -11,6 +11,8 @@ use std::time::Duration;
 use toml::de::{DeTable, DeValue};
 use toml::{Spanned, Value};
 
+use crate::config::units::{parse_duration, parse_size, show_duration, show_size};
+
 /// Where a value comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
@@ -82,6 +84,8 @@ pub struct Reader {
     given: BTreeMap<String, (Value, Origin)>,
     /// Where each table of a list begins: `sources[5]`.
     tables: BTreeMap<String, Origin>,
+    /// Sections in which nothing is written.
+    empty: BTreeMap<String, Origin>,
     taken: BTreeSet<String>,
     open: Vec<String>,
     /// Every key taken so far.
@@ -310,8 +314,24 @@ impl Reader {
             .filter(|key| !self.open.iter().any(|prefix| key.starts_with(prefix.as_str())))
             .cloned()
             .collect();
+        let section = |key: &str| key.split(['.', '[']).next().unwrap_or_default().to_owned();
+        let sections: BTreeSet<String> = known.iter().map(|key| section(key)).collect();
+        let near = |word: &str| nearest(word, sections.iter().map(String::as_str).collect());
+        let is_open = |key: &str| self.open.iter().any(|open| key.starts_with(open.as_str()));
+        let empty: Vec<String> = self
+            .empty
+            .keys()
+            .filter(|key| !sections.contains(&section(key)) && !is_open(&format!("{key}.")))
+            .cloned()
+            .collect();
+        for (key, hint) in empty.iter().map(|key| (key, near(key))).collect::<Vec<_>>() {
+            self.complain(key, "unknown section".to_owned(), hint);
+        }
         for key in unknown {
-            let hint = nearest(&key, known.iter().map(String::as_str).collect());
+            let mut hint = nearest(&key, known.iter().map(String::as_str).collect());
+            if hint.is_empty() && !sections.contains(&section(&key)) {
+                hint = nearest(&section(&key), sections.iter().map(String::as_str).collect());
+            }
             self.complain(&key, "unknown key".to_owned(), hint);
         }
     }
@@ -371,7 +391,12 @@ impl Reader {
         origin: &dyn Fn(usize) -> Origin,
     ) {
         match value.get_ref() {
-            DeValue::Table(inner) => self.flatten(&key, inner, origin),
+            DeValue::Table(inner) => {
+                if inner.is_empty() {
+                    self.empty.insert(key.clone(), at);
+                }
+                self.flatten(&key, inner, origin);
+            }
             DeValue::Array(items)
                 if !items.is_empty() && items.iter().all(|item| item.get_ref().is_table()) =>
             {
@@ -426,70 +451,23 @@ pub fn nearest(word: &str, known: Vec<&str>) -> String {
         .map_or_else(String::new, |(_, candidate)| format!("did you mean {candidate}"))
 }
 
-/// Read `250ms`, `10s`, `5m`, `4h`, `7d`.
-pub fn parse_duration(text: &str) -> Option<Duration> {
-    let text = text.trim();
-    let split = text.find(|c: char| !c.is_ascii_digit())?;
-    let (number, unit) = text.split_at_checked(split)?;
-    let number: u64 = number.parse().ok()?;
-    let millis = match unit.trim() {
-        "ms" => 1,
-        "s" => 1_000,
-        "m" | "min" => 60_000,
-        "h" => 3_600_000,
-        "d" => 86_400_000,
-        "w" => 604_800_000,
-        _ => return None,
-    };
-    number.checked_mul(millis).map(Duration::from_millis)
-}
-
-fn show_duration(duration: Duration) -> String {
-    let millis = duration.as_millis();
-    for (unit, size) in [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000)] {
-        if millis > 0 && millis.is_multiple_of(size) {
-            return format!("{}{unit}", millis / size);
-        }
-    }
-    format!("{millis}ms")
-}
-
-const UNITS: [(&str, u64); 4] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)];
-
-fn parse_size(text: &str) -> Option<u64> {
-    let text = text.trim();
-    let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let (number, unit) = text.split_at_checked(split)?;
-    let number: u64 = number.parse().ok()?;
-    let unit = unit.trim();
-    if unit.is_empty() {
-        return Some(number);
-    }
-    let (_, size) = UNITS.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit))?;
-    number.checked_mul(*size)
-}
-
-fn show_size(bytes: u64) -> String {
-    UNITS
-        .iter()
-        .find(|(_, size)| bytes >= *size && bytes.is_multiple_of(*size))
-        .map_or_else(|| format!("{bytes} B"), |(unit, size)| format!("{} {unit}", bytes / size))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn durations_and_sizes_round_trip() {
-        for text in ["250ms", "5m", "24h", "10s", "7d"] {
-            let shown = show_duration(parse_duration(text).unwrap());
-            assert_eq!(parse_duration(&shown), parse_duration(text));
-        }
-        assert_eq!(parse_size("64 MiB"), Some(64 << 20));
-        assert_eq!(show_size(64 << 20), "64 MiB");
-        assert_eq!(parse_size("12 parsecs"), None);
-        assert_eq!(parse_duration("5"), None);
+    fn sections_that_nobody_knows_are_named_with_what_was_meant() {
+        let mut reader = Reader::default();
+        reader.add_file("x.toml".as_ref(), "[uii]\n[ui]\n[uo]\nx = 1\n");
+        reader.text("ui.theme", "d", "");
+        reader.finish();
+        let said = |at: usize| {
+            let ConfigProblem { key, message, hint, .. } = &reader.problems[at];
+            [key.as_str(), message.as_str(), hint.as_str()]
+        };
+        assert_eq!(reader.problems.len(), 2, "an empty section that is known says nothing");
+        assert_eq!(said(0), ["uii", "unknown section", "did you mean ui"]);
+        assert_eq!(said(1)[..2], ["uo.x", "unknown key"]);
     }
 
     #[test]

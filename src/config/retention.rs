@@ -150,11 +150,13 @@ pub fn read(reader: &mut Reader) -> RetentionConfig {
         1,
         "Per cent of the disk in use at which the oldest events go before their time; 100: they never do.",
     );
-    if disk_warn > 100 || disk_drop > 100 {
-        let hint = "write a number from 1 to 100".to_owned();
-        reader.complain("retention.disk_drop", "more than 100 per cent".to_owned(), hint);
+    for (key, given) in [("retention.disk_warn", disk_warn), ("retention.disk_drop", disk_drop)] {
+        if given > 100 {
+            let hint = "write a number from 1 to 100".to_owned();
+            reader.complain(key, "more than 100 per cent".to_owned(), hint);
+        }
     }
-    if disk_warn > disk_drop {
+    if disk_warn > disk_drop && disk_warn <= 100 {
         let message =
             format!("the warning at {disk_warn} per cent comes after events go, at {disk_drop}");
         let hint = "disk_warn is not above disk_drop".to_owned();

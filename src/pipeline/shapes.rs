@@ -60,6 +60,8 @@ struct Source {
 #[derive(Default)]
 struct Family {
     events: u64,
+    /// The second of the first one.
+    since: i64,
     /// (second, events in it), oldest first.
     recent: VecDeque<(i64, u64)>,
 }
@@ -266,6 +268,9 @@ impl Source {
 
 impl Family {
     fn count(&mut self, second: i64) {
+        if self.events == 0 {
+            self.since = second;
+        }
         self.events += 1;
         match self.recent.back_mut() {
             Some((last, count)) if *last == second => *count += 1,
@@ -279,8 +284,8 @@ impl Family {
     fn rate(&self, now: i64) -> f64 {
         let recent = self.recent.iter().filter(|(second, _)| *second > now - RATE_SECONDS);
         let events: u64 = recent.map(|(_, count)| count).sum();
-        // Exact for any count that a minute can hold.
-        events as f64 / RATE_SECONDS as f64
+        // In the first minute there was less time than one. Exact for any count that a minute can hold.
+        events as f64 / (now - self.since + 1).clamp(1, RATE_SECONDS) as f64
     }
 }
 
@@ -368,8 +373,12 @@ mod tests {
     fn families_have_rates_and_unknown_fields_are_counted() {
         let mut shapes = Shapes::default();
         feed(&mut shapes, 120, &[("shop.basket", "3"), ("user.name", "bob")]);
+        // Of what was seen for ten seconds nobody knows a minute.
+        for (second, rate) in [(1_000, 120.0), (1_009, 12.0), (1_059, 2.0)] {
+            let family = &shapes.report(Timestamp::from_seconds(second))[0].families[0];
+            assert_eq!((family.events, family.per_second), (120, rate));
+        }
         let report = shapes.report(Timestamp::from_seconds(1_000));
-        assert_eq!((report[0].families[0].events, report[0].families[0].per_second), (120, 2.0));
         assert_eq!(report[0].unknown_fields, [("shop.basket".to_owned(), 120)]);
         let later = shapes.report(Timestamp::from_seconds(1_100));
         assert_eq!(later[0].families[0].per_second, 0.0);

@@ -11,8 +11,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::Config;
-use crate::config::reader::parse_duration;
 use crate::config::signals::SignalsConfig;
+use crate::config::units::parse_duration;
 use crate::model::finding::Finding;
 use crate::normalise::Settings;
 use crate::normalise::mapping::check::decode;

@@ -5,7 +5,7 @@
 
 mod disagreement;
 mod endpoint;
-mod events;
+pub(crate) mod events;
 mod feed;
 mod gaps;
 mod keys;

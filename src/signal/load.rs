@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use crate::config::reader::{nearest, parse_duration};
+use crate::config::reader::nearest;
 use crate::config::signals::SignalsConfig;
+use crate::config::units::parse_duration;
 use crate::model::finding::RuleInfo;
 use crate::model::severity::Severity;
 use crate::signal::condition::Condition;

@@ -3,7 +3,8 @@
 //!
 //! `WATCHFLOOR_TEST_FULL=1 WATCHFLOOR_BIN=target/release/watchfloor cargo test --test it figures -- --nocapture --test-threads=1`
 //! measures; without the first a short run only checks that every record is in the books.
-//! `WATCHFLOOR_TEST_EVENTS`, `_RATE` (records a second), `_SECONDS` (of the latencies) and `_MINUTES` (of the soak) change the sizes.
+//! `WATCHFLOOR_TEST_EVENTS`, `_RATE` (records a second), `_CHUNK` (records a request), `_SECONDS` (of the latencies) and
+//! `_MINUTES` (of the soak) change the sizes.
 
 mod amqp;
 mod load;

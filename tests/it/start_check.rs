@@ -86,3 +86,40 @@ fn a_mapping_of_the_configuration_is_a_format() {
     let output = command(&config).args(["config", "check"]).output().unwrap();
     assert!(output.status.success(), "{}", said(&output));
 }
+
+#[test]
+fn models_that_a_start_would_refuse_are_refused_by_the_check() {
+    let folder = tempfile::tempdir().unwrap();
+    let empty = folder.path().join("empty");
+    fs::create_dir(&empty).unwrap();
+    let library = folder.path().join("nothing");
+    let cases = [
+        ("interval = \"1m\"".to_owned(), "windows of 180 s every 30 s"),
+        (format!("models = \"{}\"", empty.display()), "holds no manifest.toml"),
+        (
+            format!("runtime = \"onnxruntime\"\nlibrary = \"{}\"", library.display()),
+            "nothing: cannot be used as ONNX Runtime",
+        ),
+    ];
+    for (line, reason) in cases {
+        let config = write(folder.path(), &format!("[infer]\n{line}\n"));
+        for words in [&["config", "check"][..], &["doctor"], &["serve"]] {
+            let output = command(&config).args(words).output().unwrap();
+            let said = said(&output);
+            assert!(!output.status.success() && said.contains(reason), "{words:?} {line}: {said}");
+        }
+    }
+}
+
+#[test]
+fn a_search_that_cannot_give_all_that_is_asked_for_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = write(folder.path(), "");
+    for limit in ["0", "50001"] {
+        let output =
+            command(&config).args(["events", "search", "a", "--limit", limit]).output().unwrap();
+        let said = said(&output);
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains("1..=50000"), "{said}");
+    }
+}

@@ -3,9 +3,11 @@
 use std::io::Write;
 
 use clap::Args;
+use clap::builder::RangedU64ValueParser;
 
 use crate::cli::output;
 use crate::cli::{Common, Outcome, load, open_desk};
+use crate::service::events::EVENTS_MAX;
 use crate::stdx::time::Timestamp;
 use crate::wire::event_v1;
 
@@ -23,8 +25,8 @@ pub(crate) struct Arguments {
     /// Only events before this time
     #[arg(long, value_name = "TIME", value_parser = load::time)]
     to: Option<Timestamp>,
-    /// At most this many
-    #[arg(long, default_value_t = 100)]
+    /// At most this many, 50000 at most; the rest is behind --to with the time of the last one
+    #[arg(long, default_value_t = 100, value_parser = RangedU64ValueParser::<usize>::new().range(1..=EVENTS_MAX as u64))]
     limit: usize,
     /// Dotted keys instead of nested objects
     #[arg(long)]

@@ -50,6 +50,15 @@ pub fn choose(config: &InferConfig) -> Result<Chosen, NoRuntime> {
     choose_from(config, find::library(config.library.as_deref()))
 }
 
+/// Why there would be no runtime, as far as it can be known without loading a library, which runs what is in it.
+pub fn missing(config: &InferConfig) -> Option<NoRuntime> {
+    let found = find::library(config.library.as_deref());
+    // A file that is there would be loaded.
+    let known =
+        config.runtime != Runtime::Tract && found.as_ref().is_none_or(|it| !it.path.exists());
+    if known { choose_from(config, found).err() } else { None }
+}
+
 fn choose_from(config: &InferConfig, found: Option<Found>) -> Result<Chosen, NoRuntime> {
     if config.runtime == Runtime::Tract {
         let line = "models run on tract, as infer.runtime says".to_owned();

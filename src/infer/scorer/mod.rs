@@ -15,7 +15,7 @@ pub mod onnxruntime;
 pub mod pool;
 pub mod tract;
 
-pub use choose::{Backend, choose};
+pub use choose::{Backend, choose, missing};
 pub use graph::GraphScorer;
 
 use crate::infer::Tensors;

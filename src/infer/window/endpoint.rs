@@ -213,6 +213,11 @@ impl Endpoint {
         self.newest_ms
     }
 
+    /// End of the last window that was closed.
+    pub fn closed_ms(&self) -> Option<i64> {
+        self.closed_ms
+    }
+
     /// Its clock went back for good, and what is open must be closed before it can begin anew.
     pub fn wants_closing(&self) -> bool {
         self.late_run >= LATE_RUN_MAX && !self.panes.is_empty()

@@ -49,10 +49,22 @@ impl Stage {
         inference.basis = judged.basis.as_str().to_owned();
         inference.cold = judged.cold;
         self.decide(job, &judged, &facts, &done.lineages, &mut inference);
-        let raises = matches!(inference.outcome, Outcome::Alert | Outcome::More);
+        let raises = match inference.outcome {
+            Outcome::Alert => true,
+            // What only rules tell of is in all windows that overlap, and in the rules' own alerts: without another hit there
+            // is nothing new, and what somebody closed stays closed.
+            Outcome::More => inference.prediction == Prediction::Attack || self.hits_are_new(job),
+            _ => false,
+        };
         self.counts.alerts += u64::from(inference.outcome == Outcome::Alert);
         let finding = raises.then(|| finding(job, &inference, &facts, self.explained_before(job)));
         (inference, finding)
+    }
+
+    /// Did a rule of level medium or above hit since the window before?
+    fn hits_are_new(&self, job: &Job) -> bool {
+        let before_ms = job.end_ms.saturating_sub(self.interval_s.saturating_mul(1_000));
+        job.hits.iter().any(|hit| hit.at_ms >= before_ms && hit.severity() >= Severity::Medium)
     }
 
     /// Judgement and events of the window that this one goes on with, where that one was explained.

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ahash::{AHashMap, AHashSet};
 use serde::{Deserialize, Serialize};
@@ -12,7 +12,7 @@ use crate::config::infer::{Alone, InferConfig};
 use crate::infer::calibrate::budget::{Budgets, OverCounts};
 use crate::infer::calibrate::watch::WatchList;
 use crate::infer::calibrate::{self, Calibrations};
-use crate::infer::window::{EndpointKey, Take, Timing, Window, Windows};
+use crate::infer::window::{Endpoint, EndpointKey, Take, Timing, Window, Windows};
 use crate::model::event::Event;
 use crate::model::finding::Finding;
 use crate::model::inference::{Inference, Prediction};
@@ -376,7 +376,15 @@ impl Stage {
         self.next = self.again.last().map_or(0, |job| job.sequence + 1);
         let now = Instant::now();
         let open = self.windows.endpoints().filter(|(_, endpoint)| !endpoint.is_idle());
-        self.heard = open.map(|(key, _)| (EndpointKey::clone(key), now)).collect();
+        // Where an endpoint was quiet, its time had come at least to where its last window was closed.
+        let lateness_ms = self.windows.timing().lateness_ms;
+        let heard = |endpoint: &Endpoint| {
+            let quiet = endpoint.closed_ms()?.saturating_add(lateness_ms) - endpoint.newest_ms();
+            now.checked_sub(Duration::from_millis(u64::try_from(quiet).ok()?))
+        };
+        self.heard = open
+            .map(|(key, endpoint)| (EndpointKey::clone(key), heard(endpoint).unwrap_or(now)))
+            .collect();
     }
 
     /// Is it known from where events are to be read again?

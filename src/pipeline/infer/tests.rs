@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
@@ -171,7 +172,7 @@ impl Site {
             if stage.pending() == 0 {
                 return;
             }
-            std::thread::sleep(std::time::Duration::from_millis(1));
+            std::thread::sleep(Duration::from_millis(1));
             self.commit(stage, &[], &[], true);
         }
         panic!("{} windows have no result", stage.pending());
@@ -336,4 +337,52 @@ fn a_rule_hit_of_the_same_lineage_confirms_a_window() {
     let ablation = explained.ablation.as_ref().unwrap();
     assert!(!ablation.nodes.is_empty() && ablation.nodes.len() <= 15);
     assert!(!explained.contributing().is_empty());
+}
+
+/// A few starts on one host, of which rules find the first.
+fn few(site: &mut Site) -> (Stage, Vec<Event>) {
+    let mut stage = site.stage();
+    let mut few: Vec<Event> = events().into_iter().filter(|one| one.host() == "web").collect();
+    few.truncate(3);
+    let found = hit(&few[0]);
+    site.commit(&mut stage, &few, &[found], true);
+    (stage, few)
+}
+
+/// As if nothing came for so long.
+fn wait(site: &mut Site, stage: &mut Stage, seconds: u64) {
+    let later = Instant::now() + Duration::from_secs(seconds);
+    let mut commit = Commit::default();
+    stage.look_at_clock(later, &mut commit);
+    let place = LogPlace { segment: 1, offset: site.log.len() as u64 };
+    for (key, value) in Placed::rows(&commit.placed, place) {
+        site.rows.insert(key, value.unwrap());
+    }
+    site.commit(stage, &[], &[], true);
+    site.quiet(stage);
+}
+
+#[test]
+fn what_only_rules_tell_of_is_told_once_and_not_with_every_window_that_still_shows_it() {
+    let mut site = Site::new(InferConfig::default());
+    let (mut stage, _) = few(&mut site);
+    wait(&mut site, &mut stage, 600);
+    let said: Vec<Inference> = site.log.iter().flatten().filter_map(Inference::of_event).collect();
+    let of = |outcome| said.iter().filter(|one| one.outcome == outcome).count();
+    assert_eq!((of(Outcome::Alert), site.findings.len()), (1, 1), "{said:?}");
+    assert!(of(Outcome::More) >= 3, "the windows that overlap belong to it: {said:?}");
+    assert!(said.iter().all(|one| one.prediction != Prediction::Attack));
+}
+
+#[test]
+fn after_a_start_the_time_of_a_quiet_endpoint_goes_on_from_where_it_had_come() {
+    let mut site = Site::new(InferConfig::default());
+    let (mut stage, few) = few(&mut site);
+    let span = few[2].timestamp.micros_since(few[0].timestamp) / SECOND_US;
+    assert!(span > 60, "{span}");
+    wait(&mut site, &mut stage, 95);
+    let again = site.stage();
+    let due = |seconds| again.clock_is_due(Instant::now() + Duration::from_secs(seconds));
+    // Windows were closed by the clock until less than an interval ago.
+    assert!(!due(20) && due(31));
 }

@@ -13,6 +13,8 @@ use std::path::Path;
 use crate::config::Config;
 use crate::config::reader::nearest;
 use crate::config::sources::SourceConfig;
+use crate::infer::artifact::{Expected, Fault, Source, load};
+use crate::infer::scorer::missing;
 use crate::model::correlation_match::FORMAT as MATCHES;
 use crate::normalise;
 use crate::normalise::mapping::library::Library;
@@ -137,7 +139,15 @@ fn models(config: &Config, findings: &mut Vec<Finding>) {
         let message = format!("{}: there is no such folder", infer.models);
         let hint = "name a folder with a model, or infer.models = \"builtin\"";
         findings.push(Finding::stops("infer.models", message, hint));
+        return;
     }
+    if let Err(faults) = load(&Source::parse(&infer.models), &Expected::of(infer)) {
+        let stops = |fault: Fault| {
+            Finding::stops("infer.models", format!("{}: {}", fault.file, fault.text), &fault.fix)
+        };
+        findings.extend(faults.into_iter().map(stops));
+    }
+    findings.extend(missing(infer).map(|why| Finding::stops("infer.runtime", why.to_string(), "")));
 }
 
 /// What stands for what the program brings along.

@@ -60,8 +60,7 @@ impl Doc {
     pub fn field_short(&mut self, label: &SafeText, columns: usize, value: &str, lines: usize) {
         let before = self.lines.len();
         let room = self.width.saturating_sub(columns + 2);
-        let whole = SafeText::line(value);
-        let parts = whole.wrapped(room);
+        let parts = SafeText::line(value).wrapped(room);
         if parts.len() <= lines {
             let wrap = std::mem::replace(&mut self.wrap, true);
             self.field(label, columns, value);
@@ -69,12 +68,16 @@ impl Doc {
             self.lines.truncate(before + lines);
             return;
         }
-        // Cut where the last line ends, not at the end of a word of it.
-        let short = whole.truncated(room.saturating_mul(lines).saturating_sub(2));
-        let wrap = std::mem::replace(&mut self.wrap, true);
-        self.field_safe(label, columns, &short, Role::Text);
-        self.wrap = wrap;
-        self.lines.truncate(before + lines);
+        // Cut where the last line ends, not at the end of a word of it, and say so there: what is missing must not look whole.
+        let (shown, rest) = parts.split_at(lines.saturating_sub(1));
+        let mut last = SafeText::default();
+        for part in rest {
+            last.push(part);
+        }
+        let mut head = label.clone();
+        for part in shown.iter().cloned().chain([last.truncated(room)]) {
+            self.field_line(&std::mem::take(&mut head), columns, part, Role::Text);
+        }
     }
 
     /// A label and an outside value with looks of its own.
@@ -89,16 +92,22 @@ impl Doc {
     fn field_safe(&mut self, label: &SafeText, columns: usize, value: &SafeText, role: Role) {
         let columns = columns.min(LABEL_COLUMNS_MAX).min(self.width / 2);
         let room = self.width.saturating_sub(columns + 2);
-        let mut head = label.truncated(columns);
+        let mut head = label.clone();
         for part in self.folded(value, room) {
-            let pad = " ".repeat(columns + 1 - head.width().min(columns));
-            self.lines.push(vec![
-                (SafeText::label(" "), Role::FieldLabel),
-                (std::mem::take(&mut head), Role::FieldLabel),
-                (SafeText::line(&pad), Role::FieldLabel),
-                (part, role),
-            ]);
+            self.field_line(&std::mem::take(&mut head), columns, part, role);
         }
+    }
+
+    /// One line of a value behind its label, if it is the first.
+    fn field_line(&mut self, label: &SafeText, columns: usize, part: SafeText, role: Role) {
+        let head = label.truncated(columns);
+        let pad = " ".repeat(columns + 1 - head.width().min(columns));
+        self.lines.push(vec![
+            (SafeText::label(" "), Role::FieldLabel),
+            (head, Role::FieldLabel),
+            (SafeText::line(&pad), Role::FieldLabel),
+            (part, role),
+        ]);
     }
 
     fn folded(&self, line: &SafeText, room: usize) -> Vec<SafeText> {

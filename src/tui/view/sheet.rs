@@ -10,6 +10,7 @@ use crate::tui::contract::{Effect, Input, Request, Tone, View};
 use crate::tui::desk_model::DeskModel;
 use crate::tui::desk_model::marks::Targets;
 use crate::tui::paint::canvas::{Canvas, Rect};
+use crate::tui::paint::format;
 use crate::tui::paint::role::{Glyph, Role};
 use crate::tui::paint::safe::SafeText;
 use crate::tui::view::compose::DraftNote;
@@ -44,7 +45,8 @@ impl Field {
 /// The sheet.
 #[derive(Debug)]
 pub struct VerdictSheet {
-    title: SafeText,
+    /// Rule and host of the alert under the cursor.
+    name: SafeText,
     one: Targets,
     marked: Option<Targets>,
     /// None before the analyst has chosen one: a verdict is never given by leaving it as it came.
@@ -62,15 +64,14 @@ impl VerdictSheet {
     /// The sheet for an alert, or for what is marked.
     pub fn open(alert: &Alert, targets: Targets) -> (VerdictSheet, Vec<Effect>) {
         let (note, ask) = DraftNote::new(alert.id);
-        let mut title = SafeText::label("VERDICT  ");
-        title.push(&SafeText::line(&alert.rule_name)).push_label("  ");
-        title.push(&SafeText::line(&alert.host));
+        let mut name = SafeText::line(&alert.rule_name);
+        name.push_label("  ").push(&SafeText::line(&alert.host));
         let before = alert.verdict.as_ref();
         let chosen = |code: &str| {
             before.is_some_and(|verdict| verdict.reasons.iter().any(|reason| reason == code))
         };
         let sheet = VerdictSheet {
-            title,
+            name,
             one: Targets::one(alert.id),
             all_marked: targets.from_marks || targets.bundle,
             marked: (targets.from_marks || targets.bundle).then_some(targets),
@@ -92,6 +93,26 @@ impl VerdictSheet {
             Some(marked) if self.all_marked => marked.clone(),
             _ => self.one.clone(),
         }
+    }
+
+    /// What the verdict is about, as it stands now: one alert's name must not stand over what is given to others.
+    fn title(&self) -> SafeText {
+        let mut title = SafeText::label("VERDICT  ");
+        match &self.marked {
+            Some(marked) if self.all_marked => {
+                title.push(&format::count(marked.ids.len() as u64));
+                title.push_label(if marked.bundle {
+                    " of the bundle of "
+                } else {
+                    " marked alerts"
+                });
+                if marked.bundle {
+                    title.push(&self.name);
+                }
+            }
+            _ => drop(title.push(&self.name)),
+        }
+        title
     }
 
     fn submit(&mut self, model: &DeskModel) -> Vec<Effect> {
@@ -357,7 +378,7 @@ impl View for VerdictSheet {
         let mut canvas = canvas.sub(Rect::new(0, height - rows, width, rows));
         canvas.fill(Rect::new(0, 0, width, rows), Role::Dialog);
         canvas.fill_row(0, Role::Header);
-        canvas.text(1, 0, width.saturating_sub(1), &self.title, Role::DialogTitle);
+        canvas.text(1, 0, width.saturating_sub(1), &self.title(), Role::DialogTitle);
         let y = self.draw_fields(&mut canvas);
         let focused = self.field == Field::Note && !self.row;
         let mut body = canvas.sub(Rect::new(0, y, width, rows.saturating_sub(y)));

@@ -93,7 +93,7 @@ fn fill_rule(doc: &mut Doc, alert: &Alert, detail: Option<&AlertDetail>) {
 
 fn fill_events(doc: &mut Doc, model: &DeskModel, alert: &Alert, detail: Option<&AlertDetail>) {
     doc.blank();
-    doc.heading(" Evidence (2 shows every field)");
+    doc.heading(" Evidence (3 shows every field)");
     let Some(detail) = detail else {
         doc.text("reading ...", " ", Role::TextDim);
         return;

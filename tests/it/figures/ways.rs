@@ -16,8 +16,10 @@ use crate::support::free_port;
 use crate::support::kafka::{self, Broker};
 use crate::support::rabbitmq::Rabbit;
 
-/// Records of one request or chunk at most.
-const CHUNK: usize = 200;
+/// Records of one request or chunk at most: what Filebeat sends at once by default. `WATCHFLOOR_TEST_CHUNK` changes it.
+const CHUNK: u64 = 1_600;
+/// And bytes: less than the 10 MB that Vector sends at most.
+const CHUNK_BYTES: usize = 8 << 20;
 /// RELP messages that wait for their answers, as rsyslog's window.
 const WINDOW: usize = 128;
 /// Connections at once in bulk.
@@ -203,16 +205,33 @@ impl Push {
 
     fn send(&self, port: u16, records: &[String]) {
         let lanes = if records.len() >= BULK { LANES } else { 1 };
+        let chunk = super::size("CHUNK", CHUNK, 200) as usize;
         std::thread::scope(|scope| {
             for (lane, part) in self.lanes.iter().zip(records.chunks(records.len().div_ceil(lanes)))
             {
                 scope.spawn(move || {
                     let mut lane = lane.lock().unwrap();
-                    part.chunks(CHUNK).for_each(|some| lane.send(self.protocol, port, some));
+                    pieces(part, chunk).for_each(|some| lane.send(self.protocol, port, some));
                 });
             }
         });
     }
+}
+
+/// So many records or [`CHUNK_BYTES`] a piece.
+fn pieces(records: &[String], count: usize) -> impl Iterator<Item = &[String]> {
+    let mut rest = records;
+    std::iter::from_fn(move || {
+        let mut bytes = 0;
+        let fits = |record: &&String| {
+            bytes += record.len();
+            bytes <= CHUNK_BYTES
+        };
+        let taken = rest.iter().take(count).take_while(fits).count().clamp(1, rest.len().max(1));
+        let (piece, more) = rest.split_at_checked(taken)?;
+        rest = more;
+        Some(piece)
+    })
 }
 
 impl Lane {
