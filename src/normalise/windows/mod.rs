@@ -51,6 +51,8 @@ pub use crate::normalise::windows::fields::Fields;
 
 /// Fields that every event gets besides its leaves.
 const EXTRA_FIELDS: usize = 24;
+/// And bytes.
+const EXTRA_BYTES: usize = 512;
 
 /// Decode the document if it is a Windows event; false: it is none, and nothing was handed on.
 pub fn decode(
@@ -75,10 +77,13 @@ pub fn decode(
     let number = code.parse().ok();
     let kind =
         provider.as_deref().and_then(|provider| context.settings.windows.find(provider, number?));
+    // What a script did is written once more in words of its own.
+    let scripts = provider.as_deref().is_some_and(|name| name.contains("PowerShell"));
+    let room = document.text_bytes() * if scripts { 2 } else { 1 } + EXTRA_BYTES;
     let mut build = Build {
         event: Event::with_capacity(
             document.leaves().len() + EXTRA_FIELDS,
-            document.text_bytes() + context.room_for_original(original) + 512,
+            room + context.room_for_original(original),
         ),
         redaction: Redaction::of_document(
             &context.settings.redactor,

@@ -8,7 +8,6 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
-use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::admit::Gate;
@@ -99,11 +98,10 @@ fn parse(body: &[u8], index: &str, bounds: Bounds) -> Result<(Vec<Chunk>, Vec<It
                 return Err(malformed(&"the document behind it is missing"));
             };
             let document = document.trim_ascii();
-            let is_object = document.first() == Some(&b'{')
-                && serde_json::from_slice::<&RawValue>(document).is_ok();
-            match (fault, is_object) {
-                (None, true) => packer.push(document, Shape::Json),
-                (None, false) => fault = Some("the document is no JSON object"),
+            match (fault, document.is_empty()) {
+                // What is no JSON is kept with its reason further on: a shipper throws away what it is told to be wrong.
+                (None, false) => packer.push(document, Shape::Json),
+                (None, true) => fault = Some("the document is empty"),
                 (Some(_), _) => {}
             }
         }
@@ -229,9 +227,9 @@ mod tests {
     #[test]
     fn documents_are_taken_and_every_item_is_answered() {
         let body = "{\"create\":{}}\n{\"a\":1}\n\r\n{\"index\":{\"_index\":\"x\",\"_id\":\"7\",\"pipeline\":\"p\"}}\r\n{\"b\":2}\r\n\
-                    {\"delete\":{\"_id\":\"7\"}}\n{\"update\":{\"_id\":\"8\"}}\n{\"doc\":{}}\n{\"create\":{}}\nno json";
+                    {\"delete\":{\"_id\":\"7\"}}\n{\"update\":{\"_id\":\"8\"}}\n{\"doc\":{}}\n{\"create\":{}}\nno json\n{\"create\":{}}\n \n";
         let (documents, items) = parsed(body).unwrap();
-        assert_eq!(documents, ["{\"a\":1}", "{\"b\":2}"]);
+        assert_eq!(documents, ["{\"a\":1}", "{\"b\":2}", "no json"]);
         let of = |item: &Item| (item.action, item.index.clone(), item.fault.is_some());
         let items_seen: Vec<_> = items.iter().map(of).collect();
         assert_eq!(
@@ -241,15 +239,16 @@ mod tests {
                 ("index", "x".to_owned(), false),
                 ("delete", "logs".to_owned(), true),
                 ("update", "logs".to_owned(), true),
+                ("create", "logs".to_owned(), false),
                 ("create", "logs".to_owned(), true),
             ]
         );
-        let said = answer(Taken { records: 2, repeated: 0 }, &items);
+        let said = answer(Taken { records: 3, repeated: 0 }, &items);
         assert_eq!(said["errors"], true);
         assert_eq!(said["items"][1]["index"]["status"], 201);
         assert_eq!(said["items"][1]["index"]["_id"], "7");
-        assert_eq!(said["items"][4]["create"]["status"], 400);
-        let said = answer(Taken { records: 2, repeated: 2 }, &items);
+        assert_eq!(said["items"][5]["create"]["status"], 400);
+        let said = answer(Taken { records: 3, repeated: 3 }, &items);
         assert_eq!(said["items"][0]["create"]["result"], "noop");
     }
 

@@ -117,6 +117,8 @@ pub(super) struct Seat {
     pub(super) unsaved: bool,
     /// What is being gathered.
     pub(super) open: Option<Open>,
+    /// Bytes of the batch before: the next one is likely to need as much.
+    pub(super) room: usize,
     /// Records came since the stream was last told to be quiet, the last then.
     pub(super) stirred: Option<Instant>,
     /// When the broker was last asked why an offset is missing.
@@ -201,6 +203,7 @@ impl Seats {
         let Some(open) = seat.open.take() else { return };
         let mark = Mark { era: seat.era, next: open.next };
         let mut batch = open.batch;
+        seat.room = batch.data.len();
         batch.positions.push(row(source, place.key(), mark.write()));
         if self.store_is_new {
             self.store_is_new = false;

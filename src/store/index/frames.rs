@@ -28,6 +28,8 @@ pub(crate) struct FrameReader {
     terms: TermReader,
     sharing: Sharing,
     gathered: BTreeMap<String, Gathered>,
+    /// Those of days that are over: their room is used again.
+    spare: Vec<Gathered>,
 }
 
 impl FrameReader {
@@ -62,7 +64,7 @@ impl FrameReader {
                     day = (today, partition_name(at));
                 }
                 if !self.gathered.contains_key(&day.1) {
-                    self.gathered.insert(day.1.clone(), Gathered::default());
+                    self.gathered.insert(day.1.clone(), self.spare.pop().unwrap_or_default());
                 }
                 let Some(gathered) = self.gathered.get_mut(&day.1) else { continue };
                 if self.terms.read(line, &mut gathered.terms) {
@@ -81,8 +83,10 @@ impl FrameReader {
             days.entry(day.clone()).or_default().push((end, rows));
         }
         while self.gathered.len() > DAYS_KEPT_MAX {
-            self.gathered.pop_first();
+            let gone = self.gathered.pop_first();
+            self.spare.extend(gone.map(|(_, gathered)| gathered));
         }
+        self.spare.truncate(DAYS_KEPT_MAX);
         Ok(())
     }
 }

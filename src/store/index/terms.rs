@@ -229,6 +229,11 @@ impl Terms {
         self.ends.len()
     }
 
+    /// Bytes of all of them.
+    pub(super) fn bytes_len(&self) -> usize {
+        self.bytes.len()
+    }
+
     fn place(&self, number: usize) -> Range<usize> {
         let end = |number: usize| self.ends.get(number).map_or(0, |(end, _)| *end as usize);
         number.checked_sub(1).map_or(0, end)..end(number)

@@ -12,7 +12,7 @@ use crate::tui::action::ActionId;
 use crate::tui::action::call::ActionCall;
 use crate::tui::contract::{Effect, Input, Msg, Reply, Request, Tone, View};
 use crate::tui::desk_model::DeskModel;
-use crate::tui::desk_model::edit::Edit;
+use crate::tui::desk_model::edit::{Edit, Filter};
 use crate::tui::desk_model::marks::Targets;
 use crate::tui::desk_model::times::TimeForm;
 use crate::tui::paint::canvas::{Canvas, Rect};
@@ -88,6 +88,8 @@ pub struct DetailView {
     what_if: WhatIf,
     problem: Option<Problem>,
     list_height: usize,
+    /// The list's filter before it was set for this alert; leaving puts it back.
+    filter_before: Option<Vec<String>>,
 }
 
 impl DetailView {
@@ -107,10 +109,17 @@ impl DetailView {
             what_if: WhatIf::default(),
             problem: None,
             list_height,
+            filter_before: None,
         };
         let mut effects = vec![Effect::Ask(Request::Alert(id))];
         effects.extend(view.ask_why());
         (view, effects)
+    }
+
+    /// Leaving goes back to this filter.
+    #[must_use]
+    pub fn back_to(self, chips: Vec<String>) -> DetailView {
+        DetailView { filter_before: Some(chips), ..self }
     }
 
     /// The question for the tab that shows why, if it is on the screen and not answered.
@@ -187,6 +196,11 @@ impl DetailView {
     fn action(&mut self, call: &ActionCall, model: &DeskModel) -> Option<Vec<Effect>> {
         if self.scroll.act(call.id) {
             return Some(Vec::new());
+        }
+        if call.id == ActionId::NavBack
+            && let Some(chips) = self.filter_before.take()
+        {
+            return Some(vec![Effect::Edit(Edit::Filter(Filter::Set(chips))), Effect::Pop]);
         }
         match call.id {
             ActionId::DetailTab => self.show(Tab::of(call.number("n"))),

@@ -153,6 +153,11 @@ pub fn one_line(event: &Event) -> String {
             text.push_str(&format!("  {}", value.to_text()));
         }
     }
+    // Whose memory was opened or written to says more than who did it.
+    let target = FieldId::lookup("winlog.event_data.TargetImage").and_then(|id| event.get(id));
+    if let Some(target) = target {
+        text.push_str(&format!(" -> {}", target.to_text()));
+    }
     text
 }
 

@@ -108,16 +108,22 @@ pub fn screen(call: &ActionCall) -> Option<Vec<Effect>> {
 }
 
 /// Show an alert in full. Where the list does not have it, it is filtered for: a screen about an alert shows the one under
-/// the list's cursor.
+/// the list's cursor. Leaving that screen puts the filter back.
 pub fn open_alert(id: AlertId, model: &DeskModel) -> Vec<Effect> {
     let mut effects = Vec::new();
+    let (mut view, asked) = DetailView::open(id, None, LIST_HEIGHT);
     if model.rows().place(id).is_none() {
-        let chips = vec![format!("id:{id}")];
-        effects.push(Effect::Edit(Edit::Filter(Filter::Set(chips))));
-        effects.push(Effect::Home);
+        view = view.back_to(
+            model
+                .chips()
+                .iter()
+                .filter(|chip| chip.is_on())
+                .map(|chip| chip.text().to_owned())
+                .collect(),
+        );
+        effects.push(Effect::Edit(Edit::Filter(Filter::Set(vec![format!("id:{id}")]))));
     }
     effects.push(Effect::Edit(Edit::Move { by: Move::To(id), height: LIST_HEIGHT }));
-    let (view, asked) = DetailView::open(id, None, LIST_HEIGHT);
     effects.push(Effect::Push(Box::new(view)));
     effects.extend(asked);
     effects

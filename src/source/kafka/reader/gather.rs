@@ -129,11 +129,13 @@ impl Reader {
         }
         let Some(seat) = seats.all.get_mut(&place) else { return };
         let holding = (seat.era, seat.shard.clone());
+        let room = seat.room;
         let open = seat.open.get_or_insert_with(|| {
             let numbering = self.numbering(&place, holding.0, seen.0);
             let stream = self.stream(&place, holding, tenant.as_ref(), host.as_ref());
             let mut batch = Batch::new(Arc::new(stream), Flush::No);
             batch.delivery.numbering = Some(numbering);
+            batch.data.reserve(room);
             Open { batch, tenant, host, next: offset, since: Instant::now() }
         });
         if let Some(numbering) = &mut open.batch.delivery.numbering {

@@ -106,6 +106,11 @@ fn an_endpoint_leads_to_its_alerts_its_events_and_back() {
         pressed(judged::answer, &["/", "\"host:nowhere", "enter", "g e", "enter", "3", "enter"]);
     assert!(stage.text().contains("[1 Summary]"), "{}", stage.text());
     assert!(stage.text().contains("LSASS") || stage.text().contains("Attack-like"));
+    // The filter that hid it was put aside for this alert only.
+    stage.press("q");
+    assert!(stage.text().contains("[3 Alerts"), "{}", stage.text());
+    let chips: Vec<&str> = stage.app.model().chips().iter().map(|chip| chip.text()).collect();
+    assert!(chips.contains(&"host:nowhere"), "{chips:?}");
     stage = pressed(judged::answer, &["g e", "enter", "a"]);
     assert_eq!(stage.app.model().chips().len(), 2, "{}", stage.text());
     stage = pressed(judged::answer, &["E", "2", "G", "enter"]);
