@@ -28,7 +28,7 @@ pub(crate) struct FrameReader {
     terms: TermReader,
     sharing: Sharing,
     gathered: BTreeMap<String, Gathered>,
-    /// Those of days that are over: their room is used again.
+    /// That of a day that is over: its room is used again.
     spare: Vec<Gathered>,
 }
 
@@ -86,7 +86,7 @@ impl FrameReader {
             let gone = self.gathered.pop_first();
             self.spare.extend(gone.map(|(_, gathered)| gathered));
         }
-        self.spare.truncate(DAYS_KEPT_MAX);
+        self.spare.truncate(1);
         Ok(())
     }
 }

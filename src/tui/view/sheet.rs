@@ -98,20 +98,16 @@ impl VerdictSheet {
     /// What the verdict is about, as it stands now: one alert's name must not stand over what is given to others.
     fn title(&self) -> SafeText {
         let mut title = SafeText::label("VERDICT  ");
-        match &self.marked {
-            Some(marked) if self.all_marked => {
-                title.push(&format::count(marked.ids.len() as u64));
-                title.push_label(if marked.bundle {
-                    " of the bundle of "
-                } else {
-                    " marked alerts"
-                });
-                if marked.bundle {
-                    title.push(&self.name);
-                }
-            }
-            _ => drop(title.push(&self.name)),
-        }
+        let Some(marked) = self.marked.as_ref().filter(|_| self.all_marked) else {
+            title.push(&self.name);
+            return title;
+        };
+        title.push(&format::count(marked.ids.len() as u64));
+        match (marked.bundle, marked.ids.len()) {
+            (true, _) => title.push_label(" of the bundle of ").push(&self.name),
+            (false, 1) => title.push_label(" marked alert"),
+            (false, _) => title.push_label(" marked alerts"),
+        };
         title
     }
 

@@ -1,5 +1,7 @@
 //! An alert in words: the preview's lines and the Summary tab.
 
+use std::borrow::Cow;
+
 use crate::model::alert::Alert;
 use crate::model::desk::AlertDetail;
 use crate::model::event::Event;
@@ -18,6 +20,8 @@ const LABEL_COLUMNS: usize = 8;
 const FIELD_COLUMNS: usize = 34;
 /// Evidence events that the Summary lists in one line each.
 const EVENTS_LISTED_MAX: usize = 30;
+/// A path keeps its beginning in one line if that is no longer, in bytes.
+const PATH_BEGIN_MAX: usize = 12;
 /// Lines of the short preview that say why.
 const WHY_LINES: usize = 2;
 
@@ -193,8 +197,11 @@ fn seen(alert: &Alert) -> String {
 
 /// What matched, and what a correlation counted by, in one line.
 fn why(alert: &Alert) -> String {
-    let pairs: Vec<String> =
-        alert.matched.iter().map(|(name, value)| format!("{name} = {value}")).collect();
+    let pairs: Vec<String> = alert
+        .matched
+        .iter()
+        .map(|(name, value)| format!("{name} = {}", end_of_path(name, value)))
+        .collect();
     let mut text = pairs.join("   ");
     if !alert.group.is_empty() {
         if !text.is_empty() {
@@ -203,6 +210,18 @@ fn why(alert: &Alert) -> String {
         text.push_str(&format!("counted by {}", group_text(alert)));
     }
     text
+}
+
+/// Of the path of a program or file its folder and name: there is little room, and the end says what it is.
+fn end_of_path<'v>(name: &str, value: &'v str) -> Cow<'v, str> {
+    let is_path = name.ends_with(".executable") || name.ends_with("file.path");
+    let mut ends = value.rmatch_indices(['\\', '/']).map(|(at, _)| at);
+    match ends.nth(1) {
+        Some(at) if is_path && at > PATH_BEGIN_MAX => {
+            Cow::Owned(format!("..{}", value.get(at..).unwrap_or(value)))
+        }
+        _ => Cow::Borrowed(value),
+    }
 }
 
 fn group_text(alert: &Alert) -> String {
@@ -248,4 +267,19 @@ fn flags(model: &DeskModel, alert: &Alert) -> String {
         words.push("from old logs (backfill)".to_owned());
     }
     words.join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_long_path_the_end_is_shown() {
+        let word = r"C:\Program Files\Microsoft Office\root\Office16\WINWORD.EXE";
+        assert_eq!(end_of_path("process.parent.executable", word), r"..\Office16\WINWORD.EXE");
+        let short = r"C:\Windows\System32\cmd.exe";
+        assert_eq!(end_of_path("process.executable", short), short);
+        assert_eq!(end_of_path("process.command_line", word), word);
+        assert_eq!(end_of_path("file.path", "/var/lib/tomcat9/webapps/é.jsp"), "../webapps/é.jsp");
+    }
 }
