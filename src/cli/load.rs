@@ -47,19 +47,32 @@ pub(crate) fn config_to_run(common: &Common) -> anyhow::Result<Config> {
 /// As [`checked`], with what would stop a start.
 pub(crate) fn checked_to_run(common: &Common) -> anyhow::Result<Checked> {
     let mut checked = checked(common)?;
-    add_findings(&mut checked, |finding| finding.weight == Weight::Stops);
+    add_findings(&mut checked, start_findings, |finding| finding.weight == Weight::Stops);
+    Ok(checked)
+}
+
+/// As [`checked_to_run`], for who runs: what can be taken up by itself is not looked at.
+pub(crate) fn checked_to_reload(common: &Common) -> anyhow::Result<Checked> {
+    let mut checked = checked(common)?;
+    add_findings(&mut checked, files_findings, |finding| finding.weight == Weight::Stops);
     Ok(checked)
 }
 
 /// As [`checked`], with what would stop a start and what a daemon would miss.
 pub(crate) fn checked_in_full(common: &Common) -> anyhow::Result<Checked> {
     let mut checked = checked(common)?;
-    add_findings(&mut checked, |_| true);
+    add_findings(&mut checked, start_findings, |_| true);
     Ok(checked)
 }
 
 /// What a start would find wrong with a configuration that has no problem itself.
 pub(crate) fn start_findings(config: &Config) -> Vec<Finding> {
+    let mut findings = files_findings(config);
+    findings.extend(start_check::models(config));
+    findings
+}
+
+fn files_findings(config: &Config) -> Vec<Finding> {
     let mut findings = start_check::look(config);
     if let Some(socket) = &config.api.socket
         && let Err(error) = api::check(socket, config.api.socket_group.as_deref())
@@ -74,12 +87,14 @@ pub(crate) fn start_findings(config: &Config) -> Vec<Finding> {
     findings
 }
 
-fn add_findings(checked: &mut Checked, wanted: impl Fn(&Finding) -> bool) {
+fn add_findings(
+    checked: &mut Checked,
+    of: fn(&Config) -> Vec<Finding>,
+    wanted: impl Fn(&Finding) -> bool,
+) {
     // A key that is wrong already would be said twice.
     if checked.problems.is_empty() {
-        for Finding { key, message, hint, .. } in
-            start_findings(&checked.config).into_iter().filter(wanted)
-        {
+        for Finding { key, message, hint, .. } in of(&checked.config).into_iter().filter(wanted) {
             checked.complain(&key, message, hint);
         }
     }

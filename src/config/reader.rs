@@ -78,6 +78,9 @@ pub struct Shown {
     pub doc: &'static str,
 }
 
+/// Sections of which there may be several: `[[sources]]`.
+const LISTS: [&str; 3] = ["sources", "sinks", "assets"];
+
 /// The values given, waiting to be taken.
 #[derive(Default)]
 pub struct Reader {
@@ -295,6 +298,9 @@ impl Reader {
         if let Some((_, origin)) = self.given.get(key) {
             return origin.clone();
         }
+        if let Some(origin) = self.empty.get(key) {
+            return origin.clone();
+        }
         let outer = key.match_indices('.').rev().filter_map(|(at, _)| key.get(..at));
         outer.filter_map(|table| self.tables.get(table)).next().cloned().unwrap_or(Origin::Default)
     }
@@ -324,7 +330,11 @@ impl Reader {
             .filter(|key| !sections.contains(&section(key)) && !is_open(&format!("{key}.")))
             .cloned()
             .collect();
-        for (key, hint) in empty.iter().map(|key| (key, near(key))).collect::<Vec<_>>() {
+        let hint = |key: &String| match LISTS.contains(&key.as_str()) {
+            true => format!("it is a list: write [[{key}]]"),
+            false => near(key),
+        };
+        for (key, hint) in empty.iter().map(|key| (key, hint(key))).collect::<Vec<_>>() {
             self.complain(key, "unknown section".to_owned(), hint);
         }
         for key in unknown {
@@ -458,16 +468,17 @@ mod tests {
     #[test]
     fn sections_that_nobody_knows_are_named_with_what_was_meant() {
         let mut reader = Reader::default();
-        reader.add_file("x.toml".as_ref(), "[uii]\n[ui]\n[uo]\nx = 1\n");
+        reader.add_file("x.toml".as_ref(), "[uii]\n[ui]\n[uo]\nx = 1\n[sources]\n");
         reader.text("ui.theme", "d", "");
         reader.finish();
         let said = |at: usize| {
-            let ConfigProblem { key, message, hint, .. } = &reader.problems[at];
-            [key.as_str(), message.as_str(), hint.as_str()]
+            let ConfigProblem { key, message, hint, origin } = &reader.problems[at];
+            format!("{origin}: {key}: {message} ({hint})")
         };
-        assert_eq!(reader.problems.len(), 2, "an empty section that is known says nothing");
-        assert_eq!(said(0), ["uii", "unknown section", "did you mean ui"]);
-        assert_eq!(said(1)[..2], ["uo.x", "unknown key"]);
+        assert_eq!(reader.problems.len(), 3, "an empty section that is known says nothing");
+        assert_eq!(said(0), "x.toml:5: sources: unknown section (it is a list: write [[sources]])");
+        assert_eq!(said(1), "x.toml:1: uii: unknown section (did you mean ui)");
+        assert!(said(2).starts_with("x.toml:4: uo.x: unknown key"), "{}", said(2));
     }
 
     #[test]

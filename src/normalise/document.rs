@@ -183,6 +183,31 @@ impl Document {
     }
 }
 
+/// Levels that readers which look for one value pass over, each a call of its own: far more than are ever taken in, and far fewer
+/// than a stack holds.
+const SKIPPED_DEPTH_MAX: usize = 4 * JSON_DEPTH_MAX;
+
+/// Is this text nested so deeply that passing over a value of it could use up the stack?
+pub fn is_too_deep(text: &str) -> bool {
+    let (mut depth, mut in_text) = (0_usize, false);
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'"' => in_text = !in_text,
+            b'\\' if in_text => drop(bytes.next()),
+            b'[' | b'{' if !in_text => {
+                depth += 1;
+                if depth > SKIPPED_DEPTH_MAX {
+                    return true;
+                }
+            }
+            b']' | b'}' if !in_text => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    false
+}
+
 fn first_line(error: &sonic_rs::Error) -> String {
     // The library appends the surrounding text, which may hold a secret.
     error.to_string().lines().next().unwrap_or("unreadable").to_owned()

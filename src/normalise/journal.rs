@@ -8,7 +8,7 @@ use memchr::{memchr, memmem};
 use sonic_rs::LazyValue;
 
 use crate::carrier::journal_export::is_name;
-use crate::normalise::document::Document;
+use crate::normalise::document::{Document, is_too_deep};
 use crate::normalise::names::{Names, NodeId};
 
 /// Why a record is no usable entry.
@@ -80,7 +80,7 @@ pub fn is_entry(json: &str) -> bool {
 /// An entry as JSON whose texts are all texts. What is no object, or has no list of bytes, comes back as it is.
 pub fn with_texts(json: &str) -> Cow<'_, str> {
     let whole = || sonic_rs::from_str::<LazyValue<'_>>(json).is_ok();
-    if !has_list_of_numbers(json.as_bytes()) || !whole() {
+    if !has_list_of_numbers(json.as_bytes()) || is_too_deep(json) || !whole() {
         return Cow::Borrowed(json);
     }
     let mut out = String::with_capacity(json.len());

@@ -9,7 +9,7 @@ use crate::model::event::{Event, Value};
 use crate::model::field::{self, FieldId};
 use crate::normalise::complete::{self, EventTime, Place};
 use crate::normalise::decoder::Decoder;
-use crate::normalise::document::Document;
+use crate::normalise::document::{Document, DocumentError, is_too_deep};
 use crate::normalise::envelope::Envelope;
 use crate::normalise::mapping::apply::Found;
 use crate::normalise::mapping::rules::{Inner, Mapping};
@@ -18,7 +18,7 @@ use crate::normalise::output::Output;
 use crate::normalise::redact::Redaction;
 use crate::normalise::sniff::without_mark;
 use crate::normalise::{Context, journal, json, windows};
-use crate::stdx::limits::{ELEMENTS_MAX, WRAPPERS_MAX};
+use crate::stdx::limits::{ELEMENTS_MAX, UNREADABLE_OF_RECORD_MAX, WRAPPERS_MAX};
 
 impl Decoder {
     /// Decode a JSON object; `forced`: the mapping to use.
@@ -156,6 +156,9 @@ impl Decoder {
         if depth >= WRAPPERS_MAX {
             return out.reject(context, "too_deep", "wrapped in more records than are unwrapped");
         }
+        if is_too_deep(text) {
+            return out.reject(context, "too_deep", DocumentError::TooDeep.to_string());
+        }
         let list = match sonic_rs::get(text, path) {
             Ok(list) => list,
             Err(error) => {
@@ -165,7 +168,7 @@ impl Decoder {
             }
         };
         let (stored, rejected) = (out.stored, out.rejected);
-        let mut count = 0_u64;
+        let (mut count, mut strange) = (0_u64, 0_usize);
         for element in list.into_array_iter().into_iter().flatten() {
             let Ok(element) = element else {
                 out.reject(context, "not_json", "the list is broken");
@@ -183,8 +186,17 @@ impl Decoder {
                 None if element.is_object() => {
                     self.nested(context, element.as_raw_str(), &envelope, out);
                 }
-                None => out.reject(context, "not_object", "an element of the list is no object"),
+                None => {
+                    strange += 1;
+                    if strange <= UNREADABLE_OF_RECORD_MAX {
+                        let inner = Context { envelope: Some(&envelope), ..*context };
+                        out.reject(&inner, "not_object", "an element of the list is no object");
+                    }
+                }
             }
+        }
+        if let Some(more) = strange.checked_sub(UNREADABLE_OF_RECORD_MAX).filter(|more| *more > 0) {
+            out.reject(context, "too_many", format!("{more} more elements are no objects"));
         }
         if count == 0 {
             return out.reject(context, "empty_list", "a list without records");

@@ -25,6 +25,7 @@ mod faults;
 mod figures;
 mod gaps;
 mod hostile;
+mod hostile_json;
 mod hostile_program;
 mod hostile_rules;
 mod http;

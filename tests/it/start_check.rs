@@ -110,16 +110,3 @@ fn models_that_a_start_would_refuse_are_refused_by_the_check() {
         }
     }
 }
-
-#[test]
-fn a_search_that_cannot_give_all_that_is_asked_for_is_refused() {
-    let folder = tempfile::tempdir().unwrap();
-    let config = write(folder.path(), "");
-    for limit in ["0", "50001"] {
-        let output =
-            command(&config).args(["events", "search", "a", "--limit", limit]).output().unwrap();
-        let said = said(&output);
-        assert_eq!(output.status.code(), Some(2), "{said}");
-        assert!(said.contains("1..=50000"), "{said}");
-    }
-}

@@ -25,8 +25,8 @@ pub(crate) struct Arguments {
     /// Only events before this time
     #[arg(long, value_name = "TIME", value_parser = load::time)]
     to: Option<Timestamp>,
-    /// At most this many, 50000 at most; the rest is behind --to with the time of the last one
-    #[arg(long, default_value_t = 100, value_parser = RangedU64ValueParser::<usize>::new().range(1..=EVENTS_MAX as u64))]
+    /// At most this many; one search gives 50000, older ones are behind --to with the time of the last
+    #[arg(long, default_value_t = 100, value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
     limit: usize,
     /// Dotted keys instead of nested objects
     #[arg(long)]
@@ -51,8 +51,11 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Outc
         out.write_all(&line)?;
     }
     out.flush()?;
-    if found.len() == *limit {
-        output::complain(&format!("stopped at --limit {limit}; there may be more"));
+    let most = (*limit).min(EVENTS_MAX);
+    if let Some(last) = found.last().filter(|_| found.len() >= most) {
+        let why = if *limit > EVENTS_MAX { "what one search gives," } else { "--limit" };
+        let on = format!("there may be more before {} (--to)", last.timestamp);
+        output::complain(&format!("stopped at {why} {most}; {on}"));
     }
     Ok(Outcome::Done)
 }

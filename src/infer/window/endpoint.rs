@@ -267,13 +267,12 @@ impl Endpoint {
     }
 
     /// It was kept with windows that lay otherwise in time: what is open goes into the panes of these, each as a whole and so less
-    /// than an interval early at most, and the next window ends where one of these does.
+    /// than an interval early at most, and the next window ends at the first end of these behind the last one.
     pub fn move_to(&mut self, timing: &Timing) {
         for pane in &mut self.panes {
             pane.move_to(timing.pane_of(pane.start_ms));
         }
-        let last = |closed: i64| timing.pane_of(closed - 1).saturating_add(timing.interval_ms);
-        self.closed_ms = self.closed_ms.map(last);
+        self.closed_ms = self.closed_ms.map(|closed| timing.pane_of(closed));
     }
 
     /// Forget what an endpoint without events needs no more; `now_ms` is event time elsewhere.

@@ -61,9 +61,11 @@ impl Stage {
         (inference, finding)
     }
 
-    /// Did a rule of level medium or above hit since the window before?
+    /// Did a rule of level medium or above hit since the window before, or since the last one that had a score?
     fn hits_are_new(&self, job: &Job) -> bool {
+        let last = self.about.get(&job.endpoint()).and_then(|about| about.last);
         let before_ms = job.end_ms.saturating_sub(self.interval_s.saturating_mul(1_000));
+        let before_ms = before_ms.min(last.map_or(i64::MIN, |(end_ms, _)| end_ms));
         job.hits.iter().any(|hit| hit.at_ms >= before_ms && hit.severity() >= Severity::Medium)
     }
 

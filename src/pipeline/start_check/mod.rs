@@ -64,7 +64,7 @@ pub fn look(config: &Config) -> Vec<Finding> {
     }
     redaction(config, &mut findings);
     if !config.roles.only_collects() {
-        models(config, &mut findings);
+        place_of_models(config, &mut findings);
         places(config, &mut findings);
     }
     findings
@@ -130,16 +130,22 @@ fn redaction(config: &Config, findings: &mut Vec<Finding>) {
     }
 }
 
-fn models(config: &Config, findings: &mut Vec<Finding>) {
+fn place_of_models(config: &Config, findings: &mut Vec<Finding>) {
     let infer = &config.infer;
-    if !infer.enabled {
-        return;
-    }
-    if infer.models != BUILTIN && !Path::new(&infer.models).is_dir() {
+    if infer.enabled && infer.models != BUILTIN && !Path::new(&infer.models).is_dir() {
         let message = format!("{}: there is no such folder", infer.models);
         let hint = "name a folder with a model, or infer.models = \"builtin\"";
         findings.push(Finding::stops("infer.models", message, hint));
-        return;
+    }
+}
+
+/// What is wrong with the models themselves. A running daemon does not ask: it keeps those it has, and takes up the rest.
+pub fn models(config: &Config) -> Vec<Finding> {
+    let infer = &config.infer;
+    let mut findings = Vec::new();
+    let is_place = infer.models == BUILTIN || Path::new(&infer.models).is_dir();
+    if !infer.enabled || config.roles.only_collects() || !is_place {
+        return findings;
     }
     if let Err(faults) = load(&Source::parse(&infer.models), &Expected::of(infer)) {
         let stops = |fault: Fault| {
@@ -148,6 +154,7 @@ fn models(config: &Config, findings: &mut Vec<Finding>) {
         findings.extend(faults.into_iter().map(stops));
     }
     findings.extend(missing(infer).map(|why| Finding::stops("infer.runtime", why.to_string(), "")));
+    findings
 }
 
 /// What stands for what the program brings along.

@@ -4,6 +4,7 @@ use crate::model::alert::{Action, Alert, AlertId};
 use crate::model::desk::{Acted, AlertPage, Problem, StatusReport, Undone};
 use crate::stdx::time::Timestamp;
 use crate::tui::desk_model::bundles::BundleEdit;
+use crate::tui::desk_model::chips::Chips;
 use crate::tui::desk_model::cursor::Move;
 use crate::tui::desk_model::live::Link;
 use crate::tui::desk_model::marks::{MarkEdit, Targets};
@@ -46,6 +47,8 @@ pub enum Edit {
     Mark(MarkEdit),
     /// Change filter chips.
     Filter(Filter),
+    /// The chips as they were, with their switches.
+    FilterBack(Chips),
     /// Change the order.
     Sort(SortEdit),
     /// Show the times of all tables in this form.

@@ -104,6 +104,7 @@ impl DeskModel {
             Edit::Bundle(edit) => self.bundle(edit),
             Edit::Mark(mark) => self.mark(mark),
             Edit::Filter(filter) => self.filter(filter),
+            Edit::FilterBack(chips) => self.filter_back(chips),
             Edit::Sort(sort) => self.resort(&sort),
             Edit::Times(form) => self.show_times(form),
             Edit::Act { targets, action, advance } => return self.act(targets, action, advance),
@@ -303,6 +304,12 @@ impl DeskModel {
         let (chips, me, now) = (&self.chips, self.me.as_str(), self.now);
         self.rows.rebuild(&self.sort, |alert| chips.matches(alert, me, now));
         self.cursor.settle(&before, &self.rows);
+    }
+
+    fn filter_back(&mut self, chips: Chips) {
+        self.chips = chips;
+        self.rows.handled_clear();
+        self.rebuild();
     }
 
     fn filter(&mut self, filter: Filter) {

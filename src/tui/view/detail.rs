@@ -12,7 +12,9 @@ use crate::tui::action::ActionId;
 use crate::tui::action::call::ActionCall;
 use crate::tui::contract::{Effect, Input, Msg, Reply, Request, Tone, View};
 use crate::tui::desk_model::DeskModel;
-use crate::tui::desk_model::edit::{Edit, Filter};
+use crate::tui::desk_model::chips::Chips;
+use crate::tui::desk_model::cursor::Move;
+use crate::tui::desk_model::edit::Edit;
 use crate::tui::desk_model::marks::Targets;
 use crate::tui::desk_model::times::TimeForm;
 use crate::tui::paint::canvas::{Canvas, Rect};
@@ -88,8 +90,8 @@ pub struct DetailView {
     what_if: WhatIf,
     problem: Option<Problem>,
     list_height: usize,
-    /// The list's filter before it was set for this alert; leaving puts it back.
-    filter_before: Option<Vec<String>>,
+    /// The list's filter and row before it was filtered for this alert; leaving puts them back.
+    list_before: Option<(Chips, Option<AlertId>)>,
 }
 
 impl DetailView {
@@ -109,17 +111,27 @@ impl DetailView {
             what_if: WhatIf::default(),
             problem: None,
             list_height,
-            filter_before: None,
+            list_before: None,
         };
         let mut effects = vec![Effect::Ask(Request::Alert(id))];
         effects.extend(view.ask_why());
         (view, effects)
     }
 
-    /// Leaving goes back to this filter.
+    /// Leaving goes back to this filter and row.
     #[must_use]
-    pub fn back_to(self, chips: Vec<String>) -> DetailView {
-        DetailView { filter_before: Some(chips), ..self }
+    pub fn back_to(self, chips: Chips, row: Option<AlertId>) -> DetailView {
+        DetailView { list_before: Some((chips, row)), ..self }
+    }
+
+    /// Leaving, where the list was filtered for this alert.
+    fn leave(&mut self, way: Effect) -> Option<Vec<Effect>> {
+        let (chips, row) = self.list_before.take()?;
+        let mut effects = vec![Effect::Edit(Edit::FilterBack(chips))];
+        let back = |id| Effect::Edit(Edit::Move { by: Move::To(id), height: self.list_height });
+        effects.extend(row.map(back));
+        effects.extend([way, triage::follow()]);
+        Some(effects)
     }
 
     /// The question for the tab that shows why, if it is on the screen and not answered.
@@ -197,12 +209,9 @@ impl DetailView {
         if self.scroll.act(call.id) {
             return Some(Vec::new());
         }
-        if call.id == ActionId::NavBack
-            && let Some(chips) = self.filter_before.take()
-        {
-            return Some(vec![Effect::Edit(Edit::Filter(Filter::Set(chips))), Effect::Pop]);
-        }
         match call.id {
+            ActionId::NavBack => return self.leave(Effect::Pop),
+            ActionId::OpenQueue => return self.leave(Effect::Home),
             ActionId::DetailTab => self.show(Tab::of(call.number("n"))),
             ActionId::FocusNext => self.turn(1),
             ActionId::FocusPrevious => self.turn(Tab::ALL.len() - 1),

@@ -113,14 +113,7 @@ pub fn open_alert(id: AlertId, model: &DeskModel) -> Vec<Effect> {
     let mut effects = Vec::new();
     let (mut view, asked) = DetailView::open(id, None, LIST_HEIGHT);
     if model.rows().place(id).is_none() {
-        view = view.back_to(
-            model
-                .chips()
-                .iter()
-                .filter(|chip| chip.is_on())
-                .map(|chip| chip.text().to_owned())
-                .collect(),
-        );
+        view = view.back_to(model.chips().clone(), model.current().map(|alert| alert.id));
         effects.push(Effect::Edit(Edit::Filter(Filter::Set(vec![format!("id:{id}")]))));
     }
     effects.push(Effect::Edit(Edit::Move { by: Move::To(id), height: LIST_HEIGHT }));

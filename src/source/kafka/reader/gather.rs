@@ -127,9 +127,11 @@ impl Reader {
         if other || full {
             seats.close(&place, &self.settings.source);
         }
+        let fair = bounds.chunk_bytes_max / seats.all.len().max(1);
         let Some(seat) = seats.all.get_mut(&place) else { return };
         let holding = (seat.era, seat.shard.clone());
-        let room = seat.room;
+        // What all partitions may hold together is bounded by what is in them, not by what they have room for.
+        let room = seat.room.min(fair);
         let open = seat.open.get_or_insert_with(|| {
             let numbering = self.numbering(&place, holding.0, seen.0);
             let stream = self.stream(&place, holding, tenant.as_ref(), host.as_ref());
