@@ -44,15 +44,9 @@ pub(crate) fn config_to_run(common: &Common) -> anyhow::Result<Config> {
     usable(checked_to_run(common)?)
 }
 
-/// As [`checked`], with what would stop a start.
+/// As [`checked`], with what would stop a start. Models are left to the start, which reads them and says the same; a running
+/// daemon keeps those it has.
 pub(crate) fn checked_to_run(common: &Common) -> anyhow::Result<Checked> {
-    let mut checked = checked(common)?;
-    add_findings(&mut checked, start_findings, |finding| finding.weight == Weight::Stops);
-    Ok(checked)
-}
-
-/// As [`checked_to_run`], for who runs: what can be taken up by itself is not looked at.
-pub(crate) fn checked_to_reload(common: &Common) -> anyhow::Result<Checked> {
     let mut checked = checked(common)?;
     add_findings(&mut checked, files_findings, |finding| finding.weight == Weight::Stops);
     Ok(checked)

@@ -168,7 +168,7 @@ fn stamp_of(common: &Common) -> Option<Stamp> {
 /// All or nothing: a wrong key leaves everything as it is.
 fn reload(owner: &Owner, common: &Common, config: &mut Config) {
     let shared = owner.shared();
-    match load::checked_to_reload(common) {
+    match load::checked_to_run(common) {
         Ok(checked) if checked.problems.is_empty() => {
             let reloaded = config_reload::apply(config, checked.config, shared);
             tracing::info!(

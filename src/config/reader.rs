@@ -312,37 +312,30 @@ impl Reader {
 
     /// Report every key that nobody took.
     pub fn finish(&mut self) {
-        let known: Vec<String> = self.taken.iter().cloned().collect();
-        let unknown: Vec<String> = self
-            .given
-            .keys()
-            .filter(|key| !self.taken.contains(*key))
-            .filter(|key| !self.open.iter().any(|prefix| key.starts_with(prefix.as_str())))
-            .cloned()
-            .collect();
         let section = |key: &str| key.split(['.', '[']).next().unwrap_or_default().to_owned();
-        let sections: BTreeSet<String> = known.iter().map(|key| section(key)).collect();
-        let near = |word: &str| nearest(word, sections.iter().map(String::as_str).collect());
-        let is_open = |key: &str| self.open.iter().any(|open| key.starts_with(open.as_str()));
-        let empty: Vec<String> = self
-            .empty
-            .keys()
-            .filter(|key| !sections.contains(&section(key)) && !is_open(&format!("{key}.")))
-            .cloned()
-            .collect();
-        let hint = |key: &String| match LISTS.contains(&key.as_str()) {
-            true => format!("it is a list: write [[{key}]]"),
-            false => near(key),
+        let sections: BTreeSet<String> = self.taken.iter().map(|key| section(key)).collect();
+        let near_section = |key: &str| {
+            let section = section(key);
+            let known = sections.iter().map(String::as_str).collect();
+            if sections.contains(&section) { String::new() } else { nearest(&section, known) }
         };
-        for (key, hint) in empty.iter().map(|key| (key, hint(key))).collect::<Vec<_>>() {
-            self.complain(key, "unknown section".to_owned(), hint);
+        let is_open = |key: &str| self.open.iter().any(|open| key.starts_with(open.as_str()));
+        let mut wrong: Vec<(String, &str, String)> = Vec::new();
+        for key in self.empty.keys().filter(|key| !sections.contains(&section(key))) {
+            let hint = match LISTS.contains(&key.as_str()) {
+                true => format!("it is a list: write [[{key}]]"),
+                false => near_section(key),
+            };
+            wrong.push((key.clone(), "unknown section", hint));
         }
-        for key in unknown {
-            let mut hint = nearest(&key, known.iter().map(String::as_str).collect());
-            if hint.is_empty() && !sections.contains(&section(&key)) {
-                hint = nearest(&section(&key), sections.iter().map(String::as_str).collect());
-            }
-            self.complain(&key, "unknown key".to_owned(), hint);
+        let is_known = |key: &String| self.taken.contains(key) || is_open(key);
+        for key in self.given.keys().filter(|key| !is_known(key)) {
+            let near = nearest(key, self.taken.iter().map(String::as_str).collect());
+            let hint = if near.is_empty() { near_section(key) } else { near };
+            wrong.push((key.clone(), "unknown key", hint));
+        }
+        for (key, what, hint) in wrong {
+            self.complain(&key, what.to_owned(), hint);
         }
     }
 

@@ -195,7 +195,8 @@ impl Decoder {
                 }
             }
         }
-        if let Some(more) = strange.checked_sub(UNREADABLE_OF_RECORD_MAX).filter(|more| *more > 0) {
+        let more = strange.saturating_sub(UNREADABLE_OF_RECORD_MAX);
+        if more > 0 {
             out.reject(context, "too_many", format!("{more} more elements are no objects"));
         }
         if count == 0 {

@@ -25,7 +25,7 @@ pub(crate) struct Arguments {
     /// Only events before this time
     #[arg(long, value_name = "TIME", value_parser = load::time)]
     to: Option<Timestamp>,
-    /// At most this many; one search gives 50000, older ones are behind --to with the time of the last
+    /// At most this many; one search gives 50000, older ones are behind --to
     #[arg(long, default_value_t = 100, value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
     limit: usize,
     /// Dotted keys instead of nested objects
@@ -54,7 +54,8 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Outc
     let most = (*limit).min(EVENTS_MAX);
     if let Some(last) = found.last().filter(|_| found.len() >= most) {
         let why = if *limit > EVENTS_MAX { "what one search gives," } else { "--limit" };
-        let on = format!("there may be more before {} (--to)", last.timestamp);
+        // Others of the same moment would be lost without the one behind it.
+        let on = format!("there may be more before {} (--to)", last.timestamp.plus_micros(1));
         output::complain(&format!("stopped at {why} {most}; {on}"));
     }
     Ok(Outcome::Done)

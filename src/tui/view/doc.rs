@@ -58,24 +58,18 @@ impl Doc {
 
     /// A label and an outside value in at most `lines` lines; the last is cut.
     pub fn field_short(&mut self, label: &SafeText, columns: usize, value: &str, lines: usize) {
-        let before = self.lines.len();
         let room = self.width.saturating_sub(columns + 2);
-        let parts = SafeText::line(value).wrapped(room);
-        if parts.len() <= lines {
-            let wrap = std::mem::replace(&mut self.wrap, true);
-            self.field(label, columns, value);
-            self.wrap = wrap;
-            self.lines.truncate(before + lines);
-            return;
-        }
-        // Cut where the last line ends, not at the end of a word of it, and say so there: what is missing must not look whole.
-        let (shown, rest) = parts.split_at(lines.saturating_sub(1));
-        let mut last = SafeText::default();
-        for part in rest {
-            last.push(part);
+        let mut parts = SafeText::line(value).wrapped(room);
+        if parts.len() > lines {
+            // Cut where the last line ends, not at the end of a word of it, and say so there: what is missing must not look whole.
+            let mut last = SafeText::default();
+            for part in parts.split_off(lines.saturating_sub(1)) {
+                last.push(&part);
+            }
+            parts.push(last.truncated(room));
         }
         let mut head = label.clone();
-        for part in shown.iter().cloned().chain([last.truncated(room)]) {
+        for part in parts {
             self.field_line(&std::mem::take(&mut head), columns, part, Role::Text);
         }
     }

@@ -8,8 +8,10 @@ use crate::support::rabbitmq::Rabbit;
 
 /// Messages on the way to the broker before their confirmations are read.
 const CONFIRMS: usize = 500;
-/// Messages that a client may hold without having acknowledged them, as our source's.
-const PREFETCH: u16 = 2_000;
+/// Messages that a client may hold without having acknowledged them: the source's default.
+const PREFETCH: u16 = 500;
+/// Messages that it acknowledges at once.
+const ACKED: usize = 100;
 /// The queue of the daemon.
 const QUEUE: &str = "logs";
 /// The queue of the floor: the daemon has emptied its own.
@@ -56,7 +58,7 @@ impl Amqp {
             let mut taken = taken.await.unwrap();
             for number in 1..=count {
                 let message = taken.next().await.unwrap().unwrap();
-                if number % CONFIRMS == 0 || number == count {
+                if number % ACKED == 0 || number == count {
                     message.acker.ack(BasicAckOptions { multiple: true }).await.unwrap();
                 }
             }

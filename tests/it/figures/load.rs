@@ -87,6 +87,7 @@ pub struct Memory {
     pub own: u64,
 }
 
+/// Read it.
 pub fn memory(pid: u32) -> Memory {
     let text = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let line = |key: &str| {

@@ -18,7 +18,7 @@ use crate::support::rabbitmq::Rabbit;
 
 /// Records of one request or chunk at most: what Filebeat sends at once by default. `WATCHFLOOR_TEST_CHUNK` changes it.
 const CHUNK: u64 = 1_600;
-/// And bytes: less than the 10 MB that Vector sends at most.
+/// And bytes: less than the 10 MiB that omhttp of rsyslog sends at most by default.
 const CHUNK_BYTES: usize = 8 << 20;
 /// RELP messages that wait for their answers, as rsyslog's window.
 const WINDOW: usize = 128;
