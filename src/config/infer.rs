@@ -113,14 +113,20 @@ impl Default for InferConfig {
 }
 
 impl InferConfig {
-    /// Threads that score: as many as were named, else half of the cores, at most four. The path needs the others.
+    /// Threads that score: as many as were named, else what [`threads_on`] says of this machine.
     pub fn threads(&self) -> usize {
         let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
         match usize::try_from(self.threads) {
             Ok(named) if named > 0 => named,
-            _ => (cores / 2).clamp(1, 4),
+            _ => threads_on(cores),
         }
     }
+}
+
+/// Half of the cores, so that the path has the others, and at most four; but two where there are two, because one explanation
+/// after the other holds up the windows behind them.
+fn threads_on(cores: usize) -> usize {
+    (cores / 2).clamp(cores.min(2), 4)
 }
 
 /// Take the section's keys.
@@ -178,7 +184,7 @@ fn runtime(reader: &mut Reader, config: &mut InferConfig) {
         let message = "a library is named and would not be used".to_owned();
         reader.complain("infer.library", message, hint.to_owned());
     }
-    let doc = "Threads that score windows and explain those that stand out, each with models of its own. 0: half of the cores, at least one and at most four. Results do not depend on it.";
+    let doc = "Threads that score windows and explain those that stand out, each with models of its own. 0: half of the cores, at least two where there are two and at most four. Results do not depend on it.";
     config.threads = reader.number("infer.threads", config.threads, 0, doc);
     if config.threads > THREADS_MAX {
         let message = format!("{} is more than {THREADS_MAX}", config.threads);
@@ -227,6 +233,11 @@ mod tests {
         }
         let config = read(&mut reader);
         (config, reader.problems.iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn two_threads_score_wherever_there_are_two_cores() {
+        assert_eq!([1, 2, 3, 4, 6, 8, 64].map(threads_on), [1, 2, 2, 2, 3, 4, 4]);
     }
 
     #[test]

@@ -12,8 +12,8 @@ use crate::infer::scorer::{ScoreError, Scorer, Wants};
 
 /// Parts that are tried at most.
 pub const CANDIDATES_MAX: usize = 40;
-/// Factors from which the curves are drawn, and nodes that are shown on opening.
-pub const SHOWN_MAX: usize = 15;
+/// Factors from which the curves are drawn at most.
+pub const CURVES_MAX: usize = 15;
 /// Rests of a window that are scored at once: several threads have work, and few hold memory.
 const AT_ONCE: usize = 16;
 
@@ -44,7 +44,8 @@ pub struct Explanation {
     pub factors: Vec<Factor>,
     /// Parts that there were.
     pub of: usize,
-    /// Mean score while the factors are taken out one after the other, the most important first: the lower, the truer.
+    /// Mean score while the factors that speak for it are taken out one after the other, the most important first: the lower,
+    /// the truer.
     pub deletion: f32,
     /// Mean score while they are put back into the window without them: the higher, the truer.
     pub insertion: f32,
@@ -162,14 +163,7 @@ pub fn explain(
         }));
     }
     factors.sort_by(|a, b| b.drop.total_cmp(&a.drop));
-    let order: Vec<&Part> = factors.iter().take(SHOWN_MAX).map(|factor| &factor.part).collect();
-    let taken = (1..=order.len()).filter_map(|count| order.get(..count));
-    // Without everything from here on: the parts before it were put back.
-    let kept = (1..=order.len()).filter_map(|count| order.get(count..));
-    let curves = ablator.scores(&taken.chain(kept).collect::<Vec<_>>());
-    let (deletion, insertion) = curves.split_at(order.len());
-    let deletion = mean([Some(whole)].iter().chain(deletion).flatten());
-    let insertion = mean(insertion.iter().flatten());
+    let (deletion, insertion) = curves(&mut ablator, whole, &factors);
     Ok(Explanation {
         score: whole,
         factors,
@@ -179,6 +173,23 @@ pub fn explain(
         runs: ablator.runs,
         milliseconds: begun.elapsed().as_secs_f32() * 1_000.0,
     })
+}
+
+/// The areas under both curves, of the factors that speak for the score: the deletion's and the insertion's.
+fn curves(ablator: &mut Ablator<'_>, whole: f32, factors: &[Factor]) -> (f32, f32) {
+    let speaking = factors.iter().filter(|factor| factor.drop > 0.0).take(CURVES_MAX);
+    let (order, alone): (Vec<&Part>, Vec<f32>) =
+        speaking.map(|factor| (&factor.part, whole - factor.drop)).unzip();
+    let (Some(first), Some(last)) = (alone.first(), alone.last()) else { return (whole, whole) };
+    // Both ends of a curve are known: the whole window, and it without one part.
+    let taken = (2..=order.len()).filter_map(|count| order.get(..count));
+    let kept = (1..order.len() - 1).filter_map(|count| order.get(count..));
+    let scores = ablator.scores(&taken.chain(kept).collect::<Vec<_>>());
+    let (taken, kept) = scores.split_at(order.len() - 1);
+    let but_last = (order.len() > 1).then_some(*last);
+    let deletion = mean([whole, *first].iter().chain(taken.iter().flatten()));
+    let insertion = mean(kept.iter().flatten().chain(&but_last).chain([&whole]));
+    (deletion, insertion)
 }
 
 /// Scores what is left of one window, some rests at once.
@@ -299,13 +310,32 @@ mod tests {
         let window = window(&features, &edges);
         let mut sum = Sum::default();
         let explained = explain(&mut sum, &window, &candidates(&window, |_| 0.0)).unwrap();
-        assert_eq!(sum.0, [16, 16, 8, 16, 14], "some at once, and never many");
+        assert_eq!(sum.0, [16, 16, 8, 16, 11], "some at once, and never many");
         assert_eq!(explained.factors.len(), CANDIDATES_MAX);
-        assert!(explained.runs <= 1 + CANDIDATES_MAX + 2 * SHOWN_MAX);
+        assert_eq!(explained.runs, 1 + CANDIDATES_MAX + 2 * CURVES_MAX - 3, "nothing twice");
         let two = self::window(&[0.1, 0.2], &[(0, 1, 1)]);
         let explained = explain(&mut Sum::default(), &two, &candidates(&two, |_| 0.0)).unwrap();
         assert_eq!(explained.factors.len(), 1, "without a node there is no graph: {explained:?}");
         assert!(explain(&mut Sum::default(), &Tensors::default(), &[]).is_err());
+    }
+
+    #[test]
+    fn the_curves_go_over_what_speaks_for_the_score() {
+        // What speaks against, or says nothing, is in no curve, and where one node is left there is no graph.
+        for (features, deletion, insertion) in [
+            (&[0.2, -0.1, 0.3, 0.0][..], [0.4, 0.1, -0.1].as_slice(), [0.2, 0.4].as_slice()),
+            (&[0.4, 0.2, 0.1, -0.1], &[0.6, 0.2, 0.0], &[0.3, 0.5, 0.6]),
+            (&[0.5, 0.0, -0.1], &[0.4, -0.1], &[0.4]),
+            (&[0.0, -0.1, 0.0], &[-0.1], &[-0.1]),
+        ] {
+            let window = window(features, &[]);
+            let explained =
+                explain(&mut Sum::default(), &window, &candidates(&window, |_| 0.0)).unwrap();
+            let means = [deletion, insertion].map(|curve| mean(curve.iter()));
+            let found = [explained.deletion, explained.insertion];
+            let off = means.iter().zip(found).map(|(wanted, found)| (wanted - found).abs());
+            assert!(off.fold(0.0, f32::max) < 1e-6, "{features:?}: {explained:?}, not {means:?}");
+        }
     }
 
     proptest! {

@@ -259,8 +259,8 @@ fn under_a_steady_load_file_handles_do_not_grow() {
     site.start();
     let (began, before) = (Instant::now(), cpu_seconds(site.pid()));
     let mut samples = Vec::new();
-    eprintln!("| minute | records | memory | of its own | file handles | CPU |");
-    eprintln!("| --- | --- | --- | --- | --- | --- |");
+    eprintln!("| minute | records | alerts | memory | of its own | file handles | CPU |");
+    eprintln!("| --- | --- | --- | --- | --- | --- | --- |");
     for second in 0..seconds {
         // No two requests are alike: the same body again would be the same delivery.
         let some: Vec<String> = (second * rate..(second + 1) * rate)
@@ -275,8 +275,9 @@ fn under_a_steady_load_file_handles_do_not_grow() {
             let cpu = (cpu_seconds(site.pid()) - before) / began.elapsed().as_secs_f64();
             let minute = (second + 1) as f64 / 60.0;
             eprintln!(
-                "| {minute:.1} | {} | {:.1} MB | {:.1} MB | {files} | {:.0} % of a core |",
+                "| {minute:.1} | {} | {} | {:.1} MB | {:.1} MB | {files} | {:.0} % of a core |",
                 (second + 1) * rate,
+                site.status()["alerts_count"],
                 memory.now as f64 / 1_048_576.0,
                 memory.own as f64 / 1_048_576.0,
                 cpu * 100.0

@@ -17,6 +17,10 @@ const TICK: Duration = Duration::from_millis(10);
 /// Longer records are left out: some transports refuse them.
 const RECORD_BYTES_MAX: usize = 48 << 10;
 
+/// Where records of the public captures say when they happened.
+const TIMES: [&str; 6] =
+    ["EventTime", "EventReceivedTime", "TimeCreated", "UtcTime", "timestamp", "event_time"];
+
 /// So many records of the public captures, the same share of each.
 pub fn captures(count: usize) -> Option<Vec<String>> {
     let mut files: Vec<PathBuf> = walkdir::WalkDir::new(support::data("windows/otrf")?)
@@ -49,10 +53,20 @@ pub fn at_host(record: &str, number: usize) -> String {
     }
 }
 
-/// The record with a number of its own.
+/// The record as if it happened now, with a number of its own.
 pub fn again(record: &str, number: u64) -> String {
-    format!("{{\"sent_as\":{number},{}", &record[1..])
+    let now = jiff::Timestamp::now().to_string();
+    let mut fields: serde_json::Map<_, _> = serde_json::from_str(record).unwrap();
+    for (key, value) in &mut fields {
+        if TIMES.contains(&key.as_str()) {
+            *value = now.as_str().into();
+        }
+    }
+    fields.insert("@timestamp".to_owned(), now.into());
+    fields.insert("sent_as".to_owned(), number.into());
+    serde_json::Value::Object(fields).to_string()
 }
+
 
 /// A syslog line. `WFATTACK` in it makes an alert of the host.
 pub fn numbered(number: u64, text: &str) -> String {
