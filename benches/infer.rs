@@ -49,9 +49,10 @@ fn score(criterion: &mut Criterion) {
         criterion.bench_function(&format!("score and surprise of 100 nodes, {name}"), |bench| {
             bench.iter(|| scorer.score(black_box(&window), wants).unwrap().score);
         });
+        let whole = scorer.score(&window, Wants::default()).unwrap().score;
         let parts = candidates(&window, |_| 0.0);
         criterion.bench_function(&format!("explain 100 nodes, {name}"), |bench| {
-            bench.iter(|| explain(&mut scorer, black_box(&window), &parts).unwrap().runs);
+            bench.iter(|| explain(&mut scorer, (black_box(&window), whole), &parts).runs);
         });
     }
 }

@@ -7,13 +7,13 @@
 use std::time::Instant;
 
 use crate::infer::Tensors;
-use crate::infer::scorer::feed::BadTensors;
-use crate::infer::scorer::{ScoreError, Scorer, Wants};
+use crate::infer::scorer::{Scorer, Wants};
+use crate::model::inference::NODES_SHOWN_MAX;
 
 /// Parts that are tried at most.
 pub const CANDIDATES_MAX: usize = 40;
-/// Factors from which the curves are drawn at most.
-pub const CURVES_MAX: usize = 15;
+/// Factors from which the curves are drawn at most: as many as a card shows by themselves.
+pub const CURVES_MAX: usize = NODES_SHOWN_MAX.div_ceil(2);
 /// Rests of a window that are scored at once: several threads have work, and few hold memory.
 const AT_ONCE: usize = 16;
 
@@ -139,15 +139,14 @@ fn rows<T: Copy>(from: &[T], rows: usize, kept: &[usize]) -> Vec<T> {
     kept.iter().flat_map(row).copied().collect()
 }
 
-/// Explain a window: try the first [`CANDIDATES_MAX`] parts that leave a graph.
+/// Explain a window that scored `whole`: try the first [`CANDIDATES_MAX`] parts that leave a graph.
 pub fn explain(
     scorer: &mut dyn Scorer,
-    window: &Tensors,
+    (window, whole): (&Tensors, f32),
     parts: &[Part],
-) -> Result<Explanation, ScoreError> {
+) -> Explanation {
     let begun = Instant::now();
     let mut ablator = Ablator { scorer, window, runs: 0 };
-    let whole = ablator.whole()?;
     let mut factors = Vec::new();
     let mut waiting = parts.iter();
     while factors.len() < CANDIDATES_MAX {
@@ -164,7 +163,7 @@ pub fn explain(
     }
     factors.sort_by(|a, b| b.drop.total_cmp(&a.drop));
     let (deletion, insertion) = curves(&mut ablator, whole, &factors);
-    Ok(Explanation {
+    Explanation {
         score: whole,
         factors,
         of: parts.len(),
@@ -172,7 +171,7 @@ pub fn explain(
         insertion,
         runs: ablator.runs,
         milliseconds: begun.elapsed().as_secs_f32() * 1_000.0,
-    })
+    }
 }
 
 /// The areas under both curves, of the factors that speak for the score: the deletion's and the insertion's.
@@ -200,14 +199,6 @@ struct Ablator<'a> {
 }
 
 impl Ablator<'_> {
-    fn whole(&mut self) -> Result<f32, ScoreError> {
-        if self.window.nodes < 2 {
-            return Err(BadTensors::TooFewNodes(self.window.nodes).into());
-        }
-        self.runs += 1;
-        self.scorer.score(self.window, Wants::default()).map(|scores| scores.score)
-    }
-
     /// The score without each of these sets of parts; `None`: no graph is left, or it cannot be scored.
     fn scores(&mut self, sets: &[&[&Part]]) -> Vec<Option<f32>> {
         let mut all = Vec::with_capacity(sets.len());
@@ -237,7 +228,7 @@ fn mean<'n>(numbers: impl Iterator<Item = &'n f32>) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::infer::scorer::Scores;
+    use crate::infer::scorer::{ScoreError, Scores};
     use proptest::prelude::*;
 
     /// Scores by the nodes and edges that are left: a node is worth its feature, an edge of kind 1 a tenth. Notes how many
@@ -284,6 +275,11 @@ mod tests {
         }
     }
 
+    fn of(sum: &mut Sum, window: &Tensors, weight: impl Fn(usize) -> f32) -> Explanation {
+        let whole = Sum::default().score(window, Wants::default()).unwrap().score;
+        explain(sum, (window, whole), &candidates(window, weight))
+    }
+
     #[test]
     fn the_drop_of_a_part_is_what_the_score_loses_without_it() {
         let window = window(&[0.0, 0.3, 0.0, 0.05], &[(0, 1, 0), (1, 2, 1), (1, 3, 1), (0, 3, 2)]);
@@ -293,7 +289,7 @@ mod tests {
             parts.contains(&Part::Edges(vec![1, 2])),
             "edges of one kind from one node: {parts:?}"
         );
-        let explained = explain(&mut Sum::default(), &window, &parts).unwrap();
+        let explained = of(&mut Sum::default(), &window, |node| if node == 3 { 1.0 } else { 0.0 });
         assert!((explained.score - 0.55).abs() < 1e-6);
         assert_eq!(explained.factors[0].part, Part::Node(1), "{:?}", explained.factors);
         assert!((explained.factors[0].drop - 0.5).abs() < 1e-6, "0.3 and two edges");
@@ -309,14 +305,15 @@ mod tests {
         let edges: Vec<(i64, i64, i64)> = (0..99).map(|at| (at, at + 1, at % 11)).collect();
         let window = window(&features, &edges);
         let mut sum = Sum::default();
-        let explained = explain(&mut sum, &window, &candidates(&window, |_| 0.0)).unwrap();
-        assert_eq!(sum.0, [16, 16, 8, 16, 11], "some at once, and never many");
+        let explained = of(&mut sum, &window, |_| 0.0);
+        assert_eq!(sum.0, [16, 16, 8, 13], "some at once, and never many");
         assert_eq!(explained.factors.len(), CANDIDATES_MAX);
-        assert_eq!(explained.runs, 1 + CANDIDATES_MAX + 2 * CURVES_MAX - 3, "nothing twice");
+        assert_eq!(explained.runs, CANDIDATES_MAX + 2 * CURVES_MAX - 3, "nothing twice");
         let two = self::window(&[0.1, 0.2], &[(0, 1, 1)]);
-        let explained = explain(&mut Sum::default(), &two, &candidates(&two, |_| 0.0)).unwrap();
+        let explained = of(&mut Sum::default(), &two, |_| 0.0);
         assert_eq!(explained.factors.len(), 1, "without a node there is no graph: {explained:?}");
-        assert!(explain(&mut Sum::default(), &Tensors::default(), &[]).is_err());
+        let nothing = explain(&mut Sum::default(), (&Tensors::default(), 0.0), &[]);
+        assert_eq!((nothing.factors.len(), nothing.runs), (0, 0));
     }
 
     #[test]
@@ -329,8 +326,7 @@ mod tests {
             (&[0.0, -0.1, 0.0], &[-0.1], &[-0.1]),
         ] {
             let window = window(features, &[]);
-            let explained =
-                explain(&mut Sum::default(), &window, &candidates(&window, |_| 0.0)).unwrap();
+            let explained = of(&mut Sum::default(), &window, |_| 0.0);
             let means = [deletion, insertion].map(|curve| mean(curve.iter()));
             let found = [explained.deletion, explained.insertion];
             let off = means.iter().zip(found).map(|(wanted, found)| (wanted - found).abs());

@@ -18,7 +18,16 @@ pub struct Run<'a> {
     pub auid: u32,
     /// Working directory; empty: the user's home.
     pub cwd: &'a str,
+    /// Who starts it; empty: the shell of the session, or the scheduler.
+    pub parent: &'a str,
+    /// The log-in session.
+    pub session: u32,
 }
+
+/// What the kernel writes where there is no log-in: users and sessions.
+const UNSET: u32 = u32::MAX;
+const SHELL: &str = "/usr/bin/bash";
+const SCHEDULER: &str = "/usr/sbin/cron";
 
 /// The six records of one execve.
 pub fn exec(endpoint: &Endpoint, run: &Run<'_>, at: Timestamp, counters: &mut Counters) -> String {
@@ -29,12 +38,20 @@ pub fn exec(endpoint: &Endpoint, run: &Run<'_>, at: Timestamp, counters: &mut Co
     let home = if run.uid == 0 { "/root".to_owned() } else { format!("/home/{}", endpoint.user) };
     let cwd = if run.cwd.is_empty() { &home } else { run.cwd };
     let stamp = stamp(at, counters);
-    let (uid, auid, pid) = (run.uid, run.auid, counters.pid());
-    let ppid = pid.saturating_sub(11);
+    let (uid, auid) = (run.uid, run.auid);
+    let session = if auid == UNSET { UNSET } else { run.session };
+    let parent = match (run.parent, session) {
+        ("", UNSET) => SCHEDULER,
+        ("", _) => SHELL,
+        (named, _) => named,
+    };
+    let ppid = counters.runs(session, parent);
+    let pid = counters.starts(session, &exe);
     let mut out = format!(
         "type=SYSCALL {stamp}: arch=c000003e syscall=59 success=yes exit=0 a0=55d0c1 a1=55d0d2 a2=55d0e3 a3=8 \
          items=2 ppid={ppid} pid={pid} auid={auid} uid={uid} gid={uid} euid={uid} suid={uid} fsuid={uid} egid={uid} \
-         sgid={uid} fsgid={uid} tty=pts0 ses=4 comm={} exe={} key=\"exec\"\n",
+         sgid={uid} fsgid={uid} tty={} ses={session} comm={} exe={} key=\"exec\"\n",
+        terminal(session),
         quoted(&comm),
         quoted(&exe)
     );
@@ -54,19 +71,30 @@ pub fn exec(endpoint: &Endpoint, run: &Run<'_>, at: Timestamp, counters: &mut Co
     out
 }
 
-/// The records of one connect to an IPv4 address.
-pub fn connect(exe: &str, ip: &str, port: u16, at: Timestamp, counters: &mut Counters) -> String {
+/// The terminal of a log-in session.
+fn terminal(session: u32) -> String {
+    if session == UNSET { "(none)".to_owned() } else { format!("pts{}", session % 4) }
+}
+
+/// The records of one connect of a session's program to an IPv4 address.
+pub fn connect(
+    (exe, session): (&str, u32),
+    ip: &str,
+    port: u16,
+    at: Timestamp,
+    counters: &mut Counters,
+) -> String {
     let stamp = stamp(at, counters);
-    let pid = counters.pid();
+    let (ppid, pid) = (counters.runs(session, SHELL), counters.runs(session, exe));
     let comm: String = exe.rsplit('/').next().unwrap_or(exe).chars().take(15).collect();
     let address: String =
         ip.split('.').map(|part| format!("{:02X}", part.parse::<u8>().unwrap_or(0))).collect();
     format!(
         "type=SYSCALL {stamp}: arch=c000003e syscall=42 success=yes exit=0 a0=3 a1=7ffd10 a2=10 a3=0 items=0 \
-         ppid={} pid={pid} auid=1000 uid=1000 gid=1000 euid=1000 suid=1000 fsuid=1000 egid=1000 sgid=1000 fsgid=1000 \
-         tty=pts0 ses=4 comm={} exe={} key=\"net\"\n\
+         ppid={ppid} pid={pid} auid=1000 uid=1000 gid=1000 euid=1000 suid=1000 fsuid=1000 egid=1000 sgid=1000 fsgid=1000 \
+         tty={} ses={session} comm={} exe={} key=\"net\"\n\
          type=SOCKADDR {stamp}: saddr=0200{port:04X}{address}0000000000000000\ntype=EOE {stamp}: \n",
-        pid.saturating_sub(3),
+        terminal(session),
         quoted(&comm),
         quoted(exe)
     )

@@ -136,7 +136,8 @@ pub enum Record {
         #[serde(default)]
         parent_command: String,
     },
-    /// Windows: Sysmon with a given number and fields.
+    /// Windows: Sysmon with a given number and fields. Which process `Image`, `SourceImage` and `TargetImage` are is known
+    /// from the processes before.
     Sysmon {
         /// Event number.
         code: u32,
@@ -181,6 +182,9 @@ pub enum Record {
         /// Working directory; empty: the user's home.
         #[serde(default)]
         cwd: String,
+        /// Path of the program that starts it; empty: the shell of the log-in session, without one the scheduler.
+        #[serde(default)]
+        parent: String,
     },
     /// Linux: a connection is made (SYSCALL connect, SOCKADDR).
     Connect {

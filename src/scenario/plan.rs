@@ -11,6 +11,8 @@ use crate::stdx::time::{SECOND_US, Timestamp};
 
 /// A chain's step moves by up to this part of its time.
 const JITTER: f64 = 0.1;
+/// The log-in session of ordinary work; each intruder has one after it.
+const WORK_SESSION: u32 = 4;
 
 /// One line (or the lines of one audit event) at one time.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +31,8 @@ pub struct Counters {
     records: u64,
     serial: u64,
     pid: u32,
+    /// Programs that run, with the process that was seen last, by session and path.
+    running: BTreeMap<(u32, String), u32>,
 }
 
 impl Counters {
@@ -44,10 +48,20 @@ impl Counters {
         self.serial
     }
 
-    /// The next process id.
-    pub fn pid(&mut self) -> u32 {
+    /// The process of a program that starts now: its id.
+    pub fn starts(&mut self, session: u32, program: &str) -> u32 {
         self.pid += 1 + self.pid % 3;
+        self.running.insert((session, program.to_lowercase()), self.pid);
         self.pid
+    }
+
+    /// The process of a program that runs: the one that started last, else one from before the scenario.
+    pub fn runs(&mut self, session: u32, program: &str) -> u32 {
+        let key = (session, program.to_lowercase());
+        match self.running.get(&key) {
+            Some(pid) => *pid,
+            None => self.starts(session, program),
+        }
     }
 }
 
@@ -55,6 +69,8 @@ impl Counters {
 struct Placed<'s> {
     at: f64,
     endpoint: &'s Endpoint,
+    /// The log-in session that it belongs to.
+    session: u32,
     record: Record,
 }
 
@@ -62,8 +78,8 @@ struct Placed<'s> {
 pub fn plan(scenario: &Scenario, seed: u64, start: Timestamp, speed: f64) -> Vec<Planned> {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let mut placed = ordinary_work(scenario, &mut random);
-    for chain in &scenario.chains {
-        place_chain(scenario, chain, &mut random, &mut placed);
+    for (number, chain) in (1..).zip(&scenario.chains) {
+        place_chain(scenario, (chain, WORK_SESSION + number), &mut random, &mut placed);
     }
     placed
         .sort_by(|a, b| a.at.total_cmp(&b.at).then_with(|| a.endpoint.name.cmp(&b.endpoint.name)));
@@ -74,32 +90,29 @@ pub fn plan(scenario: &Scenario, seed: u64, start: Timestamp, speed: f64) -> Vec
             records: 41_000 + u64::from(random.next_u32() % 9_000),
             serial: 5_000 + u64::from(random.next_u32() % 900),
             pid: 2_000 + random.next_u32() % 4_000,
+            running: BTreeMap::new(),
         });
         // Scenarios last minutes: no loss of whole microseconds in a f64.
         let offset = (item.at / speed.max(0.01) * SECOND_US as f64) as i64;
         let at = start.plus_micros(offset);
-        let (file, text) = write(item.endpoint, &item.record, at, counters);
+        let (file, text) = write(item, at, counters);
         planned.push(Planned { at, file: format!("{}/{file}", item.endpoint.name), text });
     }
     planned
 }
 
-fn write(
-    endpoint: &Endpoint,
-    record: &Record,
-    at: Timestamp,
-    counters: &mut Counters,
-) -> (&'static str, String) {
-    match record {
+fn write(item: &Placed<'_>, at: Timestamp, counters: &mut Counters) -> (&'static str, String) {
+    let (endpoint, session) = (item.endpoint, item.session);
+    match &item.record {
         Record::Line { program, text } => {
             ("auth.log", syslog::line(endpoint, program, text, at, counters))
         }
-        Record::Exec { args, exe, uid, auid, cwd } => {
-            let run = auditd::Run { args, exe, uid: *uid, auid: *auid, cwd };
+        Record::Exec { args, exe, uid, auid, cwd, parent } => {
+            let run = auditd::Run { args, exe, uid: *uid, auid: *auid, cwd, parent, session };
             ("audit.log", auditd::exec(endpoint, &run, at, counters))
         }
         Record::Connect { exe, ip, port } => {
-            ("audit.log", auditd::connect(exe, ip, *port, at, counters))
+            ("audit.log", auditd::connect((exe, session), ip, *port, at, counters))
         }
         // Expanded to lines before.
         Record::SshFailures { .. } => ("auth.log", String::new()),
@@ -115,7 +128,8 @@ fn ordinary_work<'s>(scenario: &'s Scenario, random: &mut ChaCha8Rng) -> Vec<Pla
             while at < scenario.seconds {
                 if let Some(record) = pick(&work.steps, random) {
                     let record = filled(record, &words(endpoint));
-                    expand(Placed { at, endpoint, record }, &mut placed);
+                    let session = WORK_SESSION;
+                    expand(Placed { at, endpoint, session, record }, &mut placed);
                 }
                 at += work.every * (0.3 + 1.4 * fraction(random));
             }
@@ -126,7 +140,7 @@ fn ordinary_work<'s>(scenario: &'s Scenario, random: &mut ChaCha8Rng) -> Vec<Pla
 
 fn place_chain<'s>(
     scenario: &'s Scenario,
-    chain: &Chain,
+    (chain, session): (&Chain, u32),
     random: &mut ChaCha8Rng,
     placed: &mut Vec<Placed<'s>>,
 ) {
@@ -141,7 +155,7 @@ fn place_chain<'s>(
     let stretch = 1.0 + JITTER * (2.0 * fraction(random) - 1.0);
     for step in &chain.steps {
         let record = filled(&step.record, &chosen);
-        expand(Placed { at: step.at * stretch, endpoint, record }, placed);
+        expand(Placed { at: step.at * stretch, endpoint, session, record }, placed);
     }
 }
 
@@ -163,6 +177,7 @@ fn expand<'s>(item: Placed<'s>, placed: &mut Vec<Placed<'s>>) {
         placed.push(Placed {
             at: item.at + f64::from(number) * every,
             endpoint: item.endpoint,
+            session: item.session,
             record: Record::Line { program: "sshd".to_owned(), text },
         });
     }
@@ -197,10 +212,11 @@ fn filled(record: &Record, words: &BTreeMap<String, String>) -> Record {
         | Record::Security { data, .. }
         | Record::System { data, .. } => *data = table(data),
         Record::Script { text } | Record::Line { text, .. } => *text = fill(text),
-        Record::Exec { args, exe, cwd, .. } => {
+        Record::Exec { args, exe, cwd, parent, .. } => {
             args.iter_mut().for_each(|text| *text = fill(text));
-            *exe = fill(exe);
-            *cwd = fill(cwd);
+            for text in [exe, cwd, parent] {
+                *text = fill(text);
+            }
         }
         Record::Connect { exe, ip, .. } => {
             *exe = fill(exe);

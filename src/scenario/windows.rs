@@ -6,6 +6,7 @@ use serde_json::{Map, Value as Json, json};
 
 use crate::scenario::file::{Endpoint, Record};
 use crate::scenario::plan::Counters;
+use crate::stdx::mark;
 use crate::stdx::time::Timestamp;
 
 const SYSMON: (&str, &str) = ("Microsoft-Windows-Sysmon/Operational", "Microsoft-Windows-Sysmon");
@@ -13,6 +14,9 @@ const SECURITY: (&str, &str) = ("Security", "Microsoft-Windows-Security-Auditing
 const SYSTEM: (&str, &str) = ("System", "Service Control Manager");
 const POWERSHELL: (&str, &str) =
     ("Microsoft-Windows-PowerShell/Operational", "Microsoft-Windows-PowerShell");
+
+/// All programs of a Windows endpoint run in one.
+const SESSION: u32 = 1;
 
 /// One event with its line end; empty for records of other systems.
 pub fn write(
@@ -27,7 +31,7 @@ pub fn write(
             let data = process(endpoint, [image, command, parent, parent_command], at, counters);
             (SYSMON, 1, data)
         }
-        Record::Sysmon { code, data } => (SYSMON, *code, with_time(data, at)),
+        Record::Sysmon { code, data } => (SYSMON, *code, placed(data, at, counters)),
         Record::Security { code, data, provider } => {
             let provider = provider.as_deref().unwrap_or(SECURITY.1);
             return line(endpoint, (SECURITY.0, provider), *code, object(data), at, counters);
@@ -51,8 +55,9 @@ fn process(
     at: Timestamp,
     counters: &mut Counters,
 ) -> Map<String, Json> {
-    let pid = counters.pid();
-    let guid = |pid: u32| format!("{{6b1f2a40-11aa-655b-{:04x}-000000000700}}", pid % 65_536);
+    let ppid = counters.runs(SESSION, parent);
+    let pid = counters.starts(SESSION, image);
+    let hash = mark::of(&[image.as_bytes()]);
     let data = json!({
         "UtcTime": utc_time(at),
         "ProcessGuid": guid(pid), "ProcessId": pid.to_string(),
@@ -60,8 +65,8 @@ fn process(
         "CurrentDirectory": format!("C:\\Users\\{}\\", endpoint.user),
         "User": format!("CORP\\{}", endpoint.user),
         "LogonId": "0x3e7a1", "TerminalSessionId": "1", "IntegrityLevel": "Medium",
-        "Hashes": format!("SHA256={:064x}", u64::from(pid).wrapping_mul(0x9e37_79b9_7f4a_7c15)),
-        "ParentProcessGuid": guid(pid / 2), "ParentProcessId": (pid / 2).to_string(),
+        "Hashes": format!("SHA256={hash:064x}"),
+        "ParentProcessGuid": guid(ppid), "ParentProcessId": ppid.to_string(),
         "ParentImage": parent, "ParentCommandLine": parent_command,
     });
     match data {
@@ -102,10 +107,29 @@ fn object(data: &BTreeMap<String, String>) -> Map<String, Json> {
     data.iter().map(|(key, value)| (key.clone(), Json::from(value.as_str()))).collect()
 }
 
-fn with_time(data: &BTreeMap<String, String>, at: Timestamp) -> Map<String, Json> {
+/// The data with its time and the processes that it names by their programs.
+fn placed(
+    data: &BTreeMap<String, String>,
+    at: Timestamp,
+    counters: &mut Counters,
+) -> Map<String, Json> {
     let mut data = object(data);
     data.entry("UtcTime").or_insert_with(|| utc_time(at).into());
+    for (image, id, guid_key) in [
+        ("Image", "ProcessId", "ProcessGuid"),
+        ("SourceImage", "SourceProcessId", "SourceProcessGUID"),
+        ("TargetImage", "TargetProcessId", "TargetProcessGUID"),
+    ] {
+        let Some(program) = data.get(image).and_then(Json::as_str) else { continue };
+        let pid = counters.runs(SESSION, program);
+        data.insert(id.to_owned(), pid.to_string().into());
+        data.insert(guid_key.to_owned(), guid(pid).into());
+    }
     data
+}
+
+fn guid(pid: u32) -> String {
+    format!("{{6b1f2a40-11aa-655b-{:04x}-000000000700}}", pid % 65_536)
 }
 
 /// `2026-11-22 08:08:48.613`

@@ -7,6 +7,7 @@ pub mod id;
 pub mod intern;
 pub mod kafka;
 pub mod limits;
+pub mod mark;
 pub mod pool;
 pub mod queue;
 pub mod signature;

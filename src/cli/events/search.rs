@@ -7,6 +7,7 @@ use clap::builder::RangedU64ValueParser;
 
 use crate::cli::output;
 use crate::cli::{Common, Outcome, load, open_desk};
+use crate::model::query::EventFilter;
 use crate::service::events::EVENTS_MAX;
 use crate::stdx::time::Timestamp;
 use crate::wire::event_v1;
@@ -51,6 +52,9 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Outc
         out.write_all(&line)?;
     }
     out.flush()?;
+    if found.is_empty() {
+        complain_of_strangers(&query.join(" "));
+    }
     let most = (*limit).min(EVENTS_MAX);
     if let Some(last) = found.last().filter(|_| found.len() >= most) {
         let why = if *limit > EVENTS_MAX { "what one search gives," } else { "--limit" };
@@ -59,4 +63,15 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Outc
         output::complain(&format!("stopped at {why} {most}; {on}"));
     }
     Ok(Outcome::Done)
+}
+
+/// Nothing was found: a name that no event has by the schema may be why.
+fn complain_of_strangers(query: &str) {
+    let Ok(filter) = EventFilter::parse(query) else { return };
+    for (name, near) in filter.strangers() {
+        let hint = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+        output::complain(&format!(
+            "nothing found, and no field of the schema is called {name}{hint}"
+        ));
+    }
 }

@@ -12,6 +12,7 @@ use crate::infer::window::pane::Pane;
 use crate::infer::window::reduce;
 use crate::infer::window::seen::{SEEN_IDLE_MAX, Seen};
 use crate::stdx::id::Id128;
+use crate::stdx::mark;
 
 /// How windows lie in time, in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,13 +43,9 @@ impl Timing {
     /// at once, and the last result is late by all the others.
     #[must_use]
     pub fn spread(&self, tenant: &str, host: &str) -> Timing {
-        // FNV-1a: the same on every node and after every start.
-        let bytes = tenant.bytes().chain([0]).chain(host.bytes());
-        let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-        });
-        // Names differ in their last bytes, which reach the low half of the hash last.
-        let phase = (hash ^ (hash >> 32)) % u64::try_from(self.interval_ms.max(1)).unwrap_or(1);
+        let mark = mark::of(&[tenant.as_bytes(), &[0], host.as_bytes()]);
+        // Names differ in their last bytes, which reach the low half of the mark last.
+        let phase = (mark ^ (mark >> 32)) % u64::try_from(self.interval_ms.max(1)).unwrap_or(1);
         Timing { phase_ms: i64::try_from(phase).unwrap_or(0), ..*self }
     }
 

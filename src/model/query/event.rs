@@ -3,11 +3,12 @@
 use std::ops::RangeBounds as _;
 
 use crate::model::class::Class;
+use crate::model::ecs;
 use crate::model::event::{Event, Value as FieldValue};
 use crate::model::field::{self, FieldId};
 use crate::model::query::alert::{choice, network};
 use crate::model::query::scalar::{self, Bounds, Natural, Network, Pattern, When};
-use crate::model::query::{Node, Op, Query, QueryError, Term, Value, unknown_field};
+use crate::model::query::{Node, Op, Query, QueryError, Term, Value, nearest, unknown_field};
 use crate::stdx::time::Timestamp;
 
 /// The short names with a word of help. Beside them, any dotted ECS name (`process.command_line`).
@@ -97,6 +98,21 @@ impl EventFilter {
             return Err(error.hint("leave out sort:"));
         }
         Ok(EventFilter { root: Node::build(&query.root, &mut check)? })
+    }
+
+    /// Names that neither the schema nor our extensions of it know, each with the name of the schema that is most like it.
+    /// No mistake by itself: mappings may make any name.
+    pub fn strangers(&self) -> Vec<(&str, Option<&'static str>)> {
+        let mut found = Vec::new();
+        self.root.each(&mut |check| {
+            if let Check::Field(Names::Named(name), _) = check
+                && ecs::type_of(name).is_none()
+                && !ecs::is_extension(name)
+            {
+                found.push((name.as_str(), nearest(name, ecs::names())));
+            }
+        });
+        found
     }
 
     /// What every event that matches has in common. `now` is for ages.

@@ -179,6 +179,16 @@ impl<C> Node<C> {
         })
     }
 
+    /// Look at every check.
+    fn each<'n>(&'n self, look: &mut dyn FnMut(&'n C)) {
+        match self {
+            Node::All => {}
+            Node::And(parts) | Node::Or(parts) => parts.iter().for_each(|part| part.each(look)),
+            Node::Not(inner) => inner.each(look),
+            Node::Check(check) => look(check),
+        }
+    }
+
     fn build_all(
         parts: &[Expr],
         check: &mut dyn FnMut(&Term) -> Result<C, QueryError>,

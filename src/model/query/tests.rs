@@ -194,6 +194,22 @@ fn a_search_is_narrowed_only_by_what_every_match_has() {
     }
 }
 
+#[test]
+fn names_that_are_in_no_schema_are_named_with_what_they_may_mean() {
+    let text =
+        "process.nme:sh and (winlog.event_data.X:1 or not useragent.original:x) labels.own:a";
+    let filter = EventFilter::parse(text).unwrap();
+    assert_eq!(
+        filter.strangers(),
+        [
+            ("process.nme", Some("process.name")),
+            ("useragent.original", Some("user_agent.original"))
+        ]
+    );
+    assert_eq!(EventFilter::parse("qqqq.zzzz:1").unwrap().strangers(), [("qqqq.zzzz", None)]);
+    assert_eq!(EventFilter::parse("host:a word process.name:b").unwrap().strangers(), []);
+}
+
 fn refused(filter: &str) -> (String, QueryError) {
     let error = AlertFilter::parse(filter).expect_err(filter);
     (filter.get(error.span.clone()).unwrap_or("?").to_owned(), error)

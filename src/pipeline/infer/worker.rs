@@ -199,17 +199,14 @@ impl Worker {
         };
         let parts = explain::candidates(tensors, weight);
         let mut scorer = Pooled { pool: &self.pool, job, runs: 0 };
-        match explain::explain(&mut scorer, tensors, &parts) {
-            Ok(explanation) => {
-                let ablation = ablation(job, &explanation);
-                let lineages = top_lineages(job, &explanation);
-                (Some(ablation), if lineages.is_empty() { all() } else { lineages })
-            }
-            Err(error) => {
-                tracing::warn!(window = %job.id(), %error, "a window cannot be explained");
-                (None, all())
-            }
+        let explanation = explain::explain(&mut scorer, (tensors, scores.score), &parts);
+        if explanation.factors.is_empty() {
+            tracing::warn!(window = %job.id(), parts = parts.len(), "a window cannot be explained");
+            return (None, all());
         }
+        let lineages = top_lineages(job, &explanation);
+        let lineages = if lineages.is_empty() { all() } else { lineages };
+        (Some(ablation(job, &explanation)), lineages)
     }
 }
 

@@ -168,6 +168,8 @@ actions! {
     PickerRun "picker.run" U0 ["picker"] "Run" "Run the chosen entry." () [];
     PickerPrevious "picker.previous" U0 ["picker"] "Up" "Previous entry." () [];
     PickerNext "picker.next" U0 ["picker"] "Down" "Next entry." () [];
+    PickerPageUp "picker.page_up" U0 ["picker"] "Page up" "A page up." () [];
+    PickerPageDown "picker.page_down" U0 ["picker"] "Page down" "A page down." () [];
     PickerCancel "picker.cancel" U0 ["picker"] "Cancel" "Close." () [];
     ConfirmYes "confirm.yes" U0 ["confirm"] "Yes" "Do it." () [];
     ConfirmNo "confirm.no" U0 ["confirm"] "No" "Do not." () [];

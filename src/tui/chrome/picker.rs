@@ -32,6 +32,8 @@ pub struct Picker {
     found: Vec<usize>,
     chosen: usize,
     top: Cell<usize>,
+    /// Entries that the list had room for when it was drawn last.
+    page: Cell<usize>,
 }
 
 impl Picker {
@@ -39,7 +41,7 @@ impl Picker {
     pub fn new(purpose: Purpose, entries: Vec<Entry>) -> Picker {
         let found = (0..entries.len()).collect();
         let line = LineEdit::default();
-        Picker { purpose, entries, line, found, chosen: 0, top: Cell::new(0) }
+        Picker { purpose, entries, line, found, chosen: 0, top: Cell::new(0), page: Cell::new(1) }
     }
 
     fn chosen(&self) -> Option<&Entry> {
@@ -77,6 +79,14 @@ impl Picker {
         self.found = scored.into_iter().map(|(.., index)| index).collect();
     }
 
+    fn down(&mut self, by: usize) {
+        self.chosen = self.chosen.saturating_add(by).min(self.found.len().saturating_sub(1));
+    }
+
+    fn up(&mut self, by: usize) {
+        self.chosen = self.chosen.saturating_sub(by);
+    }
+
     fn run(&self) -> Vec<Effect> {
         let Some(entry) = self.chosen() else { return Vec::new() };
         match entry.unavailable {
@@ -112,6 +122,9 @@ impl Picker {
         let top = self.top.get().clamp((chosen + 1).saturating_sub(height), chosen);
         let top = if chosen <= 1 { 0 } else { top };
         self.top.set(top);
+        let shown = rows.iter().skip(top).take(height);
+        let entries = shown.filter(|row| matches!(row, Row::Entry(..))).count();
+        self.page.set(entries.saturating_sub(1).max(1));
         for (y, row) in (0..canvas.height()).zip(rows.iter().skip(top)) {
             match row {
                 Row::Heading(group) => {
@@ -157,10 +170,10 @@ impl View for Picker {
             Input::Action(call) => match call.id {
                 ActionId::PickerRun => return Some(self.run()),
                 ActionId::PickerCancel => return Some(vec![Effect::Pop]),
-                ActionId::PickerNext => {
-                    self.chosen = (self.chosen + 1).min(self.found.len().saturating_sub(1));
-                }
-                ActionId::PickerPrevious => self.chosen = self.chosen.saturating_sub(1),
+                ActionId::PickerNext => self.down(1),
+                ActionId::PickerPrevious => self.up(1),
+                ActionId::PickerPageDown => self.down(self.page.get()),
+                ActionId::PickerPageUp => self.up(self.page.get()),
                 _ => return None,
             },
             Input::Key(key) => {

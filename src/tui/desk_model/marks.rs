@@ -120,12 +120,15 @@ impl Targets {
     }
 }
 
+/// Alerts that a confirmation names.
+const SAMPLES: usize = 3;
+
 /// What a confirmation says: the count, the effect, and up to three samples.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Question {
     /// `false positive on 14 alerts (2 hidden by the filter)?`
     pub title: String,
-    /// Rule and host of the first three. Untrusted text.
+    /// Rule and host of the first three, and how many more there are. Untrusted text.
     pub samples: Vec<String>,
 }
 
@@ -173,10 +176,16 @@ impl DeskModel {
         }
     }
 
-    /// Rule and host of the first three.
+    /// Rule and host of the first three, and how many more there are.
     pub(super) fn samples(&self, ids: &[AlertId]) -> Vec<String> {
-        let first = ids.iter().filter_map(|id| self.rows.get(*id)).take(3);
-        first.map(|alert| format!("{}  {}", alert.rule_name, alert.host)).collect()
+        let first = ids.iter().filter_map(|id| self.rows.get(*id)).take(SAMPLES);
+        let mut samples: Vec<String> =
+            first.map(|alert| format!("{}  {}", alert.rule_name, alert.host)).collect();
+        let more = ids.len() - samples.len();
+        if more > 0 {
+            samples.push(format!("and {more} more"));
+        }
+        samples
     }
 
     pub(super) fn mark(&mut self, step: MarkEdit) {

@@ -67,7 +67,6 @@ pub fn again(record: &str, number: u64) -> String {
     serde_json::Value::Object(fields).to_string()
 }
 
-
 /// A syslog line. `WFATTACK` in it makes an alert of the host.
 pub fn numbered(number: u64, text: &str) -> String {
     let at = jiff::Timestamp::from_second(super::START + (number / 1_000) as i64).unwrap();

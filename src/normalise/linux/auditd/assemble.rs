@@ -20,6 +20,7 @@ use crate::normalise::linux::auditd::processes;
 use crate::normalise::output::Output;
 use crate::normalise::settings::Settings;
 use crate::stdx::id::{Id128, IdHasher};
+use crate::stdx::mark;
 use crate::stdx::time::{SECOND_US, Timestamp};
 
 /// An assembly this much older than the newest record of its node is complete.
@@ -219,7 +220,7 @@ impl Assembler {
                 arrived_us: 0,
                 order: self.arrivals,
                 records: 0,
-                late: self.closed.contains(&mark(node, key)),
+                late: self.closed.contains(&mark_of(node, key)),
                 text: String::with_capacity(text.len() + 512),
                 wrapped: context.envelope.map_or_else(KeptFields::default, |envelope| {
                     KeptFields::of(&envelope.fields, |_| true)
@@ -292,7 +293,7 @@ impl Assembler {
         if self.closed.len() >= CLOSED_MAX {
             self.closed.pop_front();
         }
-        self.closed.push_back(mark(node, key));
+        self.closed.push_back(mark_of(node, key));
         let mut envelope = Envelope::default();
         assembly.wrapped.fill(&mut envelope.fields);
         let envelope = (!assembly.wrapped.is_empty()).then_some(&envelope);
@@ -329,12 +330,9 @@ fn event_id(node: &str, key: (i64, u64), late_at: Option<u64>, stream: &Stream) 
     hasher.finish()
 }
 
-/// A short stable mark of a key (FNV-1a), for the memory of closed events.
-fn mark(node: &str, key: (i64, u64)) -> u64 {
-    let bytes = node.bytes().chain(key.0.to_le_bytes()).chain(key.1.to_le_bytes());
-    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    })
+/// A short mark of a key, for the memory of closed events.
+fn mark_of(node: &str, key: (i64, u64)) -> u64 {
+    mark::of(&[node.as_bytes(), &key.0.to_le_bytes(), &key.1.to_le_bytes()])
 }
 
 #[cfg(test)]

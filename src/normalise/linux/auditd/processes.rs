@@ -10,6 +10,8 @@ use std::collections::HashMap;
 use ahash::RandomState;
 use serde::{Deserialize, Serialize};
 
+use crate::stdx::mark;
+
 /// A time (µs) and, within a millisecond, the event's serial number.
 pub type Moment = (i64, u64);
 
@@ -92,7 +94,7 @@ impl Processes {
     pub fn start(&mut self, pid: u32, seen: &Seen<'_>) -> Moment {
         self.uses += 1;
         let uses = self.uses;
-        let key = (mark(seen.node), pid);
+        let key = (mark::of(&[seen.node.as_bytes()]), pid);
         if let Some(process) = self.known.get_mut(&key) {
             process.used = uses;
             let older = seen.at < process.start;
@@ -110,7 +112,7 @@ impl Processes {
 
     /// The process started: by an exec, or as the child of a fork.
     pub fn begin(&mut self, pid: u32, seen: &Seen<'_>, executable: &str, command_line: &str) {
-        let key = (mark(seen.node), pid);
+        let key = (mark::of(&[seen.node.as_bytes()]), pid);
         if !self.known.contains_key(&key) && self.known.len() >= PROCESSES_MAX {
             self.forget_old();
         }
@@ -133,17 +135,17 @@ impl Processes {
 
     /// What is known of the process that had this id at a time.
     pub fn at(&self, node: &str, pid: u32, at: Moment) -> Option<&Process> {
-        self.known.get(&(mark(node), pid)).filter(|process| at >= process.start)
+        self.known.get(&(mark::of(&[node.as_bytes()]), pid)).filter(|process| at >= process.start)
     }
 
     /// The process ended; a later event with its id is about another one.
     pub fn end(&mut self, node: &str, pid: u32) {
-        self.known.remove(&(mark(node), pid));
+        self.known.remove(&(mark::of(&[node.as_bytes()]), pid));
     }
 
     /// The host started: no process of before is left.
     pub fn boot(&mut self, node: &str) {
-        let node = mark(node);
+        let node = mark::of(&[node.as_bytes()]);
         self.known.retain(|(known, _), _| *known != node);
     }
 
@@ -185,13 +187,6 @@ fn session(slot: &mut String, text: &str) {
 
 fn bounded(text: &str) -> String {
     if text.len() > TEXT_BYTES_MAX { String::new() } else { text.to_owned() }
-}
-
-/// A short stable mark of a host (FNV-1a).
-fn mark(node: &str) -> u64 {
-    node.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    })
 }
 
 #[cfg(test)]

@@ -77,24 +77,7 @@ impl Reader {
     fn take(&mut self, consumer: &BaseConsumer<Shared>, message: &BorrowedMessage<'_>) {
         let place = Place::new(message.topic(), message.partition());
         let offset = message.offset();
-        // Where reading went on, and up to where it is known that nothing is missing.
-        let mut seen = (offset, offset);
-        match self.step(&place, offset) {
-            None => return,
-            Some(Step::Next) => {}
-            Some(Step::Gap(expected)) => {
-                let deleted = self.look_at_gap(consumer, &place, expected, offset);
-                let present = if self.config.numbered { offset } else { expected + deleted };
-                seen = (expected, present);
-            }
-            Some(Step::Back) => {
-                let what = format!(
-                    "{}: offsets began anew at {offset}: the topic was made again; it is read from there as a new one",
-                    place.key()
-                );
-                self.loss = Some((Instant::now(), what));
-            }
-        }
+        let Some(seen) = self.seen(consumer, &place, offset) else { return };
         let payload = message.payload().unwrap_or_default();
         if self.config.from_collectors
             && let Some(piece) = collected::read(message)
@@ -149,6 +132,31 @@ impl Reader {
         open.next = offset.saturating_add(1);
         seat.expected = Some(open.next);
         seat.stirred = Some(Instant::now());
+    }
+
+    /// Where reading went on, and up to where it is known that nothing is missing. `None`: the partition is not ours any more.
+    fn seen(
+        &mut self,
+        consumer: &BaseConsumer<Shared>,
+        place: &Place,
+        offset: i64,
+    ) -> Option<(i64, i64)> {
+        match self.step(place, offset)? {
+            Step::Next => {}
+            Step::Gap(expected) => {
+                let deleted = self.look_at_gap(consumer, place, expected, offset);
+                let present = if self.config.numbered { offset } else { expected + deleted };
+                return Some((expected, present));
+            }
+            Step::Back => {
+                let what = format!(
+                    "{}: offsets began anew at {offset}: the topic was made again; it is read from there as a new one",
+                    place.key()
+                );
+                self.loss = Some((Instant::now(), what));
+            }
+        }
+        Some((offset, offset))
     }
 
     /// Compare the offset with the expected one. `None`: the partition is not ours any more.
