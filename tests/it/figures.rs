@@ -4,7 +4,8 @@
 //! `WATCHFLOOR_TEST_FULL=1 WATCHFLOOR_BIN=target/release/watchfloor cargo test --test it figures -- --nocapture --test-threads=1`
 //! measures; without the first a short run only checks that every record is in the books.
 //! `WATCHFLOOR_TEST_EVENTS`, `_RATE` (records a second), `_CHUNK` (records a request), `_SECONDS` (of the latencies) and
-//! `_MINUTES` (of the soak) change the sizes.
+//! `_MINUTES` (of the soak) change the sizes. Models judge where memory is measured, as by default; elsewhere with
+//! `WATCHFLOOR_TEST_INFER=1`.
 
 mod amqp;
 mod load;
@@ -43,9 +44,16 @@ struct Site {
 impl Site {
     /// `rules` is a folder of rules; `section` the source.
     fn prepare(rules: &Path, section: &str) -> Site {
+        Site::with_models(rules, section, size("INFER", 0, 0) == 1)
+    }
+
+    /// The same; do models judge?
+    fn with_models(rules: &Path, section: &str, models: bool) -> Site {
         let folder = tempfile::tempdir().unwrap();
         let config = folder.path().join("watchfloor.toml");
-        let text = format!("[rules]\npaths = [\"{}\"]\n{section}", rules.display());
+        let rules = rules.display();
+        let text =
+            format!("[rules]\npaths = [\"{rules}\"]\n[infer]\nenabled = {models}\n{section}");
         std::fs::write(&config, text).unwrap();
         Site { folder, config, daemon: None }
     }
@@ -230,7 +238,7 @@ fn memory_with_a_thousand_endpoints_is_measured() {
         .collect();
     let (_, idle) = idle(&rules);
     let way = ways::http();
-    let mut site = Site::prepare(&rules, &way.section());
+    let mut site = Site::with_models(&rules, &way.section(), true);
     site.start();
     way.send(&records);
     site.wait("s", records.len() as u64, Instant::now());
@@ -255,7 +263,7 @@ fn under_a_steady_load_file_handles_do_not_grow() {
     let seconds = if full() { size("MINUTES", 10, 0) * 60 } else { 3 };
     let rate = size("RATE", 1_000, 100);
     let way = ways::http();
-    let mut site = Site::prepare(&rules, &way.section());
+    let mut site = Site::with_models(&rules, &way.section(), true);
     site.start();
     let (began, before) = (Instant::now(), cpu_seconds(site.pid()));
     let mut samples = Vec::new();

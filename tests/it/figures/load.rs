@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use serde_json::{Map, Value};
+
 use super::ways::Way;
 use crate::support;
 
@@ -19,7 +21,7 @@ const RECORD_BYTES_MAX: usize = 48 << 10;
 
 /// Where records of the public captures say when they happened.
 const TIMES: [&str; 6] =
-    ["EventTime", "EventReceivedTime", "TimeCreated", "UtcTime", "timestamp", "event_time"];
+    ["EventTime", "EventReceivedTime", "TimeCreated", "SystemTime", "UtcTime", "timestamp"];
 
 /// So many records of the public captures, the same share of each.
 pub fn captures(count: usize) -> Option<Vec<String>> {
@@ -56,15 +58,19 @@ pub fn at_host(record: &str, number: usize) -> String {
 /// The record as if it happened now, with a number of its own.
 pub fn again(record: &str, number: u64) -> String {
     let now = jiff::Timestamp::now().to_string();
-    let mut fields: serde_json::Map<_, _> = serde_json::from_str(record).unwrap();
-    for (key, value) in &mut fields {
-        if TIMES.contains(&key.as_str()) {
-            *value = now.as_str().into();
-        }
-    }
+    let mut fields: Map<String, Value> = serde_json::from_str(record).unwrap();
+    fields.iter_mut().for_each(|(key, value)| move_to(&now, key, value));
     fields.insert("@timestamp".to_owned(), now.into());
     fields.insert("sent_as".to_owned(), number.into());
-    serde_json::Value::Object(fields).to_string()
+    Value::Object(fields).to_string()
+}
+
+fn move_to(now: &str, key: &str, value: &mut Value) {
+    match value {
+        Value::String(text) if TIMES.contains(&key) => now.clone_into(text),
+        Value::Object(below) => below.iter_mut().for_each(|(key, value)| move_to(now, key, value)),
+        _ => {}
+    }
 }
 
 /// A syslog line. `WFATTACK` in it makes an alert of the host.
