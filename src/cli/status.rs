@@ -122,23 +122,28 @@ fn nodes(out: &mut impl Write, status: &StatusReport) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn table(out: &mut impl Write, status: &StatusReport) -> anyhow::Result<()> {
-    writeln!(out, "{}  version {}  {}", status.health, status.version, status.data_dir)?;
-    for problem in &status.problems {
-        writeln!(out, "  ! {}", output::plain(problem))?;
+/// Who only opens the store has no rules: that is no daemon without rules.
+fn rules(status: &StatusReport) -> String {
+    if status.health == STOPPED {
+        return "rules are loaded when it is served".to_owned();
     }
-    writeln!(
-        out,
-        "{} alerts, {} events, {} bytes on disk; {} rules on, {} failed, {} off, {} in dry run ({} findings)",
-        status.alerts,
-        status.events,
-        status.store_bytes,
+    format!(
+        "{} rules on, {} failed, {} off, {} in dry run ({} findings)",
         status.rules_loaded,
         status.rules_failed,
         status.rules_off,
         status.rules_dry_run,
         status.dry_run_findings
-    )?;
+    )
+}
+
+fn table(out: &mut impl Write, status: &StatusReport) -> anyhow::Result<()> {
+    writeln!(out, "{}  version {}  {}", status.health, status.version, status.data_dir)?;
+    for problem in &status.problems {
+        writeln!(out, "  ! {}", output::plain(problem))?;
+    }
+    let (alerts, events, bytes) = (status.alerts, status.events, status.store_bytes);
+    writeln!(out, "{alerts} alerts, {events} events, {bytes} bytes on disk; {}", rules(status))?;
     let counted = status.correlations.counters();
     let counted: Vec<String> = counted
         .iter()

@@ -123,8 +123,8 @@ impl InferConfig {
     }
 }
 
-/// Half of the cores, so that the path has the others, and at most four; but two where there are two, because one explanation
-/// after the other holds up the windows behind them.
+/// Half of the cores, at most four; but two where there are two, because one explanation after the other holds up the windows
+/// behind them.
 fn threads_on(cores: usize) -> usize {
     (cores / 2).clamp(cores.min(2), 4)
 }

@@ -12,7 +12,7 @@ use crate::model::inference::NODES_SHOWN_MAX;
 
 /// Parts that are tried at most.
 pub const CANDIDATES_MAX: usize = 40;
-/// Factors from which the curves are drawn at most: as many as a card shows by themselves.
+/// Factors from which the curves are drawn at most: as many as a card has nodes for by themselves.
 pub const CURVES_MAX: usize = NODES_SHOWN_MAX.div_ceil(2);
 /// Rests of a window that are scored at once: several threads have work, and few hold memory.
 const AT_ONCE: usize = 16;

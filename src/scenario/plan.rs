@@ -48,17 +48,22 @@ impl Counters {
         self.serial
     }
 
+    /// The next process id.
+    pub fn pid(&mut self) -> u32 {
+        self.pid += 1 + self.pid % 3;
+        self.pid
+    }
+
     /// The process of a program that starts now: its id.
     pub fn starts(&mut self, session: u32, program: &str) -> u32 {
-        self.pid += 1 + self.pid % 3;
-        self.running.insert((session, program.to_lowercase()), self.pid);
-        self.pid
+        let pid = self.pid();
+        self.running.insert((session, program.to_owned()), pid);
+        pid
     }
 
     /// The process of a program that runs: the one that started last, else one from before the scenario.
     pub fn runs(&mut self, session: u32, program: &str) -> u32 {
-        let key = (session, program.to_lowercase());
-        match self.running.get(&key) {
+        match self.running.get(&(session, program.to_owned())) {
             Some(pid) => *pid,
             None => self.starts(session, program),
         }

@@ -15,10 +15,6 @@ pub fn line(
     let stamp = at.to_string().replace('Z', "+00:00");
     match program {
         "sudo" | "kernel" => format!("{stamp} {} {program}: {text}\n", endpoint.name),
-        _ => format!(
-            "{stamp} {} {program}[{}]: {text}\n",
-            endpoint.name,
-            counters.starts(0, program)
-        ),
+        _ => format!("{stamp} {} {program}[{}]: {text}\n", endpoint.name, counters.pid()),
     }
 }

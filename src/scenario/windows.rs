@@ -55,8 +55,11 @@ fn process(
     at: Timestamp,
     counters: &mut Counters,
 ) -> Map<String, Json> {
-    let ppid = counters.runs(SESSION, parent);
-    let pid = counters.starts(SESSION, image);
+    let ppid = counters.runs(SESSION, &parent.to_lowercase());
+    // A browser starts its own helpers, which start nothing.
+    let is_helper = image.eq_ignore_ascii_case(parent);
+    let pid =
+        if is_helper { counters.pid() } else { counters.starts(SESSION, &image.to_lowercase()) };
     let hash = mark::of(&[image.as_bytes()]);
     let data = json!({
         "UtcTime": utc_time(at),
@@ -121,9 +124,10 @@ fn placed(
         ("TargetImage", "TargetProcessId", "TargetProcessGUID"),
     ] {
         let Some(program) = data.get(image).and_then(Json::as_str) else { continue };
-        let pid = counters.runs(SESSION, program);
+        let given = data.get(id).and_then(Json::as_str).and_then(|id| id.parse().ok());
+        let pid = given.unwrap_or_else(|| counters.runs(SESSION, &program.to_lowercase()));
         data.insert(id.to_owned(), pid.to_string().into());
-        data.insert(guid_key.to_owned(), guid(pid).into());
+        data.entry(guid_key).or_insert_with(|| guid(pid).into());
     }
     data
 }

@@ -4,8 +4,8 @@
 //! `WATCHFLOOR_TEST_FULL=1 WATCHFLOOR_BIN=target/release/watchfloor cargo test --test it figures -- --nocapture --test-threads=1`
 //! measures; without the first a short run only checks that every record is in the books.
 //! `WATCHFLOOR_TEST_EVENTS`, `_RATE` (records a second), `_CHUNK` (records a request), `_SECONDS` (of the latencies) and
-//! `_MINUTES` (of the soak) change the sizes. Models judge where memory is measured, as by default; elsewhere with
-//! `WATCHFLOOR_TEST_INFER=1`.
+//! `_MINUTES` (of the soak) change the sizes. Models judge in the soak and where the memory of many endpoints is measured, as by
+//! default; elsewhere with `WATCHFLOOR_TEST_INFER=1`.
 
 mod amqp;
 mod load;
@@ -116,7 +116,7 @@ fn rules(folder: &Path) -> Option<PathBuf> {
 
 /// What a daemon needs before the first record: processor time and memory.
 fn idle(rules: &Path) -> (f64, u64) {
-    let mut site = Site::prepare(rules, "");
+    let mut site = Site::with_models(rules, "", false);
     site.start();
     (site.rest(), memory(site.pid()).now)
 }

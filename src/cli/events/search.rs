@@ -53,7 +53,7 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Outc
     }
     out.flush()?;
     if found.is_empty() {
-        complain_of_strangers(&query.join(" "));
+        complain_of_misspelt(&query.join(" "));
     }
     let most = (*limit).min(EVENTS_MAX);
     if let Some(last) = found.last().filter(|_| found.len() >= most) {
@@ -65,13 +65,10 @@ pub(crate) fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Outc
     Ok(Outcome::Done)
 }
 
-/// Nothing was found: a name that no event has by the schema may be why.
-fn complain_of_strangers(query: &str) {
+/// Nothing was found: a misspelt name may be why.
+fn complain_of_misspelt(query: &str) {
     let Ok(filter) = EventFilter::parse(query) else { return };
-    for (name, near) in filter.strangers() {
-        let hint = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
-        output::complain(&format!(
-            "nothing found, and no field of the schema is called {name}{hint}"
-        ));
+    for (name, near) in filter.misspelt() {
+        output::complain(&format!("nothing found by {name}; did you mean {near}?"));
     }
 }

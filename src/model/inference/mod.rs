@@ -153,7 +153,7 @@ pub struct Ablation {
     pub tried: usize,
     /// Parts that there were.
     pub of: usize,
-    /// Mean score while the factors are taken out, the most important first: the lower, the truer.
+    /// Mean score while the parts that count most are taken out, the most important first: the lower, the truer.
     pub deletion: f32,
     /// Mean score while they are put back: the higher, the truer.
     pub insertion: f32,

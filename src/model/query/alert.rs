@@ -6,7 +6,7 @@ use crate::model::alert::{Alert, AlertId, Status};
 use crate::model::event::Value as FieldValue;
 use crate::model::query::event::{self, Test};
 use crate::model::query::scalar::{self, Bounds, Natural, Network, Pattern, When};
-use crate::model::query::{Node, Op, Query, QueryError, Term, Value, nearest, unknown_field};
+use crate::model::query::{NEAR, Node, Op, Query, QueryError, Term, Value, nearest, unknown_field};
 use crate::model::severity::Severity;
 use crate::model::verdict::VerdictKind;
 use crate::stdx::time::Timestamp;
@@ -304,7 +304,7 @@ pub(super) fn choice<T: Copy>(
     if let Some((_, value)) = words.iter().find(|(known, _)| *known == lower) {
         return Ok(*value);
     }
-    let hint = match nearest(&lower, words.iter().map(|(known, _)| *known)) {
+    let hint = match nearest(&lower, NEAR, words.iter().map(|(known, _)| *known)) {
         Some(near) => format!("did you mean {near}?"),
         None => words.iter().map(|(known, _)| *known).collect::<Vec<_>>().join(", "),
     };

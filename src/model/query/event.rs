@@ -1,5 +1,6 @@
 //! The filter language over events: any ECS name, and short names for the usual ones.
 
+use std::collections::BTreeMap;
 use std::ops::RangeBounds as _;
 
 use crate::model::class::Class;
@@ -33,6 +34,9 @@ pub const FIELDS: [(&str, &str); 19] = [
     ("age", "time since the event: age<4h"),
     ("time", "when it happened: time>2026-11-22T10:00"),
 ];
+
+/// How like (Jaro-Winkler) a name must be to one of the schema's to be taken for it misspelt.
+const MISSPELT: f64 = 0.92;
 
 /// A filter of events, ready to match.
 #[derive(Clone, Debug)]
@@ -100,16 +104,17 @@ impl EventFilter {
         Ok(EventFilter { root: Node::build(&query.root, &mut check)? })
     }
 
-    /// Names that neither the schema nor our extensions of it know, each with the name of the schema that is most like it.
-    /// No mistake by itself: mappings may make any name.
-    pub fn strangers(&self) -> Vec<(&str, Option<&'static str>)> {
-        let mut found = Vec::new();
+    /// Names that neither the schema nor our extensions of it know and that are nearly one of the schema's, with that one.
+    /// Names that are like none are left alone: mappings make names of their own.
+    pub fn misspelt(&self) -> BTreeMap<&str, &'static str> {
+        let mut found = BTreeMap::new();
         self.root.each(&mut |check| {
             if let Check::Field(Names::Named(name), _) = check
                 && ecs::type_of(name).is_none()
                 && !ecs::is_extension(name)
+                && let Some(near) = nearest(name, MISSPELT, ecs::names())
             {
-                found.push((name.as_str(), nearest(name, ecs::names())));
+                found.insert(name.as_str(), near);
             }
         });
         found

@@ -235,20 +235,22 @@ impl<C> Node<C> {
     }
 }
 
-/// The nearest of `names` to a mistyped one, if any is near.
-fn nearest<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    const NEAR: f64 = 0.7;
+/// How like a name must be to one of few to be what was meant.
+const NEAR: f64 = 0.7;
+
+/// The nearest of `names` to a mistyped one, if any is so near (Jaro-Winkler).
+fn nearest<'a>(word: &str, near: f64, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     names
         .into_iter()
         .map(|name| (strsim::jaro_winkler(word, name), name))
-        .filter(|(similarity, _)| *similarity >= NEAR)
-        .max_by(|one, two| one.0.total_cmp(&two.0))
+        .filter(|(similarity, _)| *similarity >= near)
+        .max_by(|one, two| one.0.total_cmp(&two.0).then(two.1.cmp(one.1)))
         .map(|(_, name)| name)
 }
 
 fn unknown_field(term: &Term, name: &str, fields: &[(&str, &str)]) -> QueryError {
     let names = fields.iter().map(|(known, _)| *known);
-    let hint = match nearest(name, names) {
+    let hint = match nearest(name, NEAR, names) {
         Some(near) => format!("did you mean {near}? to search for the text, quote it"),
         None => "to search for the text, quote it".to_owned(),
     };

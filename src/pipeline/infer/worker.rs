@@ -200,7 +200,7 @@ impl Worker {
         let parts = explain::candidates(tensors, weight);
         let mut scorer = Pooled { pool: &self.pool, job, runs: 0 };
         let explanation = explain::explain(&mut scorer, (tensors, scores.score), &parts);
-        if explanation.factors.is_empty() {
+        if explanation.factors.is_empty() && explanation.runs > 0 {
             tracing::warn!(window = %job.id(), parts = parts.len(), "a window cannot be explained");
             return (None, all());
         }

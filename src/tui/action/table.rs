@@ -127,7 +127,7 @@ actions! {
     OpenFeedback "open.feedback" U0 ["global"] "Feedback" "Where models and analysts do not agree." () ["feedback"];
     TogglePreview "view.toggle_preview" U0 ["queue"] "Preview" "Show or hide the preview." () ["preview"];
     ToggleWrap "view.toggle_wrap" U0 ["detail" "event"] "Wrap" "Wrap long lines or cut them." () ["wrap"];
-    CycleTime "view.cycle_time" U0 ["global"] "Time form" "Show the times of all tables as ages, as times of day or as dates (UTC)." () [];
+    CycleTime "view.cycle_time" U0 ["global"] "Time form" "Show the times of all tables as ages, as times of day, as dates (UTC), or as each table does by itself." () [];
     ToggleHints "view.toggle_hints" U0 ["global"] "Hints" "Show or hide the line of hints." () ["hints"];
     ThemeNext "theme.next" U0 ["global"] "Theme" "The next theme." () ["theme"];
     Redraw "view.redraw" U0 ["global"] "Redraw" "Draw the whole screen again." () ["redraw"];

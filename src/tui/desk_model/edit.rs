@@ -51,8 +51,8 @@ pub enum Edit {
     FilterBack(Chips),
     /// Change the order.
     Sort(SortEdit),
-    /// Show the times of all tables in this form.
-    Times(TimeForm),
+    /// Show the times of all tables in this form; none: each in its own.
+    Times(Option<TimeForm>),
     /// Do something to alerts: shown at once, undoable until the deadline.
     Act {
         /// To which.

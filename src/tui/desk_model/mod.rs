@@ -21,7 +21,7 @@ mod tests;
 
 use std::sync::Arc;
 
-use crate::model::alert::Alert;
+use crate::model::alert::{Alert, AlertId};
 use crate::model::desk::{AlertPage, Problem};
 use crate::stdx::time::Timestamp;
 use crate::tui::desk_model::chips::Chips;
@@ -313,6 +313,10 @@ impl DeskModel {
     }
 
     fn filter(&mut self, filter: Filter) {
+        let shown = self.cursor.id().filter(|id| {
+            let alert = self.rows.get(*id);
+            alert.is_some_and(|alert| self.chips.matches(alert, &self.me, self.now))
+        });
         let changed = match filter {
             Filter::Add(text) => self.chips.add(&text),
             Filter::Replace { index, text } => self.chips.replace(index, &text),
@@ -325,20 +329,20 @@ impl DeskModel {
             Ok(true) => {
                 self.rows.handled_clear();
                 self.rebuild();
-                self.explain_cursor();
+                self.explain_cursor(shown);
             }
             Ok(false) => {}
             Err(problem) => self.say_problem(&problem),
         }
     }
 
-    /// A filter that hides the alert the analyst was on says so: the cursor never moves without a word.
-    fn explain_cursor(&mut self) {
-        match self.cursor.lost() {
-            Some(_) => {
-                self.say(Tone::Info, "your alert is hidden by the filter (ctrl-f brings it back)")
-            }
-            None => self.notice = None,
+    /// A filter that hides the alert the analyst was on says so: the cursor never moves without a word. What was only in the list
+    /// still, as an alert that was dealt with, or had gone before, is not hidden by it.
+    fn explain_cursor(&mut self, shown: Option<AlertId>) {
+        if self.cursor.lost().is_some() && shown.is_some() && self.cursor.id() != shown {
+            self.say(Tone::Info, "your alert is hidden by the filter (ctrl-f brings it back)");
+        } else {
+            self.notice = None;
         }
     }
 

@@ -16,32 +16,39 @@ pub enum TimeForm {
 
 impl TimeForm {
     /// The one after it, round and round.
-    #[must_use]
-    pub fn next(self) -> TimeForm {
+    fn next(self) -> TimeForm {
         match self {
             TimeForm::Age => TimeForm::Clock,
             TimeForm::Clock => TimeForm::Date,
             TimeForm::Date => TimeForm::Age,
         }
     }
+}
 
-    fn words(self) -> &'static str {
-        match self {
-            TimeForm::Age => "times in tables: ages",
-            TimeForm::Clock => "times in tables: time of day (UTC)",
-            TimeForm::Date => "times in tables: dates (UTC)",
-        }
+fn words(form: Option<TimeForm>) -> &'static str {
+    match form {
+        None => "times in tables: each table's own",
+        Some(TimeForm::Age) => "times in tables: ages",
+        Some(TimeForm::Clock) => "times in tables: time of day (UTC)",
+        Some(TimeForm::Date) => "times in tables: dates (UTC)",
     }
 }
 
 impl DeskModel {
+    /// The form after the one that is shown, where the table's own is `own`. `None`: each table's own again, where the round comes
+    /// back to it.
+    pub fn next_times(&self, own: TimeForm) -> Option<TimeForm> {
+        let next = self.time_form(own).next();
+        (next != own).then_some(next)
+    }
+
     /// The form that was chosen, or the table's own.
     pub fn time_form(&self, own: TimeForm) -> TimeForm {
         self.times.unwrap_or(own)
     }
 
-    pub(super) fn show_times(&mut self, form: TimeForm) {
-        self.times = Some(form);
-        self.say(Tone::Info, form.words());
+    pub(super) fn show_times(&mut self, form: Option<TimeForm>) {
+        self.times = form;
+        self.say(Tone::Info, words(form));
     }
 }

@@ -77,7 +77,7 @@ pub fn fill(doc: &mut Doc, explained: &Explained, what_if: &WhatIf) -> Option<us
     let line = factors(doc, explained, what_if);
     doc.blank();
     let text = format!(
-        "{} of {} parts tried; taking the shown ones out leaves {:.3} on average, putting them back gives {:.3}",
+        "{} of {} parts tried; taking out those that count most leaves {:.3} on average, putting them back gives {:.3}",
         ablation.tried, ablation.of, ablation.deletion, ablation.insertion
     );
     doc.text(&text, " ", Role::TextDim);

@@ -200,7 +200,7 @@ fn confirm(question: &Question, yes: Vec<Effect>) -> Effect {
 
 /// The next form of times, after that of the screen, whose own is `own`.
 pub fn cycle_time(model: &DeskModel, own: TimeForm) -> Vec<Effect> {
-    vec![Effect::Edit(Edit::Times(model.time_form(own).next()))]
+    vec![Effect::Edit(Edit::Times(model.next_times(own)))]
 }
 
 /// Look, right after the edits before it, where the cursor is now.

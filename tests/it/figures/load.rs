@@ -20,8 +20,15 @@ const TICK: Duration = Duration::from_millis(10);
 const RECORD_BYTES_MAX: usize = 48 << 10;
 
 /// Where records of the public captures say when they happened.
-const TIMES: [&str; 6] =
-    ["EventTime", "EventReceivedTime", "TimeCreated", "SystemTime", "UtcTime", "timestamp"];
+const TIMES: [&str; 7] = [
+    "EventTime",
+    "EventReceivedTime",
+    "TimeCreated",
+    "TimeGenerated",
+    "SystemTime",
+    "UtcTime",
+    "timestamp",
+];
 
 /// So many records of the public captures, the same share of each.
 pub fn captures(count: usize) -> Option<Vec<String>> {

@@ -9,6 +9,7 @@ use crate::tui::desk_model::cursor::Move;
 use crate::tui::desk_model::edit::{Edit, Filter};
 use crate::tui::desk_model::marks::{MarkEdit, Targets};
 use crate::tui::desk_model::sort::Sort;
+use crate::tui::desk_model::times::TimeForm;
 
 #[test]
 fn new_alerts_are_counted_with_the_worst_and_wait_for_the_merge() {
@@ -89,6 +90,27 @@ fn a_filter_that_hides_the_alert_says_so_and_the_way_back_returns_to_it() {
 }
 
 #[test]
+fn an_alert_that_was_dealt_with_is_not_said_to_be_hidden_by_a_later_filter() {
+    // With the merge and without it, and where it was the last one.
+    for (count, merge) in [(4, true), (4, false), (1, true)] {
+        let mut model = model(count);
+        model.reduce(Edit::Filter(Filter::Add("is:open".to_owned())));
+        let targets = model.targets();
+        let action = verdict(VerdictKind::FalsePositive);
+        model.reduce(Edit::Act { targets, action, advance: false });
+        if merge {
+            model.reduce(Edit::Merge);
+            assert!(model.cursor().lost().is_some(), "its row is gone");
+        }
+        for host in ["host:db01", "-host:web01"] {
+            model.reduce(Edit::Filter(Filter::Set(vec!["is:open".to_owned(), host.to_owned()])));
+            let said = model.notice().map_or("", |notice| notice.text.as_str());
+            assert!(!said.contains("hidden"), "{count} {merge} {host}: {said}");
+        }
+    }
+}
+
+#[test]
 fn frozen_means_frozen_until_the_merge() {
     let mut model = model(3);
     model.reduce(Edit::ToggleFreeze);
@@ -123,4 +145,22 @@ fn of_equal_risk_the_more_severe_comes_first_and_then_the_newer() {
     let mut rows = [&older, &newer, &critical];
     rows.sort_by(|one, two| Sort::default().compare(one, two));
     assert_eq!(rows.map(|row| row.id), [critical.id, newer.id, older.id]);
+}
+
+#[test]
+fn times_go_round_and_back_to_each_tables_own() {
+    use TimeForm::{Age, Clock, Date};
+    for (own, shown) in [
+        (Age, [Some(Clock), Some(Date), None]),
+        (Clock, [Some(Date), Some(Age), None]),
+        (Date, [Some(Age), Some(Clock), None]),
+    ] {
+        let mut model = model(1);
+        for wanted in shown {
+            let next = model.next_times(own);
+            assert_eq!(next, wanted, "{own:?}");
+            model.reduce(Edit::Times(next));
+            assert_eq!(model.time_form(own), wanted.unwrap_or(own));
+        }
+    }
 }
