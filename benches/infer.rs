@@ -17,11 +17,11 @@ use std::sync::Arc;
 use criterion::{Criterion, criterion_group, criterion_main};
 use tiny_model::{Spec, window};
 use watchfloor::config::infer::{Device, InferConfig};
-use watchfloor::infer::Platform;
 use watchfloor::infer::artifact::load::{Source, load};
 use watchfloor::infer::calibrate::{Calibrations, Seen, Settings};
 use watchfloor::infer::explain::{candidates, explain};
 use watchfloor::infer::scorer::{Backend, GraphScorer, Scorer, Wants, choose};
+use watchfloor::model::platform::Platform;
 
 fn score(criterion: &mut Criterion) {
     let spec = Spec { members: 1, ..Spec::full_size() };

@@ -125,7 +125,7 @@ fn nodes(out: &mut impl Write, status: &StatusReport) -> anyhow::Result<()> {
 /// Who only opens the store has no rules: that is no daemon without rules.
 fn rules(status: &StatusReport) -> String {
     if status.health == STOPPED {
-        return "rules are loaded when it is served".to_owned();
+        return "its rules are loaded by a daemon".to_owned();
     }
     format!(
         "{} rules on, {} failed, {} off, {} in dry run ({} findings)",

@@ -13,7 +13,6 @@ pub mod calibrate;
 pub mod explain;
 pub mod features;
 pub mod graph;
-pub mod platform;
 pub mod scorer;
 pub mod shape;
 pub mod track;
@@ -21,5 +20,4 @@ pub mod window;
 
 pub use features::Tensors;
 pub use graph::{EdgeKind, NodeKind};
-pub use platform::Platform;
 pub use track::Track;

@@ -23,6 +23,7 @@ pub mod lifecycle;
 pub mod linux_fields;
 pub mod noise;
 pub mod origin;
+pub mod platform;
 pub mod process_tree;
 pub mod query;
 pub mod record;

@@ -17,6 +17,7 @@ use hashbrown::HashMap;
 use crate::model::event::{Event, EventId};
 use crate::model::field;
 use crate::model::inference;
+use crate::model::platform::Platform;
 use crate::stdx::time::Timestamp;
 use crate::wire::event_v1::FlatWriter;
 
@@ -228,7 +229,9 @@ fn summarise(hosts: &mut Hosts, event: &Event) {
     summary.first = if is_first { at } else { summary.first.min(at) };
     summary.last = if is_first { at } else { summary.last.max(at) };
     if summary.os.is_empty() {
-        summary.os.push_str(event.str(field::HOST_OS_TYPE).unwrap_or_default());
+        let said = event.str(field::HOST_OS_TYPE);
+        let known = said.or_else(|| Platform::of(event).map(Platform::as_str));
+        summary.os.push_str(known.unwrap_or_default());
     }
 }
 
@@ -457,6 +460,17 @@ mod tests {
             assert_eq!(*id, event.id);
             assert_eq!(&back, event);
         }
+    }
+
+    #[test]
+    fn the_system_of_an_endpoint_is_known_from_what_it_logs() {
+        let mut events = events(4, 4);
+        events[1].push_str(field::EVENT_DATASET, "auditd.log");
+        events[2].push_str(field::WINLOG_CHANNEL, "Security");
+        events[3].push_str(field::HOST_OS_TYPE, "macos");
+        let hosts = hosts_of(&events);
+        let os: Vec<&str> = (0..4).map(|host| hosts[&format!("h{host}")].os.as_str()).collect();
+        assert_eq!(os, ["", "linux", "windows", "macos"]);
     }
 
     #[test]

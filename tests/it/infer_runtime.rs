@@ -6,6 +6,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use watchfloor::config::infer::{Device, InferConfig, Runtime};
+use watchfloor::infer::Tensors;
 use watchfloor::infer::artifact::load::{Expected, Source, load};
 use watchfloor::infer::artifact::{Manifest, Model};
 use watchfloor::infer::scorer::compare::{compare, made_up};
@@ -13,7 +14,7 @@ use watchfloor::infer::scorer::guard::{DEATHS_MAX, Guard, Start};
 use watchfloor::infer::scorer::onnxruntime::Library;
 use watchfloor::infer::scorer::pool::{Engine, Pool, Scorers, Window};
 use watchfloor::infer::scorer::{Backend, GraphScorer, Scorer, Wants, choose};
-use watchfloor::infer::{Platform, Tensors};
+use watchfloor::model::platform::Platform;
 use watchfloor::stdx::time::Timestamp;
 
 use crate::support::onnxruntime::library;

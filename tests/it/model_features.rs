@@ -11,12 +11,12 @@ use std::path::Path;
 use watchfloor::config::Config;
 use watchfloor::infer::features::{EDGE_FEATURES, NODE_FEATURES};
 use watchfloor::infer::graph::{EDGE_KINDS, EdgeKind, Graph, NODE_KINDS, NodeKind};
-use watchfloor::infer::platform::Platform;
 use watchfloor::infer::shape::path;
 use watchfloor::infer::window::{
     Endpoint, EndpointKey, Take, Timing, Window, Windows, endpoint, reduce,
 };
 use watchfloor::model::event::Event;
+use watchfloor::model::platform::Platform;
 use watchfloor::pipeline::inputs::{Inputs, Plan};
 
 use crate::support;

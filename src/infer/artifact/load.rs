@@ -19,9 +19,9 @@ use crate::infer::artifact::{Fault, check};
 use crate::infer::features::rarity::Snapshot;
 use crate::infer::features::{EDGE_FEATURES, FEATURE_VERSION, NODE_FEATURES};
 use crate::infer::graph::{EDGE_KINDS, NODE_KINDS};
-use crate::infer::platform::Platform;
 use crate::infer::scorer::feed;
 use crate::infer::track::Track;
+use crate::model::platform::Platform;
 
 /// The word in `infer.models` that means the models in the program.
 pub const BUILTIN: &str = "builtin";

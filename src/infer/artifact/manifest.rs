@@ -3,8 +3,8 @@
 use serde::Deserialize;
 
 use crate::infer::artifact::Fault;
-use crate::infer::platform::Platform;
 use crate::infer::track::Track;
+use crate::model::platform::Platform;
 
 /// The file's name in a model's folder.
 pub const MANIFEST_FILE: &str = "manifest.toml";

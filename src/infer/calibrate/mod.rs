@@ -22,7 +22,7 @@ use crate::infer::calibrate::drift::Drift;
 use crate::infer::calibrate::history::History;
 use crate::infer::calibrate::pooled::Pooled;
 use crate::infer::calibrate::quantum::Quantum;
-use crate::infer::platform::Platform;
+use crate::model::platform::Platform;
 
 /// Endpoints whose history is kept; over it those heard of longest ago are forgotten and counted.
 pub const ENDPOINTS_MAX: usize = 100_000;

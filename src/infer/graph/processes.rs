@@ -327,8 +327,8 @@ fn image_key(named: &Named<'_>) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::infer::Platform;
     use crate::infer::shape::path;
+    use crate::model::platform::Platform;
 
     #[test]
     fn a_number_that_comes_back_in_the_same_millisecond_is_the_process_it_was() {

@@ -10,9 +10,9 @@ use parking_lot::Mutex;
 
 use crate::infer::Tensors;
 use crate::infer::artifact::Fault;
-use crate::infer::platform::Platform;
 use crate::infer::scorer::guard::Guard;
 use crate::infer::scorer::{ScoreError, Scorer, Scores, Wants};
+use crate::model::platform::Platform;
 use crate::stdx::queue::{self, Received};
 use crate::stdx::task;
 

@@ -3,8 +3,8 @@
 use ahash::AHashMap;
 
 use crate::infer::graph::{Facts, hash};
-use crate::infer::platform::Platform;
 use crate::infer::shape::path::{self, PathShape};
+use crate::model::platform::Platform;
 
 /// Paths that are remembered; at this many all are forgotten, which costs time and changes nothing.
 const PATHS_MAX: usize = 8_192;

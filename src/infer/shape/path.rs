@@ -2,8 +2,8 @@
 //! and as a hash by which it is counted how rare a program is.
 
 use crate::infer::graph::{Facts, Flag, Slot, hash};
-use crate::infer::platform::Platform;
 use crate::infer::shape::text::{Mask, collapse};
+use crate::model::platform::Platform;
 
 /// What a path shows.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -2,8 +2,8 @@
 //! alike, all upper-case letters and all digits, so that its shape says nothing of the words in it.
 
 use crate::infer::graph::{Facts, Flag, Slot, hash};
-use crate::infer::platform::Platform;
 use crate::infer::shape::path;
+use crate::model::platform::Platform;
 
 /// Bytes of a text that are looked at; its length is counted whole.
 const TEXT_BYTES_MAX: usize = 4_096;

@@ -18,10 +18,10 @@ use ahash::AHashMap;
 use crate::infer::features::rarity::Snapshot;
 use crate::infer::features::{self, Tensors};
 use crate::infer::graph::{Graph, Node, NodeKind, Observation, observe};
-use crate::infer::platform::Platform;
 use crate::infer::shape::memo::Memo;
 use crate::model::event::Event;
 use crate::model::field;
+use crate::model::platform::Platform;
 
 pub use endpoint::{Endpoint, Timing};
 

@@ -15,10 +15,11 @@ use std::sync::Arc;
 use anyhow::Context;
 
 use crate::config::Config;
+use crate::infer::Track;
 use crate::infer::artifact::load::Model;
 use crate::infer::scorer::Backend;
 use crate::infer::window::{Histories, Timing};
-use crate::infer::{Platform, Track};
+use crate::model::platform::Platform;
 use crate::pipeline::features::{bases, capture, rules, shown};
 use crate::pipeline::inputs::{Inputs, Plan, Watcher, name, size};
 use crate::stdx::pool;

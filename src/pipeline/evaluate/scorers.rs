@@ -5,12 +5,13 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use crate::config::infer::InferConfig;
+use crate::infer::Track;
 use crate::infer::artifact::load::Model;
 use crate::infer::artifact::manifest::Fusion;
 use crate::infer::calibrate::budget::{Admitted, Budgets, Candidate};
 use crate::infer::scorer::{GraphScorer, Scorer as _, Scores, Wants};
 use crate::infer::track::is_powershell_code;
-use crate::infer::{Platform, Track};
+use crate::model::platform::Platform;
 use crate::model::severity::Severity;
 use crate::pipeline::evaluate::EvalOptions;
 use crate::pipeline::evaluate::line::ScoreLine;

@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use crate::detect::{Detector, RuleSet};
 use crate::infer::Tensors;
-use crate::infer::platform::Platform;
 use crate::infer::track::Track;
 use crate::infer::window::{EndpointKey, Histories, Take, Timing, Window, Windows, short};
 use crate::model::event::Event;
 use crate::model::field;
 use crate::model::finding::Finding;
+use crate::model::platform::Platform;
 use crate::model::severity::Severity;
 use crate::pipeline::inputs::{Input, Plan};
 

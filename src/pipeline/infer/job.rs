@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::infer::window::{EndpointKey, Window};
-use crate::infer::{EdgeKind, NodeKind, Platform, Tensors};
+use crate::infer::{EdgeKind, NodeKind, Tensors};
 use crate::model::inference::{self, Edge};
+use crate::model::platform::Platform;
 use crate::model::severity::Severity;
 use crate::pipeline::infer::stage::About;
 use crate::stdx::id::Id128;

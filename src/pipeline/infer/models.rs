@@ -6,13 +6,14 @@ use std::sync::Arc;
 use anyhow::anyhow;
 
 use crate::config::infer::{InferConfig, TrackWanted};
+use crate::infer::Track;
 use crate::infer::artifact::load::{Expected, Model, Source, load};
 use crate::infer::scorer::pool::{Engine, Scorers};
 use crate::infer::scorer::{Backend, GraphScorer, Scorer, choose};
 use crate::infer::window::Histories;
-use crate::infer::{Platform, Track};
 use crate::model::finding::RuleInfo;
 use crate::model::inference::RULE_PREFIX;
+use crate::model::platform::Platform;
 use crate::model::severity::Severity;
 
 /// What is known of the model of one platform.

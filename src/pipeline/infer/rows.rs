@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use ahash::AHashSet;
 
-use crate::infer::Platform;
 use crate::infer::window::EndpointKey;
+use crate::model::platform::Platform;
 use crate::pipeline::infer::stage::Stage;
 use crate::pipeline::infer::{ABOUT, BY_RULES, ENDPOINT, KEY_PREFIX, MARK};
 use crate::store::Commit;

@@ -5,6 +5,7 @@ use crate::model::event::Event;
 use crate::model::inference::Inference;
 use crate::model::inference::similar::Similar;
 use crate::model::inference::story::{self, Story};
+use crate::tui::paint::format;
 use crate::tui::paint::role::Role;
 use crate::tui::paint::safe::SafeText;
 use crate::tui::view::doc::Doc;
@@ -48,7 +49,8 @@ pub fn fill(doc: &mut Doc, explained: &Explained, what_if: &WhatIf) -> Option<us
             doc.field(&SafeText::label(label), columns, text);
         }
     };
-    field("window", &format!("{} to {}", inference.start, inference.end));
+    let [start, end] = [inference.start, inference.end].map(format::date_time);
+    field("window", &format!("{} to {}", start.as_str(), end.as_str()));
     field("members", &format!("{} (spread {:.3})", members.join(", "), inference.spread));
     field("unusual", &inference.unusual());
     field("together", &inference.together());

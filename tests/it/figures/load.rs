@@ -76,6 +76,13 @@ fn move_to(now: &str, key: &str, value: &mut Value) {
     match value {
         Value::String(text) if TIMES.contains(&key) => now.clone_into(text),
         Value::Object(below) => below.iter_mut().for_each(|(key, value)| move_to(now, key, value)),
+        // Some writers put the event's data into a text of its own.
+        Value::String(text) if text.starts_with('{') => {
+            if let Ok(mut below) = serde_json::from_str::<Value>(text) {
+                move_to(now, key, &mut below);
+                *text = below.to_string();
+            }
+        }
         _ => {}
     }
 }

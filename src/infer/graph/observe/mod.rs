@@ -13,12 +13,12 @@ use std::sync::LazyLock;
 
 use crate::infer::graph::processes::{Named, Processes};
 use crate::infer::graph::{Facts, Flag, NodeKind, Observation, hash};
-use crate::infer::platform::Platform;
 use crate::infer::shape::account::Account;
 use crate::infer::shape::memo::Memo;
 use crate::model::class::Class;
 use crate::model::event::{Event, Value};
 use crate::model::field::{self, FieldId};
+use crate::model::platform::Platform;
 
 macro_rules! fields {
     ($($name:ident = $text:literal,)*) => {

@@ -4,9 +4,9 @@ use crate::infer::graph::observation::{bit, bit_if};
 use crate::infer::graph::observe::{Context, FIELDS};
 use crate::infer::graph::processes::Named;
 use crate::infer::graph::{EdgeFlag, EdgeKind, Facts, Flag, Slot};
-use crate::infer::platform::Platform;
 use crate::infer::shape::text;
 use crate::model::field;
+use crate::model::platform::Platform;
 
 /// Integrity levels from low to high.
 const LEVELS: [Flag; 4] =

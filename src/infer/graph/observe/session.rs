@@ -3,11 +3,11 @@
 use crate::infer::graph::observation::{bit, bit_if};
 use crate::infer::graph::observe::{Context, FIELDS, file};
 use crate::infer::graph::{EdgeFlag, EdgeKind, Facts, Flag, NodeKind, Slot, hash};
-use crate::infer::platform::Platform;
 use crate::infer::shape::account::Account;
 use crate::infer::shape::{address, text};
 use crate::model::class::Class;
 use crate::model::field;
+use crate::model::platform::Platform;
 
 /// Rights that lead to all others.
 const SENSITIVE: &[&str] = &[
