@@ -268,4 +268,45 @@ mod tests {
         assert_eq!(fast.len(), one.len());
         assert!(fast.last().unwrap().at < one.last().unwrap().at);
     }
+
+    #[test]
+    fn what_starts_a_program_is_the_process_that_was_started_before() {
+        let scenario = scenario::load("two-chains").unwrap();
+        let planned = plan(&scenario, 7, Timestamp::from_seconds(1_795_334_400), 1.0);
+        let after = |text: &str, key: &str| -> String {
+            let rest = text.split_once(key).map_or("", |(_, rest)| rest);
+            rest.chars().take_while(char::is_ascii_digit).collect()
+        };
+        // Linux: what the intruder does as root, the fetched program does, and nothing else.
+        let audit = || planned.iter().filter(|one| one.file == "web-01/audit.log");
+        let fetched = audit().find(|one| one.text.contains("exe=\"/dev/shm/")).unwrap();
+        let as_root: Vec<String> = audit()
+            .filter(|one| one.text.contains(" uid=0 ") && one.text.contains(" ses=6 "))
+            .map(|one| after(&one.text, " ppid="))
+            .collect();
+        assert_eq!(as_root, vec![after(&fetched.text, " pid="); 5]);
+        // Ordinary work is not below it, and commands of one session have one shell.
+        let shells: std::collections::BTreeSet<String> = audit()
+            .filter(|one| one.text.contains("EXECVE") && one.text.contains(" ses=4 "))
+            .map(|one| after(&one.text, " ppid="))
+            .collect();
+        assert_eq!(shells.len(), 1, "{shells:?}");
+        // Windows: the loader is started, and what it does is done by that process.
+        let data: Vec<serde_json::Value> = planned
+            .iter()
+            .filter(|one| one.file == "fin-ws-01/windows.jsonl")
+            .map(|one| serde_json::from_str::<serde_json::Value>(&one.text).unwrap())
+            .map(|event| event["winlog"]["event_data"].clone())
+            .collect();
+        let public = |value: &serde_json::Value| {
+            value.as_str().is_some_and(|path| path.starts_with("C:\\Users\\Public\\"))
+        };
+        let loader = data.iter().find(|one| public(&one["Image"])).unwrap()["ProcessId"].clone();
+        let below = data.iter().filter(|one| public(&one["ParentImage"]));
+        assert!(
+            below.clone().count() >= 4 && below.clone().all(|one| one["ParentProcessId"] == loader)
+        );
+        let source = data.iter().find(|one| public(&one["SourceImage"])).unwrap();
+        assert_eq!(source["SourceProcessId"], loader);
+    }
 }

@@ -522,6 +522,11 @@ fn status_says_that_no_daemon_runs_and_what_cannot_be_read() {
     let (said, status) = asked();
     assert_eq!((said, &status["status"]), (1, &"stopped".into()), "{status}");
     assert!(status["started"].is_null() && status["problems"].to_string().contains("no daemon"));
+    let table = out(&on(&config).arg("status").output().unwrap());
+    assert!(
+        table.contains("rules are loaded by a daemon") && !table.contains("rules on"),
+        "{table}"
+    );
 }
 
 #[test]
@@ -765,6 +770,9 @@ fn events_beyond_the_books_are_taken_in_by_the_doctor() {
     assert!(adopted.starts_with("3 events in 3 batches"), "{adopted}");
     let found = run_ndjson(&config, &["events", "search", "Server listening"]);
     assert_eq!(found.len(), 3, "{found:?}");
+    let nothing = on(&config).args(["events", "search", "process.nme:sshd"]).output().unwrap();
+    assert_eq!((code(&nothing), out(&nothing).as_str()), (0, ""));
+    assert!(err(&nothing).contains("did you mean process.name?"), "{}", err(&nothing));
     let doctor = on(&config).arg("doctor").output().unwrap();
     assert_eq!(code(&doctor), 0, "{}", out(&doctor));
 }

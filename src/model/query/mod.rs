@@ -226,12 +226,9 @@ impl<C> Node<C> {
     }
 
     fn any(&self, of: &dyn Fn(&C) -> bool) -> bool {
-        match self {
-            Node::All => false,
-            Node::And(parts) | Node::Or(parts) => parts.iter().any(|part| part.any(of)),
-            Node::Not(inner) => inner.any(of),
-            Node::Check(one) => of(one),
-        }
+        let mut found = false;
+        self.each(&mut |check| found |= of(check));
+        found
     }
 }
 

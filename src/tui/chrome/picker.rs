@@ -32,8 +32,8 @@ pub struct Picker {
     found: Vec<usize>,
     chosen: usize,
     top: Cell<usize>,
-    /// Entries that the list had room for when it was drawn last.
-    page: Cell<usize>,
+    /// Rows that there was room for when it was drawn last.
+    height: Cell<usize>,
 }
 
 impl Picker {
@@ -41,7 +41,7 @@ impl Picker {
     pub fn new(purpose: Purpose, entries: Vec<Entry>) -> Picker {
         let found = (0..entries.len()).collect();
         let line = LineEdit::default();
-        Picker { purpose, entries, line, found, chosen: 0, top: Cell::new(0), page: Cell::new(1) }
+        Picker { purpose, entries, line, found, chosen: 0, top: Cell::new(0), height: Cell::new(1) }
     }
 
     fn chosen(&self) -> Option<&Entry> {
@@ -79,12 +79,26 @@ impl Picker {
         self.found = scored.into_iter().map(|(.., index)| index).collect();
     }
 
-    fn down(&mut self, by: usize) {
-        self.chosen = self.chosen.saturating_add(by).min(self.found.len().saturating_sub(1));
+    fn choose(&mut self, place: usize) {
+        self.chosen = place.min(self.found.len().saturating_sub(1));
     }
 
-    fn up(&mut self, by: usize) {
-        self.chosen = self.chosen.saturating_sub(by);
+    /// The entry a page down or up: by rows, so that no row between two pages is never shown.
+    fn a_page(&self, down: bool) -> usize {
+        let rows = self.rows();
+        let place = |row: &Row<'_>| match row {
+            Row::Entry(place, _) => Some(*place),
+            Row::Heading(_) => None,
+        };
+        let at = rows.iter().position(|row| place(row) == Some(self.chosen)).unwrap_or(0);
+        let by = self.height.get().saturating_sub(1);
+        if down {
+            let last = rows.iter().take(at + by + 1).rev().find_map(place);
+            last.unwrap_or(0).max(self.chosen + 1)
+        } else {
+            let first = rows.iter().skip(at.saturating_sub(by)).find_map(place);
+            first.unwrap_or(0).min(self.chosen.saturating_sub(1))
+        }
     }
 
     fn run(&self) -> Vec<Effect> {
@@ -122,9 +136,7 @@ impl Picker {
         let top = self.top.get().clamp((chosen + 1).saturating_sub(height), chosen);
         let top = if chosen <= 1 { 0 } else { top };
         self.top.set(top);
-        let shown = rows.iter().skip(top).take(height);
-        let entries = shown.filter(|row| matches!(row, Row::Entry(..))).count();
-        self.page.set(entries.saturating_sub(1).max(1));
+        self.height.set(height);
         for (y, row) in (0..canvas.height()).zip(rows.iter().skip(top)) {
             match row {
                 Row::Heading(group) => {
@@ -170,10 +182,10 @@ impl View for Picker {
             Input::Action(call) => match call.id {
                 ActionId::PickerRun => return Some(self.run()),
                 ActionId::PickerCancel => return Some(vec![Effect::Pop]),
-                ActionId::PickerNext => self.down(1),
-                ActionId::PickerPrevious => self.up(1),
-                ActionId::PickerPageDown => self.down(self.page.get()),
-                ActionId::PickerPageUp => self.up(self.page.get()),
+                ActionId::PickerNext => self.choose(self.chosen + 1),
+                ActionId::PickerPrevious => self.choose(self.chosen.saturating_sub(1)),
+                ActionId::PickerPageDown => self.choose(self.a_page(true)),
+                ActionId::PickerPageUp => self.choose(self.a_page(false)),
                 _ => return None,
             },
             Input::Key(key) => {

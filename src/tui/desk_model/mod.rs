@@ -17,7 +17,7 @@ pub mod sort;
 pub mod times;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::sync::Arc;
 

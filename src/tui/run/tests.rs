@@ -158,6 +158,30 @@ fn help_names_groups_and_origins() {
 }
 
 #[test]
+fn help_is_read_whole_by_pages_both_ways() {
+    let body = |bench: &mut Bench| -> Vec<String> {
+        let rows = bench.rows(60, 12);
+        rows[2..8].iter().map(|row| row.replace('>', " ").trim().to_owned()).collect()
+    };
+    let read = |bench: &mut Bench, key: &str, times: usize| {
+        let mut seen = body(bench);
+        for _ in 0..times {
+            bench.keys(key);
+            seen.extend(body(bench));
+        }
+        seen.into_iter().collect::<std::collections::BTreeSet<_>>()
+    };
+    let mut bench = Bench::new();
+    bench.keys("?");
+    let all = read(&mut bench, "down", 200);
+    assert!(all.len() > 30, "{all:#?}");
+    let last = body(&mut bench);
+    assert_eq!(read(&mut bench, "pageup", 40), all);
+    assert_eq!(read(&mut bench, "pagedown", 40), all);
+    assert_eq!(body(&mut bench), last);
+}
+
+#[test]
 fn broad_actions_ask_and_enter_means_no() {
     let mut bench = Bench::new();
     bench.keys("x r y");

@@ -336,5 +336,5 @@ fn mark_of(node: &str, key: (i64, u64)) -> u64 {
 }
 
 #[cfg(test)]
-#[path = "assemble_tests.rs"]
+#[path = "assemble_tests/mod.rs"]
 mod tests;

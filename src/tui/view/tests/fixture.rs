@@ -15,6 +15,7 @@ use crate::model::verdict::{Confidence, Verdict, VerdictKind};
 use crate::stdx::id::IdHasher;
 use crate::stdx::time::Timestamp;
 use crate::tui::contract::{Reply, Request};
+use crate::tui::desk_model;
 use crate::tui::view::tests::judged;
 
 /// 2026-11-22 14:02:31Z
@@ -37,18 +38,12 @@ fn alert(name: &str, severity: Severity, risk: u8, minutes: i64, host: &str) -> 
     let seen = NOW.plus_micros(-minutes * MINUTE);
     Alert {
         id: IdHasher::new("alert").text(name).text(host).finish(),
-        tenant: "default".to_owned(),
-        status: Status::Open,
         severity,
-        risk,
         risk_parts: vec![("level".to_owned(), risk - 20), ("asset seen first".to_owned(), 20)],
         rule_id: format!("5a1f{risk:04x}-0000-4000-8000-000000000000"),
         rule_name: name.to_owned(),
         tags: vec!["attack.t1059.001".to_owned(), "attack.execution".to_owned()],
-        host: host.to_owned(),
         user: "m.okafor".to_owned(),
-        group: Vec::new(),
-        count: 1,
         first_seen: seen.plus_micros(-90 * 1_000_000),
         last_seen: seen,
         created: seen,
@@ -58,14 +53,8 @@ fn alert(name: &str, severity: Severity, risk: u8, minutes: i64, host: &str) -> 
             "powershell.exe -nop -w hidden -enc SQBFAFgAIAAoAE4AZQB3AC0ATwBiAGoAZQBjAHQA"
                 .to_owned(),
         )],
-        evidence: Vec::new(),
-        assignee: None,
-        verdict: None,
-        snoozed_until: None,
-        backfill: false,
-        bundle: None,
-        changed_since_closed: false,
         revision: 3,
+        ..desk_model::tests::alert(0, risk, host)
     }
 }
 
