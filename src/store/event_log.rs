@@ -349,7 +349,7 @@ fn walk_tail(bytes: &[u8], tail: &mut Tail) {
 /// Does another whole frame stand somewhere behind the first byte?
 fn frame_behind(bytes: &[u8]) -> bool {
     let later = bytes.get(1..).unwrap_or_default();
-    memchr::memmem::find_iter(later, &frame::MAGIC)
+    memchr::memmem::find_iter(later, &frame::MAGIC_HEAD)
         .any(|at| frame::check_whole(later.get(at..).unwrap_or_default()).is_ok())
 }
 

@@ -332,7 +332,7 @@ impl EventReader {
                 let start = row.place.start as usize;
                 let line = raw.get(start..start + row.place.length as usize).unwrap_or_default();
                 // The place may be stale (a restored database): the id must agree.
-                if let Some(event) = event_v1::read_flat(line).filter(|e| e.id == row.event) {
+                if let Some(event) = event_v1::read_line(line).filter(|e| e.id == row.event) {
                     found.events.insert(row.event, event);
                 }
             }
@@ -489,7 +489,7 @@ fn judge(
     newest: &mut Newest,
 ) {
     for line in raw.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-        let Some(event) = event_v1::read_flat(line) else { continue };
+        let Some(event) = event_v1::read_line(line) else { continue };
         let at = event.timestamp;
         let host_fits = scan.host.as_ref().is_none_or(|host| event.host() == host);
         if host_fits && overlaps(scan, at, at) && newest.wants(at) && matches(&event) {

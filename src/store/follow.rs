@@ -78,7 +78,7 @@ impl EventReader {
                     continue;
                 };
                 let lines = raw.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-                found.events.extend(lines.filter_map(event_v1::read_flat));
+                found.events.extend(lines.filter_map(event_v1::read_line));
             }
             found.next = LogPlace { segment: segment.number, offset: offset + header.frame_bytes };
             break;

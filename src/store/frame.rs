@@ -1,14 +1,17 @@
-//! One frame of the event log: all events of one commit, as blocks of compressed flat JSON lines behind
+//! One frame of the event log: all events of one commit, as blocks of compressed lines behind
 //! a header that says what is inside. Pure: bytes in, bytes out.
 //!
 //! ```text
-//! fixed     "WFF1" header_len u32, body_len u32, count u32, first_us i64, last_us i64, crc32 u32
+//! fixed     "WFF2" header_len u32, body_len u32, count u32, first_us i64, last_us i64, crc32 u32
 //! header    blocks u32, then per block: compressed u32, raw u32, count u32, crc32 u32
 //!           hosts u32 (u32::MAX: too many to list), then per host: len u16, bytes
 //! body      the blocks, each a zstd frame
 //! ```
 //! Numbers are little-endian. The first checksum covers all of fixed and header, a block's covers its
 //! compressed bytes. Blocks are small so that one event can be read without its whole commit.
+//!
+//! A line is what [`FlatWriter::write_line`] writes. Lines of the frames of before, "WFF1", are flat objects alone, which
+//! [`event_v1::read_line`] reads too; programs of before refuse the frames of now.
 
 use std::cell::RefCell;
 
@@ -19,10 +22,14 @@ use crate::model::field;
 use crate::model::inference;
 use crate::model::platform::Platform;
 use crate::stdx::time::Timestamp;
-use crate::wire::event_v1::FlatWriter;
+use crate::wire::event_v1::{self, FlatWriter};
 
-/// First bytes of every frame.
-pub(crate) const MAGIC: [u8; 4] = *b"WFF1";
+/// First bytes of every frame that is written.
+const MAGIC: [u8; 4] = *b"WFF2";
+/// Those of a frame that lines of before are in.
+const MAGIC_BEFORE: [u8; 4] = *b"WFF1";
+/// What both begin with.
+pub(crate) const MAGIC_HEAD: [u8; 3] = *b"WFF";
 /// Bytes of the fixed part.
 pub(crate) const FIXED_BYTES: usize = 36;
 /// A block is closed when its raw bytes reach this: larger ones pack better, smaller ones make reading
@@ -147,7 +154,7 @@ impl Packer {
         self.raw.clear();
         for event in events {
             let start = self.raw.len();
-            self.writer.write(event, &mut self.raw);
+            self.writer.write_line(event, &mut self.raw);
             self.raw.push(b'\n');
             let place = Place {
                 block: to_u32(blocks.len())?,
@@ -285,7 +292,8 @@ pub(crate) fn cut(name: &str) -> &str {
 /// The whole header at the start of `bytes`; the body need not be there.
 pub(crate) fn read_header(bytes: &[u8]) -> Result<Header, Bad> {
     let mut input = Input(bytes);
-    if !MAGIC.starts_with(bytes.get(..4.min(bytes.len())).unwrap_or_default()) {
+    let begun = bytes.get(..4.min(bytes.len())).unwrap_or_default();
+    if ![MAGIC, MAGIC_BEFORE].iter().any(|magic| magic.starts_with(begun)) {
         return Err(Bad::Damaged);
     }
     let _magic = input.take(4)?;
@@ -456,10 +464,30 @@ mod tests {
             let packed = &frame.bytes[start..start + block.bytes as usize];
             let raw = unpack(packed, block.raw, Some(block.crc)).unwrap();
             let line = &raw[place.start as usize..(place.start + place.length) as usize];
-            let back = crate::wire::event_v1::read_flat(line).unwrap();
+            let back = event_v1::read_line(line).unwrap();
             assert_eq!(*id, event.id);
             assert_eq!(&back, event);
         }
+    }
+
+    /// Written by the program of before: a line of Sysmon with quotes and a tab in it, and one of sshd.
+    #[test]
+    fn a_frame_of_before_is_read() {
+        let bytes = include_bytes!("tests/frame_of_before.bin");
+        assert!(bytes.starts_with(&MAGIC_BEFORE));
+        let header = check_whole(bytes).unwrap();
+        let [block] = header.blocks[..] else { panic!("{header:?}") };
+        let packed = &bytes[block.offset as usize..];
+        let raw = unpack(packed, block.raw, Some(block.crc)).unwrap();
+        let lines = raw.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+        let events: Vec<Event> = lines.map(|line| event_v1::read_line(line).unwrap()).collect();
+        assert_eq!(events.iter().map(Event::host).collect::<Vec<_>>(), ["fin-ws-01", "web-01"]);
+        let original = events[0].str(field::EVENT_ORIGINAL).unwrap();
+        assert!(
+            original.ends_with(r#""CommandLine":"cmd.exe /c \"echo\tone\"","User":"FIN\\ada"}"#)
+        );
+        let again = Packer::new(1).unwrap().pack(&events).unwrap();
+        assert!(again.bytes.starts_with(&MAGIC) && again.raw_bytes < u64::from(block.raw));
     }
 
     #[test]

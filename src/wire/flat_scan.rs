@@ -1,7 +1,9 @@
 //! Walks a flat event line without building an event: for the index, which looks at a few of many fields.
 //!
-//! It reads what [`super::event_v1::write_flat`] writes. Anything else is refused as a whole, and the caller takes the
+//! It reads what [`FlatWriter`](super::event_v1::FlatWriter) writes. Anything else is refused as a whole, and the caller takes the
 //! slow way.
+
+use super::event_v1::BEHIND;
 
 /// A value as it stands in the line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,8 +25,8 @@ pub fn each_value<'a>(line: &'a [u8], mut take: impl FnMut(&'a [u8], Raw<'a>)) -
 
 fn walk<'a>(line: &'a [u8], take: &mut impl FnMut(&'a [u8], Raw<'a>)) -> Option<()> {
     let mut rest = line.strip_prefix(b"{")?;
-    if rest == b"}" {
-        return Some(());
+    if let Some(behind) = rest.strip_prefix(b"}") {
+        return is_end(behind).then_some(());
     }
     loop {
         let (key, tail) = text(rest)?;
@@ -60,10 +62,15 @@ fn walk<'a>(line: &'a [u8], take: &mut impl FnMut(&'a [u8], Raw<'a>)) -> Option<
         }
         match rest.split_first()? {
             (b',', tail) => rest = tail,
-            (b'}', []) => return Some(()),
+            (b'}', behind) => return is_end(behind).then_some(()),
             _ => return None,
         }
     }
+}
+
+/// Nothing is behind the object, or the record as it came.
+fn is_end(behind: &[u8]) -> bool {
+    behind.first().is_none_or(|byte| *byte == BEHIND)
 }
 
 /// One plain value; returns what follows it.
@@ -127,6 +134,8 @@ mod tests {
         assert_eq!(read("{}").unwrap().len(), 0);
         let last = read(r#"{"a":1,"event.original": "{\"b\":\"2\"}"}"#).unwrap();
         assert_eq!(last, [("a".to_owned(), "1".to_owned())]);
+        assert_eq!(read("{\"a\":1}\t{\"b\":\"2\"}").unwrap(), last);
+        assert_eq!(read("{}\tx").unwrap().len(), 0);
         for bad in [
             r#"{"event.original": "x","b":2}"#,
             r#"{"event.original": 7}"#,

@@ -11,7 +11,6 @@ pub mod event_v1;
 pub mod explain_v1;
 pub mod flat_scan;
 pub mod gaps_v1;
-mod json_text;
 pub mod keys_v1;
 pub mod metrics_v1;
 pub mod node_v1;

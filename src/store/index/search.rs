@@ -208,7 +208,7 @@ impl Asked<'_> {
                     let skip = usize::try_from(row.saturating_sub(passed)).unwrap_or(usize::MAX);
                     let line = lines.nth(skip);
                     passed = row + 1;
-                    if let Some(event) = line.and_then(event_v1::read_flat) {
+                    if let Some(event) = line.and_then(event_v1::read_line) {
                         self.judge(event);
                     }
                 }

@@ -312,7 +312,7 @@ impl TermReader {
         }
         terms.bytes.truncate(bytes);
         terms.ends.truncate(ends);
-        let Some(event) = crate::wire::event_v1::read_flat(line) else { return false };
+        let Some(event) = crate::wire::event_v1::read_line(line) else { return false };
         self.of_event(&event, terms);
         true
     }
@@ -428,6 +428,7 @@ mod tests {
             texts in proptest::collection::vec((0_usize..6, "\\PC{0,40}|[\\x00-\\x7f]{0,200}|[ſKa-zé😀\\\\]{0,20}"), 0..12),
             int in any::<i64>(),
             float in any::<f64>(),
+            in_object in any::<bool>(),
         ) {
             let names = ["host.name", "message", "event.original", "process.executable", "x.y", "user.name"];
             let mut event = Event::with_capacity(8, 64);
@@ -439,7 +440,10 @@ mod tests {
             event.push_bool(field::EVENT_OUTCOME, true);
             event.push_null(field::USER_ID);
             let mut line = Vec::new();
-            event_v1::write_flat(&event, &mut line);
+            match in_object {
+                true => event_v1::write_flat(&event, &mut line),
+                false => event_v1::FlatWriter::new().write_line(&event, &mut line),
+            }
             // One that has read something else before.
             let (mut reader, mut quick) = (TermReader::default(), Terms::default());
             let other = b"{\"message\":\"SERVICE kelvin a b c\"}";
@@ -447,7 +451,7 @@ mod tests {
             let from = quick.len();
             prop_assert!(reader.read(&line, &mut quick));
             let mut slow = Terms::default();
-            TermReader::default().of_event(&event_v1::read_flat(&line).unwrap(), &mut slow);
+            TermReader::default().of_event(&event_v1::read_line(&line).unwrap(), &mut slow);
             prop_assert_eq!(sorted(&quick, from), sorted(&slow, 0));
         }
     }

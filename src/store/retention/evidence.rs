@@ -191,7 +191,7 @@ fn look_through(
             };
             let Some(raw) = raw else { continue };
             for line in raw.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-                found.extend(event_v1::read_flat(line).filter(|event| wanted.contains(&event.id)));
+                found.extend(event_v1::read_line(line).filter(|event| wanted.contains(&event.id)));
             }
         }
     }

@@ -225,7 +225,7 @@ fn sums(path: &Path, segment: Segment, mut sums: Sums) -> std::io::Result<Sums> 
         for block in &header.blocks {
             let raw = read_block(&file, offset, block)?.ok_or_else(damaged)?;
             for line in raw.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-                let event = event_v1::read_flat(line).ok_or_else(damaged)?;
+                let event = event_v1::read_line(line).ok_or_else(damaged)?;
                 sums.add(share_of(&event), &event, line.len());
             }
         }

@@ -337,7 +337,7 @@ impl Sieve {
                 let raw = read_block(&file, offset, block).map_err(failed)?;
                 let raw = raw.ok_or_else(|| failed(damaged()))?;
                 for line in raw.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-                    let event = event_v1::read_flat(line).ok_or_else(|| failed(damaged()))?;
+                    let event = event_v1::read_line(line).ok_or_else(|| failed(damaged()))?;
                     if self.stays(&event, line.len(), &mut sums, &mut kept.carried) {
                         stay.push(event);
                     }
