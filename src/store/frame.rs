@@ -11,7 +11,7 @@
 //! compressed bytes. Blocks are small so that one event can be read without its whole commit.
 //!
 //! A line is what [`FlatWriter::write_line`] writes. Lines of the frames of before, "WFF1", are flat objects alone, which
-//! [`event_v1::read_line`] reads too; programs of before refuse the frames of now.
+//! [`read_line`](crate::wire::event_v1::read_line) reads too; programs of before refuse the frames of now.
 
 use std::cell::RefCell;
 
@@ -22,7 +22,7 @@ use crate::model::field;
 use crate::model::inference;
 use crate::model::platform::Platform;
 use crate::stdx::time::Timestamp;
-use crate::wire::event_v1::{self, FlatWriter};
+use crate::wire::event_v1::FlatWriter;
 
 /// First bytes of every frame that is written.
 const MAGIC: [u8; 4] = *b"WFF2";
@@ -434,6 +434,7 @@ impl<'a> Input<'a> {
 mod tests {
     use super::*;
     use crate::stdx::id::IdHasher;
+    use crate::wire::event_v1;
     use proptest::prelude::*;
 
     fn events(count: u64, hosts: u64) -> Vec<Event> {
