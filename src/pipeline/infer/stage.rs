@@ -95,7 +95,7 @@ pub(crate) struct Stage {
     pub(super) interval_s: i64,
     /// May the model speak where no rule hit?
     pub(super) alone: Alone,
-    /// When the newest event of each endpoint with open windows came.
+    /// When the newest event time of each endpoint with open windows was first heard of.
     pub(super) heard: AHashMap<EndpointKey, Instant>,
     pub(super) closed: Vec<Job>,
     /// The number of the next window that closes.
@@ -180,9 +180,14 @@ impl Stage {
     /// Take in events in order, with what rules found in them.
     pub(crate) fn see(&mut self, events: &[Event], findings: &[Finding]) {
         let hit: AHashSet<Id128> = findings.iter().map(|finding| finding.event).collect();
-        let mut touched: AHashSet<EndpointKey> = AHashSet::new();
+        // With the newest event time of each before.
+        let mut touched: AHashMap<EndpointKey, Option<i64>> = AHashMap::new();
         for event in events {
             let Some(key) = self.endpoint_of(event) else { continue };
+            if !touched.contains_key(&key) {
+                self.note_name(&key, event.host());
+                touched.insert(key.clone(), self.windows.endpoint(&key).map(Endpoint::newest_ms));
+            }
             let backfill = event.ingested.micros_since(event.timestamp) > OLD_US;
             let (out, next) = (&mut self.closed, &mut self.next);
             let mut closing = Closing { about: &self.about, out, next, backfill };
@@ -193,13 +198,16 @@ impl Stage {
             if hit.contains(&event.id) {
                 self.note_hits(&key, event, findings);
             }
-            if touched.insert(key.clone()) {
-                self.note_name(&key, event.host());
-            }
         }
         let now = Instant::now();
-        self.heard.extend(touched.iter().map(|key| (key.clone(), now)));
-        self.changed.extend(touched);
+        for (key, before) in touched {
+            // Time goes on from the first event of its time: where times are whole seconds, others follow with the same one.
+            let newest = self.windows.endpoint(&key).map(Endpoint::newest_ms);
+            if newest != before || !self.heard.contains_key(&key) {
+                self.heard.insert(key.clone(), now);
+            }
+            self.changed.insert(key);
+        }
         self.bound();
     }
 
