@@ -393,7 +393,7 @@ fn time_goes_on_from_the_first_event_of_a_second() {
     let mut site = Site::new(InferConfig::default());
     let (mut stage, few) = few(&mut site);
     let heard = |stage: &Stage| *stage.heard.values().max().unwrap();
-    let mut see = |stage: &mut Stage, number: u64, plus_us: i64| {
+    let see = |stage: &mut Stage, number: u64, plus_us: i64| {
         let mut event = few[2].clone();
         event.id = IdHasher::new("again").number(number).finish();
         event.timestamp = event.timestamp.plus_micros(plus_us);

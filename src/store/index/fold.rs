@@ -8,6 +8,10 @@
 pub(crate) const OTHER: u8 = 0xFE;
 
 /// By byte: is it part of a word? Looked up, which is twice as quick as comparing.
+#[expect(
+    clippy::indexing_slicing,
+    reason = "while it is compiled: a place outside would be an error there"
+)]
 static IN_WORD: [bool; 256] = {
     let mut table = [false; 256];
     let mut byte = 0_u8;
