@@ -11,7 +11,8 @@
 //! compressed bytes. Blocks are small so that one event can be read without its whole commit.
 //!
 //! A line is what [`FlatWriter::write_line`] writes. Lines of the frames of before, "WFF1", are flat objects alone, which
-//! [`read_line`](crate::wire::event_v1::read_line) reads too; programs of before refuse the frames of now.
+//! [`read_line`](crate::wire::event_v1::read_line) reads too; programs of before refuse a store that may hold frames of now,
+//! by the number of its database.
 
 use std::cell::RefCell;
 

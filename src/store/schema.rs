@@ -27,6 +27,7 @@ pub(crate) const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0008_shards.sql"),
     include_str!("migrations/0009_tenants.sql"),
     include_str!("migrations/0010_removed.sql"),
+    include_str!("migrations/0011_frames.sql"),
 ];
 /// "WFLR": says whose database it is.
 pub(crate) const APPLICATION_ID: i64 = 0x5746_4c52;

@@ -1,0 +1,2 @@
+-- Nothing changes in the database. Frames of the event log are of a form from here on (WFF2) that programs of before cannot
+-- read: the number keeps them from writing their own beside them.
