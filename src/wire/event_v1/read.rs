@@ -12,21 +12,26 @@ use crate::model::field;
 use crate::stdx::id::Id128;
 use crate::stdx::time::Timestamp;
 
-/// Read what [`write_flat`] wrote. `None`: not such a document.
+/// Read what [`write_flat`](super::write_flat) wrote. `None`: not such a document.
 pub fn read_flat(bytes: &[u8]) -> Option<Event> {
-    let mut reader = serde_json::Deserializer::from_slice(bytes);
-    let event = reader.deserialize_map(FlatVisitor { bytes: bytes.len() }).ok()?;
+    read_object(bytes, bytes.len())
+}
+
+/// Read a flat object into an event with room for so many bytes of text.
+fn read_object(object: &[u8], room: usize) -> Option<Event> {
+    let mut reader = serde_json::Deserializer::from_slice(object);
+    let event = reader.deserialize_map(FlatVisitor { bytes: room }).ok()?;
     reader.end().ok()?;
     Some(event)
 }
 
-/// Read what [`FlatWriter::write_line`] wrote, or the flat form alone. `None`: neither.
+/// Read what [`FlatWriter::write_line`](super::FlatWriter::write_line) wrote, or the flat form alone. `None`: neither.
 pub fn read_line(line: &[u8]) -> Option<Event> {
     // No writer of ours leaves it bare in an object.
     let Some(end) = memchr::memchr(BEHIND, line) else { return read_flat(line) };
     let (object, behind) = line.split_at_checked(end)?;
     let original = std::str::from_utf8(behind.get(1..)?).ok()?;
-    let mut event = read_flat(object)?;
+    let mut event = read_object(object, line.len())?;
     event.push_str(field::EVENT_ORIGINAL, original);
     Some(event)
 }
