@@ -5,6 +5,7 @@
 //! kill loses or doubles one. What is open is brought back from rows and, where the node has an event log of its own, from
 //! the events behind them ([`restore`]).
 
+mod clock;
 mod conclude;
 pub mod feedback;
 pub mod job;

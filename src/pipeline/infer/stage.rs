@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use ahash::{AHashMap, AHashSet};
 use serde::{Deserialize, Serialize};
@@ -17,6 +17,7 @@ use crate::model::event::Event;
 use crate::model::finding::Finding;
 use crate::model::inference::{Inference, Prediction};
 use crate::pipeline::infer::PENDING;
+use crate::pipeline::infer::clock::Clock;
 use crate::pipeline::infer::feedback::Accepted;
 use crate::pipeline::infer::job::{HitSeen, Job};
 use crate::pipeline::infer::models::Models;
@@ -95,8 +96,8 @@ pub(crate) struct Stage {
     pub(super) interval_s: i64,
     /// May the model speak where no rule hit?
     pub(super) alone: Alone,
-    /// When the newest event time of each endpoint with open windows was first heard of.
-    pub(super) heard: AHashMap<EndpointKey, Instant>,
+    /// How time goes on at each endpoint with open windows.
+    pub(super) clocks: AHashMap<EndpointKey, Clock>,
     pub(super) closed: Vec<Job>,
     /// The number of the next window that closes.
     pub(super) next: u64,
@@ -150,7 +151,7 @@ impl Stage {
             settings,
             interval_s: i64::try_from(config.interval.as_secs()).unwrap_or(i64::MAX),
             alone: config.alone,
-            heard: AHashMap::new(),
+            clocks: AHashMap::new(),
             closed: Vec::new(),
             next: 0,
             changed: BTreeSet::new(),
@@ -201,10 +202,14 @@ impl Stage {
         }
         let now = Instant::now();
         for (key, before) in touched {
-            // Time goes on from the first event of its time: where times are whole seconds, others follow with the same one.
             let newest = self.windows.endpoint(&key).map(Endpoint::newest_ms);
-            if newest != before || !self.heard.contains_key(&key) {
-                self.heard.insert(key.clone(), now);
+            if let Some(newest_ms) = newest {
+                let clock = self.clocks.entry(key.clone());
+                let clock = clock.or_insert_with(|| Clock::new(newest_ms, now));
+                // One of a time that was heard of says nothing new: where times are whole seconds, several have the same.
+                if newest != before {
+                    clock.hear(newest_ms, now);
+                }
             }
             self.changed.insert(key);
         }
@@ -258,14 +263,13 @@ impl Stage {
 
     /// Does a window of a quiet endpoint close by now?
     pub(crate) fn clock_is_due(&self, now: Instant) -> bool {
-        self.heard.iter().any(|(key, heard)| self.due(key, *heard, now).is_some())
+        self.clocks.iter().any(|(key, clock)| self.due(key, *clock, now).is_some())
     }
 
     /// The event time to which an endpoint without events has come, if a window closes by it: time goes on there as here.
-    fn due(&self, key: &EndpointKey, heard: Instant, now: Instant) -> Option<i64> {
+    fn due(&self, key: &EndpointKey, clock: Clock, now: Instant) -> Option<i64> {
         let endpoint = self.windows.endpoint(key)?;
-        let quiet = i64::try_from(now.saturating_duration_since(heard).as_millis()).ok()?;
-        let at = endpoint.newest_ms().saturating_add(quiet);
+        let at = clock.now_ms(now);
         endpoint.due(self.windows.timing(), at).map(|_| at)
     }
 
@@ -273,9 +277,9 @@ impl Stage {
     /// will say that this happened.
     pub(crate) fn look_at_clock(&mut self, now: Instant, commit: &mut Commit) {
         let mut due: Vec<(EndpointKey, i64)> = self
-            .heard
+            .clocks
             .iter()
-            .filter_map(|(key, heard)| Some((key.clone(), self.due(key, *heard, now)?)))
+            .filter_map(|(key, clock)| Some((key.clone(), self.due(key, *clock, now)?)))
             .collect();
         due.sort();
         for (key, at) in due {
@@ -285,7 +289,7 @@ impl Stage {
             commit.placed.push(self.endpoint_row(&key));
             self.changed.remove(&key);
         }
-        self.heard.retain(|key, _| {
+        self.clocks.retain(|key, _| {
             self.windows.endpoint(key).is_some_and(|endpoint| !endpoint.is_idle())
         });
     }
@@ -386,12 +390,12 @@ impl Stage {
         let open = self.windows.endpoints().filter(|(_, endpoint)| !endpoint.is_idle());
         // Where an endpoint was quiet, its time had come at least to where its last window was closed.
         let lateness_ms = self.windows.timing().lateness_ms;
-        let heard = |endpoint: &Endpoint| {
-            let quiet = endpoint.closed_ms()?.saturating_add(lateness_ms) - endpoint.newest_ms();
-            now.checked_sub(Duration::from_millis(u64::try_from(quiet).ok()?))
+        let come_to = |endpoint: &Endpoint| {
+            let closed_ms = endpoint.closed_ms().map(|ms| ms.saturating_add(lateness_ms));
+            closed_ms.map_or(endpoint.newest_ms(), |closed_ms| closed_ms.max(endpoint.newest_ms()))
         };
-        self.heard = open
-            .map(|(key, endpoint)| (EndpointKey::clone(key), heard(endpoint).unwrap_or(now)))
+        self.clocks = open
+            .map(|(key, endpoint)| (EndpointKey::clone(key), Clock::new(come_to(endpoint), now)))
             .collect();
     }
 
@@ -423,7 +427,7 @@ impl Stage {
 
     /// Endpoints with open windows, and all that are known.
     pub(crate) fn endpoints(&self) -> (usize, usize) {
-        (self.heard.len(), self.windows.len())
+        (self.clocks.len(), self.windows.len())
     }
 
     /// What limits of calibration did.
