@@ -24,8 +24,8 @@ use crate::store::index::{
     Cursor, DAYS_MAX, EventIndex, Mark, REST, SET_ASIDE, SET_ASIDE_MAX, partition_names,
 };
 
-/// Events that are held at once, sorted by day. Their terms take 5 to 10 KB each.
-const STEP_EVENTS: u64 = 5_000;
+/// Events that are held at once, sorted by day, but for those of the last frame. Their terms take 5 to 10 KB each.
+const STEP_EVENTS: u64 = 2_000;
 /// Events between two commits of the index, so that a restart does not repeat much.
 const COMMIT_EVENTS: u64 = 200_000;
 /// Days of one step that get a partition each; the smaller ones go to the rest.

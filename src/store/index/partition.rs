@@ -5,6 +5,7 @@ use std::ops::Bound::{Excluded, Included};
 use std::ops::Range;
 use std::path::Path;
 use std::sync::LazyLock;
+use std::time::{Duration, Instant};
 
 use tantivy::directory::MmapDirectory;
 use tantivy::index::SegmentId;
@@ -17,7 +18,7 @@ use tantivy::{
     Index, IndexReader, IndexSettings, IndexWriter, ReloadPolicy, Searcher, TantivyError, Term,
 };
 
-use crate::store::index::shared::Row;
+use crate::store::index::shared::{Held, Row};
 
 /// Column of event time, microseconds.
 pub(crate) const AT: &str = "at";
@@ -31,6 +32,12 @@ pub(crate) const SPAN: &str = "span";
 const TERM: &str = "term";
 /// Memory for terms that are not written yet, of one day. Tantivy takes no less than 15 MB.
 const WRITER_BYTES: usize = 40_000_000;
+/// Groups of rows that wait for the thread that takes them in, each some 5 MB of terms.
+const GROUPS_WAITING_MAX: usize = 4;
+/// How often it is looked whether one was taken in.
+const GROUP_LOOK: Duration = Duration::from_millis(1);
+/// How long: writing a part to the disk takes seconds.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// So many parts of one size become one.
 const MERGE_AT: usize = 8;
 /// Parts with more rows than this are left alone.
@@ -144,7 +151,7 @@ impl Partition {
         policy.set_min_num_segments(MERGE_AT);
         policy.set_max_docs_before_merge(MERGE_ROWS_MAX);
         writer.set_merge_policy(Box::new(policy));
-        Ok(PartitionWriter { writer, fresh: 0 })
+        Ok(PartitionWriter { writer, fresh: 0, handed: Vec::new() })
     }
 
     /// Which segments of the log have rows here: the numbers among `gone` that do. `shift`: bits of a place below the number.
@@ -229,14 +236,32 @@ pub(crate) struct PartitionWriter {
     writer: IndexWriter<Row>,
     /// Rows since the last commit.
     pub fresh: u64,
+    /// Groups that its thread has not taken in yet.
+    handed: Vec<Held>,
 }
 
 impl PartitionWriter {
     /// Add rows that stay side by side, whatever parts come to be.
     pub(crate) fn add(&mut self, rows: Vec<Row>) -> Result<(), TantivyError> {
+        self.wait();
         self.fresh += rows.len() as u64;
+        self.handed.extend(rows.first().map(Row::held));
         self.writer.run(rows.into_iter().map(UserOperation::Add).collect::<Vec<_>>())?;
         Ok(())
+    }
+
+    /// Tantivy takes any number of groups and lets them wait for its thread. A thread that has died says so when it gets the next.
+    fn wait(&mut self) {
+        let begun = Instant::now();
+        while self.waiting() >= GROUPS_WAITING_MAX && begun.elapsed() < PATIENCE {
+            std::thread::sleep(GROUP_LOOK);
+        }
+    }
+
+    /// Groups that its thread has not taken in yet.
+    fn waiting(&mut self) -> usize {
+        self.handed.retain(|group| !group.is_gone());
+        self.handed.len()
     }
 
     /// Make the rows real, with a word that says how far they reach.
@@ -251,5 +276,43 @@ impl PartitionWriter {
     /// End, after merges that are going on.
     pub(crate) fn close(self) -> Result<(), TantivyError> {
         self.writer.wait_merging_threads()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::event::{Event, Value as Said};
+    use crate::store::index::shared::{Gathered, Sharing, Spot};
+    use crate::store::index::terms::TermReader;
+
+    /// Rows with words of their own.
+    fn group(first: u64) -> Vec<Row> {
+        let (mut gathered, mut reader) = (Gathered::default(), TermReader::default());
+        for row in first..first + 128 {
+            let words: Vec<String> = (0..40).map(|word| format!("w{row}x{word}")).collect();
+            let mut event = Event::with_capacity(1, 64);
+            event.push_named("message", Said::Str(&words.join(" ")));
+            reader.of_event(&event, &mut gathered.terms);
+            gathered.end(Spot { at: 7, frame: 9, row });
+        }
+        Sharing::default().rows(&mut gathered)
+    }
+
+    #[test]
+    fn few_groups_wait_however_quickly_they_come() {
+        let folder = tempfile::tempdir().unwrap();
+        let partition = Partition::open(folder.path()).unwrap();
+        let mut writer = partition.writer().unwrap();
+        let groups: Vec<Vec<Row>> = (0..60).map(|number| group(number * 128)).collect();
+        for rows in groups {
+            writer.add(rows).unwrap();
+            let waiting = writer.waiting();
+            assert!(waiting <= GROUPS_WAITING_MAX, "{waiting}");
+        }
+        writer.commit("all").unwrap();
+        assert_eq!(writer.waiting(), 0);
+        partition.reload().unwrap();
+        assert_eq!(partition.searcher().num_docs(), 60 * 128);
     }
 }

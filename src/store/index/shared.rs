@@ -6,7 +6,7 @@
 //! endpoint and kind before: a topic deals them out to its partitions, and many endpoints write at once.
 
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use crate::store::index::terms::Terms;
 
@@ -96,6 +96,22 @@ impl Row {
     /// Each term.
     pub(crate) fn terms(&self) -> impl Iterator<Item = &[u8]> {
         self.terms.clone().map(|number| self.pool.term(number))
+    }
+
+    /// Tells when the terms of all rows that were made with this one are gone.
+    pub(crate) fn held(&self) -> Held {
+        Held(Arc::downgrade(&self.pool))
+    }
+}
+
+/// Terms of rows that somebody may still hold.
+#[derive(Debug)]
+pub(crate) struct Held(Weak<Pool>);
+
+impl Held {
+    /// Nobody does.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.0.strong_count() == 0
     }
 }
 
