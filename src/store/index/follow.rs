@@ -114,7 +114,11 @@ impl Follower {
             if self.index.is_damaged() {
                 self.make_anew("a search met it");
             }
+            let now = Instant::now();
             let waiting = self.reader.events_after(self.mark.cursor);
+            if waiting == 0 {
+                self.index.is_level(now);
+            }
             looks = if waiting == 0 { 0 } else { looks + 1 };
             if waiting >= STEP_EVENTS_MIN || looks >= WAIT_LOOKS {
                 looks = 0;
@@ -270,6 +274,7 @@ impl Follower {
 
     /// Take in the next frames. `false`: nothing is left, and everything is committed.
     fn step(&mut self) -> Result<bool, Failed> {
+        let begun = Instant::now();
         let mut days = Days::new();
         let (mut read, mut events) = (self.read, 0);
         for (segment, length) in self.reader.segments_from(read.cursor.segment) {
@@ -296,6 +301,10 @@ impl Follower {
         self.add(days)?;
         if self.read != self.mark && (!more || self.fresh >= COMMIT_EVENTS) {
             self.commit(self.read)?;
+        }
+        if !more {
+            // While a little always comes nothing is ever behind by none.
+            self.index.is_level(begun);
         }
         Ok(more)
     }

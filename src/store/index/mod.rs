@@ -121,7 +121,7 @@ pub struct IndexStatus {
     pub events: u64,
     /// Stored events that are not in it yet and are scanned.
     pub events_behind: u64,
-    /// How long it has been behind.
+    /// How long ago all that was durable was in it; 0 where all is.
     pub seconds_behind: u64,
     /// What is wrong, if something is.
     pub problem: Option<String>,
@@ -193,15 +193,17 @@ impl EventIndex {
         self.state.lock().problem = problem;
     }
 
-    /// Events in it, how long it has been behind, and what is wrong.
+    /// All that was durable at this time is in it.
+    fn is_level(&self, at: Instant) {
+        self.state.lock().level = at;
+    }
+
+    /// Events in it, how old what it has is, and what is wrong.
     pub(crate) fn status(&self, events_behind: u64) -> IndexStatus {
         let snapshot = self.snapshot();
         let events = snapshot.iter().flat_map(|known| &known.days).map(|day| day.events).sum();
-        let mut state = self.state.lock();
-        if events_behind == 0 {
-            state.level = Instant::now();
-        }
-        let seconds_behind = state.level.elapsed().as_secs();
+        let state = self.state.lock();
+        let seconds_behind = if events_behind == 0 { 0 } else { state.level.elapsed().as_secs() };
         IndexStatus { events, events_behind, seconds_behind, problem: state.problem.clone() }
     }
 

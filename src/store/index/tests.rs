@@ -14,6 +14,8 @@ use crate::store::event_log::EventLog;
 use crate::store::events::{EventReader, EventScan};
 use crate::store::frame::Packer;
 
+mod freshness;
+
 /// A log with its reader, without a database.
 struct Log {
     folder: tempfile::TempDir,
