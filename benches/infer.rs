@@ -1,5 +1,6 @@
 //! Scoring a window of 100 nodes and 150 edges by one member of the shipped size, on each runtime; explaining such windows by all
-//! members of the shipped model, as a median and a 95th percentile; judging a score by its endpoint's history. `ORT_DYLIB_PATH` names the library of ONNX Runtime; without one only tract is measured.
+//! members of the shipped model, as a median and a 95th percentile; judging a score by its endpoint's history. `ORT_DYLIB_PATH` names
+//! the library of ONNX Runtime; without one only tract is measured.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -18,8 +19,7 @@ use std::time::Instant;
 use criterion::{Criterion, criterion_group, criterion_main};
 use tiny_model::{Spec, window};
 use watchfloor::config::infer::{Device, InferConfig};
-use watchfloor::infer::artifact::Expected;
-use watchfloor::infer::artifact::load::{Source, load};
+use watchfloor::infer::artifact::{Expected, Source, load};
 use watchfloor::infer::calibrate::{Calibrations, Seen, Settings};
 use watchfloor::infer::explain::{candidates, explain};
 use watchfloor::infer::scorer::{Backend, GraphScorer, Scorer, Wants, choose};

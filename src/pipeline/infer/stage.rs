@@ -391,8 +391,8 @@ impl Stage {
         // Where an endpoint was quiet, its time had come at least to where its last window was closed.
         let lateness_ms = self.windows.timing().lateness_ms;
         let come_to = |endpoint: &Endpoint| {
-            let closed_ms = endpoint.closed_ms().map(|ms| ms.saturating_add(lateness_ms));
-            closed_ms.map_or(endpoint.newest_ms(), |closed_ms| closed_ms.max(endpoint.newest_ms()))
+            let closed_ms = endpoint.closed_ms().unwrap_or(i64::MIN);
+            closed_ms.saturating_add(lateness_ms).max(endpoint.newest_ms())
         };
         self.clocks = open
             .map(|(key, endpoint)| (EndpointKey::clone(key), Clock::new(come_to(endpoint), now)))

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
+use super::clock::Clock;
 use super::restore::Behind;
 use super::{Inferrer, Models, Stage};
 use crate::config::infer::{Alone, InferConfig};
@@ -407,6 +408,9 @@ fn time_goes_on_from_the_first_event_of_a_second() {
     };
     assert!(see(&mut stage, 1, SECOND_US) > 900, "it is set by the first of a second");
     assert_eq!(see(&mut stage, 2, SECOND_US), 0, "and not turned back by the next");
+    let ahead = Clock::new(clock(&stage, Instant::now()) + 5_000, Instant::now());
+    stage.clocks.values_mut().for_each(|clock| *clock = ahead);
     assert_eq!(see(&mut stage, 3, 0), 0, "one that comes late says nothing of the time");
-    assert!(see(&mut stage, 4, 2 * SECOND_US) > 900);
+    assert!(see(&mut stage, 4, 2 * SECOND_US) < -900, "a newer time that is far behind does");
+    assert!(see(&mut stage, 5, 3 * SECOND_US) > 900);
 }

@@ -117,7 +117,7 @@ impl Follower {
             let now = Instant::now();
             let waiting = self.reader.events_after(self.mark.cursor);
             if waiting == 0 {
-                self.index.is_level(now);
+                self.index.level_at(now);
             }
             looks = if waiting == 0 { 0 } else { looks + 1 };
             if waiting >= STEP_EVENTS_MIN || looks >= WAIT_LOOKS {
@@ -304,7 +304,7 @@ impl Follower {
         }
         if !more {
             // While a little always comes nothing is ever behind by none.
-            self.index.is_level(begun);
+            self.index.level_at(begun);
         }
         Ok(more)
     }

@@ -194,7 +194,7 @@ impl EventIndex {
     }
 
     /// All that was durable at this time is in it.
-    fn is_level(&self, at: Instant) {
+    fn level_at(&self, at: Instant) {
         self.state.lock().level = at;
     }
 

@@ -9,7 +9,7 @@ fn while_a_little_always_comes_the_index_is_as_old_as_its_last_step() {
     let mut log = Log::new(1 << 20);
     log.append(&[numbered(1)]);
     let long_ago = Instant::now().checked_sub(Duration::from_secs(1_000)).unwrap();
-    log.reader.index().unwrap().is_level(long_ago);
+    log.reader.index().unwrap().level_at(long_ago);
     let behind = |log: &Log| {
         let status = log.reader.index_status().unwrap();
         (status.events_behind, status.seconds_behind)
